@@ -1,0 +1,63 @@
+# `make help` explains the targets.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/python -m uv
+
+.PHONY: help setup setup-dev demo test check format lint types imports bench lock clean
+
+help:  ## explain the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/base.stamp  ## make .venv with what annotating on a CPU needs (no TensorFlow)
+
+setup-dev: $(VENV)/dev.stamp  ## add what developing and testing need
+
+demo: setup  ## draw clips from public-domain portraits, name who is in them, and show the result
+	$(BIN)/annotator demo
+
+test: setup-dev  ## run the tests
+	$(BIN)/pytest -n auto
+
+check: format lint types imports test  ## everything that CI runs
+
+format: setup-dev  ## is the code formatted?
+	$(BIN)/ruff format --check .
+
+lint: setup-dev  ## ruff, all rules minus reasoned ignores
+	$(BIN)/ruff check .
+
+types: setup-dev  ## mypy, strict
+	$(BIN)/mypy
+
+imports: setup-dev  ## do the arrows point one way?
+	$(BIN)/lint-imports
+
+bench: setup-dev  ## measure the speed beside facenet-pytorch (makes an environment of its own)
+	$(BIN)/python benchmarks/throughput.py
+
+lock: setup-dev  ## resolve the dependencies anew, with hashes and without addresses
+	$(UV) pip compile requirements/bootstrap.in --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/bootstrap.lock
+	$(UV) pip compile pyproject.toml --extra local-stack --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.lock
+	$(UV) pip compile pyproject.toml -c requirements/dev.lock --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/base.lock
+
+clean:  ## remove .venv and what the tools cached
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(BIN)/uv: requirements/bootstrap.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+$(VENV)/base.stamp: $(BIN)/uv requirements/base.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/base.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@touch $@

@@ -1,0 +1,113 @@
+"""Every error that the package raises on purpose.
+
+    AnnotatorError
+    ├── InputError           the media, photograph or argument is at fault; permanent
+    │   ├── UnsupportedMediaError   "unsupported"    a format or stream that is not read
+    │   ├── UndecodableMediaError   "undecodable"    claims to be media but cannot be decoded
+    │   ├── MediaTooLargeError      "too_large"      over a limit of bytes, pixels, frames, duration or memory
+    │   ├── DecodeTimeoutError      "decode_timeout" the decoder ran past its wall or CPU time
+    │   ├── ForbiddenSourceError    "forbidden"      a source that may not be read (private address, protocol)
+    │   ├── SourceNotFoundError     "not_found"      no such file, object or page
+    │   └── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
+    ├── TransientError       "transient"   worth trying again later, with back-off
+    │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
+    │   ├── SourceChangedError      "source_changed"      the object is no longer the one registered
+    │   └── StoreUnavailableError   "store_unavailable"   the database does not answer
+    ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
+    └── ConfigError          "config"      settings that cannot work; refuses to start
+
+The message is a sentence with the remedy. ``reason`` is short and stable: it is stored in the row of a media and
+used as a metric label. Foreign errors are translated where they enter, ``from`` the original.
+"""
+
+from typing import ClassVar
+
+
+class AnnotatorError(Exception):
+    """The root. Catch this to catch everything that the package raises on purpose."""
+
+    reason: ClassVar[str] = "error"
+
+
+class InputError(AnnotatorError):
+    """The input is at fault; trying again cannot help."""
+
+    reason = "input"
+
+
+class UnsupportedMediaError(InputError):
+    """A format, or a file without pictures, that is not read."""
+
+    reason = "unsupported"
+
+
+class UndecodableMediaError(InputError):
+    """Bytes that are no media, or not a single frame of which can be decoded."""
+
+    reason = "undecodable"
+
+
+class MediaTooLargeError(InputError):
+    """Over a limit: bytes, pixels of a frame, frames, duration or decoder memory."""
+
+    reason = "too_large"
+
+
+class DecodeTimeoutError(InputError):
+    """The decoder ran past its wall or CPU time."""
+
+    reason = "decode_timeout"
+
+
+class ForbiddenSourceError(InputError):
+    """A source that may not be read: a private address, a protocol that is not allowed."""
+
+    reason = "forbidden"
+
+
+class SourceNotFoundError(InputError):
+    """No such file, object or page."""
+
+    reason = "not_found"
+
+
+class EnrollmentError(InputError):
+    """A photograph that cannot stand for a person: no face, several, or somebody else's."""
+
+    reason = "enrollment"
+
+
+class TransientError(AnnotatorError):
+    """Worth trying again later."""
+
+    reason = "transient"
+
+
+class SourceUnavailableError(TransientError):
+    """A time-out, a server error or a transfer that broke off."""
+
+    reason = "source_unavailable"
+
+
+class SourceChangedError(TransientError):
+    """The object is no longer the one that was registered; it must be registered anew."""
+
+    reason = "source_changed"
+
+
+class StoreUnavailableError(TransientError):
+    """The database does not answer."""
+
+    reason = "store_unavailable"
+
+
+class ModelError(AnnotatorError):
+    """Weights or a model bundle that fail their checks. A worker stops on it."""
+
+    reason = "model"
+
+
+class ConfigError(AnnotatorError):
+    """Settings that cannot work. A process refuses to start on it."""
+
+    reason = "config"

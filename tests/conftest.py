@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real clips and photographs, which lie beside the project and are not published with it."""
+    if not SHARED_DATA.is_dir():
+        message = "the real clips and photographs are not beside the project (../shared/data)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Remove ANNOTATOR_* from the environment: no test depends on the developer's."""
+    for name in [name for name in os.environ if name.startswith("ANNOTATOR_")]:
+        monkeypatch.delenv(name)
+    yield
