@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,7 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove ANNOTATOR_* from the environment: no test depends on the developer's."""
     for name in [name for name in os.environ if name.startswith("ANNOTATOR_")]:
         monkeypatch.delenv(name)
-    yield

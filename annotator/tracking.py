@@ -1,0 +1,332 @@
+"""Link the faces of sampled frames into tracks.
+
+A track is one face followed through one shot. Two faces on neighbouring samples are linked when they overlap and look
+alike, or when one has moved and looks very much alike; a face that is missed for a few samples keeps its track open.
+Looks are compared on the aligned crops, without a network: embedding is the dearest step and comes after linking.
+Fragments of one shot that prove to be the same person by their embeddings are joined afterwards (``join_fragments``).
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from annotator.types import F32, U8, FaceTrack, TrackEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingParams:
+    """When faces are linked, and what of a track is kept.
+
+    Attributes:
+        min_iou: overlap from which two boxes are neighbours.
+        max_shift: how far, in box sides, a face may have moved between samples if it looks very much alike.
+        min_likeness: likeness (see ``likeness``) that overlapping faces need.
+        min_shifted_likeness: likeness that faces that have moved need.
+        max_gap_samples: samples for which a face may be missing within a shot.
+        cut_colour_change: share of an image's colours that must change at a shot boundary.
+        cut_pixel_change: mean change of a thumbnail's pixels, of 1, that must come with it.
+        faces_per_track: K, how many of a track's best faces are embedded.
+        min_join_cosine: cosine between mean embeddings from which fragments of one shot are joined.
+
+    """
+
+    min_iou: float = 0.25
+    max_shift: float = 1.0
+    min_likeness: float = 0.2
+    min_shifted_likeness: float = 0.55
+    max_gap_samples: int = 3
+    cut_colour_change: float = 0.35
+    cut_pixel_change: float = 0.10
+    faces_per_track: int = 5
+    min_join_cosine: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameFaces:
+    """The faces of one sampled frame with all that linking needs.
+
+    Attributes:
+        frame_index: 0-based index of the frame in the source.
+        pts_ms: when the frame appears.
+        from_ms: start of its share of displayed time.
+        shown_ms: length of its share.
+        thumbnail: u8 (36, 64, 3), see ``shot_thumbnail``.
+        boxes_xyxy: f32 (F, 4).
+        scores: f32 (F,).
+        quality: f32 (F,).
+        face_px: f32 (F,).
+        crops: u8 (F, 112, 112, 3), aligned RGB crops.
+
+    """
+
+    frame_index: int
+    pts_ms: int
+    from_ms: int
+    shown_ms: int
+    thumbnail: U8
+    boxes_xyxy: F32
+    scores: F32
+    quality: F32
+    face_px: F32
+    crops: U8
+
+
+@dataclass(slots=True, eq=False)
+class TrackDraft:
+    """A track that is being followed; it becomes a ``FaceTrack`` when its best faces are embedded."""
+
+    shot_no: int
+    seen_at: list[int] = field(default_factory=list)
+    frame_index: list[int] = field(default_factory=list)
+    pts_ms: list[int] = field(default_factory=list)
+    from_ms: list[int] = field(default_factory=list)
+    shown_ms: list[int] = field(default_factory=list)
+    boxes_xyxy: list[F32] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    quality: list[float] = field(default_factory=list)
+    last_look: F32 | None = None
+    # (quality, -order, face_px, crop): a heap whose smallest entry is the worst face kept.
+    best: list[tuple[float, int, float, U8]] = field(default_factory=list)
+
+    @property
+    def best_faces(self) -> U8:
+        """Return u8 (K, 112, 112, 3), the best crops, best first."""
+        return np.stack([crop for _, _, _, crop in sorted(self.best, key=lambda face: face[:2], reverse=True)])
+
+    def add(self, faces: FrameFaces, index: int, *, sample_no: int, look: F32, keep: int) -> None:
+        """Append face ``index`` of a frame."""
+        self.seen_at.append(sample_no)
+        self.frame_index.append(faces.frame_index)
+        self.pts_ms.append(faces.pts_ms)
+        self.from_ms.append(faces.from_ms)
+        self.shown_ms.append(faces.shown_ms)
+        self.boxes_xyxy.append(faces.boxes_xyxy[index])
+        self.scores.append(float(faces.scores[index]))
+        self.quality.append(float(faces.quality[index]))
+        self.last_look = look
+        entry = (float(faces.quality[index]), -sample_no, float(faces.face_px[index]), faces.crops[index])
+        if len(self.best) < keep:
+            heapq.heappush(self.best, entry)
+        elif entry[:2] > self.best[0][:2]:
+            heapq.heapreplace(self.best, entry)
+
+    def finish(self, track_no: int, embeddings: F32) -> FaceTrack:
+        """Return the track with the embeddings of its best faces.
+
+        Args:
+            track_no: its number within the media.
+            embeddings: f32 (K, D), in the order of ``best_faces``; they are rounded to float16, the stored precision,
+                so that the decision sees exactly what is stored.
+
+        """
+        ranked = sorted(self.best, key=lambda face: face[:2], reverse=True)
+        evidence = TrackEvidence(
+            embeddings=embeddings.astype(np.float16),
+            face_px=np.array([face_px for _, _, face_px, _ in ranked], np.float16),
+            quality=np.array([quality for quality, _, _, _ in ranked], np.float16),
+        )
+        return FaceTrack(
+            track_no=track_no,
+            shot_no=self.shot_no,
+            frame_index=np.array(self.frame_index, np.int64),
+            pts_ms=np.array(self.pts_ms, np.int64),
+            from_ms=np.array(self.from_ms, np.int64),
+            shown_ms=np.array(self.shown_ms, np.int64),
+            boxes_xyxy=np.array(self.boxes_xyxy, np.float32),
+            scores=np.array(self.scores, np.float32),
+            quality=np.array(self.quality, np.float32),
+            evidence=evidence,
+            best_faces=np.stack([crop for _, _, _, crop in ranked]),
+        )
+
+
+def shot_thumbnail(image: U8) -> U8:
+    """Shrink a frame to what shot boundaries are looked for in.
+
+    Args:
+        image: u8 (H, W, 3), RGB.
+
+    Returns:
+        u8 (36, 64, 3), RGB.
+
+    """
+    return np.asarray(cv2.resize(image, (64, 36), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def is_cut(before: U8, after: U8, *, params: TrackingParams) -> bool:
+    """Tell whether a shot boundary lies between two samples.
+
+    Samples may be seconds apart, so motion alone must not count: both the colours of the picture and their places
+    must have changed.
+
+    Args:
+        before: u8 (36, 64, 3), thumbnail of the earlier sample.
+        after: u8 (36, 64, 3), thumbnail of the later one.
+        params: thresholds.
+
+    """
+    pixel_change = float(np.abs(before.astype(np.int16) - after).mean()) / 255.0
+    if pixel_change < params.cut_pixel_change:
+        return False
+    histograms = [
+        np.bincount((thumbnail >> 5).reshape(-1, 3) @ np.array([64, 8, 1]), minlength=512)
+        for thumbnail in (before.astype(np.int64), after.astype(np.int64))
+    ]
+    common = float(np.minimum(*histograms).sum()) / histograms[0].sum()
+    return bool(1.0 - common >= params.cut_colour_change)
+
+
+def looks(crops: U8) -> F32:
+    """Describe aligned faces coarsely: 14 x 14 colour pixels without their mean, unit norm.
+
+    Args:
+        crops: u8 (F, 112, 112, 3).
+
+    Returns:
+        f32 (F, 588); the product of two rows is their likeness in [-1, 1].
+
+    """
+    small = crops.reshape(-1, 14, 8, 14, 8, 3).mean(axis=(2, 4), dtype=np.float32)
+    centred = (small - small.mean(axis=(1, 2), keepdims=True)).reshape(len(crops), -1)
+    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6), np.float32)
+
+
+def pairwise_iou(first_xyxy: F32, second_xyxy: F32) -> F32:
+    """Return the intersection over union of every pair of boxes.
+
+    Args:
+        first_xyxy: f32 (A, 4).
+        second_xyxy: f32 (B, 4).
+
+    Returns:
+        f32 (A, B), in [0, 1]; 0 where both boxes are empty.
+
+    """
+    corner_min = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
+    corner_max = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
+    overlap = np.clip(corner_max - corner_min, 0, None).prod(axis=2)
+    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first_xyxy, second_xyxy)]
+    union = areas[0][:, None] + areas[1][None] - overlap
+    return np.asarray(np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0), np.float32)
+
+
+class TrackLinker:
+    """Follows the faces of one media; use a new one for each."""
+
+    def __init__(self, params: TrackingParams) -> None:
+        """Start before the first frame."""
+        self._params = params
+        self._open: list[TrackDraft] = []
+        self._closed: list[TrackDraft] = []
+        self._last_thumbnail: U8 | None = None
+        self._shot_no = 0
+        self._sample_no = -1
+
+    def add(self, faces: FrameFaces) -> None:
+        """Link the faces of the next sampled frame; frames come in order of presentation."""
+        self._sample_no += 1
+        if self._last_thumbnail is not None and is_cut(self._last_thumbnail, faces.thumbnail, params=self._params):
+            self._shot_no += 1
+            self._closed += self._open
+            self._open = []
+        self._last_thumbnail = faces.thumbnail
+        self._close_lost()
+        face_looks = looks(faces.crops)
+        linked = self._assign(faces, face_looks)
+        for index in range(len(faces.scores)):
+            track = linked.get(index)
+            if track is None:
+                track = TrackDraft(self._shot_no)
+                self._open.append(track)
+            track.add(
+                faces, index, sample_no=self._sample_no, look=face_looks[index], keep=self._params.faces_per_track
+            )
+
+    def finish(self) -> list[TrackDraft]:
+        """Return all tracks, in order of first appearance."""
+        return sorted(
+            self._closed + self._open, key=lambda track: (track.seen_at[0], -track.scores[0], *track.boxes_xyxy[0])
+        )
+
+    def _close_lost(self) -> None:
+        oldest = self._sample_no - 1 - self._params.max_gap_samples
+        self._closed += [track for track in self._open if track.seen_at[-1] < oldest]
+        self._open = [track for track in self._open if track.seen_at[-1] >= oldest]
+
+    def _assign(self, faces: FrameFaces, face_looks: F32) -> dict[int, TrackDraft]:
+        if not self._open or not len(faces.scores):
+            return {}
+        boxes = np.array([track.boxes_xyxy[-1] for track in self._open], np.float32)
+        iou = pairwise_iou(boxes, faces.boxes_xyxy)
+        shift, ratio = _shift_and_ratio(boxes, faces.boxes_xyxy)
+        likeness = np.array([track.last_look for track in self._open]) @ face_looks.T
+        may_link = ((iou >= self._params.min_iou) & (likeness >= self._params.min_likeness)) | (
+            (shift <= self._params.max_shift) & (ratio <= 2.0) & (likeness >= self._params.min_shifted_likeness)
+        )
+        gain = np.where(may_link, iou + np.maximum(likeness, 0) + 1e-3, 0.0)
+        rows, columns = linear_sum_assignment(gain, maximize=True)
+        return {
+            int(column): self._open[row] for row, column in zip(rows, columns, strict=True) if may_link[row, column]
+        }
+
+
+def _shift_and_ratio(before_xyxy: F32, after_xyxy: F32) -> tuple[F32, F32]:
+    """Return for every pair how far the centre has moved, in box sides, and how the sides have changed (>= 1)."""
+    sides = [np.sqrt(np.clip((b[:, 2:] - b[:, :2]).prod(axis=1), 1.0, None)) for b in (before_xyxy, after_xyxy)]
+    centres = [(b[:, :2] + b[:, 2:]) / 2 for b in (before_xyxy, after_xyxy)]
+    larger = np.maximum(sides[0][:, None], sides[1][None])
+    distance = np.linalg.norm(centres[0][:, None] - centres[1][None], axis=2)
+    ratio = larger / np.minimum(sides[0][:, None], sides[1][None])
+    return (distance / larger).astype(np.float32), ratio.astype(np.float32)
+
+
+def join_fragments(tracks: Sequence[FaceTrack], *, params: TrackingParams) -> list[FaceTrack]:
+    """Join tracks of one shot that are the same person by their embeddings and never seen on one frame.
+
+    Args:
+        tracks: of one media, in order of first appearance.
+        params: ``min_join_cosine`` and ``faces_per_track`` are used.
+
+    Returns:
+        The tracks, fewer or the same, numbered anew in order of first appearance.
+
+    """
+    joined: list[FaceTrack] = []
+    for track in tracks:
+        for index, earlier in enumerate(joined):
+            if _is_same_person(earlier, track, min_cosine=params.min_join_cosine):
+                joined[index] = _join(earlier, track, keep=params.faces_per_track)
+                break
+        else:
+            joined.append(track)
+    return [replace(track, track_no=track_no) for track_no, track in enumerate(joined)]
+
+
+def _is_same_person(first: FaceTrack, second: FaceTrack, *, min_cosine: float) -> bool:
+    if first.shot_no != second.shot_no or np.intersect1d(first.frame_index, second.frame_index).size:
+        return False
+    means = [track.evidence.embeddings.astype(np.float32).mean(axis=0) for track in (first, second)]
+    norms = [max(float(np.linalg.norm(mean)), 1e-6) for mean in means]
+    return float(means[0] @ means[1]) / (norms[0] * norms[1]) >= min_cosine
+
+
+def _join(first: FaceTrack, second: FaceTrack, *, keep: int) -> FaceTrack:
+    order = np.argsort(np.concatenate([first.frame_index, second.frame_index]), kind="stable")
+    best = np.argsort(-np.concatenate([first.evidence.quality, second.evidence.quality]), kind="stable")[:keep]
+    both: dict[str, Any] = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])[order]
+        for name in ("frame_index", "pts_ms", "from_ms", "shown_ms", "boxes_xyxy", "scores", "quality")
+    }
+    evidence = TrackEvidence(
+        **{
+            name: np.concatenate([getattr(first.evidence, name), getattr(second.evidence, name)])[best]
+            for name in ("embeddings", "face_px", "quality")
+        }
+    )
+    faces = np.concatenate([first.best_faces, second.best_faces])[best]
+    return replace(first, **both, evidence=evidence, best_faces=faces)
