@@ -1,0 +1,323 @@
+"""What can be set, where a value comes from, and what is refused.
+
+A value comes from, first match wins: an option of the command line, the environment (``ANNOTATOR_DATABASE_URL``,
+nested ``ANNOTATOR_SAMPLING__FRAMES``), the file ``.env`` of the working folder, the default. Passwords never show:
+not in ``repr``, not in ``annotator config``, not in an error.
+
+The core never sees these classes: ``annotator.build`` hands each stage a plain value.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict, SettingsError
+
+from annotator.errors import ConfigError
+
+PREFIX = "ANNOTATOR_"
+NESTED = "__"
+ENV_FILE = Path(".env")
+APP_FOLDER = "celebrity-annotator"
+
+# Up to the last @: a password that was not percent-encoded must not show either.
+_PASSWORD_BEFORE_HOST = re.compile(r"(?<=://)([^:/?#@]*):.*@")
+_PASSWORD_IN_QUERY = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
+
+MIB = 1024 * 1024
+HOUR_S = 3600
+
+Source = Literal["default", ".env", "environment", "option"]
+
+
+def mask_url(url: str) -> str:
+    """Return the URL with its password, if it has one, as ``***``.
+
+    >>> mask_url("postgresql://ann:secret@db:5432/annotations")
+    'postgresql://ann:***@db:5432/annotations'
+    """
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_BEFORE_HOST.sub(r"\1:***@", url))
+
+
+class SecretUrl(SecretStr):
+    """A URL that may carry a password, which shows as ``***``; ``get_secret_value()`` gives all of it."""
+
+    def _display(self) -> str:
+        return mask_url(self._secret_value)
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser()
+
+
+def _xdg_folder(variable: str, fallback: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / fallback) / APP_FOLDER
+
+
+Folder = Annotated[Path, AfterValidator(_expanded)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SamplingSettings(_Group):
+    """Which frames are looked at; ``all`` goes before ``every_ms``, which goes before ``frames``."""
+
+    frames: Count = Field(default=20, description="frames a clip, spread evenly over its displayed time")
+    every_ms: Count | None = Field(default=None, description="instead: one frame every so many milliseconds")
+    all: bool = Field(default=False, description="instead: every distinct frame")
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> Self:
+        if self.all and self.every_ms is not None:
+            msg = "give every_ms or all, not both"
+            raise ValueError(msg)
+        return self
+
+
+class DetectionSettings(_Group):
+    """Which faces are looked for."""
+
+    min_face_px: Count = Field(default=20, description="smallest face, pixels of the frame")
+    min_face_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="smallest face as a part of the frame's short side; the larger of the two counts"
+    )
+
+
+class FetchSettings(_Group):
+    """What may be read from a URL or a bucket."""
+
+    max_bytes: Count = Field(default=2048 * MIB, description="largest media")
+    timeout_s: Seconds = Field(default=60.0, description="longest wait for one answer, and for all of a small media")
+    allow_private_addresses: bool = Field(
+        default=False, description="read http(s) URLs of private, loopback and link-local addresses"
+    )
+
+
+class DecodeSettings(_Group):
+    """What the decoder's child process may use for one media."""
+
+    max_pixels: Count = Field(default=40_000_000, description="largest frame, width x height")
+    max_frames: Count = Field(default=1_000_000, description="most frames")
+    max_duration_s: Seconds = Field(default=6.0 * HOUR_S, description="longest clip")
+    timeout_s: Seconds = Field(default=600.0, description="wall time")
+    memory_bytes: Count = Field(default=2048 * MIB, description="address space")
+    cpu_s: Seconds = Field(default=1200.0, description="processor time")
+
+
+class WorkerSettings(_Group):
+    """How a worker and the backlog behave; the protocol is in docs/architecture.md."""
+
+    concurrency: Count = Field(default=4, description="chunks in hand at once, a thread each")
+    heartbeat_s: Seconds = Field(default=10.0, description="time between two signs of life")
+    session_timeout_s: Seconds = Field(default=45.0, description="silence after which a worker counts as lost")
+    sweep_every_s: Seconds = Field(default=15.0, description="time between two searches for lost work")
+    feed_every_s: Seconds = Field(default=1.0, description="time between two looks for chunks that are due")
+    unclaimed_after_s: Seconds = Field(default=900.0, description="time until an unclaimed chunk is queued again")
+    gif_deadline_s: Seconds = Field(default=600.0, description="longest time for one small media")
+    film_deadline_s: Seconds = Field(default=1800.0, description="longest time for one film")
+    visibility_timeout_s: Seconds = Field(
+        default=3600.0, description="the broker's; at least twice the longest deadline"
+    )
+    max_attempts: Count = Field(default=5, description="tries until a passing trouble counts as failed")
+    max_queued_chunks: Count = Field(default=64, description="most chunks of a lane in the broker (back-pressure)")
+    chunk_media: Annotated[int, Field(ge=1, le=64)] = Field(default=64, description="most media of one message")
+    chunk_bytes: Count = Field(default=256 * MIB, description="most bytes of the media of one message")
+    write_media: Count = Field(default=32, description="most media written in one transaction")
+    write_every_ms: Count = Field(default=250, description="longest wait of a finished media for its transaction")
+    drain_s: Seconds = Field(default=12.0, description="time from SIGTERM to leaving")
+
+    @model_validator(mode="after")
+    def _broker_outlasts_deadlines(self) -> Self:
+        longest = max(self.gif_deadline_s, self.film_deadline_s)
+        if self.visibility_timeout_s < 2 * longest:
+            msg = f"visibility_timeout_s must be at least twice the longest deadline ({2 * longest:g})"
+            raise ValueError(msg)
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings. Build it with ``load_settings``, which also refuses misspelled names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=NESTED,
+        env_ignore_empty=True,
+        env_file_encoding="utf-8",
+        dotenv_filtering="only_existing",  # names of other programs may stand in .env; ours are checked below
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+    )
+
+    data_dir: Folder = Field(
+        default_factory=lambda: _xdg_folder("XDG_DATA_HOME", ".local/share"),
+        description="what is kept: the database, enrolled people",
+    )
+    cache_dir: Folder = Field(
+        default_factory=lambda: _xdg_folder("XDG_CACHE_HOME", ".cache"),
+        description="what can be made again: compiled networks, portraits of the demo",
+    )
+    database_url: SecretUrl = Field(
+        default_factory=lambda data: SecretUrl(f"sqlite:///{data['data_dir'] / 'annotations.db'}"),
+        description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME",
+    )
+    broker_url: SecretUrl | None = Field(default=None, description="redis://…, for workers; not needed to annotate")
+    s3_endpoint_url: str | None = Field(default=None, description="an S3 service other than Amazon's")
+    s3_region: str | None = Field(default=None, description="region of the buckets")
+    s3_access_key_id: str | None = Field(default=None, description="else what boto3 finds (AWS_…, ~/.aws)")
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="goes with s3_access_key_id")
+    device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="what the networks run on")
+    threads: Count | None = Field(default=None, description="processor threads of the networks; default: all cores")
+    model: str = Field(default="starter", min_length=1, description="name or folder of the model bundle")
+    sampling: SamplingSettings = SamplingSettings()
+    detection: DetectionSettings = DetectionSettings()
+    fetch: FetchSettings = FetchSettings()
+    decode: DecodeSettings = DecodeSettings()
+    worker: WorkerSettings = WorkerSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSetting:
+    """One setting as it counts.
+
+    Attributes:
+        name: the environment variable, e.g. ``"ANNOTATOR_SAMPLING__FRAMES"``.
+        value: as text, secrets masked; None where it is not set.
+        source: where it comes from.
+        description: what it does.
+
+    """
+
+    name: str
+    value: str | None
+    source: Source
+    description: str
+
+
+def load_settings(*, env_file: Path | None = ENV_FILE, **options: Any) -> Settings:  # noqa: ANN401 - checked by pydantic
+    """Read the settings.
+
+    Args:
+        env_file: a file of ``NAME=value`` lines; names without the prefix are left to others; None reads no file.
+        options: values of the command line, which go before everything else; groups as dicts, e.g.
+            ``sampling={"frames": 10}``. None counts as not given.
+
+    Raises:
+        ConfigError: a name that starts with ``ANNOTATOR_`` is unknown, or a value cannot be. Secrets are not shown.
+
+    """
+    from_file = _read_env_file(env_file)
+    _refuse_unknown(os.environ, "the environment")
+    _refuse_unknown(from_file, str(env_file))
+    try:
+        return Settings(**{"_env_file": env_file, **_without_none(options)})
+    except ValidationError as error:
+        raise ConfigError(_in_words(error)) from None
+    except SettingsError as error:  # a group that is no JSON; the cause would show the value
+        raise ConfigError(f"{error}: groups are written as JSON, single values as ANNOTATOR_GROUP__NAME.") from None
+
+
+def explain_settings(
+    settings: Settings, *, env_file: Path | None = ENV_FILE, options: Mapping[str, Any] | None = None
+) -> list[EffectiveSetting]:
+    """List every setting with the source of its value.
+
+    Args:
+        settings: what ``load_settings`` returned.
+        env_file: as given to ``load_settings``.
+        options: as given to ``load_settings``.
+
+    """
+    sources: dict[Source, set[tuple[str, ...]]] = {  # in the order in which they win
+        "option": set(_flatten(_without_none(options or {}))),
+        "environment": set(_given_paths(os.environ)),
+        ".env": set(_given_paths(_read_env_file(env_file))),
+    }
+    listed = []
+    for path, description in _fields(Settings):
+        value: Any = settings
+        for part in path:
+            value = getattr(value, part)
+        winners = (source for source, given in sources.items() if path in given or path[:1] in given)
+        source: Source = next(winners, "default")
+        listed.append(EffectiveSetting(_variable(path), None if value is None else str(value), source, description))
+    return listed
+
+
+def _fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, field in model.model_fields.items():
+        path = (*above, name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
+            yield from _fields(field.annotation, path)
+        else:
+            yield path, field.description or ""
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return PREFIX + NESTED.join(path).upper()
+
+
+def _known_variables() -> dict[str, tuple[str, ...]]:
+    """Map every name that is read, whole groups (as JSON) included, to its path."""
+    known = {_variable(path): path for path, _ in _fields(Settings)}
+    return known | {_variable(path[:1]): path[:1] for path in known.values()}
+
+
+def _refuse_unknown(given: Mapping[str, Any], where: str) -> None:
+    known = _known_variables()
+    for name in given:
+        upper = name.upper()
+        if upper.startswith(PREFIX) and upper not in known:
+            near = difflib.get_close_matches(upper, known, n=1, cutoff=0.6)
+            remedy = f"did you mean {near[0]}?" if near else "`annotator config` lists all names."
+            raise ConfigError(f"{where} sets {name}, which is no setting; {remedy}")
+
+
+def _given_paths(given: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    known = _known_variables()
+    return (known[name.upper()] for name, value in given.items() if value and name.upper() in known)
+
+
+def _read_env_file(env_file: Path | None) -> dict[str, str]:
+    """Return the lines of the file that are meant for this program."""
+    if env_file is None or not env_file.is_file():
+        return {}
+    try:
+        lines = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8").env_vars
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{env_file} cannot be read: {error}") from error
+    return {name.upper(): value for name, value in lines.items() if value and name.upper().startswith(PREFIX)}
+
+
+def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+    cleaned = {
+        name: _without_none(value) if isinstance(value, Mapping) else value
+        for name, value in tree.items()
+        if value is not None
+    }
+    return {name: value for name, value in cleaned.items() if value != {}}
+
+
+def _flatten(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, (*above, name))
+        else:
+            yield (*above, name)
+
+
+def _in_words(error: ValidationError) -> str:
+    """Say in one sentence what is wrong, without the value: it may be a secret."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = tuple(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{_variable(path) if path else 'the settings'}: {message[:1].lower()}{message[1:]}."
