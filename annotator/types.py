@@ -418,4 +418,18 @@ class MediaFailure:
     is_transient: bool
 
 
+@dataclass(frozen=True, slots=True)
+class KnownMedia:
+    """A media whose bytes are annotated already; it was hashed, not decoded.
+
+    Attributes:
+        media: which one.
+        content_sha256: digest of its bytes, hexadecimal.
+
+    """
+
+    media: MediaRef
+    content_sha256: str
+
+
 MediaOutcome = MediaAnnotation | MediaFailure

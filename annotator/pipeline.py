@@ -1,0 +1,219 @@
+"""The way of a clip: frames, faces, tracks, embeddings, names.
+
+Decoding runs in a few threads (each waits for a child process); one thread, the caller's, runs the networks. Frames
+of many media share the batches of the detector, crops of many media those of the embedder, and results go back to
+their media. A media that fails fails alone.
+
+The stages are handed in (see ``annotator.build``): this module knows what they do, not how.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
+from annotator.quality import face_quality
+from annotator.recognition.alignment import align_faces
+from annotator.tracking import FrameFaces, TrackingParams, join_fragments, shot_thumbnail
+from annotator.types import (
+    F32,
+    U8,
+    FaceDetections,
+    FaceTrack,
+    FrameBatch,
+    KnownMedia,
+    MediaAnnotation,
+    MediaFailure,
+    MediaRef,
+    TrackEvidence,
+    TrackLabel,
+)
+
+Outcome = MediaAnnotation | MediaFailure | KnownMedia
+
+
+class FaceDetector(Protocol):
+    """Finds faces."""
+
+    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+        """Return the faces of each frame; frames of any sizes, same order and length out."""
+
+    def spec(self) -> dict[str, object]:
+        """What of it can change a result."""
+
+
+class Embedder(Protocol):
+    """Turns aligned faces into embeddings."""
+
+    @property
+    def network_id(self) -> str:
+        """Names the embedding space."""
+
+    def embed(self, faces: U8) -> F32:
+        """Return f32 (N, D) of unit norm for u8 (N, 112, 112, 3) aligned RGB crops."""
+
+
+class TrackIdentifier(Protocol):
+    """Says who tracks are."""
+
+    @property
+    def model(self) -> str:
+        """The model version, e.g. ``"starter@1"``."""
+
+    def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
+        """Return one label per track."""
+
+
+class Annotator:
+    """Annotates media. One instance runs one ``annotate`` at a time; it is not thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        source: FrameSource,
+        detector: FaceDetector,
+        embedder: Embedder,
+        identifier: TrackIdentifier,
+        tracking: TrackingParams | None = None,
+        params: PipelineParams | None = None,
+    ) -> None:
+        """Take the stages."""
+        self._source = source
+        self._detector = detector
+        self._embedder = embedder
+        self._identifier = identifier
+        self._tracking = tracking or TrackingParams()
+        self._params = params or PipelineParams()
+
+    @property
+    def model(self) -> str:
+        """The model version that labels come from, e.g. ``"starter@1"``."""
+        return self._identifier.model
+
+    @property
+    def network_spec(self) -> dict[str, object]:
+        """What owns tracks and embeddings: decoding, sampling, detection, linking and embedding."""
+        tracking = {name: getattr(self._tracking, name) for name in self._tracking.__slots__}
+        return {
+            "decoder": self._source.spec(),
+            "detector": self._detector.spec(),
+            "tracking": tracking,
+            "embedder": self._embedder.network_id,
+        }
+
+    def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
+        """Label stored evidence anew, as ``annotate`` would label it."""
+        return self._identifier.identify(tracks)
+
+    def annotate(
+        self, media: Iterable[MediaRef], *, is_known: Callable[[str], bool] | None = None
+    ) -> Iterator[Outcome]:
+        """Annotate media; outcomes come as they are ready, one for each media.
+
+        Args:
+            media: may be endless and may block; it is read from the decoding threads, one at a time.
+            is_known: asked with the digest of each media's bytes (hexadecimal) before it is decoded, from the decoding
+                threads; True yields a ``KnownMedia`` instead.
+
+        Raises:
+            ModelError: a network or bundle fails its checks.
+            ConfigError: the settings cannot work.
+
+        """
+        run = DecodingRun(
+            self._source, media, is_known=is_known, tracking=self._tracking, params=self._params, model=self.model
+        )
+        with run:
+            ready: list[Clip] = []
+            while True:
+                events = run.take(wait=not ready)
+                frames = [event for event in events if isinstance(event, tuple)]
+                self._detect(frames)
+                for event in events:
+                    if isinstance(event, BaseException):
+                        raise event
+                    if isinstance(event, Clip):
+                        event.drafts = event.linker.finish()
+                        ready.append(event)
+                    elif isinstance(event, MediaFailure | KnownMedia):
+                        yield event
+                waiting = sum(clip.crops for clip in ready)
+                if ready and (waiting >= self._params.embed_batch or not events):
+                    yield from self._finish(ready)
+                    ready = []
+                elif run.is_finished and not ready:
+                    return
+
+    def _detect(self, batches: Sequence[tuple[Clip, FrameBatch]]) -> None:
+        """Find the faces of the frames and link them into their clips' tracks."""
+        if not batches:
+            return
+        start = time.perf_counter()
+        images = [image for _, batch in batches for image in batch.images]
+        detections = iter(self._detector.detect(images))
+        detect_s = (time.perf_counter() - start) / len(images)
+        for clip, batch in batches:
+            start = time.perf_counter()
+            for index in range(len(batch)):
+                faces = _frame_faces(batch, index, next(detections))
+                clip.linker.add(faces)
+                clip.faces += len(faces.scores)
+            clip.frames_sampled += len(batch)
+            clip.timings_s["detect"] += detect_s * len(batch)
+            clip.timings_s["link"] += time.perf_counter() - start
+
+    def _finish(self, clips: Sequence[Clip]) -> Iterator[MediaAnnotation]:
+        """Embed the best faces of the clips' tracks, identify the tracks and yield the annotations."""
+        start = time.perf_counter()
+        crops = [draft.best_faces for clip in clips for draft in clip.drafts]
+        embeddings = self._embedder.embed(np.concatenate(crops)) if crops else np.zeros((0, 1), np.float32)
+        embed_s = (time.perf_counter() - start) / max(len(embeddings), 1)
+        start = time.perf_counter()
+        tracks_by_clip = []
+        used = 0
+        for clip in clips:
+            tracks: list[FaceTrack] = []
+            for draft in clip.drafts:
+                tracks.append(draft.finish(len(tracks), embeddings[used : used + len(draft.best)]))
+                used += len(draft.best)
+            tracks_by_clip.append(join_fragments(tracks, params=self._tracking))
+        labels = iter(self._identifier.identify([track.evidence for tracks in tracks_by_clip for track in tracks]))
+        identify_s = (time.perf_counter() - start) / len(clips)
+        for clip, tracks in zip(clips, tracks_by_clip, strict=True):
+            clip.timings_s["embed"] = embed_s * clip.crops
+            clip.timings_s["identify"] = identify_s
+            yield self._annotation(clip, tracks, [next(labels) for _ in tracks])
+
+    def _annotation(self, clip: Clip, tracks: Sequence[FaceTrack], labels: Sequence[TrackLabel]) -> MediaAnnotation:
+        if clip.report is None:
+            raise RuntimeError("a clip was finished before its end")
+        return MediaAnnotation(
+            media=clip.media,
+            model=self.model,
+            content_sha256=clip.content_sha256,
+            clip=clip.report,
+            frames_sampled=clip.frames_sampled,
+            faces=clip.faces,
+            tracks=tuple(tracks),
+            labels=tuple(labels),
+            timings_s=dict(clip.timings_s),
+        )
+
+
+def _frame_faces(batch: FrameBatch, index: int, found: FaceDetections) -> FrameFaces:
+    image = batch.images[index]
+    crops, face_px = align_faces(image, found.landmarks_xy)
+    return FrameFaces(
+        frame_index=int(batch.frame_index[index]),
+        pts_ms=int(batch.pts_ms[index]),
+        from_ms=int(batch.from_ms[index]),
+        shown_ms=int(batch.shown_ms[index]),
+        thumbnail=shot_thumbnail(image),
+        boxes_xyxy=found.boxes_xyxy,
+        scores=found.scores,
+        quality=face_quality(crops, face_px=face_px, landmarks_xy=found.landmarks_xy, scores=found.scores),
+        face_px=face_px,
+        crops=crops,
+    )
