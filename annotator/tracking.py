@@ -191,8 +191,8 @@ def looks(crops: U8) -> F32:
         f32 (F, 588); the product of two rows is their likeness in [-1, 1].
 
     """
-    small = crops.reshape(-1, 14, 8, 14, 8, 3).mean(axis=(2, 4), dtype=np.float32)
-    centred = (small - small.mean(axis=(1, 2), keepdims=True)).reshape(len(crops), -1)
+    small = crops.reshape(len(crops), 14, 8, 14, 8, 3).mean(axis=(2, 4), dtype=np.float32)
+    centred = (small - small.mean(axis=(1, 2), keepdims=True)).reshape(len(crops), 14 * 14 * 3)
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6), np.float32)
 
 

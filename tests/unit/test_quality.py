@@ -1,0 +1,96 @@
+"""Better faces measure better."""
+
+import cv2
+import numpy as np
+import pytest
+
+from annotator.quality import face_quality, frontality, sharpness
+from annotator.types import F32, U8
+
+FRONTAL = np.array([[38, 51], [74, 51], [56, 72], [41, 92], [71, 92]], np.float32)
+
+
+def portrait() -> U8:
+    """Draw something with detail at all sizes, less of it the finer, as pictures have."""
+    rng = np.random.default_rng(5)
+    picture = np.full((112, 112, 3), 128.0)
+    for side in (7, 14, 28, 56, 112):
+        detail = rng.normal(0, 210 / side, (side, side, 3)).astype(np.float32)
+        picture += cv2.resize(detail, (112, 112))
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def enlarged_from(side_px: int) -> U8:
+    small = cv2.resize(portrait(), (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (112, 112), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def turned(nose_shift_px: float) -> F32:
+    landmarks = FRONTAL.copy()
+    landmarks[2, 0] += nose_shift_px
+    return landmarks
+
+
+def quality_of(face: U8, *, face_px: float = 112, landmarks: F32 = FRONTAL, score: float = 1.0) -> float:
+    return float(
+        face_quality(
+            face[None],
+            face_px=np.array([face_px], np.float32),
+            landmarks_xy=landmarks[None],
+            scores=np.array([score], np.float32),
+        )[0]
+    )
+
+
+def test_the_smaller_the_original_the_lower_the_sharpness() -> None:
+    measured = sharpness(np.stack([enlarged_from(side) for side in (112, 64, 48, 32, 24)]))
+    assert (np.diff(measured) < 0).all()
+
+
+def test_sharpness_does_not_depend_on_light_and_contrast() -> None:
+    face = enlarged_from(40)
+    pale = (face * 0.6 + 60).astype(np.uint8)
+    plain, changed = sharpness(np.stack([face, pale]))
+    assert changed == pytest.approx(plain, rel=0.1)
+
+
+def test_a_flat_picture_is_not_sharp() -> None:
+    assert sharpness(np.full((1, 112, 112, 3), 128, np.uint8))[0] == 0
+
+
+def test_a_turned_head_is_less_frontal_whichever_way_it_turns() -> None:
+    values = frontality(np.stack([turned(shift) for shift in (-40, -15, 0, 15, 40)]))
+    assert values[2] == 1
+    assert values[0] == values[4] == 0
+    assert values[1] == pytest.approx(values[3], abs=0.05)
+    assert 0 < values[1] < 1
+
+
+def test_frontality_does_not_depend_on_roll_and_scale() -> None:
+    angle = np.deg2rad(30)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+    shifted = turned(15)
+    assert frontality((shifted @ rotation.T * 3)[None])[0] == pytest.approx(frontality(shifted[None])[0], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"face_px": 40.0},
+        {"landmarks": turned(20)},
+        {"score": 0.7},
+    ],
+)
+def test_each_measure_lowers_the_quality(worse: dict[str, float]) -> None:
+    assert quality_of(portrait(), **worse) < quality_of(portrait())  # type: ignore[arg-type]
+
+
+def test_quality_is_between_zero_and_one_and_empty_for_no_faces() -> None:
+    assert 0 < quality_of(portrait()) <= 1
+    none = face_quality(
+        np.zeros((0, 112, 112, 3), np.uint8),
+        face_px=np.zeros(0, np.float32),
+        landmarks_xy=np.zeros((0, 5, 2), np.float32),
+        scores=np.zeros(0, np.float32),
+    )
+    assert none.shape == (0,)

@@ -1,0 +1,180 @@
+"""Faces of neighbouring samples become tracks."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.tracking import (
+    FrameFaces,
+    TrackDraft,
+    TrackingParams,
+    TrackLinker,
+    is_cut,
+    join_fragments,
+    looks,
+    pairwise_iou,
+    shot_thumbnail,
+)
+from annotator.types import F32, U8, FaceTrack
+
+PARAMS = TrackingParams()
+ROOM = np.full((36, 64, 3), 90, np.uint8)
+BEACH = np.concatenate([np.full((18, 64, 3), (120, 180, 240)), np.full((18, 64, 3), (230, 210, 160))]).astype(np.uint8)
+
+
+def face_picture(person: int, *, noise: int = 0) -> U8:
+    """Draw a crop that looks like itself and unlike the others."""
+    coarse = np.random.default_rng(person).integers(0, 256, (7, 7, 3))
+    crop = coarse.repeat(16, axis=0).repeat(16, axis=1)
+    return np.clip(crop + np.random.default_rng(noise).integers(-12, 13, crop.shape), 0, 255).astype(np.uint8)
+
+
+def frame(
+    sample: int, faces: Sequence[tuple[int, float, float]], *, thumbnail: U8 = ROOM, quality: float = 0.5
+) -> FrameFaces:
+    """Make a sample with faces of (person, x, y), 40 pixels wide."""
+    count = len(faces)
+    boxes = np.array([[x, y, x + 40, y + 40] for _, x, y in faces], np.float32).reshape(count, 4)
+    crops = [face_picture(person, noise=sample) for person, _, _ in faces]
+    return FrameFaces(
+        frame_index=sample,
+        pts_ms=sample * 100,
+        from_ms=sample * 100,
+        shown_ms=100,
+        thumbnail=thumbnail,
+        boxes_xyxy=boxes,
+        scores=np.full(count, 0.99, np.float32),
+        quality=np.full(count, quality, np.float32),
+        face_px=np.full(count, 60, np.float32),
+        crops=np.array(crops, np.uint8).reshape(count, 112, 112, 3),
+    )
+
+
+def link(*frames: FrameFaces) -> list[TrackDraft]:
+    linker = TrackLinker(PARAMS)
+    for one in frames:
+        linker.add(one)
+    return linker.finish()
+
+
+def unit(*values: float) -> F32:
+    vector = np.array(values, np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def test_a_face_that_moves_a_little_is_one_track() -> None:
+    (track,) = link(*[frame(sample, [(1, 10 + 6 * sample, 20)]) for sample in range(6)])
+    assert track.frame_index == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_face_that_jumps_but_looks_the_same_is_one_track() -> None:
+    (track,) = link(frame(0, [(1, 10, 20)]), frame(1, [(1, 45, 20)]))
+    assert track.frame_index == [0, 1]
+
+
+def test_another_face_at_the_same_place_is_another_track() -> None:
+    tracks = link(frame(0, [(1, 10, 20)]), frame(1, [(2, 12, 20)]))
+    assert [track.frame_index for track in tracks] == [[0], [1]]
+
+
+def test_two_people_who_cross_keep_their_tracks() -> None:
+    tracks = link(*[frame(sample, [(1, 10 * sample, 20), (2, 60 - 10 * sample, 20)]) for sample in range(7)])
+    assert [len(track.frame_index) for track in tracks] == [7, 7]
+    for track in tracks:
+        assert np.ptp(np.diff([box[0] for box in track.boxes_xyxy])) == 0
+
+
+def test_a_face_missed_for_a_few_samples_keeps_its_track() -> None:
+    gap = [frame(sample, []) for sample in range(1, 1 + PARAMS.max_gap_samples)]
+    assert len(link(frame(0, [(1, 10, 20)]), *gap, frame(4, [(1, 12, 20)]))) == 1
+
+
+def test_a_face_missed_for_longer_starts_a_new_track() -> None:
+    gap = [frame(sample, []) for sample in range(1, 2 + PARAMS.max_gap_samples)]
+    assert len(link(frame(0, [(1, 10, 20)]), *gap, frame(5, [(1, 12, 20)]))) == 2
+
+
+def test_a_shot_boundary_ends_all_tracks() -> None:
+    tracks = link(frame(0, [(1, 10, 20)]), frame(1, [(1, 10, 20)], thumbnail=BEACH))
+    assert [track.shot_no for track in tracks] == [0, 1]
+
+
+def test_motion_and_a_change_of_light_are_no_shot_boundary() -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (36, 64, 3)).astype(np.uint8)
+    assert not is_cut(picture, np.roll(picture, 5, axis=1), params=PARAMS)
+    assert not is_cut(BEACH, BEACH - 8, params=PARAMS)
+    assert is_cut(ROOM, BEACH, params=PARAMS)
+
+
+def test_the_best_faces_of_a_track_are_kept_best_first() -> None:
+    qualities = [0.1, 0.9, 0.3, 0.8, 0.2, 0.7, 0.6]
+    (track,) = link(*[frame(sample, [(1, 10, 20)], quality=value) for sample, value in enumerate(qualities)])
+    expected = [face_picture(1, noise=sample) for sample in (1, 3, 5, 6, 2)]
+    assert (track.best_faces == np.array(expected)).all()
+
+
+def test_of_equal_faces_the_earlier_are_kept() -> None:
+    (track,) = link(*[frame(sample, [(1, 10, 20)]) for sample in range(8)])
+    assert (track.best_faces == np.array([face_picture(1, noise=sample) for sample in range(5)])).all()
+
+
+def test_a_media_without_faces_has_no_tracks() -> None:
+    assert link() == []
+    assert link(frame(0, []), frame(1, [])) == []
+
+
+def finished(track_no: int, shot_no: int, samples: Sequence[int], embedding: F32, *, quality: float = 0.5) -> FaceTrack:
+    draft = TrackDraft(shot_no)
+    for sample in samples:
+        faces = frame(sample, [(track_no, 10, 20)], quality=quality)
+        draft.add(faces, 0, sample_no=sample, look=looks(faces.crops)[0], keep=PARAMS.faces_per_track)
+    return draft.finish(track_no, np.tile(embedding, (len(draft.best), 1)))
+
+
+def test_fragments_of_one_person_in_one_shot_are_joined() -> None:
+    first = finished(0, 0, [0, 1], unit(1, 0, 0.1), quality=0.2)
+    second = finished(1, 0, [4, 5, 6, 7], unit(1, 0, 0), quality=0.6)
+    (joined,) = join_fragments([first, second], params=PARAMS)
+    assert joined.frame_index.tolist() == [0, 1, 4, 5, 6, 7]
+    assert joined.screen_time_ms == 600
+    assert joined.evidence.quality.tolist() == pytest.approx([0.6] * 4 + [0.2], abs=1e-3)
+    assert len(joined.best_faces) == PARAMS.faces_per_track
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (finished(1, 0, [4], unit(0, 1, 0)), "another person"),
+        (finished(1, 1, [4], unit(1, 0, 0)), "another shot"),
+        (finished(1, 0, [1, 4], unit(1, 0, 0)), "both on one frame"),
+    ],
+)
+def test_other_fragments_stay_apart(other: FaceTrack, why: str) -> None:
+    first = finished(0, 0, [0, 1], unit(1, 0, 0))
+    assert len(join_fragments([first, other], params=PARAMS)) == 2, why
+
+
+def test_stored_embeddings_are_float16() -> None:
+    assert finished(0, 0, [0], unit(1, 2, 3)).evidence.embeddings.dtype == np.float16
+
+
+BOXES = st.lists(st.tuples(*[st.floats(-500, 500, width=32)] * 4), max_size=6)
+
+
+@given(BOXES, BOXES)
+def test_iou_is_symmetric_and_between_zero_and_one(
+    first: list[tuple[float, ...]], second: list[tuple[float, ...]]
+) -> None:
+    one, two = (np.array(boxes, np.float32).reshape(-1, 4) for boxes in (first, second))
+    forward = pairwise_iou(one, two)
+    assert forward.shape == (len(one), len(two))
+    assert ((forward >= 0) & (forward <= 1 + 1e-6)).all()
+    assert np.allclose(forward, pairwise_iou(two, one).T)
+
+
+def test_a_thumbnail_has_one_size_whatever_the_frame() -> None:
+    for shape in ((1, 1, 3), (1080, 1920, 3), (3, 900, 3)):
+        assert shot_thumbnail(np.zeros(shape, np.uint8)).shape == (36, 64, 3)
