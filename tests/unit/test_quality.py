@@ -15,7 +15,7 @@ def portrait() -> U8:
     rng = np.random.default_rng(5)
     picture = np.full((112, 112, 3), 128.0)
     for side in (7, 14, 28, 56, 112):
-        detail = rng.normal(0, 210 / side, (side, side, 3)).astype(np.float32)
+        detail = rng.normal(0, 500 / side, (side, side, 3)).astype(np.float32)
         picture += cv2.resize(detail, (112, 112))
     return np.clip(picture, 0, 255).astype(np.uint8)
 
