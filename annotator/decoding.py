@@ -20,6 +20,9 @@ from annotator.types import ClipReport, FrameBatch, KnownMedia, MediaFailure, Me
 
 logger = logging.getLogger(__name__)
 
+MIN_EVENT_BYTES = 64 << 10
+"""What a small event counts in the inbox: otherwise ends and known media would pile up without bound."""
+
 
 class MediaFrames(Protocol):
     """The sampled frames of one open media."""
@@ -176,7 +179,7 @@ class DecodingRun:
         except (ModelError, ConfigError, InboxClosedError):
             raise
         except AnnotatorError as error:
-            self._inbox.put(_failure(media, error, self._model))
+            self._inbox.put(_failure(media, error, self._model), MIN_EVENT_BYTES)
         except Exception as error:
             # A fault of ours, not of the media; it must not take its siblings along.
             logger.exception("decoding %s failed", media.uri)
@@ -192,16 +195,16 @@ class DecodingRun:
         with self._source.open(media) as frames:
             clip.content_sha256 = frames.content_sha256
             if self._is_known is not None and self._is_known(frames.content_sha256):
-                self._inbox.put(KnownMedia(media, frames.content_sha256))
+                self._inbox.put(KnownMedia(media, frames.content_sha256), MIN_EVENT_BYTES)
                 return
             waited_s = 0.0
             for batch in frames:
                 put_start = time.perf_counter()
-                self._inbox.put((clip, batch), batch.images.nbytes)
+                self._inbox.put((clip, batch), max(batch.images.nbytes, MIN_EVENT_BYTES))
                 waited_s += time.perf_counter() - put_start
             clip.report = frames.report
         clip.timings_s["decode"] = time.perf_counter() - start - waited_s
-        self._inbox.put(clip)
+        self._inbox.put(clip, MIN_EVENT_BYTES)
 
 
 def _failure(media: MediaRef, error: AnnotatorError, model: str) -> MediaFailure:

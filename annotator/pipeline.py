@@ -139,7 +139,8 @@ class Annotator:
                         ready.append(event)
                     elif isinstance(event, MediaFailure | KnownMedia):
                         yield event
-                waiting = sum(clip.crops for clip in ready)
+                # A clip without a face waits for others too, but not for ever.
+                waiting = sum(max(clip.crops, 1) for clip in ready)
                 if ready and (waiting >= self._params.embed_batch or not events):
                     yield from self._finish(ready)
                     ready = []

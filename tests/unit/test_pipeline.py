@@ -1,0 +1,253 @@
+"""Media go through the pipeline together and come out one by one."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from annotator.decoding import PipelineParams
+from annotator.errors import ModelError, SourceUnavailableError, UndecodableMediaError
+from annotator.pipeline import Annotator, Outcome
+from annotator.types import (
+    F32,
+    U8,
+    Candidate,
+    ClipReport,
+    FaceDetections,
+    FrameBatch,
+    Identity,
+    KnownMedia,
+    MediaAnnotation,
+    MediaFailure,
+    MediaRef,
+    TrackEvidence,
+    TrackLabel,
+)
+
+RED, BLUE = Identity("Red"), Identity("Blue")
+
+
+def frames_of(colour: str, *, samples: int, per_batch: int) -> Iterator[FrameBatch]:
+    """Yield frames of one colour; the detector double sees a face in each."""
+    picture = np.zeros((60, 80, 3), np.uint8)
+    picture[..., 0 if colour == "red" else 2] = 200
+    for start in range(0, samples, per_batch):
+        index = np.arange(start, min(start + per_batch, samples), dtype=np.int64)
+        yield FrameBatch(
+            images=np.stack([picture] * len(index)),
+            frame_index=index,
+            pts_ms=index * 100,
+            from_ms=index * 100,
+            shown_ms=np.full(len(index), 100, np.int64),
+        )
+
+
+@dataclass
+class ScriptedFrames:
+    content_sha256: str
+    batches: Callable[[], Iterator[FrameBatch]]
+    samples: int
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        return self.batches()
+
+    @property
+    def report(self) -> ClipReport:
+        return ClipReport(80, 60, self.samples * 100, self.samples, self.samples, None)
+
+
+@dataclass
+class ScriptedSource:
+    """Media whose ids say what happens: ``red-3`` has three red frames, ``broken``, ``cut-2``, ``bug``, …."""
+
+    opened: list[str] = field(default_factory=list)
+
+    def spec(self) -> dict[str, object]:
+        return {"scripted": 1}
+
+    @contextmanager
+    def open(self, media: MediaRef) -> Iterator[ScriptedFrames]:
+        kind, _, rest = media.media_id.partition("-")
+        self.opened.append(media.media_id)
+        if kind == "broken":
+            raise UndecodableMediaError("no media")
+        if kind == "away":
+            raise SourceUnavailableError("try again")
+        if kind == "bug":
+            raise ZeroDivisionError("a fault of ours")
+        if kind == "stop":
+            raise ModelError("the weights are wrong")
+        samples = int(rest.partition("-")[0])
+
+        def batches() -> Iterator[FrameBatch]:
+            yield from frames_of("red" if kind == "cut" else kind, samples=samples, per_batch=2)
+            if kind == "cut":
+                raise UndecodableMediaError("cut in the middle")
+
+        yield ScriptedFrames(f"sha-of-{media.media_id}", batches, samples)
+
+
+@dataclass
+class OneFaceDetector:
+    calls: list[int] = field(default_factory=list)
+
+    def spec(self) -> dict[str, object]:
+        return {"faces": 1}
+
+    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+        self.calls.append(len(frames))
+        landmarks = np.array([[[30, 25], [45, 25], [37, 33], [31, 41], [44, 41]]], np.float32)
+        face = FaceDetections(np.array([[20, 10, 55, 50]], np.float32), np.array([0.99], np.float32), landmarks)
+        return [face for _ in frames]
+
+
+class ColourEmbedder:
+    network_id = "colour"
+
+    def embed(self, faces: U8) -> F32:
+        means = faces.reshape(len(faces), -1, 3).mean(axis=1, dtype=np.float32)
+        return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
+
+
+class ColourIdentifier:
+    model = "colours@1"
+
+    def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
+        people = [RED if track.embeddings[0, 0] > track.embeddings[0, 2] else BLUE for track in tracks]
+        return [TrackLabel("known", (Candidate(person, 0.9, 0.95),)) for person in people]
+
+
+def annotator(params: PipelineParams | None = None, **stages: object) -> Annotator:
+    parts = {
+        "source": ScriptedSource(),
+        "detector": OneFaceDetector(),
+        "embedder": ColourEmbedder(),
+        "identifier": ColourIdentifier(),
+    } | stages
+    return Annotator(**parts, params=params)  # type: ignore[arg-type]
+
+
+def media(*ids: str) -> list[MediaRef]:
+    return [MediaRef(media_id, f"file:///{media_id}") for media_id in ids]
+
+
+def by_id(outcomes: Iterator[Outcome]) -> dict[str, Outcome]:
+    found = {outcome.media.media_id: outcome for outcome in outcomes}
+    return dict(sorted(found.items()))
+
+
+def test_each_media_gets_its_own_faces_back() -> None:
+    outcomes = by_id(annotator().annotate(media("red-5", "blue-4", "red-1")))
+    assert list(outcomes) == ["blue-4", "red-1", "red-5"]
+    for media_id, outcome in outcomes.items():
+        assert isinstance(outcome, MediaAnnotation)
+        (track,), (label,) = outcome.tracks, outcome.labels
+        assert outcome.frames_sampled == outcome.faces == len(track.pts_ms) == int(media_id[-1])
+        assert label.identity == (RED if media_id.startswith("red") else BLUE)
+        assert outcome.content_sha256 == f"sha-of-{media_id}"
+        assert set(outcome.timings_s) >= {"decode", "detect", "embed", "identify"}
+
+
+def test_frames_of_many_media_share_the_detector_batches() -> None:
+    detector = OneFaceDetector()
+    all_decoded = PipelineParams(decoders=1, max_inbox_bytes=1 << 30, max_batch_bytes=1 << 30)
+    hold = threading.Event()
+
+    def refs() -> Iterator[MediaRef]:
+        yield from media(*[f"red-{count}-{number}" for number in range(10) for count in (1, 2)])
+        hold.set()
+
+    class PatientDetector(OneFaceDetector):
+        def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+            assert hold.wait(10)
+            detector.calls.append(len(frames))
+            return super().detect(frames)
+
+    outcomes = list(annotator(all_decoded, detector=PatientDetector()).annotate(refs()))
+    assert len(outcomes) == 20
+    assert sum(detector.calls) == 30
+    assert len(detector.calls) <= 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason", "is_transient"),
+    [
+        ("broken", "undecodable", False),
+        ("cut-4", "undecodable", False),
+        ("away", "source_unavailable", True),
+        ("bug", "internal", True),
+    ],
+)
+def test_a_media_that_fails_fails_alone(bad: str, reason: str, is_transient: bool) -> None:  # noqa: FBT001 - parameter of the table
+    outcomes = by_id(annotator().annotate(media("red-3", bad, "blue-3")))
+    failure = outcomes.pop(bad)
+    assert isinstance(failure, MediaFailure)
+    assert (failure.reason, failure.is_transient, failure.model) == (reason, is_transient, "colours@1")
+    assert all(isinstance(outcome, MediaAnnotation) for outcome in outcomes.values())
+    assert len(outcomes) == 2
+
+
+def test_wrong_weights_stop_everything() -> None:
+    with pytest.raises(ModelError, match="weights"):
+        list(annotator().annotate(media("red-3", "stop", "blue-3")))
+
+
+def test_an_error_of_the_list_of_media_reaches_the_caller() -> None:
+    def refs() -> Iterator[MediaRef]:
+        yield from media("red-1")
+        raise OSError("the list broke off")
+
+    with pytest.raises(OSError, match="broke off"):
+        list(annotator().annotate(refs()))
+
+
+def test_known_content_is_not_decoded() -> None:
+    detector = OneFaceDetector()
+    outcomes = by_id(
+        annotator(detector=detector).annotate(media("red-3", "blue-2"), is_known=lambda sha: sha == "sha-of-red-3")
+    )
+    assert outcomes["red-3"] == KnownMedia(media("red-3")[0], "sha-of-red-3")
+    assert isinstance(outcomes["blue-2"], MediaAnnotation)
+    assert sum(detector.calls) == 2
+
+
+def test_the_caller_may_leave_an_endless_list_early() -> None:
+    source = ScriptedSource()
+    endless = (MediaRef(f"red-2-{number}", "file:///x") for number in itertools.count())
+    outcomes = annotator(PipelineParams(max_inbox_bytes=1 << 20, max_batch_bytes=1 << 20), source=source).annotate(
+        endless
+    )
+    assert isinstance(next(outcomes), MediaAnnotation)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert threading.active_count() < 10
+    assert len(source.opened) < 1000
+
+
+def test_how_much_is_in_hand_changes_no_result() -> None:
+    ids = [f"{colour}-{count}-{number}" for number in range(4) for colour in ("red", "blue") for count in (1, 5)]
+
+    def results(params: PipelineParams) -> list[tuple[str, list[int], list[float]]]:
+        outcomes = by_id(annotator(params).annotate(media(*ids)))
+        return [
+            (media_id, outcome.tracks[0].pts_ms.tolist(), outcome.tracks[0].evidence.embeddings.ravel().tolist())
+            for media_id, outcome in outcomes.items()
+            if isinstance(outcome, MediaAnnotation)
+        ]
+
+    one_by_one = results(PipelineParams(decoders=1, max_inbox_bytes=1, max_batch_bytes=1, embed_batch=1))
+    assert len(one_by_one) == len(ids)
+    assert one_by_one == results(PipelineParams(decoders=4))
+
+
+def test_nothing_in_gives_nothing_out() -> None:
+    assert list(annotator().annotate([])) == []
+
+
+def test_the_network_is_named_by_all_that_can_change_a_track() -> None:
+    spec = annotator().network_spec
+    assert spec["embedder"] == "colour"
+    assert set(spec) == {"decoder", "detector", "tracking", "embedder"}
