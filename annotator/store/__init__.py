@@ -1,0 +1,1 @@
+"""The store: what was found, kept in SQLite or Postgres."""

@@ -1,0 +1,173 @@
+"""Opening a database: which driver, which pragmas, and foreign errors turned into the package's own, in one place."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from annotator.errors import AnnotatorError, ConfigError, StoreUnavailableError
+
+# How long SQLite waits for another process's transaction, in seconds; a batch takes a few milliseconds.
+SQLITE_BUSY_TIMEOUT_S: Final = 30.0
+# How long a connection attempt to Postgres may take, in seconds.
+CONNECT_TIMEOUT_S: Final = 10
+# Postgres's classes of errors that say «not now»: connection, resources, operator intervention, system; and read-only.
+_UNAVAILABLE_SQLSTATES: Final = ("08", "53", "57", "58", "25006", "55P03")
+# Errors of Postgres after which the same transaction may be tried again at once.
+_CONFLICT_SQLSTATES: Final = ("40001", "40P01")
+_WRITES: Final = "annotator_writes"
+
+
+def database_url(url: str | Path) -> URL:
+    """Return the SQLAlchemy URL of a path of an SQLite file, ``sqlite:///…`` or ``postgresql://…``.
+
+    Raises:
+        ConfigError: it is none of these.
+
+    """
+    if isinstance(url, Path) or "://" not in url:
+        return URL.create("sqlite+pysqlite", database=str(url))
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise ConfigError(
+            "the database must be the path of an SQLite file or postgresql://USER@HOST/NAME; it cannot be read as a URL"
+        ) from exc
+    if parsed.drivername.partition("+")[0] in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg2")
+    if parsed.drivername.partition("+")[0] == "sqlite":
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise ConfigError(
+        f"the database must be the path of an SQLite file or postgresql://USER@HOST/NAME, got {parsed.drivername}://…"
+    )
+
+
+def open_engine(url: str | Path, *, pool_size: int = 5) -> Engine:
+    """Return an engine for an SQLite file or a Postgres database; nothing is connected yet.
+
+    Args:
+        url: as of ``database_url``.
+        pool_size: connections that are kept open.
+
+    Raises:
+        ConfigError: the URL names no supported database.
+
+    """
+    parsed = database_url(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(parsed)
+        return create_engine(
+            parsed,
+            pool_size=pool_size,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "annotator"},
+        )
+    except NoSuchModuleError as exc:
+        raise ConfigError(f"no driver for {parsed.drivername}") from exc
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        path = Path(url.database).expanduser()
+        url = url.set(database=str(path))
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+        # sqlite3 must not begin transactions by itself: it would begin them too late (not before reads and DDL).
+        connection.isolation_level = None
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes its lock at the start: a read that turns into a write cannot wait for another writer.
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that only reads.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with translated(engine), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that writes; it is committed at the end and rolled back on an exception.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with translated(engine), engine.connect() as connection:
+        connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+@contextlib.contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn errors that say «the database does not answer» into ``StoreUnavailableError``; others pass.
+
+    Raises:
+        StoreUnavailableError: as said.
+
+    """
+    try:
+        yield
+    except AnnotatorError:
+        raise
+    except DBAPIError as exc:
+        if is_unavailable(exc):
+            where = engine.url.render_as_string(hide_password=True)
+            raise StoreUnavailableError(f"the database {where} does not answer: {_first_line(exc)}") from exc
+        raise
+
+
+def sqlstate(exc: DBAPIError) -> str | None:
+    """Return Postgres's five-letter code of an error, None where there is none (SQLite, or the connection is gone)."""
+    code: Any = getattr(exc.orig, "pgcode", None)
+    return str(code) if code is not None else None
+
+
+def is_conflict(exc: DBAPIError) -> bool:
+    """Say whether a transaction lost against another one (deadlock, serialization) and may be run again at once."""
+    return sqlstate(exc) in _CONFLICT_SQLSTATES
+
+
+def is_unavailable(exc: DBAPIError) -> bool:
+    """Say whether an error means that the database does not answer now, rather than that the statement is at fault."""
+    code = sqlstate(exc)
+    if code is not None:
+        return code.startswith(_UNAVAILABLE_SQLSTATES)
+    if isinstance(exc.orig, sqlite3.OperationalError):
+        busy = getattr(exc.orig, "sqlite_errorcode", None)
+        # The low byte is the primary code; an extended code refines it.
+        return busy is not None and busy & 0xFF in {
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_READONLY,
+        }
+    return exc.connection_invalidated or isinstance(exc, OperationalError | InterfaceError)
+
+
+def _first_line(exc: DBAPIError) -> str:
+    return str(exc.orig).strip().partition("\n")[0]

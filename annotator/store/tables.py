@@ -1,0 +1,390 @@
+"""The tables: one definition for SQLite and Postgres, laid out for 10^9 media.
+
+On Postgres the big tables are partitioned: LIST by network or labelling (retiring one is a DROP), below it RANGE by
+content id (ids ascend: inserts stay local, old partitions freeze). ``annotator.store.partitions`` makes the partitions.
+SQLite has the same tables, whole.
+
+Foreign keys stand between the small tables only. A foreign key from a table of 10^9 rows to the one row of a network
+would lock that row in every transaction of every worker; there the partition itself refuses an unknown network.
+"""
+
+from enum import IntEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from annotator.store.columns import BigId, IdList, Json, Key, UtcTime
+
+
+class WorkState(IntEnum):
+    """What has become of (network, media)."""
+
+    PENDING = 0
+    CLAIMED = 1
+    DONE = 2
+    FAILED = 3
+    QUARANTINED = 4
+
+
+class ChunkState(IntEnum):
+    """Where a chunk of media ids is. A chunk whose media are all settled is deleted."""
+
+    WAITING = 0
+    PUBLISHED = 1
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# ---------------------------------------------------------------------------------------------- media and contents
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uri", Text, nullable=False, unique=True, comment="file:///, s3://bucket/, https://host/"),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("sha256", LargeBinary, nullable=False, unique=True),
+    CheckConstraint("length(sha256) = 32", name="sha256"),
+)
+
+media = Table(
+    "media",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("source_id", Integer, nullable=False),
+    Column("key", Key, nullable=False, comment="its URI is sources.uri || key"),
+    Column("etag", Text),
+    Column("size_bytes", BigInteger),
+    Column("content_id", BigInteger, comment="what its bytes are, once read"),
+    Column("deleted_at", UtcTime),
+    UniqueConstraint("source_id", "key"),
+    Index(None, "content_id", postgresql_where=text("content_id IS NOT NULL")),
+)
+
+# --------------------------------------------------------------------------------------------- networks and labellings
+
+networks = Table(
+    "networks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True, comment="sha256 of the canonical JSON of spec"),
+    Column("spec", Json, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("manifest", Json, nullable=False),
+    Column("installed_at", UtcTime, nullable=False),
+    UniqueConstraint("name", "version"),
+)
+
+labellings = Table(
+    "labellings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("network_id", Integer, ForeignKey("networks.id"), nullable=False),
+    Column("model", Text, nullable=False, comment="as users see it: starter@1"),
+    Column("digest", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("retired_at", UtcTime),
+    UniqueConstraint("network_id", "digest"),
+)
+
+active = Table(
+    "active",
+    metadata,
+    Column("only_row", SmallInteger, primary_key=True, autoincrement=False),
+    Column("labelling_id", Integer, ForeignKey("labellings.id"), nullable=False),
+    Column("network_id", Integer, ForeignKey("networks.id"), nullable=False),
+    Column("switched_at", UtcTime, nullable=False),
+    CheckConstraint("only_row = 1", name="only_row"),
+)
+
+# ------------------------------------------------------------------------------------------------------------ people
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("name_key", Text, nullable=False, comment="the name without case and accents, for searching"),
+    Column("kg_mid", Text),
+    Column("merged_into", Integer, ForeignKey("identities.id"), comment="the identity that took over, never a chain"),
+    Column("survivor_id", Integer, Computed("coalesce(merged_into, id)", persisted=True)),
+    Column("created_at", UtcTime, nullable=False),
+    Index(None, "name_key"),
+    Index(None, "survivor_id"),
+)
+
+identity_aliases = Table(
+    "identity_aliases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("name_key", Text, nullable=False),
+    Column("identity_id", Integer, ForeignKey("identities.id"), nullable=False),
+    Index(None, "name_key"),
+    Index(None, "identity_id"),
+)
+
+labelling_identities = Table(
+    "labelling_identities",
+    metadata,
+    Column("labelling_id", Integer, ForeignKey("labellings.id"), primary_key=True),
+    Column("identity_id", Integer, ForeignKey("identities.id"), primary_key=True),
+    Column("photographs", Integer, nullable=False),
+    Index(None, "identity_id"),
+)
+
+enrolled_faces = Table(
+    "enrolled_faces",
+    metadata,
+    Column("identity_id", Integer, ForeignKey("identities.id"), primary_key=True),
+    Column("embedder", Text, primary_key=True),
+    Column("photo_sha256", LargeBinary, primary_key=True),
+    Column("embedding", LargeBinary, nullable=False, comment="float32, little-endian, unit norm"),
+    Column("added_at", UtcTime, nullable=False),
+)
+
+# -------------------------------------------------------------------------------------- what a network found (big)
+
+_BY_NETWORK: Final[dict[str, Any]] = {"postgresql_partition_by": "LIST (network_id)"}
+_BY_LABELLING: Final[dict[str, Any]] = {"postgresql_partition_by": "LIST (labelling_id)", "sqlite_with_rowid": False}
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("network_id", Integer, primary_key=True),
+    Column("content_id", BigInteger, primary_key=True),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("duration_ms", BigInteger),
+    Column("frames_decoded", Integer, nullable=False),
+    Column("frames_distinct", Integer, nullable=False),
+    Column("frames_sampled", Integer, nullable=False),
+    Column("faces", Integer, nullable=False),
+    Column("damage", Text),
+    Column("annotated_at", UtcTime, nullable=False),
+    sqlite_with_rowid=False,
+    **_BY_NETWORK,
+)
+
+tracks = Table(
+    "tracks",
+    metadata,
+    Column("network_id", Integer, primary_key=True),
+    Column("content_id", BigInteger, primary_key=True),
+    Column("track_no", SmallInteger, primary_key=True),
+    Column("shot_no", Integer, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("screen_ms", BigInteger, nullable=False),
+    Column("faces", Integer, nullable=False, comment="detections in the track"),
+    Column("face_px", Double, comment="of its best face, the side of the aligned square in source pixels"),
+    Column("quality", Double, comment="of its best face, in [0, 1]"),
+    Column("boxes", LargeBinary, nullable=False, comment="annotator.store.codec"),
+    **_BY_NETWORK,
+)
+
+track_embeddings = Table(
+    "track_embeddings",
+    metadata,
+    Column("network_id", Integer, primary_key=True),
+    Column("content_id", BigInteger, primary_key=True),
+    Column("track_no", SmallInteger, primary_key=True),
+    Column("embeddings", LargeBinary, nullable=False, comment="float16, little-endian, K x D, best face first"),
+    Column("face_px", LargeBinary, nullable=False, comment="float16, K"),
+    Column("quality", LargeBinary, nullable=False, comment="float16, K"),
+    **_BY_NETWORK,
+)
+
+# ------------------------------------------------------------------------------------- what a labelling says (big)
+
+labelled_contents = Table(
+    "labelled_contents",
+    metadata,
+    Column("labelling_id", Integer, primary_key=True),
+    Column("content_id", BigInteger, primary_key=True),
+    Column("labelled_at", UtcTime, nullable=False),
+    **_BY_LABELLING,
+)
+
+track_labels = Table(
+    "track_labels",
+    metadata,
+    Column("labelling_id", Integer, primary_key=True),
+    Column("content_id", BigInteger, primary_key=True),
+    Column("track_no", SmallInteger, primary_key=True),
+    Column("identity_id", Integer, nullable=False, comment="known people only: unknown is absence"),
+    Column("confidence", Double, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("runner_up_id", Integer),
+    Column("runner_up_score", Double),
+    Column("candidates", Json, comment="all of them, best first: [[identity_id, score, confidence], …]"),
+    **_BY_LABELLING,
+)
+
+content_labels_by = Table(
+    "content_labels_by",
+    metadata,
+    Column("labelling_id", Integer, primary_key=True),
+    Column("content_id", BigInteger, primary_key=True),
+    Column("identity_id", Integer, primary_key=True),
+    Column("confidence", Double, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("screen_ms", BigInteger, nullable=False),
+    Column("labelled_at", UtcTime, nullable=False),
+    Index("ix_content_labels_by_identity", "labelling_id", "identity_id", text("confidence DESC"), "content_id"),
+    **_BY_LABELLING,
+)
+
+# -------------------------------------------------------------------------------------------------------------- work
+
+work = Table(
+    "work",
+    metadata,
+    Column("network_id", Integer, primary_key=True),
+    Column("media_id", BigInteger, primary_key=True),
+    Column("state", SmallInteger, nullable=False, comment="WorkState", server_default=text("0")),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    Column("deaths", SmallInteger, nullable=False, server_default=text("0"), comment="of its process, while alone"),
+    Column("suspect", Boolean, nullable=False, server_default=text("false"), comment="runs alone next time"),
+    Column("session_id", BigInteger),
+    Column("deadline_at", UtcTime),
+    Column("not_before", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("reason", Text),
+    Column("message", Text),
+    Index("ix_work_deadline", "deadline_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
+    Index(
+        "ix_work_failed",
+        "network_id",
+        "reason",
+        postgresql_where=text("state >= 3"),
+        sqlite_where=text("state >= 3"),
+    ),
+    sqlite_with_rowid=False,
+    **_BY_NETWORK,
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("network_id", Integer, nullable=False),
+    Column("run_id", Integer),
+    Column("lane", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0"), comment="higher goes first"),
+    Column("state", SmallInteger, nullable=False, server_default=text("0"), comment="ChunkState"),
+    Column("media_ids", IdList, nullable=False),
+    Column("cost_ms", Integer, nullable=False, server_default=text("0"), comment="estimated"),
+    Column("not_before", UtcTime),
+    Column("published_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Index(
+        "ix_chunks_due",
+        "lane",
+        text("priority DESC"),
+        "id",
+        postgresql_where=text("state = 0"),
+        sqlite_where=text("state = 0"),
+    ),
+    Index("ix_chunks_published", "published_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
+)
+
+worker_sessions = Table(
+    "worker_sessions",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("worker", Text, nullable=False, comment="host and process"),
+    Column("lanes", Json, nullable=False),
+    Column("in_hand", Integer, nullable=False, server_default=text("0")),
+    Column("started_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Index(
+        "ix_worker_sessions_open",
+        "seen_at",
+        postgresql_where=text("ended_at IS NULL"),
+        sqlite_where=text("ended_at IS NULL"),
+    ),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("network_id", Integer, ForeignKey("networks.id"), nullable=False),
+    Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
+    Column("prefix", Key, nullable=False),
+    Column("options", Json, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("listed_at", UtcTime),
+)
+
+listing_shards = Table(
+    "listing_shards",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("prefix", Key, nullable=False),
+    Column("after_key", Key, nullable=False, server_default=text("''")),
+    Column("end_key", Key),
+    Column("pages", Integer, nullable=False, server_default=text("0")),
+    Column("listed", BigInteger, nullable=False, server_default=text("0")),
+    Column("done", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("run_id", "prefix", "after_key"),
+)
+
+scaling = Table(
+    "scaling",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("desired_workers", Integer, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+store_settings = Table(
+    "store_settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

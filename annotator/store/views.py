@@ -1,0 +1,88 @@
+"""The views that SQL users are promised, always of the active labelling; the same text on SQLite and Postgres.
+
+They say ``labelling_id = (SELECT labelling_id FROM active)``, not a join: Postgres then leaves the partitions of other
+labellings alone.
+"""
+
+from typing import Final
+
+VIEWS: Final[dict[str, str]] = {
+    "content_labels": """
+SELECT s.uri || m.key AS media_uri,
+       i.name AS identity,
+       i.kg_mid AS kg_mid,
+       l.confidence AS confidence,
+       l.first_ms AS first_seen_ms,
+       l.last_ms AS last_seen_ms,
+       l.screen_ms AS screen_time_ms,
+       (SELECT b.model FROM labellings b WHERE b.id = l.labelling_id) AS model,
+       l.labelled_at AS annotated_at
+FROM content_labels_by l
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE l.labelling_id = (SELECT labelling_id FROM active)
+""",
+    "identity_counts": """
+SELECT i.name AS identity,
+       i.kg_mid AS kg_mid,
+       count(*) AS media,
+       count(DISTINCT l.content_id) AS contents,
+       sum(l.screen_ms) AS screen_time_ms,
+       max(l.confidence) AS best_confidence
+FROM content_labels_by l
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
+WHERE l.labelling_id = (SELECT labelling_id FROM active)
+GROUP BY i.id, i.name, i.kg_mid
+""",
+    "co_appearances": """
+SELECT i.name AS identity,
+       j.name AS other_identity,
+       count(*) AS media,
+       count(DISTINCT l.content_id) AS contents
+FROM content_labels_by l
+JOIN content_labels_by r ON r.content_id = l.content_id AND r.labelling_id = (SELECT labelling_id FROM active)
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN identities b ON b.id = r.identity_id
+JOIN identities j ON j.id = b.survivor_id
+JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
+WHERE l.labelling_id = (SELECT labelling_id FROM active) AND i.id <> j.id
+GROUP BY i.id, i.name, j.id, j.name
+""",
+    "unknown_tracks": """
+SELECT s.uri || m.key AS media_uri,
+       t.track_no AS track,
+       t.first_ms AS first_seen_ms,
+       t.last_ms AS last_seen_ms,
+       t.screen_ms AS screen_time_ms,
+       t.faces AS faces,
+       t.face_px AS face_px,
+       t.quality AS quality,
+       (SELECT b.model FROM labellings b WHERE b.id = c.labelling_id) AS model,
+       c.labelled_at AS annotated_at
+FROM tracks t
+JOIN labelled_contents c ON c.content_id = t.content_id AND c.labelling_id = (SELECT labelling_id FROM active)
+JOIN media m ON m.content_id = t.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE t.network_id = (SELECT network_id FROM active)
+  AND NOT EXISTS (SELECT 1 FROM track_labels k
+                  WHERE k.labelling_id = (SELECT labelling_id FROM active)
+                    AND k.content_id = t.content_id AND k.track_no = t.track_no)
+""",
+    "failures": """
+SELECT s.uri || m.key AS media_uri,
+       CASE w.state WHEN 4 THEN 'quarantined' ELSE 'failed' END AS status,
+       w.reason AS reason,
+       w.message AS message,
+       w.attempts AS attempts,
+       w.finished_at AS failed_at
+FROM work w
+JOIN media m ON m.id = w.media_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE w.network_id = (SELECT network_id FROM active) AND w.state >= 3
+""",
+}
