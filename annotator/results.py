@@ -235,3 +235,21 @@ def _track_line(track: TrackResult) -> dict[str, Any]:
 def verdict_in_words(label: TrackLabel) -> str:
     """Return ``"known"``, ``"unknown"`` or ``"unknown, too poor"``."""
     return "unknown, too poor" if label.verdict == "too_poor" else label.verdict
+
+
+def span_in_words(start_ms: int, end_ms: int) -> str:
+    """Return a span as seconds, with minutes from the first one on.
+
+    >>> span_in_words(0, 3140), span_in_words(65_000, 3_725_500)
+    ('0.0-3.1 s', '1:05.0-1:02:05.5')
+    """
+    if end_ms < 60_000:
+        return f"{start_ms / 1000:.1f}-{end_ms / 1000:.1f} s"
+    return f"{_clock(start_ms)}-{_clock(end_ms)}"
+
+
+def _clock(time_ms: int) -> str:
+    minutes, rest_ms = divmod(time_ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest_ms / 1000:04.1f}"
+    return f"{hours}:{minutes:02}:{seconds}" if hours else f"{minutes}:{seconds}"

@@ -1,0 +1,1 @@
+"""Write what was found into pictures: the clip with boxes and names, and a contact sheet of its tracks."""

@@ -1,0 +1,135 @@
+"""Write one annotated media again, with what was found on it."""
+
+import statistics
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from annotator.decoding import FrameSource
+from annotator.render.drawing import draw_marks, readable_scale
+from annotator.render.marks import drawn_tracks, marks_at
+from annotator.render.sheet import contact_sheet
+from annotator.render.writers import FrameWriter, write_gif, write_mp4, write_still
+from annotator.tracking import TrackingParams, is_cut, shot_thumbnail
+from annotator.types import U8, MediaAnnotation, MediaRef
+
+GIF_LIKE: Final = frozenset({".gif", ".webp", ".png", ".apng"})
+LAST_FRAME_MS: Final = 100  # where the media does not tell how long its last frame is displayed
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """The pictures of one media.
+
+    Attributes:
+        clip: the media again, with boxes and names.
+        sheet: its contact sheet.
+
+    """
+
+    clip: Path
+    sheet: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Timeline:
+    """When frames appear, and which of them begin a new shot."""
+
+    pts_ms: tuple[int, ...]
+    cuts_ms: tuple[int, ...]
+    end_ms: int
+
+    def shown_ms(self, number: int) -> int:
+        following = self.pts_ms[number + 1] if number + 1 < len(self.pts_ms) else self.end_ms
+        return max(1, following - self.pts_ms[number])
+
+    @property
+    def fps(self) -> float:
+        steps = [after - before for before, after in zip(self.pts_ms, self.pts_ms[1:], strict=False)]
+        return 1000 / max(1.0, statistics.median(steps)) if steps else 1.0
+
+
+def render_media(annotation: MediaAnnotation, *, source: FrameSource, folder: Path) -> Rendering:
+    """Write a media with boxes, names and confidence, and its contact sheet.
+
+    The media is decoded twice: for its shot boundaries, then for its frames; one frame is held at a time.
+
+    Args:
+        annotation: a fresh one: rows keep no faces.
+        source: opens media and yields **every** distinct frame.
+        folder: made if need be; the pictures are named after the media and replace older ones.
+
+    Raises:
+        InputError: the media can no longer be decoded.
+        TransientError: the media could not be fetched again.
+        RenderError: a picture cannot be written.
+
+    """
+    stem = folder / safe_name(annotation.media)
+    timeline = _read_timeline(annotation, source)
+    path, writing = _writer(stem, timeline)
+    tracks = drawn_tracks(annotation.tracks, annotation.labels)
+    scale = readable_scale(annotation.clip.width_px, annotation.clip.height_px)
+    with writing as writer:
+        for number, (pts_ms, image) in enumerate(_frames(annotation.media, source)):
+            marks = marks_at(pts_ms, tracks, cuts_ms=timeline.cuts_ms)
+            writer.add(draw_marks(image, marks, scale=scale), shown_ms=timeline.shown_ms(number))
+    sheet = stem.with_name(f"{stem.name}.faces.png")
+    with write_still(sheet) as writer:
+        writer.add(contact_sheet(annotation), shown_ms=0)
+    return Rendering(path, sheet)
+
+
+def safe_name(media: MediaRef) -> PurePosixPath:
+    """Return a relative path for the pictures of a media that stays within its folder.
+
+    >>> safe_name(MediaRef("https://host.example/a/b.gif?size=1", "https://host.example/a/b.gif?size=1"))
+    PurePosixPath('host.example/a/b.gif')
+    >>> safe_name(MediaRef("../../x.gif", "file:///x.gif"))
+    PurePosixPath('x.gif')
+    """
+    parts = urlsplit(media.media_id)
+    name = f"{parts.netloc}/{unquote(parts.path)}" if parts.scheme and parts.netloc else media.media_id
+    kept = [part.replace("\x00", "") for part in PurePosixPath(name).parts if part not in {"/", "..", "."}]
+    return PurePosixPath(*kept) if kept else PurePosixPath("media")
+
+
+def _read_timeline(annotation: MediaAnnotation, source: FrameSource) -> _Timeline:
+    params = TrackingParams()
+    pts_ms: list[int] = []
+    cuts_ms: list[int] = []
+    before: U8 | None = None
+    for frame_pts_ms, image in _frames(annotation.media, source):
+        thumbnail = shot_thumbnail(image)
+        if before is not None and is_cut(before, thumbnail, params=params):
+            cuts_ms.append(frame_pts_ms)
+        before = thumbnail
+        pts_ms.append(frame_pts_ms)
+    end_ms = annotation.clip.duration_ms or (pts_ms[-1] if pts_ms else 0) + LAST_FRAME_MS
+    return _Timeline(tuple(pts_ms), tuple(cuts_ms), end_ms)
+
+
+def _frames(media: MediaRef, source: FrameSource) -> Iterator[tuple[int, U8]]:
+    with source.open(media) as frames:
+        for batch in frames:
+            yield from zip(batch.pts_ms.tolist(), batch.images, strict=True)
+
+
+def _writer(stem: Path, timeline: _Timeline) -> tuple[Path, AbstractContextManager[FrameWriter]]:
+    """Choose what is written: PNG for a still, GIF for what is like one, else mp4."""
+    suffix = stem.suffix.lower()
+    if len(timeline.pts_ms) == 1:
+        path = _with_suffix(stem, ".png")
+        return path, write_still(path)
+    if suffix in GIF_LIKE:
+        path = _with_suffix(stem, ".gif")
+        return path, write_gif(path)
+    path = _with_suffix(stem, ".mp4")
+    return path, write_mp4(path, fps=timeline.fps)
+
+
+def _with_suffix(stem: Path, suffix: str) -> Path:
+    return stem if stem.suffix.lower() == suffix else stem.with_name(stem.name + suffix)
