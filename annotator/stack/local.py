@@ -1,0 +1,334 @@
+"""The local stack: every server that the distributed way needs, on one machine, each replaceable by a URL.
+
+Started in the order PostgreSQL, broker, S3 endpoint, tables, worker, beat; stopped in the opposite order. Everything
+lives below one folder and is there again after the next start::
+
+    lock            held by the owner; says that a stack runs here
+    ports.json      the ports of the last start, taken again when they are free
+    postgres/       data, password, log
+    broker/         append-only file, log
+    s3/BUCKET/KEY   the objects (see annotator.stack.s3_server)
+    worker.log  beat.log  s3.log
+"""
+
+import contextlib
+import fcntl
+import http.client
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from annotator.errors import AnnotatorError, ConfigError
+from annotator.stack.broker import BrokerChild
+from annotator.stack.child import ChildProcess, free_port
+from annotator.stack.postgres import PostgresChild, missing_extra
+
+if TYPE_CHECKING:
+    from annotator.settings import Settings
+
+_LOGGER: Final = logging.getLogger(__name__)
+_S3_START_TIMEOUT_S: Final = 60.0
+_WORKER_START_TIMEOUT_S: Final = 180.0  # the first start converts the networks
+_SERVER_STOP_TIMEOUT_S: Final = 15.0
+_WORKER_STOP_MARGIN_S: Final = 6.0
+_WATCH_EVERY_S: Final = 0.2
+# The S3 endpoint takes any key pair; clients insist on having one.
+_LOCAL_KEY: Final = "local"
+DEFAULT_BUCKETS: Final = ("clips",)
+QUEUES: Final = "gpu,cpu,default"
+
+
+class StackError(AnnotatorError):
+    """A server or the worker of the local stack ended while it was needed."""
+
+    reason = "stack"
+
+
+@dataclass(frozen=True, slots=True)
+class StackUrls:
+    """Where the servers of a stack are.
+
+    Attributes:
+        database_url: for SQLAlchemy and for ``psql``, password included.
+        broker_url: Redis protocol.
+        s3_endpoint_url: None for Amazon's own.
+        psql: path of a ``psql`` that fits the database.
+        data_dir: where the stack keeps everything.
+
+    """
+
+    database_url: str
+    broker_url: str
+    s3_endpoint_url: str | None
+    psql: str
+    data_dir: Path
+
+
+class LocalStack:
+    """A context manager: inside it all servers answer; after it no process is left."""
+
+    def __init__(
+        self,
+        settings: "Settings",
+        *,
+        data_dir: Path | None = None,
+        buckets: Sequence[str] = DEFAULT_BUCKETS,
+        with_worker: bool = True,
+    ) -> None:
+        """Describe the stack; nothing is started yet.
+
+        Args:
+            settings: a ``database_url`` of PostgreSQL, a ``broker_url`` and an ``s3_endpoint_url`` given there are
+                used instead of own servers.
+            data_dir: the folder of the stack; ``settings.data_dir / "stack"`` if None.
+            buckets: made on an own S3 endpoint where they do not exist.
+            with_worker: whether a worker and its beat run, too.
+
+        """
+        self._settings = settings
+        self._folder = (data_dir or settings.data_dir / "stack").absolute()
+        self._buckets = tuple(buckets)
+        self._with_worker = with_worker
+        self._children: list[tuple[ChildProcess, float]] = []
+        self._closing = contextlib.ExitStack()
+        self._urls: StackUrls | None = None
+        self._owns_s3 = settings.s3_endpoint_url is None
+
+    @property
+    def urls(self) -> StackUrls:
+        """Return where the servers are.
+
+        Raises:
+            RuntimeError: outside of the context.
+
+        """
+        if self._urls is None:
+            msg = "the local stack is not started"
+            raise RuntimeError(msg)
+        return self._urls
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which another process uses this stack."""
+        urls = self.urls
+        variables = {"ANNOTATOR_DATABASE_URL": urls.database_url, "ANNOTATOR_BROKER_URL": urls.broker_url}
+        if urls.s3_endpoint_url is not None:
+            variables["ANNOTATOR_S3_ENDPOINT_URL"] = urls.s3_endpoint_url
+        if self._owns_s3:
+            variables |= {"ANNOTATOR_S3_ACCESS_KEY_ID": _LOCAL_KEY, "ANNOTATOR_S3_SECRET_ACCESS_KEY": _LOCAL_KEY}
+            variables |= {"ANNOTATOR_S3_REGION": "us-east-1"}
+        return variables
+
+    def __enter__(self) -> Self:
+        """Start everything and wait until it answers.
+
+        Raises:
+            ConfigError: another stack runs on the folder, a wheel is missing, or a server does not start.
+
+        """
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything, the last started first."""
+        self._stop()
+
+    def raise_if_ended(self) -> None:
+        """Check that every process runs.
+
+        Raises:
+            StackError: one has ended; the message has the end of its log.
+
+        """
+        for child, _ in self._children:
+            if child.returncode() is not None:
+                raise StackError(f"The {child.name} has ended (exit {child.returncode()}): {child.log_tail()}")
+
+    def _start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._closing.enter_context(_only_owner(self._folder))
+        ports = _Ports(self._folder / "ports.json")
+        database_url, psql = self._start_database(ports)
+        broker_url = self._start_broker(ports)
+        s3_url = self._start_s3(ports) if self._owns_s3 else self._settings.s3_endpoint_url
+        self._urls = StackUrls(database_url, broker_url, s3_url, psql, self._folder)
+        from annotator.store.schema import upgrade  # noqa: PLC0415  (SQLAlchemy and Alembic, needed here only)
+
+        upgrade(database_url)
+        if self._with_worker:
+            self._start_worker()
+
+    def _start_database(self, ports: "_Ports") -> tuple[str, str]:
+        given = self._settings.database_url.get_secret_value()
+        if given.startswith("postgresql"):
+            return given, "psql"
+        server = PostgresChild(self._folder / "postgres", ports.take("postgres"))
+        self._children.append((server.process, _SERVER_STOP_TIMEOUT_S))
+        return server.url, server.psql
+
+    def _start_broker(self, ports: "_Ports") -> str:
+        if self._settings.broker_url is not None:
+            return self._settings.broker_url.get_secret_value()
+        server = BrokerChild(self._folder / "broker", ports.take("broker"))
+        self._children.append((server.process, _SERVER_STOP_TIMEOUT_S))
+        return server.url
+
+    def _start_s3(self, ports: "_Ports") -> str:
+        if find_spec("moto") is None or find_spec("werkzeug") is None:
+            raise missing_extra("moto[server]")
+        folder = self._folder / "s3"
+        for bucket in self._buckets:
+            (folder / bucket).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        port = ports.take("s3")
+        command = [sys.executable, "-m", "annotator.stack.s3_server", str(folder), str(port)]
+        server = ChildProcess("S3 endpoint", command, log_path=self._folder / "s3.log")
+        self._children.append((server, _SERVER_STOP_TIMEOUT_S))
+        server.wait_until(lambda: _is_http(port), timeout_s=_S3_START_TIMEOUT_S)
+        return f"http://127.0.0.1:{port}"
+
+    def _start_worker(self) -> None:
+        from annotator.store.work import is_worker_ready  # noqa: PLC0415  (SQLAlchemy, needed here only)
+
+        database_url = self.urls.database_url
+        worker = self._start_celery("worker", "worker", "-Q", QUEUES, "--loglevel", "INFO")
+        worker.wait_until(lambda: is_worker_ready(database_url, worker.pid), timeout_s=_WORKER_START_TIMEOUT_S)
+        self._start_celery("beat", "beat", "--schedule", str(self._folder / "beat.schedule"), "--pidfile=")
+
+    def _start_celery(self, name: str, *arguments: str) -> ChildProcess:
+        child = ChildProcess(
+            name,
+            [sys.executable, "-m", "celery", "-A", "workers", *arguments],
+            log_path=self._folder / f"{name}.log",
+            environment=self.environment(),
+        )
+        self._children.append((child, self._settings.worker.drain_s + _WORKER_STOP_MARGIN_S))
+        return child
+
+    def _stop(self) -> None:
+        for child, timeout_s in reversed(self._children):
+            if not child.stop(timeout_s=timeout_s):
+                _LOGGER.warning("The %s did not stop within %.0f s and was killed.", child.name, timeout_s)
+        self._children.clear()
+        self._urls = None
+        self._closing.close()
+
+
+def run_local_stack(
+    settings: "Settings",
+    *,
+    on_ready: Callable[[StackUrls], None],
+    data_dir: Path | None = None,
+    buckets: Sequence[str] = DEFAULT_BUCKETS,
+) -> None:
+    """Run the local stack until SIGINT or SIGTERM; to be called on the main thread.
+
+    Args:
+        settings: see :class:`LocalStack`.
+        on_ready: called once, when everything answers.
+        data_dir: the folder of the stack; ``settings.data_dir / "stack"`` if None.
+        buckets: made on an own S3 endpoint.
+
+    Raises:
+        ConfigError: the stack cannot start.
+        StackError: a server or the worker ended before it was told to.
+
+    """
+    signals = _StopSignals()
+    with signals, LocalStack(settings, data_dir=data_dir, buckets=buckets) as stack:
+        on_ready(stack.urls)
+        signals.interrupts = False
+        while not signals.arrived:
+            time.sleep(_WATCH_EVERY_S)
+            stack.raise_if_ended()
+
+
+class _StopRequestedError(BaseException):
+    """A signal during the start; unwinds it."""
+
+
+class _StopSignals:
+    """SIGINT and SIGTERM: the first unwinds a start, or is noted while the stack runs; further ones do nothing.
+
+    A plain flag and not a ``threading.Event``: setting an event inside a handler can wait for the lock that the
+    interrupted thread holds.
+    """
+
+    def __init__(self) -> None:
+        self.arrived = False
+        self.interrupts = True
+        self._earlier: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._earlier[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+        return kind is _StopRequestedError
+
+    def _note(self, *_: object) -> None:
+        if not self.arrived:
+            self.arrived = True
+            if self.interrupts:
+                raise _StopRequestedError
+
+
+@contextlib.contextmanager
+def _only_owner(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system frees it when the process ends, however it ends."""
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ConfigError(
+                f"A local stack runs on {folder} already (process {lock.read().strip() or 'unknown'}); "
+                "stop it, or give another folder."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class _Ports:
+    """Ports that stay the same from start to start while they are free."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+
+    def take(self, name: str) -> int:
+        self._ports[name] = free_port(self._ports.get(name))
+        self._path.write_text(json.dumps(self._ports))
+        return self._ports[name]
+
+
+def _is_http(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,266 @@
+"""Chunks: media ids that travel together in one message, and what the feeder does with them.
+
+A chunk is a hint. Whether a media is still to be done stands in ``work`` alone; a chunk that is lost, published twice
+or forgotten costs time and nothing else.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final, Literal
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+
+from annotator.store.columns import utc_now
+from annotator.store.dialect import earlier, given_ids, ids_param, later_value
+from annotator.store.tables import ChunkState, WorkState, chunks, work
+
+Lane = Literal["gif", "film"]
+GIF: Final = "gif"
+FILM: Final = "film"
+LANES: Final[tuple[Lane, ...]] = ("gif", "film")
+
+MAX_CHUNK_COST_MS: Final = 10_000
+_FILM_BYTES: Final = 32 << 20
+_SMALL_FILM_BYTES: Final = 8 << 20
+_FILM_SUFFIXES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"})
+# What a media costs, roughly; only the size of a chunk depends on it.
+_COST_PER_MEDIA_MS: Final = 60
+_COST_PER_MIB_MS: Final = 40
+_FEEDER_LOCK: Final = 0x66656564  # "feed": the key of Postgres's advisory lock of the one feeder
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A media that is to travel.
+
+    Attributes:
+        media_id: its row.
+        key: its key in the source.
+        size_bytes: None where the source does not tell.
+
+    """
+
+    media_id: int
+    key: str
+    size_bytes: int | None
+
+    @property
+    def lane(self) -> Lane:
+        """Guess from name and size which lane is right; content decides later what it is."""
+        size_bytes = self.size_bytes or 0
+        is_film = PurePosixPath(self.key).suffix.lower() in _FILM_SUFFIXES and size_bytes >= _SMALL_FILM_BYTES
+        return FILM if is_film or size_bytes >= _FILM_BYTES else GIF
+
+    @property
+    def cost_ms(self) -> int:
+        """Estimate the work."""
+        return _COST_PER_MEDIA_MS + _COST_PER_MIB_MS * (self.size_bytes or 0) // (1 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """How large a chunk may be.
+
+    Attributes:
+        media: most media.
+        size_bytes: most bytes; one larger media goes alone.
+        cost_ms: most estimated work.
+
+    """
+
+    media: int = 64
+    size_bytes: int = 256 << 20
+    cost_ms: int = MAX_CHUNK_COST_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk on its way to the broker."""
+
+    id: int
+    lane: str
+    media_ids: tuple[int, ...]
+
+
+def pack(pieces: Iterable[Piece], *, limits: ChunkLimits) -> Iterator[list[Piece]]:
+    """Group media into chunks in their order; films go alone.
+
+    >>> gifs = [Piece(number, f"{number}.gif", 1 << 20) for number in range(3)]
+    >>> [len(group) for group in pack(gifs, limits=ChunkLimits(media=2))]
+    [2, 1]
+    """
+    group: list[Piece] = []
+    for piece in pieces:
+        if piece.lane == FILM:
+            yield [piece]
+            continue
+        if group and not _fits(group, piece, limits):
+            yield group
+            group = []
+        group.append(piece)
+    if group:
+        yield group
+
+
+def _fits(group: Sequence[Piece], piece: Piece, limits: ChunkLimits) -> bool:
+    size_bytes = sum(one.size_bytes or 0 for one in group) + (piece.size_bytes or 0)
+    cost_ms = sum(one.cost_ms for one in group) + piece.cost_ms
+    return len(group) < limits.media and size_bytes <= limits.size_bytes and cost_ms <= limits.cost_ms
+
+
+def add_chunks(
+    connection: Connection,
+    network_id: int,
+    groups: Iterable[Sequence[Piece]],
+    *,
+    run_id: int | None = None,
+    priority: int = 0,
+    delay_s: float | None = None,
+) -> int:
+    """Add chunks for the feeder, in the caller's transaction.
+
+    Args:
+        connection: in a writing transaction.
+        network_id: which network is to annotate them.
+        groups: the media of each chunk; see :func:`pack`.
+        run_id: the backlog's run.
+        priority: higher goes first.
+        delay_s: how long the feeder is to wait.
+
+    Returns:
+        How many chunks were added.
+
+    """
+    rows = [
+        {
+            "network_id": network_id,
+            "run_id": run_id,
+            "lane": group[0].lane,
+            "priority": priority,
+            "state": int(ChunkState.WAITING),
+            "media_ids": [piece.media_id for piece in group],
+            "cost_ms": sum(piece.cost_ms for piece in group),
+        }
+        for group in groups
+    ]
+    if rows:
+        not_before = later_value(connection, delay_s) if delay_s else None
+        connection.execute(insert(chunks).values(created_at=utc_now(), not_before=not_before), rows)
+    return len(rows)
+
+
+def take_due(connection: Connection, *, lane: str, max_published: int) -> list[Chunk]:
+    """Mark due chunks of a lane as published, up to the lane's cap, and return them; publish after the commit.
+
+    Args:
+        connection: in a writing transaction.
+        lane: which lane.
+        max_published: most chunks of the lane that may be published and not yet settled: the back-pressure.
+
+    """
+    in_broker = select(func.count()).where(chunks.c.state == ChunkState.PUBLISHED, chunks.c.lane == lane)
+    room = max_published - int(connection.execute(in_broker).scalar_one())
+    if room <= 0:
+        return []
+    is_due = chunks.c.not_before.is_(None) | (chunks.c.not_before <= utc_now())
+    due = (
+        select(chunks.c.id, chunks.c.lane, chunks.c.media_ids)
+        .where(chunks.c.state == ChunkState.WAITING, chunks.c.lane == lane, is_due)
+        .order_by(chunks.c.priority.desc(), chunks.c.id)
+        .limit(room)
+        .with_for_update(skip_locked=True)
+    )
+    taken = [Chunk(row.id, row.lane, tuple(row.media_ids)) for row in connection.execute(due)]
+    if taken:
+        published = update(chunks).where(chunks.c.id.in_([chunk.id for chunk in taken]))
+        connection.execute(published.values(state=int(ChunkState.PUBLISHED), published_at=utc_now()))
+    return taken
+
+
+def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None) -> int:
+    """Let the feeder publish chunks again: some, or with None all (the broker has lost everything).
+
+    Returns:
+        How many chunks these are.
+
+    """
+    statement = update(chunks).where(chunks.c.state == ChunkState.PUBLISHED)
+    if chunk_ids is not None:
+        statement = statement.where(chunks.c.id.in_(chunk_ids))
+    return connection.execute(statement.values(state=int(ChunkState.WAITING), published_at=None)).rowcount
+
+
+def settle(connection: Connection, chunk_id: int) -> None:
+    """Forget a chunk: each of its media is settled, claimed by somebody, or travels in a newer chunk."""
+    connection.execute(delete(chunks).where(chunks.c.id == chunk_id))
+
+
+def put_back_unclaimed(connection: Connection, *, after_s: float) -> int:
+    """Look at chunks that were published long ago: publish again what is still pending, forget what is settled.
+
+    Args:
+        connection: in a writing transaction.
+        after_s: how long ago.
+
+    Returns:
+        How many chunks are to be published again.
+
+    """
+    old = text(
+        "SELECT id, network_id, media_ids FROM chunks "  # noqa: S608  (only constants are joined)
+        f"WHERE state = 1 AND published_at < {earlier(connection, 'after_s')} ORDER BY id LIMIT 1000"
+    ).columns(*(chunks.c[name] for name in ("id", "network_id", "media_ids")))
+    again: list[int] = []
+    done: list[int] = []
+    for row in connection.execute(old, {"after_s": after_s}).all():
+        states = _states(connection, row.network_id, row.media_ids)
+        if WorkState.PENDING in states:
+            again.append(row.id)
+        elif WorkState.CLAIMED not in states:
+            done.append(row.id)
+    if done:
+        connection.execute(delete(chunks).where(chunks.c.id.in_(done)))
+    return put_back(connection, again) if again else 0
+
+
+def _states(connection: Connection, network_id: int, media_ids: Sequence[int]) -> set[int]:
+    statement = text(f"SELECT DISTINCT state FROM work WHERE network_id = :n AND media_id {given_ids(connection)}")  # noqa: S608
+    found = connection.execute(statement, {"n": network_id, "ids": ids_param(connection, media_ids)})
+    return {row.state for row in found}
+
+
+def is_only_feeder(connection: Connection) -> bool:
+    """Try to be the one feeder until the transaction ends; SQLite's write lock does the same."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _FEEDER_LOCK}).scalar_one())
+
+
+def enqueue_pending(
+    connection: Connection, network_id: int, pieces: Iterable[Piece], *, limits: ChunkLimits | None = None
+) -> int:
+    """Make failed or quarantined media pending again and add chunks for them.
+
+    Args:
+        connection: in a writing transaction.
+        network_id: which network.
+        pieces: the media.
+        limits: of a chunk.
+
+    Returns:
+        How many media these are; ones that are pending, claimed or done are left alone.
+
+    """
+    wanted = {piece.media_id: piece for piece in pieces}
+    reset = (
+        update(work)
+        .where(work.c.network_id == network_id, work.c.media_id.in_(bindparam("ids", expanding=True)))
+        .where(work.c.state.in_([WorkState.FAILED, WorkState.QUARANTINED]))
+        .values(state=0, losses=work.c.attempts, deaths=0, suspect=False, reason=None, message=None, not_before=None)
+        .returning(work.c.media_id)
+    )
+    reset_ids = [row.media_id for row in connection.execute(reset, {"ids": list(wanted)})]
+    groups = pack((wanted[media_id] for media_id in sorted(reset_ids)), limits=limits or ChunkLimits())
+    add_chunks(connection, network_id, groups)
+    return len(reset_ids)

@@ -1,0 +1,314 @@
+"""Claim, fence, give back, sweep: the same on both databases."""
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import Engine, func, insert, select, text, update
+
+from annotator.store import chunks as chunk_rows
+from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack, put_back, put_back_unclaimed, settle, take_due
+from annotator.store.columns import utc_now
+from annotator.store.connection import reading, writing
+from annotator.store.tables import WorkState, chunks, media, sources, work, worker_sessions
+from annotator.store.work import (
+    Claim,
+    Deadlines,
+    Report,
+    claim,
+    clear_suspicion,
+    close_session,
+    finish,
+    heartbeat,
+    open_session,
+    sweep,
+)
+
+NETWORK = 1
+LONG_AGO = "2001-01-01 00:00:00.000000"
+
+
+@pytest.fixture
+def pieces(engine: Engine) -> list[Piece]:
+    """Three pending media."""
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("CREATE TABLE IF NOT EXISTS work__n1 PARTITION OF work FOR VALUES IN (1)"))
+        connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
+        for number in (1, 2, 3):
+            row = {"id": number, "source_id": 1, "key": f"a/{number}.gif", "etag": f"etag-{number}", "size_bytes": 1000}
+            connection.execute(insert(media).values(**row))
+            connection.execute(insert(work).values(network_id=NETWORK, media_id=number))
+    return [Piece(number, f"a/{number}.gif", 1000) for number in (1, 2, 3)]
+
+
+def opened(engine: Engine, worker: str = "host:1") -> int:
+    with writing(engine) as connection:
+        return open_session(connection, worker=worker)
+
+
+def claimed(engine: Engine, session_id: int, ids: Sequence[int] = (1, 2, 3)) -> list[Claim]:
+    with writing(engine) as connection:
+        return claim(connection, network_id=NETWORK, media_ids=ids, session_id=session_id, deadlines=Deadlines())
+
+
+def reported(engine: Engine, session_id: int, *reports: Report) -> set[int]:
+    with writing(engine) as connection:
+        return finish(connection, network_id=NETWORK, session_id=session_id, reports=reports)
+
+
+def swept(engine: Engine, *, max_tries: int = 5):  # noqa: ANN201
+    with writing(engine) as connection:
+        return sweep(connection, session_timeout_s=45.0, max_tries=max_tries)
+
+
+def state_of(engine: Engine, media_id: int):  # noqa: ANN201
+    with reading(engine) as connection:
+        return connection.execute(select(work).where(work.c.media_id == media_id)).one()
+
+
+def waiting(engine: Engine) -> list[list[int]]:
+    with reading(engine) as connection:
+        rows = connection.execute(select(chunks.c.media_ids).where(chunks.c.state == 0).order_by(chunks.c.id))
+        return [list(row.media_ids) for row in rows]
+
+
+def falls_silent(engine: Engine, session_id: int) -> None:
+    with writing(engine) as connection:
+        connection.execute(
+            text("UPDATE worker_sessions SET seen_at = :then WHERE id = :id"), {"then": LONG_AGO, "id": session_id}
+        )
+
+
+def passes_deadline(engine: Engine, media_id: int) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE work SET deadline_at = :t WHERE media_id = :m"), {"t": LONG_AGO, "m": media_id})
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_claim_says_what_to_read_and_who_comes_second_gets_nothing(engine: Engine) -> None:
+    first, second = opened(engine), opened(engine, "host:2")
+    won = claimed(engine, first, [3, 1])
+    assert [one.media_id for one in won] == [3, 1]
+    assert won[1].media.uri == "s3://clips/a/1.gif"
+    assert won[1].media.etag == "etag-1"
+    assert won[1].tries == 1
+    assert claimed(engine, second, [1, 3]) == []
+    assert [one.media_id for one in claimed(engine, second)] == [2]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_ids_that_do_not_exist_are_no_claim(engine: Engine) -> None:
+    session = opened(engine)
+    assert claimed(engine, session, [77]) == []
+    assert claimed(engine, session, []) == []
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_report_counts_once(engine: Engine) -> None:
+    session = opened(engine)
+    one, two, _ = claimed(engine, session)
+    done = Report(one, WorkState.DONE)
+    failed = Report(two, WorkState.FAILED, reason="undecodable", message='It\'s "no" media.')
+    assert reported(engine, session, done, failed) == {1, 2}
+    assert reported(engine, session, done) == set()
+    assert state_of(engine, 1).state == WorkState.DONE
+    assert state_of(engine, 1).finished_at is not None
+    row = state_of(engine, 2)
+    assert (row.state, row.reason, row.message) == (WorkState.FAILED, "undecodable", 'It\'s "no" media.')
+    assert claimed(engine, session) == []
+
+
+@pytest.mark.usefixtures("pieces")
+def test_the_fence_refuses_a_late_report(engine: Engine) -> None:
+    slow, fast = opened(engine), opened(engine, "host:2")
+    (late,) = claimed(engine, slow, [1])
+    falls_silent(engine, slow)
+    assert swept(engine).requeued == 1
+    (again,) = claimed(engine, fast, [1])
+    assert reported(engine, slow, Report(late, WorkState.DONE)) == set()
+    assert state_of(engine, 1).session_id == fast
+    assert reported(engine, fast, Report(again, WorkState.DONE)) == {1}
+
+
+@pytest.mark.usefixtures("pieces")
+def test_the_fence_refuses_an_earlier_attempt_of_the_same_session(engine: Engine) -> None:
+    session = opened(engine)
+    (early,) = claimed(engine, session, [1])
+    passes_deadline(engine, 1)
+    swept(engine)
+    (again,) = claimed(engine, session, [1])
+    assert reported(engine, session, Report(early, WorkState.DONE)) == set()
+    assert reported(engine, session, Report(again, WorkState.DONE)) == {1}
+
+
+@pytest.mark.usefixtures("pieces")
+def test_what_is_given_back_counts_nothing_and_travels_again(engine: Engine) -> None:
+    session = opened(engine)
+    won = claimed(engine, session)
+    assert reported(engine, session, *(Report(one, WorkState.PENDING, gives_back=True) for one in won)) == {1, 2, 3}
+    assert waiting(engine) == [[1, 2, 3]]
+    assert [one.tries for one in claimed(engine, session)] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_retry_counts_waits_and_travels_again(engine: Engine) -> None:
+    session = opened(engine)
+    (one,) = claimed(engine, session, [1])
+    reported(engine, session, Report(one, WorkState.PENDING, reason="source_unavailable", delay_s=60.0))
+    row = state_of(engine, 1)
+    assert (row.state, row.reason) == (WorkState.PENDING, "source_unavailable")
+    assert row.not_before is not None
+    assert waiting(engine) == [[1]]
+    with writing(engine) as connection:
+        assert take_due(connection, lane="gif", max_published=9) == []
+    assert [again.tries for again in claimed(engine, session, [1])] == [2]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_changed_object_is_read_as_it_is_now(engine: Engine) -> None:
+    session = opened(engine)
+    (one,) = claimed(engine, session, [1])
+    reported(engine, session, Report(one, WorkState.PENDING, reason="source_changed", forgets_etag=True))
+    assert [again.media.etag for again in claimed(engine, session, [1])] == [None]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_heartbeat_after_the_end_says_that_the_session_is_over(engine: Engine) -> None:
+    session = opened(engine)
+    with writing(engine) as connection:
+        assert heartbeat(connection, session, in_hand=3)
+    falls_silent(engine, session)
+    assert swept(engine).sessions == 1
+    with writing(engine) as connection:
+        assert not heartbeat(connection, session, in_hand=3)
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_living_session_is_not_swept(engine: Engine) -> None:
+    session = opened(engine)
+    claimed(engine, session)
+    report = swept(engine)
+    assert (report.sessions, report.requeued) == (0, 0)
+    assert state_of(engine, 1).state == WorkState.CLAIMED
+
+
+@pytest.mark.usefixtures("pieces")
+def test_the_media_of_a_dead_session_run_alone_and_one_that_kills_twice_is_quarantined(engine: Engine) -> None:
+    first = opened(engine)
+    claimed(engine, first)
+    falls_silent(engine, first)
+    assert swept(engine).suspects == 3
+    assert waiting(engine) == [[1], [2], [3]]
+    for death in (1, 2):
+        session = opened(engine, f"host:{death}")
+        (one,) = claimed(engine, session, [1])
+        assert one.suspect
+        assert one.tries == 1
+        falls_silent(engine, session)
+        swept(engine)
+        assert state_of(engine, 1).deaths == death
+    row = state_of(engine, 1)
+    assert (row.state, row.reason) == (WorkState.QUARANTINED, "worker_died")
+    assert state_of(engine, 2).deaths == 0
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_verdict_clears_the_suspicion(engine: Engine) -> None:
+    session = opened(engine)
+    claimed(engine, session, [1])
+    falls_silent(engine, session)
+    swept(engine)
+    other = opened(engine, "host:2")
+    (one,) = claimed(engine, other, [1])
+    reported(engine, other, Report(one, WorkState.DONE))
+    assert not state_of(engine, 1).suspect
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_worker_that_only_was_silent_takes_the_suspicion_back(engine: Engine) -> None:
+    session = opened(engine)
+    won = claimed(engine, session, [1])
+    falls_silent(engine, session)
+    swept(engine)
+    with writing(engine) as connection:
+        clear_suspicion(connection, NETWORK, won)
+    assert not state_of(engine, 1).suspect
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_media_that_keeps_passing_its_deadline_is_given_up(engine: Engine) -> None:
+    session = opened(engine)
+    for attempt in (1, 2):
+        assert len(claimed(engine, session, [1])) == 1, attempt
+        passes_deadline(engine, 1)
+        swept(engine, max_tries=2)
+    row = state_of(engine, 1)
+    assert (row.state, row.reason) == (WorkState.FAILED, "deadline")
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_sweep_passes_over_work_that_an_orderly_end_left_nothing_of(engine: Engine) -> None:
+    session = opened(engine)
+    won = claimed(engine, session)
+    reported(engine, session, *(Report(one, WorkState.DONE) for one in won))
+    with writing(engine) as connection:
+        close_session(connection, session)
+    assert swept(engine).requeued == 0
+    with reading(engine) as connection:
+        assert connection.execute(select(worker_sessions.c.ended_at)).scalar_one() is not None
+
+
+def test_the_feeder_stops_at_the_cap_and_goes_by_priority(engine: Engine, pieces: list[Piece]) -> None:
+    with writing(engine) as connection:
+        add_chunks(connection, NETWORK, [[pieces[0]], [pieces[1]]])
+        add_chunks(connection, NETWORK, [[pieces[2]]], priority=5)
+    with writing(engine) as connection:
+        taken = take_due(connection, lane="gif", max_published=2)
+    assert [chunk.media_ids for chunk in taken] == [(3,), (1,)]
+    with writing(engine) as connection:
+        assert take_due(connection, lane="gif", max_published=2) == []
+        settle(connection, taken[0].id)
+        assert [chunk.media_ids for chunk in take_due(connection, lane="gif", max_published=2)] == [(2,)]
+
+
+def test_everything_is_published_again_when_the_broker_has_lost_it(engine: Engine, pieces: list[Piece]) -> None:
+    with writing(engine) as connection:
+        add_chunks(connection, NETWORK, [[one] for one in pieces])
+        assert len(take_due(connection, lane="gif", max_published=9)) == 3
+        assert put_back(connection) == 3
+        assert len(take_due(connection, lane="gif", max_published=9)) == 3
+
+
+def test_unclaimed_chunks_are_published_again_and_settled_ones_forgotten(engine: Engine, pieces: list[Piece]) -> None:
+    session = opened(engine)
+    done, held = claimed(engine, session, [1, 2])
+    reported(engine, session, Report(done, WorkState.DONE))
+    with writing(engine) as connection:
+        add_chunks(connection, NETWORK, [[one] for one in pieces])
+        take_due(connection, lane="gif", max_published=9)
+        assert put_back_unclaimed(connection, after_s=900.0) == 0
+        connection.execute(update(chunks).values(published_at=utc_now()))
+        connection.execute(text("UPDATE chunks SET published_at = :then"), {"then": LONG_AGO})
+        assert put_back_unclaimed(connection, after_s=900.0) == 1
+        left = connection.execute(select(func.count()).select_from(chunks)).scalar_one()
+    assert waiting(engine) == [[3]]
+    assert left == 2, f"the chunk of {held.media_id} is in hand, the one of 1 is settled"
+
+
+def test_failed_media_can_be_made_pending_again(engine: Engine, pieces: list[Piece]) -> None:
+    session = opened(engine)
+    one, two, _ = claimed(engine, session)
+    reported(engine, session, Report(one, WorkState.FAILED, reason="undecodable"), Report(two, WorkState.DONE))
+    with writing(engine) as connection:
+        assert chunk_rows.enqueue_pending(connection, NETWORK, pieces) == 1
+    assert waiting(engine) == [[1]]
+    assert [again.tries for again in claimed(engine, session)] == [1]
+
+
+def test_chunks_are_bounded_and_films_go_alone() -> None:
+    gifs = [Piece(number, f"{number}.gif", 30 << 20) for number in range(3)]
+    film = Piece(9, "film.mp4", 20 << 20)
+    packed = pack([gifs[0], film, *gifs[1:]], limits=ChunkLimits(size_bytes=64 << 20))
+    assert [[one.media_id for one in group] for group in packed] == [[9], [0, 1], [2]]
+    small = [Piece(number, "x.gif", 1) for number in range(130)]
+    assert [len(group) for group in pack(small, limits=ChunkLimits())] == [64, 64, 2]
