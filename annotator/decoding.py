@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -136,6 +136,10 @@ class DecodingRun:
 
     def __exit__(self, *_: object) -> None:
         self._inbox.close()
+        # An iterator that blocks (a queue) must let go of the thread that waits in it.
+        close = getattr(self._media, "close", None)
+        if close is not None and not isinstance(self._media, Generator):
+            close()
         for thread in self._threads:
             thread.join()
 

@@ -113,7 +113,8 @@ class Annotator:
         """Annotate media; outcomes come as they are ready, one for each media.
 
         Args:
-            media: may be endless and may block; it is read from the decoding threads, one at a time.
+            media: may be endless and may block; it is read from the decoding threads, one at a time. One that blocks
+                and has a method ``close`` is told by it when the run ends early.
             is_known: asked with the digest of each media's bytes (hexadecimal) before it is decoded, from the decoding
                 threads; True yields a ``KnownMedia`` instead.
 
