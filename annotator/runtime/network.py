@@ -1,0 +1,130 @@
+"""What a network is, and what runs one: the protocol that both engines keep."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from annotator.errors import ModelError
+from annotator.types import F32
+
+if TYPE_CHECKING:
+    import keras
+
+Precision = Literal["f32", "bf16"]
+"""Precision of the arithmetic inside a network; its inputs and outputs are float32 always."""
+
+Weights = Mapping[str, F32]
+"""Arrays by ``layer/variable``, e.g. ``"conv1/kernel"``, in Keras's axis order."""
+
+
+@dataclass(frozen=True)
+class NetworkDefinition:
+    """A network: a Keras definition, and where its weights come from.
+
+    Attributes:
+        name: short, used in file names: ``"pnet"``.
+        build: ``"module:function"`` of the function that returns the ``keras.Model``, its weights not set. It is named
+            and not given, so that a process that only runs the network never imports Keras.
+        load_weights: reads and checks the weights; called only when the network is converted or built.
+        weights_digest: sha256 that identifies the weights.
+        input_shape_hwc: shape of one input; None for a free height and width. The batch is always free.
+
+    """
+
+    name: str
+    build: str
+    load_weights: Callable[[], Weights]
+    weights_digest: str
+    input_shape_hwc: tuple[int | None, int | None, int]
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a sha256 over the definition's source, its name and its weights.
+
+        Only the module that holds the function counts as source: a definition stands in one module.
+        """
+        spec = find_spec(self.build.partition(":")[0])
+        if spec is None or spec.origin is None:
+            raise ModelError(
+                f"the definition {self.build} of the network {self.name} is not there: reinstall annotator"
+            )
+        source = Path(spec.origin).read_bytes()
+        parts = (source, self.build.encode(), repr(self.input_shape_hwc).encode(), self.weights_digest.encode())
+        return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
+
+
+class Runner(Protocol):
+    """A network ready to run. Safe to call from several threads."""
+
+    @property
+    def precision(self) -> Precision:
+        """The precision that is really used, which may be more than was asked for."""
+        ...
+
+    def __call__(self, batch: F32) -> tuple[F32, ...]:
+        """Run the network.
+
+        The first batch of each shape costs a compilation, so keep to few shapes and pad.
+
+        Args:
+            batch: f32 (N, H, W, C).
+
+        Returns:
+            The network's outputs in the order of its definition, each f32 (N, …); the caller owns them.
+
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Runs networks: OpenVINO on a CPU, TensorFlow under XLA on a GPU; same outputs."""
+
+    @property
+    def name(self) -> str:
+        """``"openvino"`` or ``"tensorflow"``."""
+        ...
+
+    def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> Runner:
+        """Make a network ready to run.
+
+        Args:
+            network: which one.
+            precision: ``"bf16"`` is honoured where the processor has it; the runner says what is really used.
+
+        Raises:
+            ModelError: the weights fail their checks, or the network cannot be converted.
+
+        """
+        ...
+
+
+def build_model(build: str, weights: Weights) -> "keras.Model":
+    """Import a definition, build it with the Keras of this process and set its weights.
+
+    Args:
+        build: ``"module:function"``.
+        weights: one array for each variable of the model, no more and no fewer.
+
+    Raises:
+        ModelError: names or shapes do not match.
+
+    """
+    module, _, function = build.partition(":")
+    model: Any = getattr(import_module(module), function)()
+    variables = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
+    if variables.keys() != weights.keys():
+        odd = sorted(variables.keys() ^ weights.keys())
+        raise ModelError(f"the weights do not belong to {build}: {', '.join(odd[:4])} stand on one side only")
+    for name, variable in variables.items():
+        array = np.asarray(weights[name], np.float32)
+        if tuple(variable.shape) != array.shape:
+            raise ModelError(f"{name} of {build} must have the shape {tuple(variable.shape)}, got {array.shape}")
+        variable.assign(array)
+    return model

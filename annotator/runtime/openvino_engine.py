@@ -1,0 +1,128 @@
+"""The engine of the CPU: OpenVINO, without Keras or TensorFlow in the process."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import openvino
+
+from annotator.errors import ModelError
+from annotator.runtime.conversion import converted, forget
+from annotator.runtime.network import NetworkDefinition, Precision
+from annotator.types import F32
+
+MAX_SHAPES: Final = 8
+"""Batches of so many shapes are kept compiled for each network; the one unused for longest goes first."""
+
+_BLOBS: Final = "blobs"
+"""Folder in the cache for what OpenVINO compiled, so that the next start need not."""
+
+
+class OpenvinoEngine:
+    """Runs networks on a CPU.
+
+    Args:
+        threads: how many threads a network may use; by default all processors this process may use.
+        cache_dir: folder for converted and compiled networks; made if missing.
+
+    """
+
+    name: Final = "openvino"
+
+    def __init__(self, *, threads: int | None, cache_dir: Path) -> None:
+        """Start OpenVINO; nothing is loaded yet."""
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._cache_dir = cache_dir
+        self._core = openvino.Core()
+
+    def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> "OpenvinoRunner":
+        """Make a network ready to run; convert it first if the cache has none.
+
+        Raises:
+            ModelError: the weights fail their checks, or the network cannot be converted.
+
+        """
+        model = self._read(network)
+        has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        used: Precision = "bf16" if precision == "bf16" and has_bf16 else "f32"
+        settings: dict[str, Any] = {
+            # Left to itself, OpenVINO computes in bf16 where the processor has it.
+            "INFERENCE_PRECISION_HINT": used,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": self._threads,
+            "ENABLE_CPU_PINNING": False,
+            "CACHE_DIR": str(self._cache_dir / _BLOBS),
+        }
+        return OpenvinoRunner(self._core, model, settings, precision=used)
+
+    def _read(self, network: NetworkDefinition) -> openvino.Model:
+        path = converted(network, self._cache_dir)
+        try:
+            return self._core.read_model(path)
+        except RuntimeError:
+            forget(path)  # cut short by a full disk or a loss of power
+        try:
+            return self._core.read_model(converted(network, self._cache_dir))
+        except RuntimeError as error:
+            raise ModelError(f"the converted network {network.name} cannot be read: {error}") from error
+
+
+class OpenvinoRunner:
+    """One network, compiled for each shape of batch; a fixed shape runs about twice as fast as a free one.
+
+    Attributes:
+        precision: what is really used.
+
+    """
+
+    def __init__(
+        self, core: openvino.Core, model: openvino.Model, settings: dict[str, Any], *, precision: Precision
+    ) -> None:
+        """Take a model as read; nothing is compiled yet."""
+        self.precision: Precision = precision
+        self._core = core
+        self._model = model
+        self._settings = settings
+        self._lock = Lock()
+        self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
+
+    def __call__(self, batch: F32) -> tuple[F32, ...]:
+        """Run the network; see ``Runner``."""
+        with self._for_shape(batch.shape).request() as request:
+            request.infer({0: np.ascontiguousarray(batch, np.float32)}, share_inputs=True, share_outputs=True)
+            return tuple(np.array(tensor.data) for tensor in request.output_tensors)
+
+    def _for_shape(self, shape: tuple[int, ...]) -> "_Compiled":
+        with self._lock:
+            if shape not in self._compiled:
+                model = self._model.clone()
+                model.reshape(list(shape))
+                self._compiled[shape] = _Compiled(self._core.compile_model(model, "CPU", self._settings))
+            self._compiled.move_to_end(shape)
+            while len(self._compiled) > MAX_SHAPES:
+                self._compiled.popitem(last=False)
+            return self._compiled[shape]
+
+
+class _Compiled:
+    """A compiled network and its free infer requests: one for each thread that runs it at the same time."""
+
+    def __init__(self, model: openvino.CompiledModel) -> None:
+        self._model = model
+        self._free: list[Any] = []  # append and pop are atomic
+
+    @contextmanager
+    def request(self) -> Iterator[Any]:
+        try:
+            request = self._free.pop()
+        except IndexError:
+            request = self._model.create_infer_request()
+        try:
+            yield request
+        finally:
+            self._free.append(request)
