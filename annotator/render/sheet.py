@@ -106,7 +106,7 @@ def _draw_candidates(row: U8, label: TrackLabel, left: int) -> None:
     scores = [max(0.0, one.score) for one in label.candidates[:MAX_CANDIDATES]]
     full = max([1.0, *scores])
     for number, (one, score) in enumerate(zip(label.candidates, scores, strict=False)):
-        top = GAP_PX + (2 + number) * LINE_PX - 2
+        top = GAP_PX + (2 + number) * LINE_PX + 1
         bar_left = left + NAME_PX
         corner = (bar_left + round(BAR_PX * score / full), top + LINE_PX - 6)
         cv2.rectangle(row, (bar_left, top + 2), corner, BAR, cv2.FILLED)

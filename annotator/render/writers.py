@@ -102,7 +102,8 @@ class _GifWriter:
 def _gif_palette_and_pixels(image: Image.Image) -> tuple[bytes, bytes]:
     """Let Pillow make a GIF of one frame and take its colour table and its compressed pixels."""
     buffer = io.BytesIO()
-    image.quantize(256, method=Image.Quantize.MEDIANCUT).save(buffer, format="GIF", optimize=False, interlace=0)
+    # Measured at 480 x 270: 4 ms a frame, where the median cut takes 115 ms for little.
+    image.quantize(256, method=Image.Quantize.FASTOCTREE).save(buffer, format="GIF", optimize=False, interlace=0)
     content = buffer.getvalue()
     table_bytes = 3 * (2 << (content[10] & 7))
     palette = content[13 : 13 + table_bytes]

@@ -1,0 +1,1 @@
+"""Clips drawn from public-domain portraits, and the tour that ``annotator demo`` makes with them."""
