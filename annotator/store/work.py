@@ -29,6 +29,7 @@ class Claim:
 
     Attributes:
         media_id: its row.
+        session_id: who has it: the first half of the fence.
         attempts: the number of this claim: the second half of the fence.
         media: what to read.
         piece: how it travels.
@@ -38,6 +39,7 @@ class Claim:
     """
 
     media_id: int
+    session_id: int
     attempts: int
     media: MediaRef
     piece: Piece
@@ -144,7 +146,13 @@ class Deadlines:
 
 
 def claim(
-    connection: Connection, *, network_id: int, media_ids: Sequence[int], session_id: int, deadlines: Deadlines
+    connection: Connection,
+    *,
+    network_id: int,
+    media_ids: Sequence[int],
+    session_id: int,
+    deadlines: Deadlines,
+    suspects: bool = False,
 ) -> list[Claim]:
     """Claim media by id; who comes second gets nothing.
 
@@ -154,6 +162,7 @@ def claim(
         media_ids: those of a message.
         session_id: who claims.
         deadlines: after which the sweeper takes them back.
+        suspects: claim suspects only, for running alone; by default they are left out.
 
     Returns:
         What was pending, in the order of the ids.
@@ -168,14 +177,21 @@ def claim(
         f"UPDATE work SET state = 1, session_id = :s, attempts = attempts + 1, not_before = NULL,"  # noqa: S608  (only constants are joined)
         f" deadline_at = {later(connection, 'wall')}"
         f" WHERE network_id = :n AND media_id {given_ids(connection)} AND state = 0"
-        f" RETURNING media_id, attempts, losses, suspect"
+        f" AND suspect = :suspect RETURNING media_id, attempts, losses, suspect"
     )
     given = ids_param(connection, sorted(described))
-    bound = {"s": session_id, "n": network_id, "ids": given, "wall": deadlines.of(list(pieces.values()))}
+    bound: dict[str, Any] = {
+        "s": session_id,
+        "n": network_id,
+        "ids": given,
+        "wall": deadlines.of(list(pieces.values())),
+    }
+    bound["suspect"] = suspects
     won = {row.media_id: row for row in connection.execute(statement, bound)}
     return [
         Claim(
             media_id=media_id,
+            session_id=session_id,
             attempts=won[media_id].attempts,
             media=_media_ref(described[media_id]),
             piece=pieces[media_id],
@@ -185,6 +201,16 @@ def claim(
         for media_id in media_ids
         if media_id in won
     ]
+
+
+def find_suspects(connection: Connection, network_id: int, media_ids: Sequence[int]) -> list[int]:
+    """Return those pending media that must run alone."""
+    statement = text(
+        f"SELECT media_id FROM work WHERE network_id = :n AND media_id {given_ids(connection)}"  # noqa: S608
+        " AND state = 0 AND suspect ORDER BY media_id"
+    )
+    found = connection.execute(statement, {"n": network_id, "ids": ids_param(connection, media_ids)})
+    return [row.media_id for row in found]
 
 
 def _describe(connection: Connection, media_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -197,7 +223,7 @@ def _media_ref(row: Row[*tuple[Any, ...]]) -> MediaRef:
     return MediaRef(media_id=row.key, uri=row.uri + row.key, etag=row.etag)
 
 
-def finish(connection: Connection, *, network_id: int, session_id: int, reports: Sequence[Report]) -> set[int]:
+def finish(connection: Connection, *, network_id: int, reports: Sequence[Report]) -> set[int]:
     """Report claims through the fence. Write results only for the ids returned, in the same transaction.
 
     Media that may be claimed again become chunks for the feeder.
@@ -205,7 +231,6 @@ def finish(connection: Connection, *, network_id: int, session_id: int, reports:
     Args:
         connection: in a writing transaction.
         network_id: the network of the claims.
-        session_id: who claimed them.
         reports: at most one per media.
 
     Returns:
@@ -216,6 +241,7 @@ def finish(connection: Connection, *, network_id: int, session_id: int, reports:
         return set()
     columns = (
         ("media_id", "bigint"),
+        ("session_id", "bigint"),
         ("attempts", "smallint"),
         ("state", "smallint"),
         ("reason", "text"),
@@ -236,12 +262,11 @@ def finish(connection: Connection, *, network_id: int, session_id: int, reports:
         f" suspect = CASE WHEN u.lost = 1 THEN suspect ELSE false END,"
         f" finished_at = CASE WHEN u.state = 0 THEN NULL ELSE {now(connection)} END"
         f" FROM {given}"
-        f" WHERE work.network_id = :n AND work.media_id = u.media_id AND work.session_id = :s"
+        f" WHERE work.network_id = :n AND work.media_id = u.media_id AND work.session_id = u.session_id"
         f" AND work.attempts = u.attempts RETURNING work.media_id"
     )
     rows = json.dumps([_report_row(report) for report in reports])
-    bound = {"rows": rows, "n": network_id, "s": session_id}
-    counted = {row.media_id for row in connection.execute(statement, bound)}
+    counted = {row.media_id for row in connection.execute(statement, {"rows": rows, "n": network_id})}
     _requeue_reported(connection, network_id, [one for one in reports if one.claim.media_id in counted])
     return counted
 
@@ -249,6 +274,7 @@ def finish(connection: Connection, *, network_id: int, session_id: int, reports:
 def _report_row(report: Report) -> dict[str, object]:
     return {
         "media_id": report.claim.media_id,
+        "session_id": report.claim.session_id,
         "attempts": report.claim.attempts,
         "state": int(report.state),
         "reason": report.reason,

@@ -17,6 +17,7 @@ from annotator.store.work import (
     claim,
     clear_suspicion,
     close_session,
+    find_suspects,
     finish,
     heartbeat,
     open_session,
@@ -46,14 +47,21 @@ def opened(engine: Engine, worker: str = "host:1") -> int:
         return open_session(connection, worker=worker)
 
 
-def claimed(engine: Engine, session_id: int, ids: Sequence[int] = (1, 2, 3)) -> list[Claim]:
+def claimed(engine: Engine, session_id: int, ids: Sequence[int] = (1, 2, 3), *, suspects: bool = False) -> list[Claim]:
     with writing(engine) as connection:
-        return claim(connection, network_id=NETWORK, media_ids=ids, session_id=session_id, deadlines=Deadlines())
+        return claim(
+            connection,
+            network_id=NETWORK,
+            media_ids=ids,
+            session_id=session_id,
+            deadlines=Deadlines(),
+            suspects=suspects,
+        )
 
 
-def reported(engine: Engine, session_id: int, *reports: Report) -> set[int]:
+def reported(engine: Engine, *reports: Report) -> set[int]:
     with writing(engine) as connection:
-        return finish(connection, network_id=NETWORK, session_id=session_id, reports=reports)
+        return finish(connection, network_id=NETWORK, reports=reports)
 
 
 def swept(engine: Engine, *, max_tries: int = 5):  # noqa: ANN201
@@ -109,8 +117,8 @@ def test_a_report_counts_once(engine: Engine) -> None:
     one, two, _ = claimed(engine, session)
     done = Report(one, WorkState.DONE)
     failed = Report(two, WorkState.FAILED, reason="undecodable", message='It\'s "no" media.')
-    assert reported(engine, session, done, failed) == {1, 2}
-    assert reported(engine, session, done) == set()
+    assert reported(engine, done, failed) == {1, 2}
+    assert reported(engine, done) == set()
     assert state_of(engine, 1).state == WorkState.DONE
     assert state_of(engine, 1).finished_at is not None
     row = state_of(engine, 2)
@@ -124,10 +132,10 @@ def test_the_fence_refuses_a_late_report(engine: Engine) -> None:
     (late,) = claimed(engine, slow, [1])
     falls_silent(engine, slow)
     assert swept(engine).requeued == 1
-    (again,) = claimed(engine, fast, [1])
-    assert reported(engine, slow, Report(late, WorkState.DONE)) == set()
+    (again,) = claimed(engine, fast, [1], suspects=True)
+    assert reported(engine, Report(late, WorkState.DONE)) == set()
     assert state_of(engine, 1).session_id == fast
-    assert reported(engine, fast, Report(again, WorkState.DONE)) == {1}
+    assert reported(engine, Report(again, WorkState.DONE)) == {1}
 
 
 @pytest.mark.usefixtures("pieces")
@@ -137,15 +145,15 @@ def test_the_fence_refuses_an_earlier_attempt_of_the_same_session(engine: Engine
     passes_deadline(engine, 1)
     swept(engine)
     (again,) = claimed(engine, session, [1])
-    assert reported(engine, session, Report(early, WorkState.DONE)) == set()
-    assert reported(engine, session, Report(again, WorkState.DONE)) == {1}
+    assert reported(engine, Report(early, WorkState.DONE)) == set()
+    assert reported(engine, Report(again, WorkState.DONE)) == {1}
 
 
 @pytest.mark.usefixtures("pieces")
 def test_what_is_given_back_counts_nothing_and_travels_again(engine: Engine) -> None:
     session = opened(engine)
     won = claimed(engine, session)
-    assert reported(engine, session, *(Report(one, WorkState.PENDING, gives_back=True) for one in won)) == {1, 2, 3}
+    assert reported(engine, *(Report(one, WorkState.PENDING, gives_back=True) for one in won)) == {1, 2, 3}
     assert waiting(engine) == [[1, 2, 3]]
     assert [one.tries for one in claimed(engine, session)] == [1, 1, 1]
 
@@ -154,7 +162,7 @@ def test_what_is_given_back_counts_nothing_and_travels_again(engine: Engine) -> 
 def test_a_retry_counts_waits_and_travels_again(engine: Engine) -> None:
     session = opened(engine)
     (one,) = claimed(engine, session, [1])
-    reported(engine, session, Report(one, WorkState.PENDING, reason="source_unavailable", delay_s=60.0))
+    reported(engine, Report(one, WorkState.PENDING, reason="source_unavailable", delay_s=60.0))
     row = state_of(engine, 1)
     assert (row.state, row.reason) == (WorkState.PENDING, "source_unavailable")
     assert row.not_before is not None
@@ -168,7 +176,7 @@ def test_a_retry_counts_waits_and_travels_again(engine: Engine) -> None:
 def test_a_changed_object_is_read_as_it_is_now(engine: Engine) -> None:
     session = opened(engine)
     (one,) = claimed(engine, session, [1])
-    reported(engine, session, Report(one, WorkState.PENDING, reason="source_changed", forgets_etag=True))
+    reported(engine, Report(one, WorkState.PENDING, reason="source_changed", forgets_etag=True))
     assert [again.media.etag for again in claimed(engine, session, [1])] == [None]
 
 
@@ -201,7 +209,8 @@ def test_the_media_of_a_dead_session_run_alone_and_one_that_kills_twice_is_quara
     assert waiting(engine) == [[1], [2], [3]]
     for death in (1, 2):
         session = opened(engine, f"host:{death}")
-        (one,) = claimed(engine, session, [1])
+        assert claimed(engine, session, [1]) == [], "a suspect must not run with others"
+        (one,) = claimed(engine, session, [1], suspects=True)
         assert one.suspect
         assert one.tries == 1
         falls_silent(engine, session)
@@ -219,8 +228,10 @@ def test_a_verdict_clears_the_suspicion(engine: Engine) -> None:
     falls_silent(engine, session)
     swept(engine)
     other = opened(engine, "host:2")
-    (one,) = claimed(engine, other, [1])
-    reported(engine, other, Report(one, WorkState.DONE))
+    with reading(engine) as connection:
+        assert find_suspects(connection, NETWORK, [1, 2, 3]) == [1]
+    (one,) = claimed(engine, other, [1], suspects=True)
+    reported(engine, Report(one, WorkState.DONE))
     assert not state_of(engine, 1).suspect
 
 
@@ -250,7 +261,7 @@ def test_a_media_that_keeps_passing_its_deadline_is_given_up(engine: Engine) -> 
 def test_a_sweep_passes_over_work_that_an_orderly_end_left_nothing_of(engine: Engine) -> None:
     session = opened(engine)
     won = claimed(engine, session)
-    reported(engine, session, *(Report(one, WorkState.DONE) for one in won))
+    reported(engine, *(Report(one, WorkState.DONE) for one in won))
     with writing(engine) as connection:
         close_session(connection, session)
     assert swept(engine).requeued == 0
@@ -282,7 +293,7 @@ def test_everything_is_published_again_when_the_broker_has_lost_it(engine: Engin
 def test_unclaimed_chunks_are_published_again_and_settled_ones_forgotten(engine: Engine, pieces: list[Piece]) -> None:
     session = opened(engine)
     done, held = claimed(engine, session, [1, 2])
-    reported(engine, session, Report(done, WorkState.DONE))
+    reported(engine, Report(done, WorkState.DONE))
     with writing(engine) as connection:
         add_chunks(connection, NETWORK, [[one] for one in pieces])
         take_due(connection, lane="gif", max_published=9)
@@ -298,7 +309,7 @@ def test_unclaimed_chunks_are_published_again_and_settled_ones_forgotten(engine:
 def test_failed_media_can_be_made_pending_again(engine: Engine, pieces: list[Piece]) -> None:
     session = opened(engine)
     one, two, _ = claimed(engine, session)
-    reported(engine, session, Report(one, WorkState.FAILED, reason="undecodable"), Report(two, WorkState.DONE))
+    reported(engine, Report(one, WorkState.FAILED, reason="undecodable"), Report(two, WorkState.DONE))
     with writing(engine) as connection:
         assert chunk_rows.enqueue_pending(connection, NETWORK, pieces) == 1
     assert waiting(engine) == [[1]]
