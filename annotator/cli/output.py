@@ -1,0 +1,144 @@
+"""What the commands print: JSON lines and tables on stdout, progress and remarks on stderr."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from annotator.results import MediaResult, span_in_words
+
+PIPED_WIDTH: Final = 140  # columns of a table that goes into a file or a pipe
+
+
+def out() -> Console:
+    """Return the console of stdout."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, soft_wrap=False)
+
+
+def err() -> Console:
+    """Return the console of stderr."""
+    return Console(stderr=True, highlight=False)
+
+
+def remark(text: str) -> None:
+    """Say something to the person, not to the program that reads stdout."""
+    err().print(Text(text))
+
+
+def print_json_line(value: dict[str, Any]) -> None:
+    """Write one JSON line and hand it over at once."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) + "\n")
+    sys.stdout.flush()
+
+
+def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write CSV with a header."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[str] = ()) -> None:
+    """Print a table.
+
+    Args:
+        header: one title per column.
+        rows: cells as plain text (square brackets mean nothing) or styled.
+        right: titles of columns that are aligned to the right.
+
+    """
+    aligned = set(right)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in header:
+        table.add_column(title, justify="right" if title in aligned else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    out().print(table)
+
+
+def percent(confidence: float) -> str:
+    """Return a confidence as percent, never rounded up to certainty.
+
+    >>> percent(0.9994), percent(0.874), percent(0.004)
+    ('>99 %', '87 %', '0 %')
+    """
+    return ">99 %" if confidence > 0.99 else f"{confidence * 100:.0f} %"
+
+
+def result_rows(result: MediaResult) -> Iterator[tuple[str | Text, ...]]:
+    """Yield the lines of the table for one media: one per person, or one that says why there is none."""
+    media: str | Text = result.media
+    unknown = sum(track.label.identity is None for track in result.tracks)
+    if result.status == "failed":
+        yield media, Text(f"failed: {result.message or result.reason}", style="red"), "", "", ""
+        return
+    for label in result.labels:
+        yield (
+            media,
+            Text(label.identity.name, style="bold"),
+            percent(label.confidence),
+            span_in_words(label.start_ms, label.end_ms),
+            f"{label.screen_time_ms / 1000:.1f} s",
+        )
+        media = ""
+    if unknown:
+        what = "unknown" if unknown == 1 else f"unknown, {unknown} faces followed"
+        screen_ms = max(track.screen_time_ms for track in result.tracks if track.label.identity is None)
+        start_ms = min(track.start_ms for track in result.tracks if track.label.identity is None)
+        end_ms = max(track.end_ms for track in result.tracks if track.label.identity is None)
+        yield (
+            media,
+            Text(what, style="dim"),
+            "",
+            span_in_words(start_ms, end_ms),
+            f"{screen_ms / 1000:.1f} s" if unknown == 1 else "",
+        )
+        media = ""
+    if not result.tracks:
+        yield media, Text("no face", style="dim"), "", "", ""
+        media = ""
+    if result.status == "damaged":
+        yield media, Text(f"damaged: {result.reason}", style="yellow"), "", "", ""
+
+
+RESULT_HEADER: Final = ("media", "who", "confidence", "when", "on screen")
+
+
+class _RateColumn(ProgressColumn):
+    """Media per second so far."""
+
+    def render(self, task: Task) -> Text:
+        rate = task.finished_speed or task.speed
+        return Text(f"{rate:.1f}/s" if rate else "", style="dim")
+
+
+@contextmanager
+def progress(title: str, *, total: int | None) -> Iterator[Progress]:
+    """Show a bar with count, rate and remaining time on stderr while something runs; nothing where it is no terminal.
+
+    Args:
+        title: stands before the bar.
+        total: how many items there will be, None where that is unknown.
+
+    """
+    console = err()
+    shown = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}" if total is not None else "{task.completed:.0f}"),
+        _RateColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with shown:
+        shown.add_task(title, total=total)
+        yield shown
