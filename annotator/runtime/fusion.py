@@ -18,6 +18,9 @@ _TO_LAST: Final = (0, 2, 3, 1)
 _TO_FIRST: Final = (0, 3, 1, 2)
 """The transposition back."""
 
+_SWAPPED: Final = (0, 3, 2, 1)
+"""The exchange of two axes by which Keras brings the channels to where a batch normalisation wants them, and back."""
+
 _RANK: Final = 4
 
 _Node: TypeAlias = Any
@@ -31,12 +34,12 @@ def tidy(model: Model) -> Model:
         model: as Keras exports it.
 
     Returns:
-        The same model: PReLUs are one operation, and element-wise operations stand in channels-first order right
-        behind their convolutions.
+        The same model: PReLUs are one operation, batch normalisations a product and a sum,
+        and element-wise operations stand in channels-first order right behind their convolutions.
 
     """
     _fold_constants(model)
-    for rewrite in (_drop_conversion, _join_prelu, _sink_transposition):
+    for rewrite in (_drop_conversion, _join_prelu, _open_batch_norm, _sink_transposition):
         for node in model.get_ordered_ops():
             rewrite(node)
         model.validate_nodes_and_infer_types()
@@ -79,6 +82,22 @@ def _join_prelu(node: _Node) -> None:
                 joined = opset13.prelu(relu.input_value(0), opset13.constant(-np.asarray(slope.get_data())))
                 node.output(0).replace(joined.output(0))
                 return
+
+
+def _open_batch_norm(node: _Node) -> None:
+    """Replace a batch normalisation between two swaps of the axes 1 and 3 by a product and a sum without swaps."""
+    if _order(node) != _SWAPPED or not _is(_source(node, 0), "BatchNormInference"):
+        return
+    norm = _source(node, 0)
+    before = _source(norm, 0)
+    if _order(before) != _SWAPPED or not all(_is(_source(norm, index), "Constant") for index in range(1, 5)):
+        return
+    gamma, beta, mean, variance = (np.asarray(_source(norm, index).get_data(), np.float64) for index in range(1, 5))
+    scale = gamma / np.sqrt(variance + norm.get_attributes()["epsilon"])
+    shift = beta - mean * scale
+    scaled = opset13.multiply(before.input_value(0), opset13.constant(scale.astype(np.float32).reshape(1, 1, 1, -1)))
+    shifted = opset13.add(scaled, opset13.constant(shift.astype(np.float32).reshape(1, 1, 1, -1)))
+    node.output(0).replace(shifted.output(0))
 
 
 def _order(node: _Node) -> tuple[int, ...] | None:

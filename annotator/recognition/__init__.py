@@ -1,0 +1,1 @@
+"""Who is it: face alignment, embeddings, model bundles, galleries and the open-set decision."""
