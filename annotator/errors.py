@@ -8,7 +8,8 @@
     │   ├── DecodeTimeoutError      "decode_timeout" the decoder ran past its wall or CPU time
     │   ├── ForbiddenSourceError    "forbidden"      a source that may not be read (private address, protocol)
     │   ├── SourceNotFoundError     "not_found"      no such file, object or page
-    │   └── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
+    │   ├── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
+    │   └── IdentityError           "identity"       a name that nobody has, or that somebody else has
     ├── TransientError       "transient"   worth trying again later, with back-off
     │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
     │   ├── SourceChangedError      "source_changed"      the object is no longer the one registered
@@ -75,6 +76,24 @@ class EnrollmentError(InputError):
     """A photograph that cannot stand for a person: no face, several, or somebody else's."""
 
     reason = "enrollment"
+
+
+class IdentityError(InputError):
+    """A name that nobody has, that several have, or that somebody else has already.
+
+    Attributes:
+        name: the name in question.
+        suggestions: known names near to it, nearest first.
+
+    """
+
+    reason = "identity"
+
+    def __init__(self, message: str, *, name: str, suggestions: tuple[str, ...] = ()) -> None:
+        """Keep the facts beside the sentence."""
+        super().__init__(message)
+        self.name = name
+        self.suggestions = suggestions
 
 
 class TransientError(AnnotatorError):

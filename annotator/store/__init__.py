@@ -1,1 +1,31 @@
-"""The store: what was found, kept in SQLite or Postgres."""
+"""The store: what was found, kept in SQLite or Postgres.
+
+``Store`` is the front. The worker protocol (claim, heartbeat, finish, sweep) is in ``annotator.store.work``.
+"""
+
+from annotator.store.enrolled import EnrolledFaces
+from annotator.store.identities import IdentityRecord
+from annotator.store.labels import Identify
+from annotator.store.queries import Cursor, Found, Page, Status
+from annotator.store.reads import KnownContent, StoredAnnotation, StoredTrack
+from annotator.store.schema import check, upgrade
+from annotator.store.store import Relabelled, Store
+from annotator.store.writes import SaveReport
+
+__all__ = [
+    "Cursor",
+    "EnrolledFaces",
+    "Found",
+    "Identify",
+    "IdentityRecord",
+    "KnownContent",
+    "Page",
+    "Relabelled",
+    "SaveReport",
+    "Status",
+    "Store",
+    "StoredAnnotation",
+    "StoredTrack",
+    "check",
+    "upgrade",
+]

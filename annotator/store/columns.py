@@ -66,5 +66,5 @@ def _now_sqlite(_element: utc_now, _compiler: SQLCompiler, **_kw: object) -> str
 BigId = BigInteger().with_variant(Integer, "sqlite")
 # Bytes order, which is S3's order of keys; SQLite's default is that already.
 Key = Text().with_variant(Text(collation="C"), "postgresql")
-Json = JSON().with_variant(JSONB, "postgresql")
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 IdList = JSON().with_variant(ARRAY(BigInteger), "postgresql")

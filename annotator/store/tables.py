@@ -256,7 +256,8 @@ track_labels = Table(
     Column("score", Double, nullable=False),
     Column("runner_up_id", Integer),
     Column("runner_up_score", Double),
-    Column("candidates", Json, comment="all of them, best first: [[identity_id, score, confidence], …]"),
+    Column("runner_up_confidence", Double),
+    Column("candidates", Json, comment="further ones, best first: [[identity_id, score, confidence], …]"),
     **_BY_LABELLING,
 )
 

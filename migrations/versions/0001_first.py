@@ -301,8 +301,9 @@ def _said() -> None:
         sa.Column("score", sa.Double(), nullable=False),
         sa.Column("runner_up_id", sa.Integer(), nullable=True),
         sa.Column("runner_up_score", sa.Double(), nullable=True),
+        sa.Column("runner_up_confidence", sa.Double(), nullable=True),
         sa.Column(
-            "candidates", JSON, nullable=True, comment="all of them, best first: [[identity_id, score, confidence], …]"
+            "candidates", JSON, nullable=True, comment="further ones, best first: [[identity_id, score, confidence], …]"
         ),
         sa.PrimaryKeyConstraint("labelling_id", "content_id", "track_no", name=op.f("pk_track_labels")),
         postgresql_partition_by="LIST (labelling_id)",

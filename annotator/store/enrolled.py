@@ -1,0 +1,129 @@
+"""Photographs of people who were added here: their embeddings, which make a gallery know them."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, delete, select
+
+from annotator.errors import IdentityError
+from annotator.store.codec import decode_embedding, encode_embedding
+from annotator.store.columns import utc_now
+from annotator.store.identities import find_identities, load_identities, load_identity, register_identities
+from annotator.store.registry import insert_missing
+from annotator.store.tables import enrolled_faces
+from annotator.types import F32, Identity, frozen_array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnrolledFaces:
+    """The enrolled photographs of one person, made by one embedder.
+
+    Attributes:
+        identity: who.
+        photo_sha256: digests of the photographs' bytes, hexadecimal, sorted.
+        embeddings: f32 (n, D), unit norm, in the order of ``photo_sha256``.
+
+    """
+
+    identity: Identity
+    photo_sha256: tuple[str, ...]
+    embeddings: F32
+
+    def __post_init__(self) -> None:
+        """Check and freeze."""
+        object.__setattr__(self, "embeddings", frozen_array("embeddings", self.embeddings, np.float32, ("n", "D")))
+
+
+def add_enrolled(
+    connection: Connection, identity: Identity, *, embedder: str, embeddings: F32, photo_sha256: Sequence[str]
+) -> Identity:
+    """Keep photographs of a person, who is added if nobody has the name; photographs that are there stay.
+
+    Args:
+        connection: in a transaction that writes.
+        identity: who; an alias means the person behind it.
+        embedder: what made the embeddings, e.g. ``"sface-2021dec"``.
+        embeddings: f32 (n, D), unit norm.
+        photo_sha256: n digests of the photographs' bytes, hexadecimal.
+
+    Returns:
+        The person as the store knows them.
+
+    Raises:
+        TypeError: the embeddings have another dtype or shape.
+        ValueError: not one embedding per photograph.
+
+    """
+    embeddings = frozen_array("embeddings", embeddings, np.float32, ("n", "D"))
+    if len(embeddings) != len(photo_sha256):
+        raise ValueError(f"one embedding per photograph: got {len(embeddings)} and {len(photo_sha256)}")
+    identity_id = register_identities(connection, [identity])[identity.name]
+    rows = [
+        {
+            "identity_id": identity_id,
+            "embedder": embedder,
+            "photo_sha256": bytes.fromhex(digest),
+            "embedding": encode_embedding(embedding),
+        }
+        for digest, embedding in zip(photo_sha256, embeddings, strict=True)
+    ]
+    if rows:
+        connection.execute(insert_missing(connection, enrolled_faces).values(added_at=utc_now()), rows)
+    return load_identity(connection, identity_id)
+
+
+def list_enrolled(connection: Connection, embedder: str) -> list[EnrolledFaces]:
+    """Return the enrolled people of an embedder, by name."""
+    faces = enrolled_faces.c
+    rows = connection.execute(
+        select(faces.identity_id, faces.photo_sha256, faces.embedding)
+        .where(faces.embedder == embedder)
+        .order_by(faces.identity_id, faces.photo_sha256)
+    )
+    people = load_identities(connection)
+    by_identity: dict[int, list[tuple[str, F32]]] = defaultdict(list)
+    for identity_id, digest, embedding in rows:
+        by_identity[identity_id].append((bytes(digest).hex(), decode_embedding(bytes(embedding))))
+    found = [
+        EnrolledFaces(
+            people[identity_id], tuple(digest for digest, _ in faces), np.stack([embedding for _, embedding in faces])
+        )
+        for identity_id, faces in by_identity.items()
+    ]
+    return sorted(found, key=lambda one: one.identity.name)
+
+
+def remove_enrolled(connection: Connection, name: str, *, photo_sha256: Sequence[str] | None = None) -> int:
+    """Delete enrolled photographs of a person; the name stays.
+
+    Args:
+        connection: in a transaction that writes.
+        name: whose.
+        photo_sha256: which, by the digests of their bytes; all by default.
+
+    Returns:
+        How many were deleted.
+
+    Raises:
+        IdentityError: nobody has the name, or several.
+
+    """
+    found = find_identities(connection, name)
+    if len(found) > 1:
+        raise IdentityError(f"{name!r} may mean several people: write the name exactly", name=name)
+    statement = delete(enrolled_faces).where(enrolled_faces.c.identity_id == found[0])
+    if photo_sha256 is not None:
+        statement = statement.where(enrolled_faces.c.photo_sha256.in_([bytes.fromhex(one) for one in photo_sha256]))
+    return connection.execute(statement).rowcount
+
+
+def enrolled_digest(people: Sequence[EnrolledFaces]) -> str:
+    """Return a digest of who is enrolled with which photographs, hexadecimal; the same for the same people."""
+    digest = hashlib.sha256()
+    for one in sorted(people, key=lambda one: one.identity.name):
+        digest.update(f"{one.identity.name}\n{' '.join(one.photo_sha256)}\n".encode())
+        digest.update(one.embeddings.astype("<f4").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,333 @@
+"""People: names live in one table, labels point to them. Renaming and merging rewrite no label."""
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, or_, select, union, update
+
+from annotator.errors import IdentityError
+from annotator.store.columns import utc_now
+from annotator.store.registry import insert_missing
+from annotator.store.tables import (
+    active,
+    content_labels_by,
+    enrolled_faces,
+    identities,
+    identity_aliases,
+    labelling_identities,
+)
+from annotator.types import Identity
+
+_SUGGESTIONS: Final = 5
+# How alike two names must be to be suggested, of 1 (difflib's ratio); typing errors of one or two letters pass.
+_MIN_LIKENESS: Final = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRecord:
+    """A person as ``annotator identities`` lists them.
+
+    Attributes:
+        identity: name and Knowledge Graph id.
+        aliases: other names that find the person: former names, merged ones.
+        photographs: pictures behind the prototype of the active labelling, enrolled ones included; 0 where the active
+            labelling does not know the person.
+        enrolled: photographs enrolled here.
+        contents: contents that the active labelling says show the person.
+
+    """
+
+    identity: Identity
+    aliases: tuple[str, ...]
+    photographs: int
+    enrolled: int
+    contents: int
+
+
+def name_key(name: str) -> str:
+    """Return a name without case, accents and spare spaces, for searching.
+
+    >>> name_key("  Beyoncé  Knowles"), name_key("Żółć_Straße")
+    ('beyonce knowles', 'zołc strasse')
+    """
+    decomposed = unicodedata.normalize("NFKD", name.replace("_", " ").casefold())
+    return " ".join("".join(char for char in decomposed if not unicodedata.combining(char)).split())
+
+
+def names_to_ids(connection: Connection) -> dict[str, int]:
+    """Return, for every name and alias, the id of the identity that stands for it now."""
+    found = dict(connection.execute(select(identities.c.name, identities.c.survivor_id)).all())
+    rows = connection.execute(
+        select(identity_aliases.c.name, identities.c.survivor_id).join_from(
+            identity_aliases, identities, identities.c.id == identity_aliases.c.identity_id
+        )
+    )
+    for name, identity_id in rows:
+        found.setdefault(name, identity_id)
+    return {name: int(identity_id) for name, identity_id in found.items() if identity_id is not None}
+
+
+def register_identities(connection: Connection, people: Iterable[Identity]) -> dict[str, int]:
+    """Return the ids of people, by name; those who are new get one.
+
+    A name is looked for among names and aliases; then the Knowledge Graph id decides: a person whose name a newer model
+    corrects stays the same person, and the new name becomes an alias.
+    """
+    wanted = {person.name: person for person in people}
+    known = names_to_ids(connection)
+    missing = {name: person for name, person in wanted.items() if name not in known}
+    same = _by_kg_mid(connection, missing.values(), other_than=wanted)
+    for name, identity_id in same.items():
+        _add_alias(connection, name, identity_id)
+    added = [person for name, person in missing.items() if name not in same]
+    if added:
+        connection.execute(
+            insert_missing(connection, identities).values(created_at=utc_now()),
+            [{"name": one.name, "name_key": name_key(one.name), "kg_mid": one.kg_mid} for one in added],
+        )
+    known = names_to_ids(connection)
+    return {name: known[name] for name in wanted}
+
+
+def set_labelling_identities(connection: Connection, labelling_id: int, photographs: Mapping[int, int]) -> None:
+    """Say whom a labelling knows, and from how many photographs; existing rows stay."""
+    rows = [
+        {"labelling_id": labelling_id, "identity_id": identity_id, "photographs": count}
+        for identity_id, count in sorted(photographs.items())
+    ]
+    if rows:
+        connection.execute(insert_missing(connection, labelling_identities), rows)
+
+
+def find_identities(connection: Connection, name: str) -> list[int]:
+    """Return the ids of the people whom a name means, at best one: exactly, else without case and accents.
+
+    Raises:
+        IdentityError: nobody has the name; the message suggests near ones.
+
+    """
+    exact = names_to_ids(connection).get(name)
+    if exact is not None:
+        return [exact]
+    key = name_key(name)
+    alias = select(identities.c.survivor_id).join_from(
+        identity_aliases, identities, identities.c.id == identity_aliases.c.identity_id
+    )
+    rows = connection.execute(
+        union(
+            select(identities.c.survivor_id).where(identities.c.name_key == key),
+            alias.where(identity_aliases.c.name_key == key),
+        )
+    )
+    found = sorted(int(identity_id) for identity_id in rows.scalars())
+    if not found:
+        near = suggest(connection, name)
+        hint = f": did you mean {' or '.join(near)}?" if near else "; `annotator identities` lists who is known."
+        raise IdentityError(f"nobody is called {name!r}{hint}", name=name, suggestions=near)
+    return found
+
+
+def suggest(connection: Connection, name: str) -> tuple[str, ...]:
+    """Return at most five known names near to one that is not known: those with all of its words, then alike ones."""
+    names = connection.execute(
+        select(identities.c.name, identities.c.name_key).where(identities.c.merged_into.is_(None))
+    )
+    by_key: dict[str, str] = {key: shown for shown, key in names}
+    words = set(name_key(name).split())
+    containing = sorted(shown for key, shown in by_key.items() if words and words <= set(key.split()))
+    alike = difflib.get_close_matches(name_key(name), by_key, n=_SUGGESTIONS, cutoff=_MIN_LIKENESS)
+    return tuple(dict.fromkeys([*containing, *(by_key[key] for key in alike)]))[:_SUGGESTIONS]
+
+
+def rename(connection: Connection, name: str, new_name: str) -> Identity:
+    """Give a person another name; the former one stays as an alias.
+
+    Raises:
+        IdentityError: nobody or several have the name, or somebody else has the new one.
+
+    """
+    identity_id = _only_one(connection, name)
+    new_name = _checked_name(new_name)
+    holder = names_to_ids(connection).get(new_name)
+    if holder not in {None, identity_id}:
+        raise IdentityError(
+            f"somebody else is called {new_name!r} already: merge the two, if they are one person", name=new_name
+        )
+    row = connection.execute(select(identities.c.name).where(identities.c.id == identity_id)).one()
+    if row.name != new_name:
+        _free_name(connection, new_name, identity_id)
+        connection.execute(
+            update(identities).where(identities.c.id == identity_id).values(name=new_name, name_key=name_key(new_name))
+        )
+        _add_alias(connection, row.name, identity_id)
+    return load_identity(connection, identity_id)
+
+
+def point_to_survivor(connection: Connection, loser_id: int, survivor_id: int) -> None:
+    """Let one identity stand for another from now on: names, aliases and enrolled photographs move, labels point."""
+    connection.execute(
+        update(identities)
+        .where(or_(identities.c.id == loser_id, identities.c.merged_into == loser_id))
+        .values(merged_into=survivor_id)
+    )
+    loser = connection.execute(select(identities.c.kg_mid).where(identities.c.id == loser_id)).scalar_one()
+    connection.execute(
+        update(identities).where(identities.c.id == survivor_id, identities.c.kg_mid.is_(None)).values(kg_mid=loser)
+    )
+    there = select(enrolled_faces.c.embedder, enrolled_faces.c.photo_sha256).where(
+        enrolled_faces.c.identity_id == survivor_id
+    )
+    taken = {tuple(row) for row in connection.execute(there)}
+    mine = connection.execute(
+        select(enrolled_faces.c.embedder, enrolled_faces.c.photo_sha256).where(enrolled_faces.c.identity_id == loser_id)
+    ).all()
+    for embedder, photo in mine:
+        this = (
+            (enrolled_faces.c.identity_id == loser_id)
+            & (enrolled_faces.c.embedder == embedder)
+            & (enrolled_faces.c.photo_sha256 == photo)
+        )
+        if (embedder, photo) in taken:
+            connection.execute(delete(enrolled_faces).where(this))
+        else:
+            connection.execute(update(enrolled_faces).where(this).values(identity_id=survivor_id))
+
+
+def two_people(connection: Connection, name: str, other: str) -> tuple[int, int]:
+    """Return the ids of two different people.
+
+    Raises:
+        IdentityError: nobody or several have one of the names, or both mean one person.
+
+    """
+    first, second = _only_one(connection, name), _only_one(connection, other)
+    if first == second:
+        raise IdentityError(f"{name!r} and {other!r} are one person already", name=name)
+    return first, second
+
+
+def load_identity(connection: Connection, identity_id: int) -> Identity:
+    """Return name and Knowledge Graph id."""
+    row = connection.execute(select(identities.c.name, identities.c.kg_mid).where(identities.c.id == identity_id)).one()
+    return Identity(row.name, row.kg_mid)
+
+
+def load_identities(connection: Connection) -> dict[int, Identity]:
+    """Return every person by id; the id of a merged person gives the one who took over."""
+    survivor = identities.alias()
+    rows = connection.execute(
+        select(identities.c.id, survivor.c.name, survivor.c.kg_mid).join_from(
+            identities, survivor, survivor.c.id == identities.c.survivor_id
+        )
+    )
+    return {identity_id: Identity(name, kg_mid) for identity_id, name, kg_mid in rows}
+
+
+def former_names(connection: Connection) -> dict[str, Identity]:
+    """Return the names that no longer are anybody's, with the person they mean: what a gallery must rename or merge."""
+    people = load_identities(connection)
+    return {
+        name: people[identity_id]
+        for name, identity_id in names_to_ids(connection).items()
+        if people[identity_id].name != name
+    }
+
+
+def list_identities(connection: Connection) -> list[IdentityRecord]:
+    """Return everybody, by name, with the counts of the active labelling."""
+    labelling = select(active.c.labelling_id).scalar_subquery()
+    photographs = _counts(
+        connection,
+        select(identities.c.survivor_id, func.sum(labelling_identities.c.photographs))
+        .join_from(labelling_identities, identities, identities.c.id == labelling_identities.c.identity_id)
+        .where(labelling_identities.c.labelling_id == labelling)
+        .group_by(identities.c.survivor_id),
+    )
+    enrolled = _counts(
+        connection,
+        select(enrolled_faces.c.identity_id, func.count(enrolled_faces.c.photo_sha256.distinct())).group_by(
+            enrolled_faces.c.identity_id
+        ),
+    )
+    labels = _counts(
+        connection,
+        select(identities.c.survivor_id, func.count(content_labels_by.c.content_id.distinct()))
+        .join_from(content_labels_by, identities, identities.c.id == content_labels_by.c.identity_id)
+        .where(content_labels_by.c.labelling_id == labelling)
+        .group_by(identities.c.survivor_id),
+    )
+    aliases: dict[int, list[str]] = {}
+    people = load_identities(connection)
+    ids = names_to_ids(connection)
+    for name, identity_id in sorted(ids.items()):
+        if people[identity_id].name != name:
+            aliases.setdefault(identity_id, []).append(name)
+    survivors = {identity_id: people[identity_id] for identity_id in set(ids.values())}
+    return [
+        IdentityRecord(
+            identity=identity,
+            aliases=tuple(aliases.get(identity_id, ())),
+            photographs=photographs.get(identity_id, 0),
+            enrolled=enrolled.get(identity_id, 0),
+            contents=labels.get(identity_id, 0),
+        )
+        for identity_id, identity in sorted(survivors.items(), key=lambda item: (name_key(item[1].name), item[1].name))
+    ]
+
+
+def _counts(connection: Connection, statement: "object") -> dict[int, int]:
+    rows = connection.execute(statement)  # type: ignore[call-overload]  # any SELECT of an id and a number
+    return {int(identity_id): int(count) for identity_id, count in rows}
+
+
+def _by_kg_mid(
+    connection: Connection, people: Iterable[Identity], *, other_than: Mapping[str, Identity]
+) -> dict[str, int]:
+    """Return ids of people known under another name: exactly one of that id, whose name nobody else in hand has."""
+    found = {}
+    for person in people:
+        if person.kg_mid is None:
+            continue
+        rows = connection.execute(
+            select(identities.c.id, identities.c.name).where(
+                identities.c.kg_mid == person.kg_mid, identities.c.merged_into.is_(None)
+            )
+        ).all()
+        if len(rows) == 1 and rows[0].name not in other_than:
+            found[person.name] = int(rows[0].id)
+    return found
+
+
+def _only_one(connection: Connection, name: str) -> int:
+    found = find_identities(connection, name)
+    if len(found) > 1:
+        names = " and ".join(load_identity(connection, identity_id).name for identity_id in found)
+        raise IdentityError(f"{name!r} may mean {names}: write the name exactly", name=name)
+    return found[0]
+
+
+def _checked_name(name: str) -> str:
+    cleaned = " ".join(name.split())
+    if not cleaned or not cleaned.isprintable():
+        raise IdentityError(f"a name needs at least one visible character, got {name!r}", name=name)
+    return cleaned
+
+
+def _add_alias(connection: Connection, name: str, identity_id: int) -> None:
+    connection.execute(
+        insert_missing(connection, identity_aliases).values(name=name, name_key=name_key(name), identity_id=identity_id)
+    )
+
+
+def _free_name(connection: Connection, name: str, identity_id: int) -> None:
+    """Take a name back from an alias, or from an identity that was merged into this one."""
+    connection.execute(delete(identity_aliases).where(identity_aliases.c.name == name))
+    merged = f"{name} (merged into {identity_id})"
+    connection.execute(
+        update(identities)
+        .where(identities.c.name == name, identities.c.merged_into == identity_id)
+        .values(name=merged, name_key=name_key(merged))
+    )

@@ -1,0 +1,317 @@
+"""Labels as rows, and relabelling from stored evidence."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, select
+
+from annotator.results import covered_ms
+from annotator.store.codec import StoredBoxes, decode_boxes, decode_evidence
+from annotator.store.columns import utc_now
+from annotator.store.identities import names_to_ids
+from annotator.store.partitions import ensure_partitions
+from annotator.store.registry import insert_missing
+from annotator.store.tables import (
+    annotations,
+    content_labels_by,
+    labelled_contents,
+    labellings,
+    track_embeddings,
+    track_labels,
+    tracks,
+)
+from annotator.types import FaceTrack, Identity, TrackEvidence, TrackLabel
+
+Identify = Callable[[Sequence[TrackEvidence]], Sequence[TrackLabel]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledTrack:
+    """A track's number and times, and who it is.
+
+    Attributes:
+        track_no: 0-based within the media.
+        shares: half-open spans of displayed time in which it was seen.
+        label: who it is.
+
+    """
+
+    track_no: int
+    shares: Sequence[tuple[int, int]]
+    label: TrackLabel
+
+    @classmethod
+    def of(cls, track: FaceTrack, label: TrackLabel) -> "LabelledTrack":
+        """Take a fresh track."""
+        starts = track.from_ms.tolist()
+        shares = [(start, start + length) for start, length in zip(starts, track.shown_ms.tolist(), strict=True)]
+        return cls(track.track_no, shares, label)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRows:
+    """The rows of one content under one labelling, without the time of writing."""
+
+    of_tracks: list[dict[str, Any]]
+    of_content: list[dict[str, Any]]
+
+
+def label_rows(
+    labelling_id: int, content_id: int, labelled: Sequence[LabelledTrack], ids: Mapping[str, int]
+) -> LabelRows:
+    """Return the rows of one content: known people only, unknown is absence.
+
+    Args:
+        labelling_id: of which labelling.
+        content_id: of which content.
+        labelled: the content's tracks.
+        ids: identity ids by name, as of ``names_to_ids``.
+
+    Raises:
+        LookupError: a label names somebody who was never registered.
+
+    """
+    of_tracks = []
+    by_identity: dict[int, list[LabelledTrack]] = defaultdict(list)
+    key = {"labelling_id": labelling_id, "content_id": content_id}
+    for one in labelled:
+        if one.label.identity is None:
+            continue
+        identity_id = _id(one.label.identity, ids)
+        by_identity[identity_id].append(one)
+        best, *others = one.label.candidates
+        second, further = (others[0], others[1:]) if others else (None, [])
+        of_tracks.append(
+            key
+            | {
+                "track_no": one.track_no,
+                "identity_id": identity_id,
+                "confidence": float(best.confidence),
+                "score": float(best.score),
+                "runner_up_id": None if second is None else _id(second.identity, ids),
+                "runner_up_score": None if second is None else float(second.score),
+                "runner_up_confidence": None if second is None else float(second.confidence),
+                "candidates": [[_id(c.identity, ids), float(c.score), float(c.confidence)] for c in further] or None,
+            }
+        )
+    of_content = [
+        key
+        | {"identity_id": identity_id}
+        | summed_up([(one.shares, one.label.confidence or 0.0) for one in appearances])
+        for identity_id, appearances in sorted(by_identity.items())
+    ]
+    return LabelRows(of_tracks, of_content)
+
+
+def summed_up(appearances: Sequence[tuple[Sequence[tuple[int, int]], float]]) -> dict[str, Any]:
+    """Return confidence and times of one person in one content, over the person's tracks.
+
+    Args:
+        appearances: shares of displayed time and confidence of each track.
+
+    """
+    shares = [share for one, _ in appearances for share in one]
+    return {
+        "confidence": float(max(confidence for _, confidence in appearances)),
+        "first_ms": min(start for start, _ in shares),
+        "last_ms": max(end for _, end in shares),
+        "screen_ms": covered_ms(shares),
+    }
+
+
+def insert_labels(
+    connection: Connection, labelling_id: int, labelled: Mapping[int, Sequence[LabelledTrack]]
+) -> set[int]:
+    """Write the labels of contents that have none under this labelling yet.
+
+    Returns:
+        The contents that were labelled now; others had labels, which stay.
+
+    """
+    if not labelled:
+        return set()
+    ensure_partitions(connection, labelled, labelling_ids=[labelling_id])
+    statement = insert_missing(connection, labelled_contents).values(labelled_at=utc_now())
+    fresh = connection.execute(
+        statement.returning(labelled_contents.c.content_id),
+        [{"labelling_id": labelling_id, "content_id": content_id} for content_id in sorted(labelled)],
+    )
+    new = {int(content_id) for content_id in fresh.scalars()}
+    ids = names_to_ids(connection)
+    _insert_rows(connection, [label_rows(labelling_id, one, labelled[one], ids) for one in sorted(new)])
+    return new
+
+
+def replace_labels(
+    connection: Connection, labelling_id: int, labelled: Mapping[int, Sequence[LabelledTrack]]
+) -> set[int]:
+    """Write the labels of contents anew; rows that would stay as they are are not touched.
+
+    Returns:
+        The contents whose rows changed.
+
+    """
+    changed = insert_labels(connection, labelling_id, labelled)
+    ids = names_to_ids(connection)
+    rest = sorted(labelled.keys() - changed)
+    stored = load_label_rows(connection, labelling_id, rest)
+    rows = {one: label_rows(labelling_id, one, labelled[one], ids) for one in rest}
+    different = [one for one in rest if rows[one] != stored[one]]
+    delete_labels(connection, labelling_id, different)
+    insert_labels(connection, labelling_id, {one: labelled[one] for one in different})
+    return changed | set(different)
+
+
+def delete_labels(connection: Connection, labelling_id: int, content_ids: Sequence[int]) -> None:
+    """Delete the labels of contents under one labelling."""
+    if content_ids:
+        for table in (content_labels_by, track_labels, labelled_contents):
+            connection.execute(
+                delete(table).where(table.c.labelling_id == labelling_id, table.c.content_id.in_(content_ids))
+            )
+
+
+def load_label_rows(connection: Connection, labelling_id: int, content_ids: Sequence[int]) -> dict[int, LabelRows]:
+    """Return the rows of contents as ``label_rows`` makes them."""
+    found: dict[int, LabelRows] = {content_id: LabelRows([], []) for content_id in content_ids}
+    if not found:
+        return found
+    wanted = (track_labels.c.labelling_id == labelling_id, track_labels.c.content_id.in_(content_ids))
+    for row in connection.execute(select(track_labels).where(*wanted).order_by(track_labels.c.track_no)).mappings():
+        found[row["content_id"]].of_tracks.append(dict(row))
+    columns = [column for column in content_labels_by.c if column.name != "labelled_at"]
+    wanted = (content_labels_by.c.labelling_id == labelling_id, content_labels_by.c.content_id.in_(content_ids))
+    summed = select(*columns).where(*wanted).order_by(content_labels_by.c.identity_id)
+    for row in connection.execute(summed).mappings():
+        found[row["content_id"]].of_content.append(dict(row))
+    return found
+
+
+def network_of(connection: Connection, labelling_id: int) -> int:
+    """Return the network of a labelling.
+
+    Raises:
+        ValueError: there is no such labelling.
+
+    """
+    found = connection.execute(
+        select(labellings.c.network_id).where(labellings.c.id == labelling_id)
+    ).scalar_one_or_none()
+    if found is None:
+        raise ValueError(f"there is no labelling {labelling_id}: register it first")
+    return int(found)
+
+
+def load_evidence(
+    connection: Connection, network_id: int, content_ids: Sequence[int]
+) -> dict[int, tuple[TrackEvidence, ...]]:
+    """Return the evidence of contents' tracks, in order of ``track_no``; empty for a content without tracks."""
+    found: dict[int, list[TrackEvidence]] = {content_id: [] for content_id in content_ids}
+    table = track_embeddings.c
+    rows = connection.execute(
+        select(table.content_id, table.embeddings, table.face_px, table.quality)
+        .where(table.network_id == network_id, table.content_id.in_(content_ids))
+        .order_by(table.content_id, table.track_no)
+    )
+    for content_id, embeddings, face_px, quality in rows:
+        found[content_id].append(decode_evidence(bytes(embeddings), bytes(face_px), bytes(quality)))
+    return {content_id: tuple(evidence) for content_id, evidence in found.items()}
+
+
+def load_boxes(
+    connection: Connection, network_id: int, content_ids: Sequence[int]
+) -> dict[int, dict[int, StoredBoxes]]:
+    """Return where and when the tracks of contents were seen, by content and ``track_no``, in order."""
+    found: dict[int, dict[int, StoredBoxes]] = {content_id: {} for content_id in content_ids}
+    rows = connection.execute(
+        select(tracks.c.content_id, tracks.c.track_no, tracks.c.boxes)
+        .where(tracks.c.network_id == network_id, tracks.c.content_id.in_(content_ids))
+        .order_by(tracks.c.content_id, tracks.c.track_no)
+    )
+    for content_id, track_no, boxes in rows:
+        found[content_id][track_no] = decode_boxes(bytes(boxes))
+    return found
+
+
+def save_labels(
+    connection: Connection,
+    labelling_id: int,
+    labels: Mapping[int, Sequence[TrackLabel]],
+    *,
+    refresh: bool = False,
+) -> set[int]:
+    """Label stored tracks.
+
+    Args:
+        connection: in a transaction that writes.
+        labelling_id: under which labelling.
+        labels: by content id, one label per stored track in order of ``track_no``.
+        refresh: replace labels that are there; without, contents that have labels are left alone.
+
+    Returns:
+        The contents whose rows changed.
+
+    Raises:
+        ValueError: a content has another number of tracks than labels.
+
+    """
+    boxes = load_boxes(connection, network_of(connection, labelling_id), list(labels))
+    labelled = {}
+    for content_id, its_labels in labels.items():
+        its_tracks = boxes[content_id]
+        if len(its_tracks) != len(its_labels):
+            raise ValueError(f"content {content_id} has {len(its_tracks)} tracks, got {len(its_labels)} labels")
+        labelled[content_id] = [
+            LabelledTrack(track_no, times.shares, label)
+            for (track_no, times), label in zip(its_tracks.items(), its_labels, strict=True)
+        ]
+    write = replace_labels if refresh else insert_labels
+    return write(connection, labelling_id, labelled)
+
+
+def next_contents(
+    connection: Connection, labelling_id: int, *, after: int, limit: int, labelled_too: bool = False
+) -> list[int]:
+    """Return the next annotated contents that a labelling has not labelled, in order of id.
+
+    Args:
+        connection: any.
+        labelling_id: which labelling.
+        after: the last content id of the page before, 0 at first.
+        limit: how many at most.
+        labelled_too: also those that it has labelled.
+
+    """
+    statement = select(annotations.c.content_id).where(
+        annotations.c.network_id == network_of(connection, labelling_id), annotations.c.content_id > after
+    )
+    if not labelled_too:
+        done = and_(
+            labelled_contents.c.labelling_id == labelling_id, labelled_contents.c.content_id == annotations.c.content_id
+        )
+        statement = statement.where(~select(labelled_contents.c.content_id).where(done).exists())
+    return [int(one) for one in connection.execute(statement.order_by(annotations.c.content_id).limit(limit)).scalars()]
+
+
+def identify_all(identify: Identify, evidence: Mapping[int, Sequence[TrackEvidence]]) -> dict[int, list[TrackLabel]]:
+    """Identify the tracks of many contents in one call and give the labels back to their contents."""
+    labels: Iterator[TrackLabel] = iter(identify([one for its_own in evidence.values() for one in its_own]))
+    return {content_id: [next(labels) for _ in its_own] for content_id, its_own in evidence.items()}
+
+
+def _insert_rows(connection: Connection, rows: Sequence[LabelRows]) -> None:
+    of_tracks = [row for one in rows for row in one.of_tracks]
+    of_content = [row for one in rows for row in one.of_content]
+    if of_tracks:
+        connection.execute(track_labels.insert(), of_tracks)
+    if of_content:
+        connection.execute(content_labels_by.insert().values(labelled_at=utc_now()), of_content)
+
+
+def _id(identity: Identity, ids: Mapping[str, int]) -> int:
+    found = ids.get(identity.name)
+    if found is None:
+        raise LookupError(f"{identity.name!r} is not registered with the labelling")
+    return found

@@ -1,0 +1,252 @@
+"""What users ask: who is where, how far it has come, and what shall be tried again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, func, or_, select, tuple_, update
+
+from annotator.store.identities import find_identities, load_identities
+from annotator.store.tables import (
+    WorkState,
+    active,
+    annotations,
+    content_labels_by,
+    contents,
+    identities,
+    labellings,
+    media,
+    sources,
+    work,
+    worker_sessions,
+)
+from annotator.types import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A media that shows a person; the columns of the view ``content_labels``.
+
+    Attributes:
+        media_uri: where the media is.
+        identity: who.
+        confidence: of the label.
+        first_seen_ms: first appearance.
+        last_seen_ms: end of the last appearance.
+        screen_time_ms: displayed time with the person.
+        model: what named the person.
+        annotated_at: when.
+
+    """
+
+    media_uri: str
+    identity: Identity
+    confidence: float
+    first_seen_ms: int
+    last_seen_ms: int
+    screen_time_ms: int
+    model: str
+    annotated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of a search ended; pages continue after it, whatever is added meanwhile."""
+
+    confidence: float
+    content_id: int
+    media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of what a search found, surest first.
+
+    Attributes:
+        found: at most as many as asked for.
+        next: give it to the next call; None after the last page.
+
+    """
+
+    found: tuple[Found, ...]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far a database has come, for one network.
+
+    Attributes:
+        model: the active labelling as users see it; None where nothing was annotated yet.
+        media: media that are registered and not deleted.
+        contents: different contents among those that were read.
+        by_state: media by state: pending, claimed, done, failed, quarantined.
+        failures: failed and quarantined media by reason.
+        damaged: contents of which only a part could be read.
+        identities: people whom the database knows.
+        workers: open worker sessions.
+
+    """
+
+    model: str | None
+    media: int
+    contents: int
+    by_state: Mapping[str, int]
+    failures: Mapping[str, int]
+    damaged: int
+    identities: int
+    workers: int
+
+
+def search(
+    connection: Connection,
+    name: str,
+    *,
+    min_confidence: float = 0.0,
+    limit: int = 100,
+    after: Cursor | None = None,
+) -> Page:
+    """Return media that show a person, of the active labelling, surest first.
+
+    Args:
+        connection: any.
+        name: a name or an alias; case and accents do not matter.
+        min_confidence: the lowest confidence to return.
+        limit: length of a page.
+        after: where the page before ended.
+
+    Raises:
+        IdentityError: nobody has the name; the message suggests near ones.
+
+    """
+    ids = find_identities(connection, name)
+    people = load_identities(connection)
+    # Labels may point to identities that were merged since: all that mean one of these people.
+    pointing = connection.execute(select(identities.c.id).where(identities.c.survivor_id.in_(ids))).scalars().all()
+    rows = connection.execute(_search_statement(pointing, min_confidence, after).limit(limit + 1)).all()
+    found = tuple(
+        Found(
+            media_uri=row.media_uri,
+            identity=people[row.identity_id],
+            confidence=row.confidence,
+            first_seen_ms=row.first_ms,
+            last_seen_ms=row.last_ms,
+            screen_time_ms=row.screen_ms,
+            model=row.model,
+            annotated_at=row.labelled_at,
+        )
+        for row in rows[:limit]
+    )
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(found, None if last is None else Cursor(last.confidence, last.content_id, last.media_id))
+
+
+def _search_statement(
+    identity_ids: Sequence[int], min_confidence: float, after: Cursor | None
+) -> Select[*tuple[object, ...]]:
+    labels = content_labels_by.c
+    statement = (
+        select(
+            (sources.c.uri + media.c.key).label("media_uri"),
+            media.c.id.label("media_id"),
+            content_labels_by,
+            select(labellings.c.model).where(labellings.c.id == labels.labelling_id).scalar_subquery().label("model"),
+        )
+        .join_from(content_labels_by, media, (media.c.content_id == labels.content_id) & media.c.deleted_at.is_(None))
+        .join(sources, sources.c.id == media.c.source_id)
+        .where(
+            labels.labelling_id == select(active.c.labelling_id).scalar_subquery(),
+            labels.identity_id.in_(identity_ids),
+            labels.confidence >= min_confidence,
+        )
+        .order_by(labels.confidence.desc(), labels.content_id, media.c.id)
+    )
+    if after is not None:
+        rest = tuple_(labels.content_id, media.c.id) > tuple_(after.content_id, after.media_id)
+        statement = statement.where(
+            labels.confidence <= after.confidence, or_(labels.confidence < after.confidence, rest)
+        )
+    return statement
+
+
+def status(connection: Connection, *, network_id: int | None = None) -> Status:
+    """Return how far the database has come.
+
+    Args:
+        connection: any.
+        network_id: for which network; the active one by default.
+
+    """
+    pointer = connection.execute(
+        select(active.c.network_id, labellings.c.model).join_from(
+            active, labellings, labellings.c.id == active.c.labelling_id
+        )
+    ).one_or_none()
+    if network_id is None and pointer is not None:
+        network_id = pointer.network_id
+    states: dict[int, int] = dict(
+        connection.execute(
+            select(work.c.state, func.count()).where(work.c.network_id == network_id).group_by(work.c.state)
+        ).all()
+    )
+    reasons = connection.execute(
+        select(work.c.reason, func.count())
+        .where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
+        .group_by(work.c.reason)
+    )
+    return Status(
+        model=None if pointer is None else pointer.model,
+        media=_count(connection, select(func.count()).select_from(media).where(media.c.deleted_at.is_(None))),
+        contents=_count(connection, select(func.count()).select_from(contents)),
+        by_state={state.name.lower(): states.get(int(state), 0) for state in WorkState},
+        failures={reason or "unknown": count for reason, count in sorted(reasons, key=lambda row: (-row[1], row[0]))},
+        damaged=_count(
+            connection,
+            select(func.count())
+            .select_from(annotations)
+            .where(annotations.c.network_id == network_id, annotations.c.damage.is_not(None)),
+        ),
+        identities=_count(
+            connection, select(func.count()).select_from(identities).where(identities.c.merged_into.is_(None))
+        ),
+        workers=_count(
+            connection, select(func.count()).select_from(worker_sessions).where(worker_sessions.c.ended_at.is_(None))
+        ),
+    )
+
+
+def retry(connection: Connection, *, reason: str | None = None, network_id: int | None = None) -> list[int]:
+    """Let failed and quarantined media be tried again, as if they never had been.
+
+    Args:
+        connection: in a transaction that writes.
+        reason: only those that failed for it; all by default.
+        network_id: for which network; the active one by default.
+
+    Returns:
+        The media that are pending again.
+
+    """
+    if network_id is None:
+        network_id = connection.execute(select(active.c.network_id)).scalar_one_or_none()
+    statement = update(work).where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
+    if reason is not None:
+        statement = statement.where(work.c.reason == reason)
+    reset = statement.values(
+        state=int(WorkState.PENDING),
+        attempts=0,
+        losses=0,
+        deaths=0,
+        suspect=False,
+        session_id=None,
+        deadline_at=None,
+        not_before=None,
+        finished_at=None,
+        reason=None,
+        message=None,
+    ).returning(work.c.media_id)
+    return sorted(int(media_id) for media_id in connection.execute(reset).scalars())
+
+
+def _count(connection: Connection, statement: Select[*tuple[int]]) -> int:
+    return int(connection.execute(statement).scalar_one())

@@ -1,0 +1,234 @@
+"""Ids of what results hang on: sources, media, contents, networks, labellings. All calls are idempotent."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from annotator.store import partitions
+from annotator.store.columns import utc_now
+from annotator.store.tables import active, contents, labellings, media, networks, sources
+from annotator.types import MediaRef
+
+
+def insert_missing(connection: Connection, table: Any) -> Any:  # noqa: ANN401 - the dialects' inserts share no base class
+    """Return an INSERT … ON CONFLICT DO NOTHING of the connection's dialect."""
+    return dialect_insert(connection, table).on_conflict_do_nothing()
+
+
+def dialect_insert(connection: Connection, table: Any) -> Any:  # noqa: ANN401 - as above
+    """Return the INSERT of the connection's dialect, which knows ON CONFLICT."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON that is equal for equal values: sorted keys, no spaces, ASCII.
+
+    Raises:
+        TypeError: a value is none of JSON's.
+        ValueError: a number is not finite.
+
+    >>> canonical_json({"b": (1, 2), "a": None})
+    '{"a":null,"b":[1,2]}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def register_network(connection: Connection, spec: Mapping[str, object]) -> int:
+    """Return the id of a network: whatever can change tracks or embeddings is in its spec.
+
+    Raises:
+        TypeError: the spec holds something that JSON has no form for.
+
+    """
+    canonical = canonical_json(spec)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    known = connection.execute(select(networks.c.id).where(networks.c.digest == digest)).scalar_one_or_none()
+    if known is None:
+        connection.execute(
+            insert_missing(connection, networks).values(digest=digest, spec=json.loads(canonical), created_at=utc_now())
+        )
+        known = connection.execute(select(networks.c.id).where(networks.c.digest == digest)).scalar_one()
+    partitions.add_network(connection, known)
+    return int(known)
+
+
+def register_labelling(connection: Connection, network_id: int, *, model: str, digest: str) -> int:
+    """Return the id of a labelling; the first one becomes the active one.
+
+    Args:
+        connection: in a transaction that writes.
+        network_id: the network whose tracks it labels.
+        model: as users see it, e.g. ``"starter@1"``.
+        digest: of all that can change a label: prototypes, thresholds, calibration, enrolled people.
+
+    """
+    wanted = select(labellings.c.id).where(labellings.c.network_id == network_id, labellings.c.digest == digest)
+    known = connection.execute(wanted).scalar_one_or_none()
+    if known is None:
+        connection.execute(
+            insert_missing(connection, labellings).values(
+                network_id=network_id, model=model, digest=digest, created_at=utc_now()
+            )
+        )
+        known = connection.execute(wanted).scalar_one()
+    partitions.add_labelling(connection, known)
+    connection.execute(
+        insert_missing(connection, active).values(
+            only_row=1, labelling_id=known, network_id=network_id, switched_at=utc_now()
+        )
+    )
+    return int(known)
+
+
+def activate(connection: Connection, labelling_id: int) -> None:
+    """Point the views at a labelling.
+
+    Raises:
+        ValueError: there is no such labelling.
+
+    """
+    network_id = connection.execute(
+        select(labellings.c.network_id).where(labellings.c.id == labelling_id)
+    ).scalar_one_or_none()
+    if network_id is None:
+        raise ValueError(f"there is no labelling {labelling_id}")
+    connection.execute(
+        update(active)
+        .where(active.c.labelling_id != labelling_id)
+        .values(labelling_id=labelling_id, network_id=network_id, switched_at=utc_now())
+    )
+
+
+def active_labelling(connection: Connection) -> int | None:
+    """Return the labelling that the views show, None in an empty database."""
+    found = connection.execute(select(active.c.labelling_id)).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Split a media's URI into its source and its key; together they are the URI again.
+
+    The key of an S3 object is the object's key. A source is a bucket, a host, or this machine's files.
+
+    >>> split_uri("s3://gifs/2024/a b.gif"), split_uri("file:///srv/x.gif"), split_uri("https://example.org/x.gif?y=1")
+    (('s3://gifs/', '2024/a b.gif'), ('file:///', 'srv/x.gif'), ('https://example.org/', 'x.gif?y=1'))
+
+    Raises:
+        ValueError: it is no URI with a scheme.
+
+    """
+    parts = urlsplit(uri)
+    if not parts.scheme or not uri.startswith(f"{parts.scheme}://"):
+        raise ValueError(f"a media needs a URI such as file:///…, https://… or s3://…, got {uri!r}")
+    source = f"{parts.scheme}://{parts.netloc}/"
+    # A host without a path ("https://example.org") is the host's root.
+    return source, uri[len(source) :]
+
+
+def register_sources(connection: Connection, uris: Collection[str]) -> dict[str, int]:
+    """Return the ids of sources (``"file:///"``, ``"s3://bucket/"``, ``"https://host/"``), by URI."""
+    wanted = select(sources.c.uri, sources.c.id).where(sources.c.uri.in_(sorted(set(uris))))
+    found = dict(connection.execute(wanted).all())
+    missing = sorted(set(uris) - found.keys())
+    if missing:
+        connection.execute(insert_missing(connection, sources), [{"uri": uri} for uri in missing])
+        found = dict(connection.execute(wanted).all())
+    return found
+
+
+def register_contents(connection: Connection, digests: Collection[str]) -> dict[str, int]:
+    """Return the ids of contents, by the sha256 of their bytes (hexadecimal)."""
+    raw = sorted(bytes.fromhex(digest) for digest in set(digests))
+    found = find_contents(connection, digests)
+    missing = [one for one in raw if one.hex() not in found]
+    if missing:
+        connection.execute(insert_missing(connection, contents), [{"sha256": one} for one in missing])
+        found |= find_contents(connection, [one.hex() for one in missing])
+    return found
+
+
+def find_contents(connection: Connection, digests: Iterable[str]) -> dict[str, int]:
+    """Return the ids of those contents that the store has, by the sha256 of their bytes (hexadecimal)."""
+    raw = [bytes.fromhex(digest) for digest in digests]
+    rows = connection.execute(select(contents.c.sha256, contents.c.id).where(contents.c.sha256.in_(raw)))
+    return {bytes(digest).hex(): content_id for digest, content_id in rows}
+
+
+def register_media(
+    connection: Connection, refs: Sequence[MediaRef], *, content_ids: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Return the ids of media, by URI; rows are written only where something changed.
+
+    Args:
+        connection: in a transaction that writes.
+        refs: media as their source names them now. A new etag means new bytes: the content is unknown until read.
+        content_ids: for media that have been read, what they hold, by URI.
+
+    """
+    wanted = {ref.uri: ref for ref in refs}
+    read = content_ids or {}
+    split = {uri: split_uri(uri) for uri in wanted}
+    source_ids = register_sources(connection, {source for source, _ in split.values()})
+    places = {uri: (source_ids[source], key) for uri, (source, key) in split.items()}
+    found = _find_places(connection, places.values())
+    missing = sorted({place: uri for uri, place in places.items() if place not in found}.items())
+    if missing:
+        connection.execute(
+            insert_missing(connection, media),
+            [
+                {"source_id": source_id, "key": key, "etag": wanted[uri].etag, "content_id": read.get(uri)}
+                for (source_id, key), uri in missing
+            ],
+        )
+        found |= _find_places(connection, [place for place, _ in missing])
+    ids = {}
+    changes = []
+    for uri, place in places.items():
+        row = found[place]
+        ids[uri] = row.id
+        etag = row.etag if wanted[uri].etag is None and uri not in read else wanted[uri].etag
+        content_id = read.get(uri, row.content_id if etag == row.etag else None)
+        if (etag, content_id, None) != (row.etag, row.content_id, row.deleted_at):
+            changes.append({"media_id": row.id, "new_etag": etag, "new_content_id": content_id})
+    if changes:
+        connection.execute(
+            update(media)
+            .where(media.c.id == bindparam("media_id"))
+            .values(etag=bindparam("new_etag"), content_id=bindparam("new_content_id"), deleted_at=None),
+            sorted(changes, key=lambda change: change["media_id"]),
+        )
+    return ids
+
+
+def find_media(connection: Connection, refs: Sequence[MediaRef]) -> dict[str, Any]:
+    """Return the rows (id, etag, content_id) of those media that the store has, by URI."""
+    places: dict[tuple[int, str], str] = {}
+    split = {ref.uri: split_uri(ref.uri) for ref in refs}
+    uris = sorted({source for source, _ in split.values()})
+    rows = connection.execute(select(sources.c.uri, sources.c.id).where(sources.c.uri.in_(uris)))
+    source_ids = dict(rows.all())
+    for uri, (source, key) in split.items():
+        if source in source_ids:
+            places[source_ids[source], key] = uri
+    return {places[place]: row for place, row in _find_places(connection, places).items()}
+
+
+def _find_places(connection: Connection, places: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Any]:
+    keys_by_source: dict[int, list[str]] = defaultdict(list)
+    for source_id, key in places:
+        keys_by_source[source_id].append(key)
+    found: dict[tuple[int, str], Any] = {}
+    for source_id, keys in keys_by_source.items():
+        rows = connection.execute(
+            select(
+                media.c.id, media.c.source_id, media.c.key, media.c.etag, media.c.content_id, media.c.deleted_at
+            ).where(media.c.source_id == source_id, media.c.key.in_(keys))
+        )
+        found |= {(row.source_id, row.key): row for row in rows}
+    return found

@@ -1,0 +1,381 @@
+"""The store's front: one object that opens a database and says in one call what a user wants done."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from annotator.errors import StoreUnavailableError
+from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, writes
+from annotator.store.connection import is_conflict, open_engine, reading, writing
+from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
+from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
+
+# Outcomes in one transaction: enough that the commit costs little, few enough that others wait little.
+BATCH: Final = 32
+# Contents relabelled in one transaction.
+RELABEL_BATCH: Final = 256
+# How often a transaction that lost against another one is run again before its outcomes are tried one by one.
+_MAX_CONFLICTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """One step of relabelling.
+
+    Attributes:
+        contents: contents looked at.
+        changed: of these, contents whose labels were written.
+
+    """
+
+    contents: int
+    changed: int
+
+
+class Store:
+    """A database of annotations, in SQLite or Postgres. It may be used from several threads.
+
+    Every call is one transaction (``save`` and ``relabel``: one per batch). All raise ``StoreUnavailableError`` when
+    the database does not answer.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine of ``annotator.store.connection.open_engine`` whose schema is up to date."""
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str | Path, *, upgrade: bool | None = None, pool_size: int = 5) -> Self:
+        """Open a database.
+
+        Args:
+            url: the path of an SQLite file, ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``.
+            upgrade: bring the schema up to date first. By default that is done for an SQLite file, which is made
+                where there is none, and never for Postgres, whose schema is its owner's business.
+            pool_size: connections kept open.
+
+        Raises:
+            ConfigError: the URL names no supported database, or the schema is not the one this program needs.
+            StoreUnavailableError: the database does not answer.
+
+        """
+        engine = open_engine(url, pool_size=pool_size)
+        try:
+            if engine.dialect.name == "sqlite" if upgrade is None else upgrade:
+                found = current_revision(engine)
+                # A database that a newer program made has a revision that is unknown here: check_engine says so.
+                if found is None or found < HEAD:
+                    upgrade_engine(engine)
+            check_engine(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for what this class does not offer."""
+        return self._engine
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that only reads."""
+        with reading(self._engine) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that writes; committed at the end, rolled back on an exception."""
+        with writing(self._engine) as connection:
+            yield connection
+
+    # ------------------------------------------------------------------------------------------------- registration
+
+    def register_network(self, spec: Mapping[str, object]) -> int:
+        """Return the id of a network, known by the canonical JSON of its spec (``Annotator.network_spec``).
+
+        Raises:
+            TypeError: the spec holds something that JSON has no form for.
+
+        """
+        with self.writing() as connection:
+            return registry.register_network(connection, spec)
+
+    def register_labelling(
+        self, network_id: int, *, model: str, digest: str, photographs: Mapping[Identity, int]
+    ) -> int:
+        """Return the id of a labelling; its people get ids. The first labelling of a database becomes the active one.
+
+        Args:
+            network_id: the network whose tracks it labels.
+            model: as users see it, e.g. ``"starter@1"``.
+            digest: of all that can change a label.
+            photographs: whom it knows, and from how many photographs.
+
+        """
+        with self.writing() as connection:
+            labelling_id = registry.register_labelling(connection, network_id, model=model, digest=digest)
+            ids = identities.register_identities(connection, photographs)
+            counts: dict[int, int] = {}
+            for identity, count in photographs.items():
+                counts[ids[identity.name]] = counts.get(ids[identity.name], 0) + count
+            identities.set_labelling_identities(connection, labelling_id, counts)
+            return labelling_id
+
+    def activate(self, labelling_id: int) -> None:
+        """Point the views and searches at a labelling.
+
+        Raises:
+            ValueError: there is no such labelling.
+
+        """
+        with self.writing() as connection:
+            registry.activate(connection, labelling_id)
+
+    def active_labelling(self) -> int | None:
+        """Return the labelling that views and searches show, None in an empty database."""
+        with self.reading() as connection:
+            return registry.active_labelling(connection)
+
+    # ------------------------------------------------------------------------------------------------------- results
+
+    def save(
+        self, outcomes: Sequence[writes.Outcome], *, network_id: int, labelling_id: int, refresh: bool = False
+    ) -> writes.SaveReport:
+        """Write outcomes, 32 in a transaction; saving the same again changes nothing.
+
+        A content is annotated once per network and labelled once per labelling. Where the database refuses a batch, its
+        outcomes are written one by one, and the refused ones become failures of reason ``"unstorable"``.
+
+        Args:
+            outcomes: of any media.
+            network_id: what made the tracks.
+            labelling_id: what made the labels.
+            refresh: replace what is there, in the same transaction.
+
+        Raises:
+            LookupError: a label names somebody who was never registered.
+            StoreUnavailableError: the database does not answer; batches before are written.
+
+        """
+        report = writes.SaveReport()
+        for start in range(0, len(outcomes), BATCH):
+            report += self._save_batch(outcomes[start : start + BATCH], network_id, labelling_id, refresh=refresh)
+        return report
+
+    def _save_batch(
+        self, outcomes: Sequence[writes.Outcome], network_id: int, labelling_id: int, *, refresh: bool
+    ) -> writes.SaveReport:
+        for _ in range(_MAX_CONFLICTS):
+            try:
+                with self.writing() as connection:
+                    return writes.write_outcomes(
+                        connection, outcomes, network_id=network_id, labelling_id=labelling_id, refresh=refresh
+                    )
+            except (StatementError, ValueError, ArithmeticError) as exc:
+                if isinstance(exc, DBAPIError) and is_conflict(exc):
+                    continue
+                if len(outcomes) > 1:
+                    break
+                refused = writes.unstorable(outcomes[0], exc)
+                with self.writing() as connection:
+                    return writes.write_outcomes(
+                        connection, [refused], network_id=network_id, labelling_id=labelling_id
+                    )
+        else:
+            raise StoreUnavailableError("the database gives way to other transactions again and again: try later")
+        report = writes.SaveReport()
+        for one in outcomes:
+            report += self._save_batch([one], network_id, labelling_id, refresh=refresh)
+        return report
+
+    def known_contents(
+        self, network_id: int, labelling_id: int, refs: Sequence[MediaRef]
+    ) -> dict[str, reads.KnownContent]:
+        """Return what is known of media, by URI, going by their etag; those that must be read first are left out."""
+        with self.reading() as connection:
+            return reads.known_media(connection, network_id, labelling_id, refs)
+
+    def known_digests(
+        self, network_id: int, labelling_id: int, digests: Sequence[str]
+    ) -> dict[str, reads.KnownContent]:
+        """Return what is known of contents, by the sha256 of their bytes (hexadecimal); unknown ones are left out."""
+        with self.reading() as connection:
+            return reads.known_contents(connection, network_id, labelling_id, digests)
+
+    def is_annotated(self, network_id: int, sha256: str) -> bool:
+        """Say whether a network has annotated these bytes: the question of ``Annotator.annotate(is_known=…)``."""
+        with self.reading() as connection:
+            return reads.is_annotated(connection, network_id, sha256)
+
+    def load_annotations(
+        self, labelling_id: int, refs: Sequence[MediaRef], *, identify: labels.Identify | None = None
+    ) -> dict[str, reads.StoredAnnotation]:
+        """Return the rows of media, by URI, as they are told; media without rows are left out.
+
+        Args:
+            labelling_id: whose labels.
+            refs: which media; ``media_id`` is told as given here.
+            identify: tells the candidates of unknown tracks, which are not stored (``Annotator.identify``).
+
+        """
+        with self.reading() as connection:
+            return reads.load_annotations(connection, labelling_id, refs, identify=identify)
+
+    def load_evidence(self, network_id: int, content_ids: Sequence[int]) -> dict[int, tuple[TrackEvidence, ...]]:
+        """Return the evidence of contents' tracks, in order of ``track_no``."""
+        with self.reading() as connection:
+            return labels.load_evidence(connection, network_id, content_ids)
+
+    def save_labels(
+        self, labelling_id: int, by_content: Mapping[int, Sequence[TrackLabel]], *, refresh: bool = False
+    ) -> frozenset[int]:
+        """Label stored tracks; return the contents whose rows changed.
+
+        Args:
+            labelling_id: under which labelling.
+            by_content: one label per stored track, in order of ``track_no``.
+            refresh: replace labels that are there, where they differ; without, such contents are left alone.
+
+        Raises:
+            ValueError: a content has another number of tracks than labels.
+
+        """
+        with self.writing() as connection:
+            return frozenset(labels.save_labels(connection, labelling_id, by_content, refresh=refresh))
+
+    def relabel(
+        self,
+        identify: labels.Identify,
+        labelling_id: int,
+        *,
+        refresh: bool = False,
+        contents: Sequence[int] | None = None,
+    ) -> Iterator[Relabelled]:
+        """Label stored contents from their embeddings, in order of id, a batch at a time; it can be stopped anywhere.
+
+        Args:
+            identify: says who tracks are (``Annotator.identify``).
+            labelling_id: under which labelling.
+            refresh: also contents that have labels; rows that would stay as they are are not touched.
+            contents: only these (``SaveReport.to_relabel``); all by default.
+
+        Yields:
+            What each batch came to.
+
+        """
+        with self.reading() as connection:
+            network_id = labels.network_of(connection, labelling_id)
+        rest = None if contents is None else sorted(contents)
+        after = 0
+        while True:
+            if rest is None:
+                with self.reading() as connection:
+                    batch = labels.next_contents(
+                        connection, labelling_id, after=after, limit=RELABEL_BATCH, labelled_too=refresh
+                    )
+            else:
+                batch, rest = rest[:RELABEL_BATCH], rest[RELABEL_BATCH:]
+            if not batch:
+                return
+            found = labels.identify_all(identify, self.load_evidence(network_id, batch))
+            changed = self.save_labels(labelling_id, found, refresh=refresh)
+            yield Relabelled(len(batch), len(changed))
+            after = batch[-1]
+
+    # -------------------------------------------------------------------------------------------------------- people
+
+    def list_identities(self) -> list[identities.IdentityRecord]:
+        """Return everybody, by name, with the counts of the active labelling."""
+        with self.reading() as connection:
+            return identities.list_identities(connection)
+
+    def rename(self, name: str, new_name: str) -> Identity:
+        """Give a person another name; the former one keeps finding the person.
+
+        Raises:
+            IdentityError: nobody or several have the name, or somebody else has the new one.
+
+        """
+        with self.writing() as connection:
+            return identities.rename(connection, name, new_name)
+
+    def merge(self, name: str, into: str) -> Identity:
+        """Let one person stand for another: names, photographs and labels.
+
+        Raises:
+            IdentityError: one of the names means nobody or several, or both mean one person.
+
+        """
+        with self.writing() as connection:
+            return merging.merge(connection, name, into)
+
+    def former_names(self) -> dict[str, Identity]:
+        """Return names that are no longer anybody's, with the person they mean: what a gallery must rename or merge."""
+        with self.reading() as connection:
+            return identities.former_names(connection)
+
+    def add_enrolled(
+        self, identity: Identity, *, embedder: str, embeddings: F32, photo_sha256: Sequence[str]
+    ) -> Identity:
+        """Keep f32 (n, D) embeddings of n photographs of a person, who is added if nobody has the name."""
+        with self.writing() as connection:
+            return enrolled.add_enrolled(
+                connection, identity, embedder=embedder, embeddings=embeddings, photo_sha256=photo_sha256
+            )
+
+    def list_enrolled(self, embedder: str) -> list[enrolled.EnrolledFaces]:
+        """Return the enrolled people of an embedder, by name."""
+        with self.reading() as connection:
+            return enrolled.list_enrolled(connection, embedder)
+
+    def remove_enrolled(self, name: str, *, photo_sha256: Sequence[str] | None = None) -> int:
+        """Delete enrolled photographs of a person, all by default; return how many.
+
+        Raises:
+            IdentityError: nobody has the name, or several.
+
+        """
+        with self.writing() as connection:
+            return enrolled.remove_enrolled(connection, name, photo_sha256=photo_sha256)
+
+    # ------------------------------------------------------------------------------------------------------- queries
+
+    def search(
+        self, name: str, *, min_confidence: float = 0.0, limit: int = 100, after: queries.Cursor | None = None
+    ) -> queries.Page:
+        """Return media that show a person, of the active labelling, surest first.
+
+        Raises:
+            IdentityError: nobody has the name; the message suggests near ones.
+
+        """
+        with self.reading() as connection:
+            return queries.search(connection, name, min_confidence=min_confidence, limit=limit, after=after)
+
+    def status(self, *, network_id: int | None = None) -> queries.Status:
+        """Return how far the database has come, for the active network by default."""
+        with self.reading() as connection:
+            return queries.status(connection, network_id=network_id)
+
+    def retry(self, *, reason: str | None = None, network_id: int | None = None) -> int:
+        """Let failed and quarantined media be tried again, all or those of one reason; return how many."""
+        with self.writing() as connection:
+            return len(queries.retry(connection, reason=reason, network_id=network_id))

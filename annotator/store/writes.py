@@ -1,0 +1,249 @@
+"""Outcomes as rows: a content annotated once per network and labelled once per labelling, whoever comes first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy.exc import DBAPIError
+
+from annotator.store.codec import encode_boxes, encode_evidence
+from annotator.store.columns import utc_now
+from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
+from annotator.store.partitions import ensure_partitions
+from annotator.store.registry import dialect_insert, insert_missing, register_contents, register_media
+from annotator.store.tables import WorkState, annotations, labelled_contents, labellings, track_embeddings, tracks, work
+from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
+
+Outcome = MediaAnnotation | MediaFailure | KnownMedia
+# A row keeps a sentence, not a log.
+_MESSAGE_CHARACTERS: Final = 2000
+# Reason of a media whose result the database refuses.
+UNSTORABLE: Final = "unstorable"
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    """What saving has changed.
+
+    Attributes:
+        annotated: contents whose tracks were written now.
+        labelled: contents that were labelled now.
+        failed: media that failed, by URI, those that could not be stored included.
+        to_relabel: contents that are annotated but have no labels under this labelling, for
+            ``Store.relabel``: known ones, or ones that somebody else annotated differently meanwhile.
+        media_ids: ids of all media of the outcomes, by URI.
+
+    """
+
+    annotated: frozenset[int] = frozenset()
+    labelled: frozenset[int] = frozenset()
+    failed: tuple[str, ...] = ()
+    to_relabel: frozenset[int] = frozenset()
+    media_ids: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "SaveReport") -> "SaveReport":
+        """Sum up two batches."""
+        labelled = self.labelled | other.labelled
+        return SaveReport(
+            annotated=self.annotated | other.annotated,
+            labelled=labelled,
+            failed=self.failed + other.failed,
+            to_relabel=(self.to_relabel | other.to_relabel) - labelled,
+            media_ids={**self.media_ids, **other.media_ids},
+        )
+
+
+def write_outcomes(
+    connection: Connection,
+    outcomes: Sequence[Outcome],
+    *,
+    network_id: int,
+    labelling_id: int,
+    refresh: bool = False,
+    with_work: bool = True,
+) -> SaveReport:
+    """Write outcomes in the caller's transaction.
+
+    Args:
+        connection: in a transaction that writes; on an exception it must be rolled back.
+        outcomes: at most a few dozen, of any media and contents; doubles of a content are one.
+        network_id: what made the tracks.
+        labelling_id: what made the labels.
+        refresh: replace what is there; the labels of all labellings over the network go with the tracks.
+        with_work: write the fate of each media into ``work``; a queue does that itself, under its fence.
+
+    Raises:
+        LookupError: a label names somebody who was never registered.
+        sqlalchemy.exc.SQLAlchemyError: the database refuses.
+
+    """
+    annotated = {one.content_sha256: one for one in outcomes if isinstance(one, MediaAnnotation)}
+    read = {one.media.uri: one.content_sha256 for one in outcomes if not isinstance(one, MediaFailure)}
+    content_ids = register_contents(connection, set(read.values()))
+    media_ids = register_media(
+        connection,
+        [one.media for one in outcomes],
+        content_ids={uri: content_ids[digest] for uri, digest in read.items()},
+    )
+    by_content = {content_ids[digest]: one for digest, one in annotated.items()}
+    if refresh:
+        delete_contents(connection, network_id, list(by_content))
+    new = _insert_annotations(connection, network_id, by_content)
+    labelled, to_relabel = _label(
+        connection, by_content, new, network_id=network_id, labelling_id=labelling_id, all_ids=set(content_ids.values())
+    )
+    if with_work:
+        write_work(connection, outcomes, network_id=network_id, media_ids=media_ids)
+    return SaveReport(
+        annotated=frozenset(new),
+        labelled=frozenset(labelled),
+        failed=tuple(one.media.uri for one in outcomes if isinstance(one, MediaFailure)),
+        to_relabel=frozenset(to_relabel),
+        media_ids=media_ids,
+    )
+
+
+def write_work(
+    connection: Connection, outcomes: Sequence[Outcome], *, network_id: int, media_ids: Mapping[str, int]
+) -> None:
+    """Write the fate of media that no queue looks after; rows are written only where something changed."""
+    rows = {}
+    for one in outcomes:
+        failure = one if isinstance(one, MediaFailure) else None
+        rows[media_ids[one.media.uri]] = {
+            "network_id": network_id,
+            "media_id": media_ids[one.media.uri],
+            "state": int(WorkState.DONE if failure is None else WorkState.FAILED),
+            "reason": None if failure is None else failure.reason,
+            "message": None if failure is None else clean_message(failure.message),
+        }
+    if not rows:
+        return
+    insert = dialect_insert(connection, work).values(finished_at=utc_now())
+    new = insert.excluded
+    names = ("state", "reason", "message")
+    changes = {name: new[name] for name in names}
+    statement = insert.on_conflict_do_update(
+        index_elements=[work.c.network_id, work.c.media_id],
+        set_=changes | {"finished_at": utc_now(), "session_id": None, "deadline_at": None, "not_before": None},
+        where=or_(*(work.c[name].is_distinct_from(new[name]) for name in names)),
+    )
+    connection.execute(statement, [rows[media_id] for media_id in sorted(rows)])
+
+
+def delete_contents(connection: Connection, network_id: int, content_ids: Sequence[int]) -> None:
+    """Delete what a network found in contents, and all labels over it."""
+    if not content_ids:
+        return
+    over = connection.execute(select(labellings.c.id).where(labellings.c.network_id == network_id)).scalars()
+    for labelling_id in over.all():
+        delete_labels(connection, labelling_id, content_ids)
+    for table in (track_embeddings, tracks, annotations):
+        connection.execute(delete(table).where(table.c.network_id == network_id, table.c.content_id.in_(content_ids)))
+
+
+def unstorable(outcome: Outcome, error: Exception) -> MediaFailure:
+    """Return the failure of a media whose result the database refuses."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    model = outcome.model if not isinstance(outcome, KnownMedia) else ""
+    sentence = f"the database refuses the result: {str(cause).strip().partition(chr(10))[0]}"
+    # Without its etag, and as a failure, the media can be written whatever the result holds.
+    media = MediaRef(outcome.media.media_id, outcome.media.uri)
+    return MediaFailure(media=media, model=model, reason=UNSTORABLE, message=sentence, is_transient=False)
+
+
+def clean_message(message: str) -> str:
+    """Return a message as a database takes it: no NUL, no lone surrogates, of bounded length."""
+    whole = message.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return whole if len(whole) <= _MESSAGE_CHARACTERS else whole[: _MESSAGE_CHARACTERS - 1] + "…"
+
+
+def _insert_annotations(connection: Connection, network_id: int, by_content: Mapping[int, MediaAnnotation]) -> set[int]:
+    """Write what was found in contents that this network has not annotated yet; return these."""
+    if not by_content:
+        return set()
+    ensure_partitions(connection, by_content, network_ids=[network_id])
+    statement = insert_missing(connection, annotations).values(annotated_at=utc_now())
+    fresh = connection.execute(
+        statement.returning(annotations.c.content_id),
+        [_annotation_row(network_id, one, by_content[one]) for one in sorted(by_content)],
+    )
+    new = {int(content_id) for content_id in fresh.scalars()}
+    rows = [
+        ({"network_id": network_id, "content_id": content_id, "track_no": track.track_no}, track)
+        for content_id in sorted(new)
+        for track in by_content[content_id].tracks
+    ]
+    if rows:
+        connection.execute(tracks.insert(), [key | _track_columns(track) for key, track in rows])
+        connection.execute(track_embeddings.insert(), [key | encode_evidence(track.evidence) for key, track in rows])
+    return new
+
+
+def _label(
+    connection: Connection,
+    by_content: Mapping[int, MediaAnnotation],
+    new: set[int],
+    *,
+    network_id: int,
+    labelling_id: int,
+    all_ids: set[int],
+) -> tuple[set[int], set[int]]:
+    """Label what has no labels yet; return the contents labelled now, and those left to relabel from their rows."""
+    old = sorted(all_ids - new)
+    done = set()
+    if old:
+        table = labelled_contents.c
+        done = set(
+            connection.execute(
+                select(table.content_id).where(table.labelling_id == labelling_id, table.content_id.in_(old))
+            ).scalars()
+        )
+    unlabelled = [one for one in old if one not in done]
+    # Labels belong to the stored tracks. Tracks of a content that was annotated before may differ in their last bits.
+    stored = load_evidence(connection, network_id, unlabelled) if unlabelled else {}
+    same = {one for one in unlabelled if one in by_content and _same_evidence(by_content[one], stored[one])}
+    labelled = {
+        one: [
+            LabelledTrack.of(track, label)
+            for track, label in zip(by_content[one].tracks, by_content[one].labels, strict=True)
+        ]
+        for one in sorted(new | same)
+    }
+    return insert_labels(connection, labelling_id, labelled), set(unlabelled) - same
+
+
+def _same_evidence(annotation: MediaAnnotation, stored: Sequence[Any]) -> bool:
+    fresh = [encode_evidence(track.evidence) for track in annotation.tracks]
+    return fresh == [encode_evidence(evidence) for evidence in stored]
+
+
+def _annotation_row(network_id: int, content_id: int, annotation: MediaAnnotation) -> dict[str, Any]:
+    clip = annotation.clip
+    return {
+        "network_id": network_id,
+        "content_id": content_id,
+        "width_px": clip.width_px,
+        "height_px": clip.height_px,
+        "duration_ms": clip.duration_ms,
+        "frames_decoded": clip.frames_decoded,
+        "frames_distinct": clip.frames_distinct,
+        "frames_sampled": annotation.frames_sampled,
+        "faces": annotation.faces,
+        "damage": None if clip.damage is None else clean_message(clip.damage),
+    }
+
+
+def _track_columns(track: Any) -> dict[str, Any]:  # noqa: ANN401 - a FaceTrack, or what is stored of one
+    evidence = track.evidence
+    return {
+        "shot_no": track.shot_no,
+        "first_ms": track.start_ms,
+        "last_ms": track.end_ms,
+        "screen_ms": track.screen_time_ms,
+        "faces": len(track.pts_ms),
+        "face_px": float(evidence.face_px[0]) if len(evidence) else None,
+        "quality": float(evidence.quality[0]) if len(evidence) else None,
+        "boxes": encode_boxes(track),
+    }

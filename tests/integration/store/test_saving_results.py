@@ -1,0 +1,349 @@
+"""Outcomes become rows, once."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, text, update
+
+from annotator.results import MediaResult, to_json_line
+from annotator.store import Store, writes
+from annotator.store.tables import contents, metadata, tracks
+from annotator.types import KnownMedia, MediaOutcome, MediaRef
+from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, digest, failure, known, ref, track, unknown
+
+
+class Saved:
+    """A store with a network and a labelling."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.network_id = store.register_network(SPEC)
+        self.labelling_id = self.labelling("one")
+
+    def labelling(self, name: str) -> int:
+        return self.store.register_labelling(
+            self.network_id, model=f"test@{name}", digest=name, photographs=dict.fromkeys(PEOPLE, 3)
+        )
+
+    def save(self, *outcomes: writes.Outcome, refresh: bool = False) -> writes.SaveReport:
+        return self.store.save(outcomes, network_id=self.network_id, labelling_id=self.labelling_id, refresh=refresh)
+
+    def rows(self, *names: str) -> dict[str, list[Any]]:
+        """All rows of all tables, or of some."""
+        with self.store.reading() as connection:
+            return {
+                table.name: sorted(map(repr, connection.execute(table.select()).all()))
+                for table in metadata.sorted_tables
+                if not names or table.name in names
+            }
+
+    def query(self, sql: str, **params: object) -> list[tuple[Any, ...]]:
+        with self.store.reading() as connection:
+            return [tuple(row) for row in connection.execute(text(sql), params)]
+
+
+@pytest.fixture
+def saved(store: Store) -> Saved:
+    return Saved(store)
+
+
+def two_people() -> MediaOutcome:
+    return annotation(
+        ref(),
+        tracks=[track(0), track(1, start_ms=200), track(2, start_ms=1000)],
+        labels=[known(ADA, BEN, CAT), known(ADA, confidence=0.8), unknown(CAT, BEN)],
+    )
+
+
+def test_the_view_says_who_is_in_a_media_when_and_how_sure(saved: Saved) -> None:
+    saved.save(two_people())
+    assert saved.query(
+        "SELECT media_uri, identity, kg_mid, confidence, first_seen_ms, last_seen_ms, screen_time_ms, model"
+        " FROM content_labels"
+    ) == [("s3://gifs/a.gif", "Ada Lovelace", "/m/0ada", 0.97, 0, 500, 500, "test@one")]
+
+
+def test_a_stored_media_is_told_as_a_fresh_one(saved: Saved) -> None:
+    outcome = two_people()
+    saved.save(outcome)
+    stored = saved.store.load_annotations(
+        saved.labelling_id, [outcome.media], identify=lambda tracks: [unknown(CAT, BEN) for _ in tracks]
+    )[outcome.media.uri]
+    fresh = MediaResult.of(outcome)
+    # The model is told as the labelling calls it.
+    assert to_json_line(stored.result) == to_json_line(fresh) | {"model": "test@one"}
+    assert stored.result.tracks == fresh.tracks
+
+
+def test_without_an_identifier_unknown_tracks_are_told_without_candidates(saved: Saved) -> None:
+    saved.save(two_people())
+    stored = saved.store.load_annotations(saved.labelling_id, [ref()])[ref().uri]
+    assert [one.label.verdict for one in stored.tracks] == ["known", "known", "unknown"]
+    assert stored.tracks[2].label.candidates == ()
+    assert stored.tracks[0].label == known(ADA, BEN, CAT)
+
+
+def test_evidence_comes_back_bit_for_bit(saved: Saved) -> None:
+    outcome = two_people()
+    content_id = min(saved.save(outcome).annotated)
+    stored = saved.store.load_evidence(saved.network_id, [content_id])[content_id]
+    for fresh, again in zip((one.evidence for one in outcome.tracks), stored, strict=True):
+        for name in ("embeddings", "face_px", "quality"):
+            assert getattr(fresh, name).tobytes() == getattr(again, name).tobytes()
+
+
+def test_saving_again_changes_no_row(saved: Saved) -> None:
+    outcomes = [two_people(), failure(ref("b.gif")), annotation(ref("c.gif"), content=2)]
+    saved.save(*outcomes)
+    before = saved.rows()
+    report = saved.save(*outcomes)
+    assert saved.rows() == before
+    assert (report.annotated, report.labelled, report.to_relabel) == (frozenset(), frozenset(), frozenset())
+
+
+def test_refresh_replaces_tracks_and_labels(saved: Saved) -> None:
+    saved.save(two_people())
+    saved.save(annotation(ref(), tracks=[track(0, seed=9)], labels=[known(CAT)]), refresh=True)
+    assert saved.query("SELECT identity FROM content_labels") == [("Catherine Clark",)]
+    assert len(saved.rows("tracks")["tracks"]) == 1
+
+
+def test_refresh_takes_the_labels_of_other_labellings_along_with_their_tracks(saved: Saved) -> None:
+    saved.save(two_people())
+    other = saved.labelling("two")
+    list(saved.store.relabel(lambda evidence: [known(BEN) for _ in evidence], other))
+    saved.save(annotation(ref(), tracks=[track(0, seed=9)], labels=[known(CAT)]), refresh=True)
+    assert [one.contents for one in saved.store.relabel(lambda evidence: [known(BEN) for _ in evidence], other)] == [1]
+
+
+def test_media_with_the_same_bytes_are_annotated_once_and_all_have_its_labels(saved: Saved) -> None:
+    first = annotation(ref("a.gif"), tracks=[track(0)], labels=[known(ADA)])
+    again = annotation(ref("b.gif"), tracks=[track(0)], labels=[known(ADA)])
+    report = saved.save(first, again)
+    assert len(report.annotated) == 1
+    linked = saved.save(KnownMedia(ref("c.gif"), digest(1)))
+    assert (linked.annotated, linked.to_relabel) == (frozenset(), frozenset())
+    assert saved.query("SELECT media_uri FROM content_labels ORDER BY media_uri") == [
+        ("s3://gifs/a.gif",),
+        ("s3://gifs/b.gif",),
+        ("s3://gifs/c.gif",),
+    ]
+
+
+def test_a_failure_is_a_row_and_a_later_success_clears_it(saved: Saved) -> None:
+    saved.save(failure(ref()))
+    assert saved.query("SELECT media_uri, status, reason, message FROM failures") == [
+        ("s3://gifs/a.gif", "failed", "undecodable", "It is no media.")
+    ]
+    told = saved.store.load_annotations(saved.labelling_id, [ref()])[ref().uri].result
+    assert (told.status, told.reason, told.message) == ("failed", "undecodable", "It is no media.")
+    saved.save(two_people())
+    assert saved.query("SELECT * FROM failures") == []
+    assert saved.query("SELECT state, reason, message FROM work") == [(2, None, None)]
+
+
+def test_a_media_whose_bytes_changed_has_the_labels_of_the_new_ones(saved: Saved) -> None:
+    saved.save(annotation(ref(etag="1"), content=1, tracks=[track(0)], labels=[known(ADA)]))
+    saved.save(annotation(ref(etag="2"), content=2, tracks=[track(0)], labels=[known(BEN)]))
+    assert saved.query("SELECT identity FROM content_labels") == [("Bén Brown",)]
+
+
+def test_a_media_that_changed_and_fails_loses_the_labels_of_its_old_bytes(saved: Saved) -> None:
+    saved.save(annotation(ref(etag="1"), tracks=[track(0)], labels=[known(ADA)]))
+    saved.save(failure(ref(etag="2")))
+    assert saved.query("SELECT identity FROM content_labels") == []
+
+
+def test_one_refused_outcome_harms_no_other(saved: Saved) -> None:
+    good = [annotation(ref(f"{n}.gif"), content=n, tracks=[track(0)], labels=[known(ADA)]) for n in range(3)]
+    # Its times do not fit the column.
+    bad = annotation(ref("bad.gif"), content=7, tracks=[track(0, start_ms=2**40)], labels=[known(ADA)])
+    report = saved.save(good[0], bad, *good[1:])
+    assert len(report.annotated) == 3
+    assert report.failed == ("s3://gifs/bad.gif",)
+    assert saved.query("SELECT media_uri, reason FROM failures") == [("s3://gifs/bad.gif", "unstorable")]
+    assert saved.query("SELECT count(*) FROM content_labels") == [(3,)]
+
+
+def test_what_the_database_itself_refuses_harms_no_other(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = writes._track_columns  # noqa: SLF001
+    monkeypatch.setattr(
+        writes, "_track_columns", lambda one: columns(one) | ({"boxes": None} if len(one.pts_ms) == 5 else {})
+    )
+    good = annotation(ref("good.gif"), content=1, tracks=[track(0)], labels=[known(ADA)])
+    bad = annotation(ref("bad.gif"), content=2, tracks=[track(0, times=5)], labels=[known(ADA)])
+    saved.save(bad, good)
+    assert saved.query("SELECT media_uri, reason FROM failures") == [("s3://gifs/bad.gif", "unstorable")]
+    assert saved.query("SELECT media_uri FROM content_labels") == [("s3://gifs/good.gif",)]
+
+
+def test_messages_that_a_database_would_refuse_are_cleaned(saved: Saved) -> None:
+    saved.save(failure(ref(), message="a\x00b\ud800c" + "d" * 5000))
+    ((message,),) = saved.query("SELECT message FROM failures")
+    assert message.startswith("ab?cddd")
+    assert len(message) == 2000
+
+
+def test_labels_of_tracks_that_differ_from_the_stored_ones_are_left_to_relabelling(saved: Saved) -> None:
+    saved.save(annotation(ref(), tracks=[track(0)], labels=[known(ADA)]))
+    saved.labelling_id = saved.labelling("two")
+    report = saved.save(annotation(ref(), tracks=[track(0, seed=5)], labels=[known(BEN)]))
+    assert len(report.to_relabel) == 1
+    assert report.labelled == frozenset()
+    same = saved.save(annotation(ref(), tracks=[track(0)], labels=[known(BEN)]))
+    assert same.labelled == report.to_relabel
+    assert same.to_relabel == frozenset()
+
+
+def test_known_media_of_a_new_labelling_are_named_for_relabelling(saved: Saved) -> None:
+    report = saved.save(two_people())
+    saved.labelling_id = saved.labelling("two")
+    assert saved.save(KnownMedia(ref("b.gif"), digest(1))).to_relabel == report.annotated
+
+
+def test_relabelling_with_the_same_labels_changes_no_row(saved: Saved) -> None:
+    outcome = two_people()
+    saved.save(outcome, annotation(ref("none.gif"), content=2))
+    before = saved.rows()
+    by_evidence = {
+        one.evidence.embeddings.tobytes(): label for one, label in zip(outcome.tracks, outcome.labels, strict=True)
+    }
+    steps = list(
+        saved.store.relabel(
+            lambda evidence: [by_evidence[one.embeddings.tobytes()] for one in evidence],
+            saved.labelling_id,
+            refresh=True,
+        )
+    )
+    assert [(one.contents, one.changed) for one in steps] == [(2, 0)]
+    assert saved.rows() == before
+
+
+def test_relabelling_with_other_labels_replaces_exactly_those_that_differ(saved: Saved) -> None:
+    saved.save(two_people(), annotation(ref("b.gif"), content=2, tracks=[track(0, seed=4)], labels=[known(ADA)]))
+    steps = list(saved.store.relabel(lambda evidence: [known(ADA) for _ in evidence], saved.labelling_id, refresh=True))
+    assert [(one.contents, one.changed) for one in steps] == [(2, 1)]
+    assert saved.query("SELECT identity, screen_time_ms FROM content_labels ORDER BY media_uri") == [
+        ("Ada Lovelace", 800),
+        ("Ada Lovelace", 300),
+    ]
+
+
+def test_a_new_labelling_labels_what_it_has_not_labelled_and_shows_when_it_is_activated(saved: Saved) -> None:
+    saved.save(two_people())
+    new = saved.labelling("two")
+    assert [one.changed for one in saved.store.relabel(lambda some: [known(BEN) for _ in some], new)] == [1]
+    assert list(saved.store.relabel(lambda some: [known(BEN) for _ in some], new)) == []
+    assert saved.query("SELECT DISTINCT identity FROM content_labels") == [("Ada Lovelace",)]
+    saved.store.activate(new)
+    assert saved.query("SELECT DISTINCT identity, model FROM content_labels") == [("Bén Brown", "test@two")]
+
+
+def test_a_label_of_somebody_unregistered_is_a_mistake_of_the_program(saved: Saved) -> None:
+    stranger = type(ADA)("Nobody Registered")
+    with pytest.raises(LookupError, match="Nobody Registered"):
+        saved.save(annotation(ref(), tracks=[track(0)], labels=[known(stranger)]))
+    assert saved.rows("contents", "media") == {"contents": [], "media": []}
+
+
+def test_damaged_media_say_what_was_broken(saved: Saved) -> None:
+    saved.save(annotation(ref(), damage="truncated after 3 frames"))
+    told = saved.store.load_annotations(saved.labelling_id, [ref()])[ref().uri].result
+    assert (told.status, told.reason) == ("damaged", "truncated after 3 frames")
+
+
+def test_media_are_known_by_etag_and_bytes_by_digest(saved: Saved) -> None:
+    saved.save(two_people(), failure(ref("b.gif")))
+    refs = [ref(), ref("b.gif"), ref("new.gif"), ref("a.gif", etag="2"), ref("a.gif", etag=None)]
+    found = [
+        (one.media_id, one.etag, saved.store.known_contents(saved.network_id, saved.labelling_id, [one]))
+        for one in refs
+    ]
+    assert [bool(known_media) for _, _, known_media in found] == [True, False, False, False, False]
+    content = found[0][2][ref().uri]
+    assert (content.sha256, content.is_annotated, content.is_labelled) == (digest(1), True, True)
+    assert saved.store.is_annotated(saved.network_id, digest(1))
+    assert not saved.store.is_annotated(saved.network_id, digest(2))
+    assert not saved.store.is_annotated(saved.network_id + 1, digest(1))
+    other = saved.labelling("two")
+    assert not saved.store.known_digests(saved.network_id, other, [digest(1)])[digest(1)].is_labelled
+
+
+def test_networks_keep_their_tracks_apart(saved: Saved) -> None:
+    saved.save(two_people())
+    other = Saved.__new__(Saved)
+    other.store = saved.store
+    other.network_id = saved.store.register_network(SPEC | {"embedder": "another"})
+    other.labelling_id = other.labelling("three")
+    assert not saved.store.is_annotated(other.network_id, digest(1))
+    assert len(other.save(annotation(ref(), tracks=[track(0)], labels=[known(CAT)])).annotated) == 1
+    assert len(saved.rows("tracks")["tracks"]) == 4
+    assert saved.query("SELECT DISTINCT identity FROM content_labels") == [("Ada Lovelace",)]
+
+
+def test_a_spec_is_the_same_network_in_any_order(saved: Saved) -> None:
+    assert saved.store.register_network(dict(reversed(SPEC.items()))) == saved.network_id
+
+
+def test_uris_of_any_characters_are_kept(saved: Saved) -> None:
+    odd = MediaRef("x", "s3://gifs/a 'b' %20?#/ü\u2028'; DROP TABLE media; --.gif", "1")
+    saved.save(annotation(odd, tracks=[track(0)], labels=[known(ADA)]))
+    assert saved.query("SELECT media_uri FROM content_labels") == [(odd.uri,)]
+
+
+def test_deleted_media_leave_the_views_and_come_back(saved: Saved) -> None:
+    saved.save(two_people())
+    with saved.store.writing() as connection:
+        connection.execute(text("UPDATE media SET deleted_at = '2026-01-01 00:00:00.000000+00:00'"))
+    assert saved.query("SELECT * FROM content_labels") == []
+    saved.save(two_people())
+    assert len(saved.query("SELECT * FROM content_labels")) == 1
+
+
+def test_a_big_batch_is_saved_in_several_transactions(saved: Saved) -> None:
+    outcomes = [
+        annotation(ref(f"{n}.gif"), content=n, tracks=[track(0, seed=n)], labels=[known(ADA)]) for n in range(100)
+    ]
+    assert len(saved.save(*outcomes).annotated) == 100
+    assert saved.query("SELECT count(*) FROM content_labels") == [(100,)]
+
+
+def _content_id(connection: Connection, number: int) -> int:
+    return int(connection.execute(contents.select().where(contents.c.sha256 == bytes.fromhex(digest(number)))).one().id)
+
+
+def test_contents_beyond_a_partition_get_the_next_one(saved: Saved) -> None:
+    saved.save(annotation(ref("a.gif"), content=1, tracks=[track(0)], labels=[known(ADA)]))
+    with saved.store.writing() as connection:
+        connection.execute(contents.insert(), [{"id": 29_999_999, "sha256": bytes.fromhex(digest(2))}])
+        connection.execute(contents.insert(), [{"id": 30_000_000, "sha256": bytes.fromhex(digest(3))}])
+    saved.save(
+        annotation(ref("b.gif"), content=2, tracks=[track(0)], labels=[known(ADA)]),
+        annotation(ref("c.gif"), content=3, tracks=[track(0)], labels=[known(ADA)]),
+    )
+    assert saved.query("SELECT count(*) FROM content_labels") == [(3,)]
+    if saved.store.engine.dialect.name == "postgresql":
+        assert saved.query("SELECT tableoid::regclass::text FROM track_labels ORDER BY content_id") == [
+            ("track_labels__l1__0",),
+            ("track_labels__l1__2",),
+            ("track_labels__l1__3",),
+        ]
+
+
+def test_boxes_of_stored_tracks_are_exact(saved: Saved) -> None:
+    outcome = two_people()
+    saved.save(outcome)
+    stored = saved.store.load_annotations(saved.labelling_id, [ref()])[ref().uri]
+    for fresh, again in zip(outcome.tracks, stored.tracks, strict=True):
+        assert np.array_equal(fresh.boxes_xyxy, again.boxes.boxes_xyxy)
+        assert np.array_equal(fresh.from_ms, again.boxes.from_ms)
+        assert again.shot_no == fresh.shot_no
+
+
+def test_bytes_of_a_newer_version_are_refused_not_misread(saved: Saved) -> None:
+    saved.save(two_people())
+    with saved.store.writing() as connection:
+        connection.execute(update(tracks).values(boxes=b"\x02rest"))
+    with pytest.raises(ValueError, match="unknown version"):
+        saved.store.load_annotations(saved.labelling_id, [ref()])
