@@ -1,0 +1,49 @@
+"""What a user may choose about detection."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from annotator.errors import ConfigError
+from annotator.networks.mtcnn import PNET_WINDOW_PX
+
+Thresholds = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionParams:
+    """What a user may choose about detection.
+
+    Attributes:
+        min_face_px: side of the smallest face to find, in pixels of the frame; at least 12, P-Net's window.
+        min_face_fraction: the same as a part of the frame's shorter side, in (0, 1]; the larger of the two counts.
+        thresholds: lowest scores of P-Net, R-Net and O-Net at which a face goes on, each in [0, 1).
+        pyramid_factor: side of a level of the pyramid over that of the level below, in (0, 1).
+
+    Raises:
+        ConfigError: a value out of its range.
+
+    """
+
+    min_face_px: int = 20
+    min_face_fraction: float | None = None
+    thresholds: Thresholds = (0.6, 0.7, 0.7)
+    pyramid_factor: float = 0.709
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.min_face_px < PNET_WINDOW_PX:
+            raise ConfigError(f"min_face_px must be at least {PNET_WINDOW_PX}, got {self.min_face_px}")
+        if self.min_face_fraction is not None and not 0 < self.min_face_fraction <= 1:
+            raise ConfigError(f"min_face_fraction must be in (0, 1], got {self.min_face_fraction}")
+        if not all(0 <= threshold < 1 for threshold in self.thresholds):
+            raise ConfigError(f"thresholds must be in [0, 1), got {self.thresholds}")
+        if not 0 < self.pyramid_factor < 1:
+            raise ConfigError(f"pyramid_factor must be in (0, 1), got {self.pyramid_factor}")
+
+    def min_face_of(self, height_px: int, width_px: int) -> float:
+        """Return the side of the smallest face to find in a frame of this size, in its pixels."""
+        return max(float(self.min_face_px), (self.min_face_fraction or 0.0) * min(height_px, width_px))
+
+
+DEFAULT_PARAMS: Final = DetectionParams()
+"""Those of facenet-pytorch."""
