@@ -1,0 +1,364 @@
+"""One decoder child: started with limits, read without threads, killed with all that it started.
+
+The limits are set by a shell that then becomes the decoder (``ulimit …; exec ffmpeg …``). A ``preexec_fn`` would run
+Python between fork and exec, which can lock up in a process with threads; ``prlimit`` on a child that already runs
+would come too late; the shell costs a millisecond.
+
+All pipes of a child are read by the caller, in one loop over ``poll``. There is no reader thread that could die
+unseen, nothing waits without a deadline, and the time that the caller spends elsewhere is not counted: meanwhile the
+child stands still at a full pipe.
+"""
+
+import contextlib
+import fcntl
+import functools
+import os
+import resource
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Self
+
+import imageio_ffmpeg
+
+from annotator.errors import (
+    AnnotatorError,
+    ConfigError,
+    DecodeTimeoutError,
+    MediaTooLargeError,
+    UndecodableMediaError,
+    UnsupportedMediaError,
+)
+from annotator.media.limits import MIB, DecodeLimits
+
+# Address space beyond private memory: the program (170 MB), stacks of threads, arenas of the allocator.
+ADDRESS_SPACE_EXTRA = 768 * MIB
+# Files a child may have open at a time: its media, its pipes, and what the loader opens at its start.
+MAX_OPEN_FILES = 32
+# The largest pipe that Linux gives to everybody; larger pipes mean fewer wake-ups.
+PIPE_BYTES = 1 * MIB
+READ_BYTES = 64 * 1024
+# Complaints are kept up to this size; the first ones say what is wrong.
+STDERR_BYTES = 32 * 1024
+# A child whose pipes are closed has nothing left to do.
+EXIT_GRACE_S = 5.0
+
+# The soft limit of CPU time comes before the hard one: the first asks, the second kills.
+_LIMITED = (
+    'ulimit -c 0 && ulimit -f 0 && ulimit -v "$1" && ulimit -d "$2" && ulimit -n "$4" '
+    '&& ulimit -S -t "$3" && ulimit -H -t $(($3 + 2)) || exit 125; shift 4; exec "$@"'
+)
+_LIMIT_FAILED = 125
+
+# Complaints that do not mean that a picture is missing or wrong.
+_HARMLESS = ("EXIF", "non monotonically increasing dts", "deprecated pixel format", "bitrate parameter")
+_NO_VIDEO = "matches no streams"
+_TOO_MANY_PIXELS = ("exceeds specified max pixel count", "Picture size")
+_NO_MEMORY = ("Cannot allocate memory", "Resource temporarily unavailable", "Out of memory")
+
+
+@functools.cache
+def ffmpeg_path() -> str:
+    """Return the path of the ffmpeg program that imageio-ffmpeg carries.
+
+    Raises:
+        ConfigError: it carries none for this platform.
+
+    """
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as exc:
+        raise ConfigError("There is no ffmpeg for this platform; set IMAGEIO_FFMPEG_EXE to one.") from exc
+
+
+class WallClock:
+    """The time that may still be spent waiting for children of one media."""
+
+    def __init__(self, wall_s: float) -> None:
+        """Begin with all of it."""
+        self.left_s = wall_s
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUsage:
+    """What a child has used.
+
+    Attributes:
+        cpu_s: CPU time, user and system.
+        peak_bytes: peak resident memory; an upper bound, since Linux counts the parent's before exec, too.
+
+    """
+
+    cpu_s: float
+    peak_bytes: int
+
+
+class Child:
+    """A running decoder. Use it as a context manager; leaving it kills what still runs.
+
+    Attributes:
+        usage: what it has used, None while it runs.
+
+    """
+
+    usage: ChildUsage | None = None
+
+    def __init__(
+        self,
+        build_args: Callable[[int, int], Sequence[str]],
+        *,
+        media_path: str,
+        name: str,
+        limits: DecodeLimits,
+        clock: WallClock,
+        on_record: Callable[[bytes], None],
+    ) -> None:
+        """Start it.
+
+        Args:
+            build_args: makes ffmpeg's arguments of two descriptors, that of the media and that of the records.
+                Raw frames go to the standard output.
+            media_path: the only file that the child is given, opened here.
+            name: what messages call the media.
+            limits: what it may use.
+            clock: the time left to all children of the media.
+            on_record: called in the caller's thread with what comes on the pipe of the records.
+
+        """
+        self._name = name
+        self._limits = limits
+        self._clock = clock
+        self._on_record = on_record
+        self._stderr = bytearray()
+        self._raw = bytearray()
+        self._poll = select.poll()
+        self._open: set[int] = set()
+        with contextlib.ExitStack() as cleanup:
+            media = os.open(media_path, os.O_RDONLY | os.O_CLOEXEC)
+            cleanup.callback(os.close, media)
+            self._records, theirs = os.pipe()
+            cleanup.callback(os.close, theirs)
+            self._process = _spawn(build_args(media, theirs), (media, theirs), limits, self._records)
+        for pipe in (self._stdout, self._stderr_pipe, self._records):
+            os.set_blocking(pipe, False)
+            self._poll.register(pipe, select.POLLIN)
+            self._open.add(pipe)
+        with contextlib.suppress(OSError):  # Refused where the user's pipes are full; small ones work, too.
+            fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+    @property
+    def _stdout(self) -> int:
+        return _fileno(self._process.stdout)
+
+    @property
+    def _stderr_pipe(self) -> int:
+        return _fileno(self._process.stderr)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def fill(self, target: memoryview) -> bool:
+        """Read raw frames until a buffer is full.
+
+        Args:
+            target: writeable bytes.
+
+        Returns:
+            False if the stream ended before; what had come is dropped.
+
+        Raises:
+            DecodeTimeoutError: the time is used up.
+            AnnotatorError: whatever ``on_record`` raises.
+
+        """
+        done = 0
+        while done < len(target):
+            if self._stdout not in self._open:
+                return False
+            try:
+                got = os.readv(self._stdout, [target[done:]])
+            except BlockingIOError:
+                self._wait()
+                continue
+            done += got
+            if got == 0:
+                self._drop(self._stdout)
+        return True
+
+    def pump(self, until: Callable[[], bool]) -> bool:
+        """Read records and complaints until something holds.
+
+        Returns:
+            False if the records ended before.
+
+        Raises:
+            DecodeTimeoutError: the time is used up.
+            AnnotatorError: whatever ``on_record`` raises.
+
+        """
+        while not until():
+            if self._records not in self._open:
+                return False
+            self._poll_once(without_frames=True)
+        return True
+
+    def _wait(self) -> None:
+        self._poll_once(without_frames=False)
+
+    def _poll_once(self, *, without_frames: bool) -> None:
+        if without_frames and self._stdout in self._open:
+            self._poll.modify(self._stdout, 0)
+        started = time.monotonic()
+        ready = self._poll.poll(max(self._clock.left_s, 0) * 1000)
+        self._clock.left_s -= time.monotonic() - started
+        if without_frames and self._stdout in self._open:
+            self._poll.modify(self._stdout, select.POLLIN)
+        if not ready:
+            raise self._timed_out("wall")
+        for pipe, _ in ready:
+            if pipe != self._stdout:
+                self._drain(pipe)
+
+    def _drain(self, pipe: int) -> None:
+        data = os.read(pipe, READ_BYTES)
+        if not data:
+            self._drop(pipe)
+        elif pipe == self._records:
+            self._on_record(data)
+        elif len(self._stderr) < STDERR_BYTES:
+            self._stderr += data
+
+    def _drop(self, pipe: int) -> None:
+        self._poll.unregister(pipe)
+        self._open.discard(pipe)
+
+    def finish(self) -> str | None:
+        """Read to the end, wait for the exit and judge it.
+
+        Returns:
+            What the child complained about though it went on, else None.
+
+        Raises:
+            UnsupportedMediaError: no picture stream.
+            MediaTooLargeError: over the limit of pixels or memory.
+            DecodeTimeoutError: over the limit of time.
+            UndecodableMediaError: any other failure.
+
+        """
+        while self._open - {self._stdout}:
+            self._poll_once(without_frames=True)
+        code = self._reap()
+        complaints = self.complaints()
+        if code != 0:
+            raise self._failure(code, complaints)
+        return complaints
+
+    def complaints(self) -> str | None:
+        """Return the first of the child's complaints that matter, and how many there are; None without any."""
+        lines = self._stderr.decode(errors="replace").splitlines()
+        matter = [line for line in lines if line.strip() and not any(word in line for word in _HARMLESS)]
+        if not matter:
+            return None
+        first = matter[0].split("] ", 1)[-1].strip()
+        return first if len(matter) == 1 else f"{first} (and {len(matter) - 1} more)"
+
+    def _reap(self) -> int:
+        """Wait for the exit and return the code, negative for a signal."""
+        if self._process.returncode is None:
+            handle = os.pidfd_open(self._process.pid)
+            try:
+                select.select([handle], [], [], EXIT_GRACE_S)
+            finally:
+                os.close(handle)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            _, status, usage = os.wait4(self._process.pid, 0)
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            self.usage = ChildUsage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        return int(self._process.returncode)
+
+    def _failure(self, code: int, complaints: str | None) -> AnnotatorError:
+        text = self._stderr.decode(errors="replace")
+        why = f" ({complaints})" if complaints else ""
+        if self.usage and self.usage.cpu_s >= self._limits.cpu_s:  # ffmpeg exits by itself when it is asked to.
+            return self._timed_out("CPU")
+        if code == _LIMIT_FAILED:
+            return ConfigError(f"The limits of the decoder cannot be set{why}; lower them.")
+        if _NO_VIDEO in text:
+            return UnsupportedMediaError(f"{self._name} has no picture stream; give a video or a picture.")
+        if (over := self._limit_reached(text)) is not None:
+            return MediaTooLargeError(f"{self._name} {over}; make it smaller or raise the limit.")
+        cause = f"makes the decoder die of signal {-code}" if code < 0 else f"cannot be decoded{why}"
+        return UndecodableMediaError(f"{self._name} {cause}; re-encode it or fetch it anew.")
+
+    def _limit_reached(self, text: str) -> str | None:
+        if any(words in text for words in _TOO_MANY_PIXELS):
+            return f"has more than {self._limits.max_pixels} pixels a frame"
+        if any(words in text for words in _NO_MEMORY):
+            return f"needs more than {self._limits.memory_bytes // MIB} MiB to decode"
+        return None
+
+    def _timed_out(self, kind: str) -> DecodeTimeoutError:
+        limit = self._limits.cpu_s if kind == "CPU" else self._limits.wall_s
+        return DecodeTimeoutError(
+            f"{self._name} takes more than {limit:g} s of {kind} time to decode; cut it or raise the limit."
+        )
+
+    def close(self) -> None:
+        """Kill the child with its process group if it still runs, and close all pipes."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._reap()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        if self._records >= 0:
+            os.close(self._records)
+            self._records = -1
+
+
+def _fileno(stream: IO[bytes] | None) -> int:
+    if stream is None:
+        raise ValueError("the child has no such pipe")
+    return stream.fileno()
+
+
+def _at_most(kind: int, wanted: int) -> int:
+    """A limit can be lowered, never raised."""
+    _, hard = resource.getrlimit(kind)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
+def _spawn(
+    args: Sequence[str], pass_fds: tuple[int, ...], limits: DecodeLimits, own_pipe: int
+) -> "subprocess.Popen[bytes]":
+    address_space = _at_most(resource.RLIMIT_AS, limits.memory_bytes + ADDRESS_SPACE_EXTRA) // 1024
+    private = _at_most(resource.RLIMIT_DATA, limits.memory_bytes) // 1024
+    cpu_s = _at_most(resource.RLIMIT_CPU, limits.cpu_s)
+    command = ["/bin/sh", "-c", _LIMITED, "decoder", str(address_space), str(private), str(cpu_s), str(MAX_OPEN_FILES)]
+    try:
+        return subprocess.Popen(
+            [*command, ffmpeg_path(), *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            bufsize=0,
+            cwd="/",
+            # A small allocator keeps address space, and with it the limit, small. Nothing else of ours is inherited.
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "MALLOC_ARENA_MAX": "2", "AV_LOG_FORCE_NOCOLOR": "1"},
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(own_pipe)
+        raise

@@ -1,0 +1,247 @@
+"""Our own look at the blocks of a GIF, before a decoder sees it.
+
+A GIF of a few dozen bytes may declare a huge canvas, or frames far outside it, and a decoder answers in its own way or
+not at all. The walk reads block headers only; it unpacks nothing and allocates nothing that the file asks for.
+
+Source: GIF89a specification (CompuServe, 1990). Delays as browsers show them: 0 and 1 cs become 10 cs.
+"""
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from annotator.errors import MediaTooLargeError, UndecodableMediaError
+
+# Browsers show delays up to 1 cs as 10 cs.
+MIN_DELAY_CS = 2
+DEFAULT_DELAY_CS = 10
+
+_DISPOSE_TO_BACKGROUND = 2
+_WHITE_PALETTE = b"\xff" * 6
+
+
+@dataclass(frozen=True, slots=True)
+class GifFrame:
+    """One image block: where its descriptor stands, its rectangle and what the extension before it says."""
+
+    descriptor_at: int
+    x: int
+    y: int
+    width_px: int
+    height_px: int
+    flags: int
+    delay_cs: int
+    disposal: int
+
+    @property
+    def has_palette(self) -> bool:
+        """Whether the frame has a colour table of its own."""
+        return bool(self.flags & 0x80)
+
+    @property
+    def shown_ms(self) -> int:
+        """How long a browser shows it."""
+        return 10 * (self.delay_cs if self.delay_cs >= MIN_DELAY_CS else DEFAULT_DELAY_CS)
+
+
+@dataclass(frozen=True, slots=True)
+class GifOutline:
+    """The outline of a GIF.
+
+    Attributes:
+        width_px: width of the canvas.
+        height_px: height of the canvas.
+        flags: the packed field of the screen descriptor.
+        palette: the global colour table, empty where there is none.
+        frames: the image blocks, in order; the last may be cut.
+        damage: what is broken, in words, else None.
+
+    """
+
+    width_px: int
+    height_px: int
+    flags: int
+    palette: bytes
+    frames: tuple[GifFrame, ...]
+    damage: str | None
+
+    @property
+    def needs_white_background(self) -> bool:
+        """Whether any canvas shows through where a browser shows nothing and ffmpeg the background colour."""
+        if not self.frames or not (self.palette or all(frame.has_palette for frame in self.frames)):
+            return False
+        first = self.frames[0]
+        covers = first.x == first.y == 0 and first.width_px >= self.width_px and first.height_px >= self.height_px
+        return not covers or any(frame.disposal == _DISPOSE_TO_BACKGROUND for frame in self.frames)
+
+
+def check_gif(outline: GifOutline, *, name: str, max_pixels: int, max_frames: int) -> None:
+    """Refuse what no decoder should be asked to open.
+
+    Raises:
+        UndecodableMediaError: a canvas without area, or no frame at all.
+        MediaTooLargeError: canvas or frames reach over too many pixels, or there are too many frames.
+
+    """
+    right = max([outline.width_px, *(frame.x + frame.width_px for frame in outline.frames)])
+    bottom = max([outline.height_px, *(frame.y + frame.height_px for frame in outline.frames)])
+    if outline.width_px == 0 or outline.height_px == 0:
+        raise UndecodableMediaError(
+            f"{name} declares a canvas of {outline.width_px} x {outline.height_px} pixels; export it anew."
+        )
+    if right * bottom > max_pixels:
+        raise MediaTooLargeError(
+            f"{name} reaches over {right} x {bottom} pixels, the limit is {max_pixels}; make it smaller or raise "
+            "the limit."
+        )
+    if not outline.frames:
+        raise UndecodableMediaError(f"{name} has no frame{_because(outline.damage)}; fetch it anew.")
+    if len(outline.frames) > max_frames:
+        raise MediaTooLargeError(f"{name} has more than {max_frames} frames; cut it or raise the limit.")
+
+
+def _because(damage: str | None) -> str:
+    return f" ({damage})" if damage else ""
+
+
+class _CutError(Exception):
+    """The file ends within a block."""
+
+
+class _Blocks:
+    """Reads blocks; knows nothing of what they mean."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._file.seek(0)
+
+    def take(self, count: int) -> bytes:
+        taken = self._file.read(count)
+        if len(taken) < count:
+            raise _CutError
+        return taken
+
+    def position(self) -> int:
+        return self._file.tell()
+
+    def skip_sub_blocks(self) -> None:
+        """Skip sub-blocks by their length bytes up to the empty one."""
+        file = self._file
+        while True:
+            length = file.read(1)
+            if not length:
+                raise _CutError
+            if length == b"\0":
+                return
+            file.seek(length[0], 1)
+
+
+def walk_gif(file: BinaryIO, *, max_frames: int) -> GifOutline:
+    """Read the outline of a GIF; a damaged one is read up to the damage.
+
+    Args:
+        file: buffered and seekable.
+        max_frames: the walk ends after one frame more.
+
+    Raises:
+        UndecodableMediaError: not even the header is whole.
+
+    """
+    blocks = _Blocks(file)
+    try:
+        _, width_px, height_px, flags, _, _ = struct.unpack("<6sHHBBB", blocks.take(13))
+        palette = blocks.take(_palette_bytes(flags))
+    except _CutError:
+        raise UndecodableMediaError("The GIF ends within its header; fetch it anew.") from None
+    frames: list[GifFrame] = []
+    damage = _walk_blocks(blocks, frames, max_frames)
+    return GifOutline(width_px, height_px, flags, palette, tuple(frames), damage)
+
+
+def _palette_bytes(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _walk_blocks(blocks: _Blocks, frames: list[GifFrame], max_frames: int) -> str | None:
+    """Append the frames and return what is broken."""
+    delay_cs, disposal = 0, 0
+    try:
+        while len(frames) <= max_frames:
+            marker = blocks.take(1)
+            if marker == b"\x3b":
+                return None
+            if marker == b"\x21":
+                delay_cs, disposal = _read_extension(blocks, delay_cs, disposal)
+            elif marker == b"\x2c":
+                at = blocks.position() - 1
+                x, y, width_px, height_px, flags = struct.unpack("<HHHHB", blocks.take(9))
+                frames.append(GifFrame(at, x, y, width_px, height_px, flags, delay_cs, disposal))
+                blocks.take(_palette_bytes(flags) + 1)
+                blocks.skip_sub_blocks()
+                delay_cs, disposal = 0, 0
+            elif marker != b"\0":  # Stray zeros between blocks are common and harmless.
+                return f"a foreign byte after frame {len(frames)}"
+    except _CutError:
+        return f"the file ends too early, at frame {len(frames)}"
+    return None
+
+
+def _read_extension(blocks: _Blocks, delay_cs: int, disposal: int) -> tuple[int, int]:
+    """Read an extension; return delay and disposal of the next frame."""
+    label = blocks.take(1)
+    if label != b"\xf9":
+        blocks.skip_sub_blocks()
+        return delay_cs, disposal
+    length = blocks.take(1)[0]
+    body = blocks.take(length)
+    if length:
+        blocks.skip_sub_blocks()
+    if length >= 4:
+        packed, delay_cs = struct.unpack("<BH", body[:3])
+        disposal = (packed >> 2) & 7
+    return delay_cs, disposal
+
+
+def with_white_background(file: BinaryIO, outline: GifOutline) -> int:
+    """Copy a GIF into memory such that ffmpeg fills the canvas with white where a browser shows nothing.
+
+    ffmpeg disposes to the background colour of the global palette, browsers to transparency, which we show as white.
+    The copy has a global palette of two whites; each frame that used the old one gets it as its own. No pixel of
+    any frame changes.
+
+    Args:
+        file: the GIF.
+        outline: its outline.
+
+    Returns:
+        The descriptor of an anonymous file in memory; the caller closes it.
+
+    """
+    memory = os.memfd_create("gif")
+    try:
+        with os.fdopen(memory, "wb", closefd=False) as out:
+            _copy_recoloured(file, outline, out)
+    except BaseException:
+        os.close(memory)
+        raise
+    return memory
+
+
+def _copy_recoloured(file: BinaryIO, outline: GifOutline, out: BinaryIO) -> None:
+    file.seek(0)
+    screen = bytearray(file.read(13))
+    screen[10] = (outline.flags & 0x78) | 0x80  # a global table of two colours
+    screen[11] = 0  # the first of which is the background
+    out.write(screen + _WHITE_PALETTE)
+    file.seek(len(outline.palette), 1)
+    for frame in outline.frames:
+        out.write(file.read(frame.descriptor_at - file.tell()))
+        descriptor = bytearray(file.read(10))
+        if not frame.has_palette and outline.palette and len(descriptor) == 10:
+            descriptor[9] = (frame.flags & 0x60) | 0x80 | (outline.flags & 7)
+            out.write(descriptor + outline.palette)
+        else:
+            out.write(descriptor)
+    while chunk := file.read(1 << 20):
+        out.write(chunk)

@@ -1,0 +1,221 @@
+"""Fetching over http(s) from addresses that strangers may have written.
+
+A name is resolved once, every address that it has must be public, and the connection goes to exactly an address that
+was checked: a name that resolves differently a moment later gains nothing. Redirects are followed by hand and checked
+the same way. Neither the declared length nor the pace of the other side is trusted: the body is counted, and a timer
+cuts the connection at the end of the time, wherever it stands then. Proxies of the environment are not used, since
+they would do the resolving.
+"""
+
+import contextlib
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from typing import Protocol
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+from annotator.errors import (
+    ForbiddenSourceError,
+    InputError,
+    MediaTooLargeError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+    TransientError,
+)
+from annotator.media.limits import FetchLimits
+
+CHUNK_BYTES = 64 * 1024
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_FORBIDDEN = frozenset({401, 403, 407, 451})
+_TRY_AGAIN = frozenset({408, 425, 429})
+# Characters of a URL that are sent as they are; whatever else is there is percent-encoded.
+_URL_SAFE = "/%:=&?~#+!$,;'@()*[]"
+# Networks in which an IPv4 address is wrapped: the NAT64 prefixes and IPv4-compatible addresses.
+_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("::/96"))
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+def is_public(address: IpAddress) -> bool:
+    """Return whether an address is one of the open internet: not private, loopback, link-local, shared or reserved.
+
+    An IPv6 address that wraps an IPv4 address (mapped, 6to4, Teredo, NAT64) is as public as that one.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        wrapped = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if any(address in network for network in _NAT64):
+            wrapped.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        inner = [one for one in wrapped if one is not None]
+        if inner:
+            return all(is_public(one) for one in inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def checked_addresses(host: str, port: int, *, limits: FetchLimits) -> list[str]:
+    """Resolve a host.
+
+    Returns:
+        Its addresses, in the resolver's order.
+
+    Raises:
+        ForbiddenSourceError: one of them is not public, and that is not allowed.
+        SourceUnavailableError: the name cannot be resolved.
+
+    """
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise SourceUnavailableError(f"The host {host} cannot be resolved; check the address or try again.") from exc
+    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    for address in addresses:
+        if not limits.allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
+            raise ForbiddenSourceError(
+                f"The host {host} has the address {address}, which is not public; allow private addresses if it is "
+                "meant."
+            )
+    return addresses
+
+
+def fetch_http(url: str, *, etag: str | None, sink: _Sink, limits: FetchLimits) -> None:
+    """Fetch a body.
+
+    Args:
+        url: http or https.
+        etag: the version wanted, None for any. Compared where the answer has one.
+        sink: where the bytes go; it may refuse.
+        limits: time, redirects, private addresses; ``max_bytes`` is the sink's to keep.
+
+    Raises:
+        ForbiddenSourceError: a private address, a redirect to another protocol, or the server refuses.
+        SourceNotFoundError: the server has no such page.
+        SourceChangedError: the answer is another version.
+        SourceUnavailableError: a time-out, a server error or a broken transfer.
+        MediaTooLargeError: the declared or the real length is over the limit.
+
+    """
+    deadline = time.monotonic() + limits.timeout_s
+    for _ in range(limits.max_redirects + 1):
+        with _answer(url, limits, deadline) as answer:
+            if answer.status not in _REDIRECTS:
+                _check_answer(url, answer, etag, limits)
+                _copy_body(url, answer, sink, deadline)
+                return
+            location = answer.headers.get("Location")
+            if not location:
+                raise SourceNotFoundError(f"{url} redirects to nowhere; check the address.")
+            url = urljoin(url, location)
+    raise SourceNotFoundError(f"{url} is reached by more than {limits.max_redirects} redirects; give the last address.")
+
+
+def _parts_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known:
+        raise ForbiddenSourceError(f"{url} is no whole http or https address; only these are fetched.")
+    if parts.username is not None or parts.password is not None:
+        raise ForbiddenSourceError("An address with a user name or password is not fetched; take them out.")
+    return parts
+
+
+@contextlib.contextmanager
+def _answer(url: str, limits: FetchLimits, deadline: float) -> Iterator[http.client.HTTPResponse]:
+    """Send a GET to an address that was checked and yield the answer, body unread."""
+    parts = _parts_of(url)
+    host, port = str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme]
+    addresses = checked_addresses(host, port, limits=limits)
+    with contextlib.ExitStack() as cleanup, _translated(url, deadline):
+        plain = _connect(addresses, port, limits, deadline)
+        # The timer holds a socket of its own: TLS takes the other one over.
+        cut = socket.socket(fileno=socket.dup(plain.fileno()))
+        cleanup.callback(cut.close)
+        timer = threading.Timer(max(deadline - time.monotonic(), 0), _shut, [cut])
+        timer.daemon = True
+        timer.start()
+        cleanup.callback(timer.join)
+        cleanup.callback(timer.cancel)
+        cleanup.callback(plain.close)
+        plain.settimeout(limits.read_timeout_s)
+        sock = plain
+        if parts.scheme == "https":
+            sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+            cleanup.callback(sock.close)
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = sock
+        cleanup.callback(connection.close)
+        target = quote(parts.path or "/", safe=_URL_SAFE) + (
+            f"?{quote(parts.query, safe=_URL_SAFE)}" if parts.query else ""
+        )
+        connection.request("GET", target, headers={"Accept-Encoding": "identity", "User-Agent": "celebrity-annotator"})
+        yield cleanup.enter_context(contextlib.closing(connection.getresponse()))
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _connect(addresses: list[str], port: int, limits: FetchLimits, deadline: float) -> socket.socket:
+    failure: OSError | None = None
+    for address in addresses:
+        left_s = min(limits.connect_timeout_s, deadline - time.monotonic())
+        if left_s <= 0:
+            break
+        try:
+            return socket.create_connection((address, port), timeout=left_s)
+        except OSError as exc:
+            failure = exc
+    raise failure or TimeoutError
+
+
+@contextlib.contextmanager
+def _translated(url: str, deadline: float) -> Iterator[None]:
+    """Make errors of the network ours."""
+    try:
+        yield
+    except (InputError, TransientError):
+        raise
+    except (OSError, http.client.HTTPException) as exc:
+        is_late = isinstance(exc, TimeoutError) or time.monotonic() >= deadline
+        what = "takes too long to answer" if is_late else f"cannot be fetched ({type(exc).__name__})"
+        raise SourceUnavailableError(f"{url} {what}; try again.") from exc
+
+
+def _check_answer(url: str, answer: http.client.HTTPResponse, etag: str | None, limits: FetchLimits) -> None:
+    status = answer.status
+    if status >= 500 or status in _TRY_AGAIN:
+        raise SourceUnavailableError(f"{url} answers {status}; try again.")
+    if status in _FORBIDDEN:
+        raise ForbiddenSourceError(f"{url} answers {status}; it may not be read without permission.")
+    if status != 200:
+        raise SourceNotFoundError(f"{url} answers {status}; check the address.")
+    found = answer.headers.get("ETag")
+    if etag is not None and found is not None and found != etag:
+        raise SourceChangedError(f"{url} has changed since it was registered; register it anew.")
+    declared = answer.headers.get("Content-Length", "")
+    # A length that is over the limit saves the transfer. One that is under it proves nothing: the sink counts.
+    if declared.isdecimal() and int(declared) > limits.max_bytes:
+        raise MediaTooLargeError(
+            f"{url} has {declared} bytes, the limit is {limits.max_bytes}; give a smaller one or raise the limit."
+        )
+
+
+def _copy_body(url: str, answer: http.client.HTTPResponse, sink: _Sink, deadline: float) -> None:
+    while data := answer.read1(CHUNK_BYTES):
+        sink.write(data)
+    if time.monotonic() >= deadline:
+        raise SourceUnavailableError(f"{url} takes too long to answer; try again.")
+    if answer.length:  # http.client counts down what was declared.
+        raise SourceUnavailableError(f"{url} breaks off, {answer.length} bytes before its end; try again.")

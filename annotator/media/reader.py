@@ -1,0 +1,156 @@
+"""Gets a media to where a decoder can open it: a file, checked against its version mark, with its sha256."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from annotator.errors import (
+    ForbiddenSourceError,
+    MediaTooLargeError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+    UnsupportedMediaError,
+)
+from annotator.media.http import fetch_http
+from annotator.media.limits import DecodeLimits, FetchLimits, S3Access
+from annotator.media.local import LocalMedia
+from annotator.media.s3 import S3Store, split_s3_uri
+from annotator.types import MediaRef
+
+HASH_BYTES = 1 << 20
+
+
+class BoundedSink:
+    """Writes to a file, counts and hashes.
+
+    Args:
+        file: where the bytes go.
+        name: what messages call the media.
+        max_bytes: how many may come.
+
+    """
+
+    def __init__(self, file: IO[bytes], *, name: str, max_bytes: int) -> None:
+        """Begin."""
+        self._file = file
+        self._name = name
+        self._max_bytes = max_bytes
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def write(self, data: bytes, /) -> None:
+        """Take some bytes.
+
+        Raises:
+            MediaTooLargeError: there are too many; nothing more is written.
+
+        """
+        self.size_bytes += len(data)
+        if self.size_bytes > self._max_bytes:
+            raise MediaTooLargeError(
+                f"{self._name} has more than {self._max_bytes} bytes; give a smaller one or raise the limit."
+            )
+        self._digest.update(data)
+        self._file.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what has come, in hexadecimal."""
+        return self._digest.hexdigest()
+
+
+class MediaReader:
+    """Opens media of all sources. Safe to use from several threads.
+
+    Args:
+        fetch: limits for http(s) and S3.
+        decode: limits of decoding; kept for those who decode what is opened.
+        s3: how S3 is reached; None for boto3's own chain.
+
+    """
+
+    def __init__(self, *, fetch: FetchLimits, decode: DecodeLimits, s3: S3Access | None = None) -> None:
+        """Remember how to read; nothing is connected."""
+        self.fetch = fetch
+        self.decode = decode
+        self._store = S3Store(s3 or S3Access(), fetch)
+
+    @contextlib.contextmanager
+    def open(self, media: MediaRef) -> Iterator[LocalMedia]:
+        """Bring a media to a file.
+
+        Yields:
+            The media in a file. A local one is read in place; one that was fetched is removed afterwards, always.
+
+        Raises:
+            SourceNotFoundError: it is not there.
+            ForbiddenSourceError: it may not be read.
+            SourceUnavailableError: the transfer failed; trying again may help.
+            SourceChangedError: it is not the version that ``media.etag`` names.
+            MediaTooLargeError: it is longer than allowed.
+            UnsupportedMediaError: an address of another kind.
+
+        """
+        scheme = urlsplit(media.uri).scheme
+        if scheme == "file":
+            yield _local(media)
+        elif scheme in {"http", "https", "s3"}:
+            with self._fetched(media, scheme) as local:
+                yield local
+        else:
+            raise UnsupportedMediaError(f"{media.uri} is no file, http(s) or s3 address; give one of these.")
+
+    @contextlib.contextmanager
+    def _fetched(self, media: MediaRef, scheme: str) -> Iterator[LocalMedia]:
+        with tempfile.NamedTemporaryFile(prefix="annotator-", suffix=".media", dir=self.fetch.temp_dir) as file:
+            sink = BoundedSink(file, name=media.media_id, max_bytes=self.fetch.max_bytes)
+            if scheme == "s3":
+                bucket, key = split_s3_uri(media.uri)
+                self._store.fetch(bucket, key, etag=media.etag, sink=sink)
+            else:
+                fetch_http(media.uri, etag=media.etag, sink=sink, limits=self.fetch)
+            file.flush()
+            yield LocalMedia(media, Path(file.name), sink.size_bytes, sink.sha256)
+
+
+def file_etag(status: os.stat_result) -> str:
+    """Return the version mark of a local file: its time of change and its length."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def path_of(uri: str) -> Path:
+    """Return the path of a ``file://`` address.
+
+    Raises:
+        ForbiddenSourceError: it names another host.
+
+    """
+    parts = urlsplit(uri)
+    if parts.netloc not in {"", "localhost"}:
+        raise ForbiddenSourceError(f"{uri} names a file of another machine; give a path of this one.")
+    return Path(unquote(parts.path))
+
+
+def _local(media: MediaRef) -> LocalMedia:
+    path = path_of(media.uri)
+    try:
+        if not path.is_file():  # A pipe or device would keep us waiting.
+            raise SourceNotFoundError(f"There is no file {path}; check the path.")
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if media.etag is not None and media.etag != file_etag(status):
+                raise SourceChangedError(f"{path} has changed since it was registered; register it anew.")
+            while data := file.read(HASH_BYTES):
+                digest.update(data)
+        return LocalMedia(media, path, status.st_size, digest.hexdigest())
+    except PermissionError as exc:
+        raise ForbiddenSourceError(f"{path} may not be read; change its permissions.") from exc
+    except OSError as exc:
+        raise SourceUnavailableError(f"{path} cannot be read ({exc.strerror}); try again.") from exc

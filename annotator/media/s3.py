@@ -1,0 +1,168 @@
+"""Objects of S3 and of servers that speak its protocol.
+
+boto3 takes 0.3 s to import and is imported when the first object is asked for: most runs read files.
+"""
+
+import contextlib
+import functools
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from annotator.errors import (
+    ConfigError,
+    ForbiddenSourceError,
+    MediaTooLargeError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+    UnsupportedMediaError,
+)
+from annotator.media.limits import FetchLimits, S3Access
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CHUNK_BYTES = 256 * 1024
+_NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"})
+_FORBIDDEN = frozenset({"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"})
+_CHANGED = frozenset({"412", "PreconditionFailed"})
+# Connections kept open to a server: as many as threads may fetch at a time.
+_CONNECTIONS = 32
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key (or prefix) of ``s3://bucket/key``. Keys are taken as they are: nothing is unquoted.
+
+    Raises:
+        UnsupportedMediaError: no bucket.
+
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise UnsupportedMediaError(f"{uri} is no address of an object; give s3://BUCKET/KEY.")
+    return bucket, key
+
+
+class S3Store:
+    """Reads and lists objects. Safe to use from several threads; connected on first use.
+
+    Args:
+        access: server and credentials.
+        limits: time of a transfer; ``max_bytes`` refuses by the declared length, the sink by the real one.
+
+    """
+
+    def __init__(self, access: S3Access, limits: FetchLimits) -> None:
+        """Remember how to connect."""
+        self._access = access
+        self._limits = limits
+        self._lock = threading.Lock()
+
+    def fetch(self, bucket: str, key: str, *, etag: str | None, sink: _Sink) -> None:
+        """Read an object.
+
+        Args:
+            bucket: its bucket.
+            key: its key.
+            etag: the version wanted, None for any.
+            sink: where the bytes go; it may refuse.
+
+        Raises:
+            SourceNotFoundError: no such bucket or object.
+            ForbiddenSourceError: no permission.
+            SourceChangedError: another version lies there.
+            SourceUnavailableError: a time-out, a server error or a broken transfer.
+            MediaTooLargeError: too long.
+            ConfigError: no credentials.
+
+        """
+        uri = f"s3://{bucket}/{key}"
+        deadline = time.monotonic() + self._limits.timeout_s
+        with _translated(uri):
+            condition = {"IfMatch": etag} if etag is not None else {}
+            answer = self._client.get_object(Bucket=bucket, Key=key, **condition)  # type: ignore[arg-type]
+            with contextlib.closing(answer["Body"]) as body:
+                if answer["ContentLength"] > self._limits.max_bytes:
+                    raise MediaTooLargeError(
+                        f"{uri} has {answer['ContentLength']} bytes, the limit is {self._limits.max_bytes}; give a "
+                        "smaller one or raise the limit."
+                    )
+                for data in body.iter_chunks(CHUNK_BYTES):
+                    sink.write(data)
+                    if time.monotonic() > deadline:
+                        raise SourceUnavailableError(f"{uri} takes too long to transfer; try again.")
+
+    def list_objects(self, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield key and etag of the objects below a prefix, in S3's order; «folders» (keys that end in /) are left out.
+
+        Raises:
+            SourceNotFoundError: no such bucket.
+            ForbiddenSourceError: no permission.
+            SourceUnavailableError: the server does not answer.
+            ConfigError: no credentials.
+
+        """
+        with _translated(f"s3://{bucket}/{prefix}"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for item in page.get("Contents", []):
+                    if not item["Key"].endswith("/"):
+                        yield item["Key"], item["ETag"]
+
+    @property
+    def _client(self) -> "S3Client":
+        with self._lock:
+            return self._connected
+
+    @functools.cached_property
+    def _connected(self) -> "S3Client":
+        import boto3  # noqa: PLC0415 (slow to import, see above)
+        import botocore.config  # noqa: PLC0415
+
+        session = boto3.session.Session(
+            aws_access_key_id=self._access.access_key_id,
+            aws_secret_access_key=self._access.secret_access_key,
+            region_name=self._access.region,
+        )
+        config = botocore.config.Config(
+            connect_timeout=self._limits.connect_timeout_s,
+            read_timeout=self._limits.read_timeout_s,
+            max_pool_connections=_CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            s3={"addressing_style": "path"} if self._access.endpoint_url else None,
+        )
+        return session.client("s3", endpoint_url=self._access.endpoint_url, config=config)
+
+
+@contextlib.contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Make errors of boto3 ours."""
+    from botocore import exceptions  # noqa: PLC0415 (slow to import, see above)
+
+    try:
+        yield
+    except exceptions.ClientError as exc:
+        code = exc.response.get("Error", {}).get("Code", "")
+        if code in _NOT_FOUND:
+            raise SourceNotFoundError(f"There is no {uri}; check bucket and key.") from exc
+        if code in _FORBIDDEN:
+            raise ForbiddenSourceError(f"{uri} may not be read ({code}); check the credentials.") from exc
+        if code in _CHANGED:
+            raise SourceChangedError(f"{uri} has changed since it was registered; register it anew.") from exc
+        raise SourceUnavailableError(f"{uri} cannot be read ({code}); try again.") from exc
+    except (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.NoRegionError,
+        exceptions.ProfileNotFound,
+    ) as exc:
+        raise ConfigError(f"{uri} needs credentials; set them as for the AWS command line.") from exc
+    except exceptions.ParamValidationError as exc:
+        raise UnsupportedMediaError(f"{uri} is no valid address of an object; give s3://BUCKET/KEY.") from exc
+    except (exceptions.BotoCoreError, OSError) as exc:
+        raise SourceUnavailableError(f"{uri} cannot be read ({type(exc).__name__}); try again.") from exc
