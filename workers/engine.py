@@ -46,12 +46,10 @@ class MediaQueue:
             self._waiting.append(media)
             self._changed.notify()
 
-    def clear(self) -> list[MediaRef]:
-        """Take out everything that nobody has begun."""
+    def clear(self) -> None:
+        """Forget everything that nobody has begun."""
         with self._changed:
-            taken = list(self._waiting)
             self._waiting.clear()
-            return taken
 
     def waiting(self) -> frozenset[MediaRef]:
         """Return what nobody has begun."""
@@ -153,13 +151,6 @@ class BatchingEngine:
         """Return how many media are waiting or under way."""
         with self._lock:
             return len(self._in_hand)
-
-    def drop_unstarted(self) -> None:
-        """Forget what nobody has begun; its ``on_done`` is never called."""
-        dropped = self._queue.clear()
-        with self._lock:
-            for media in dropped:
-                self._in_hand.pop(media, None)
 
     def abandon(self) -> None:
         """Forget everything; outcomes of what is under way are thrown away."""

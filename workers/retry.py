@@ -15,6 +15,7 @@ from annotator.errors import (
 )
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim, Report
+from annotator.store.writes import clean_message
 from annotator.types import MediaFailure
 
 
@@ -78,13 +79,14 @@ def report_failure(claim: Claim, failure: MediaFailure, *, max_tries: int) -> Re
 
     """
     policy = policy_of(failure)
+    message = clean_message(failure.message)
     if not policy.retries or claim.tries >= max_tries:
-        return Report(claim, WorkState.FAILED, reason=failure.reason, message=failure.message)
+        return Report(claim, WorkState.FAILED, reason=failure.reason, message=message)
     return Report(
         claim,
         WorkState.PENDING,
         reason=failure.reason,
-        message=failure.message,
+        message=message,
         delay_s=policy.wait_s(claim.tries),
         forgets_etag=policy.forgets_etag,
     )

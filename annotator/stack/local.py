@@ -20,7 +20,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +42,11 @@ _SERVER_STOP_TIMEOUT_S: Final = 15.0
 _WORKER_STOP_MARGIN_S: Final = 6.0
 _WATCH_EVERY_S: Final = 0.2
 # The S3 endpoint takes any key pair; clients insist on having one.
-_LOCAL_KEY: Final = "local"
+_LOCAL_S3: Final = {
+    "ANNOTATOR_S3_REGION": "us-east-1",
+    "ANNOTATOR_S3_ACCESS_KEY_ID": "local",
+    "ANNOTATOR_S3_SECRET_ACCESS_KEY": "local",
+}
 DEFAULT_BUCKETS: Final = ("clips",)
 QUEUES: Final = "gpu,cpu,default"
 
@@ -63,6 +67,7 @@ class StackUrls:
         s3_endpoint_url: None for Amazon's own.
         psql: path of a ``psql`` that fits the database.
         data_dir: where the stack keeps everything.
+        environment: the variables with which another process uses the stack, credentials included.
 
     """
 
@@ -71,6 +76,7 @@ class StackUrls:
     s3_endpoint_url: str | None
     psql: str
     data_dir: Path
+    environment: Mapping[str, str]
 
 
 class LocalStack:
@@ -102,6 +108,7 @@ class LocalStack:
         self._closing = contextlib.ExitStack()
         self._urls: StackUrls | None = None
         self._owns_s3 = settings.s3_endpoint_url is None
+        self._owns_database = not settings.database_url.get_secret_value().startswith("postgresql")
 
     @property
     def urls(self) -> StackUrls:
@@ -115,17 +122,6 @@ class LocalStack:
             msg = "the local stack is not started"
             raise RuntimeError(msg)
         return self._urls
-
-    def environment(self) -> dict[str, str]:
-        """Return the variables with which another process uses this stack."""
-        urls = self.urls
-        variables = {"ANNOTATOR_DATABASE_URL": urls.database_url, "ANNOTATOR_BROKER_URL": urls.broker_url}
-        if urls.s3_endpoint_url is not None:
-            variables["ANNOTATOR_S3_ENDPOINT_URL"] = urls.s3_endpoint_url
-        if self._owns_s3:
-            variables |= {"ANNOTATOR_S3_ACCESS_KEY_ID": _LOCAL_KEY, "ANNOTATOR_S3_SECRET_ACCESS_KEY": _LOCAL_KEY}
-            variables |= {"ANNOTATOR_S3_REGION": "us-east-1"}
-        return variables
 
     def __enter__(self) -> Self:
         """Start everything and wait until it answers.
@@ -165,17 +161,23 @@ class LocalStack:
         database_url, psql = self._start_database(ports)
         broker_url = self._start_broker(ports)
         s3_url = self._start_s3(ports) if self._owns_s3 else self._settings.s3_endpoint_url
-        self._urls = StackUrls(database_url, broker_url, s3_url, psql, self._folder)
+        variables = {"ANNOTATOR_DATABASE_URL": database_url, "ANNOTATOR_BROKER_URL": broker_url}
+        if s3_url is not None:
+            variables["ANNOTATOR_S3_ENDPOINT_URL"] = s3_url
+        if self._owns_s3:
+            variables |= _LOCAL_S3
+        self._urls = StackUrls(database_url, broker_url, s3_url, psql, self._folder, variables)
         from annotator.store.schema import upgrade  # noqa: PLC0415  (SQLAlchemy and Alembic, needed here only)
 
         upgrade(database_url)
+        if self._owns_database:
+            self._end_sessions_of_last_time(database_url)
         if self._with_worker:
             self._start_worker()
 
     def _start_database(self, ports: "_Ports") -> tuple[str, str]:
-        given = self._settings.database_url.get_secret_value()
-        if given.startswith("postgresql"):
-            return given, "psql"
+        if not self._owns_database:
+            return self._settings.database_url.get_secret_value(), "psql"
         server = PostgresChild(self._folder / "postgres", ports.take("postgres"))
         self._children.append((server.process, _SERVER_STOP_TIMEOUT_S))
         return server.url, server.psql
@@ -201,20 +203,32 @@ class LocalStack:
         server.wait_until(lambda: _is_http(port), timeout_s=_S3_START_TIMEOUT_S)
         return f"http://127.0.0.1:{port}"
 
+    def _end_sessions_of_last_time(self, database_url: str) -> None:
+        """Take back at once what a killed stack had in hand: its database is ours alone, so its workers are gone."""
+        from annotator.store.connection import open_engine, writing  # noqa: PLC0415  (SQLAlchemy, needed here only)
+        from annotator.store.work import sweep  # noqa: PLC0415
+
+        engine = open_engine(database_url)
+        try:
+            with writing(engine) as connection:
+                sweep(connection, session_timeout_s=0.0, max_tries=self._settings.worker.max_attempts)
+        finally:
+            engine.dispose()
+
     def _start_worker(self) -> None:
         from annotator.store.work import is_worker_ready  # noqa: PLC0415  (SQLAlchemy, needed here only)
 
         database_url = self.urls.database_url
         worker = self._start_celery("worker", "worker", "-Q", QUEUES, "--loglevel", "INFO")
         worker.wait_until(lambda: is_worker_ready(database_url, worker.pid), timeout_s=_WORKER_START_TIMEOUT_S)
-        self._start_celery("beat", "beat", "--schedule", str(self._folder / "beat.schedule"), "--pidfile=")
+        self._start_celery("beat", "beat", "--loglevel", "INFO", "--pidfile=")
 
     def _start_celery(self, name: str, *arguments: str) -> ChildProcess:
         child = ChildProcess(
             name,
             [sys.executable, "-m", "celery", "-A", "workers", *arguments],
             log_path=self._folder / f"{name}.log",
-            environment=self.environment(),
+            environment=self.urls.environment,
         )
         self._children.append((child, self._settings.worker.drain_s + _WORKER_STOP_MARGIN_S))
         return child

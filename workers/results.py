@@ -1,0 +1,47 @@
+"""Results as rows, for the writer."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from annotator.store.labels import identify_all, load_evidence, save_labels
+from annotator.store.writes import write_outcomes
+from annotator.types import TrackEvidence, TrackLabel
+from workers.engine import Outcome
+
+
+class StoreRows:
+    """Writes annotations of one network, labelled by one labelling."""
+
+    def __init__(
+        self,
+        *,
+        network_id: int,
+        labelling_id: int,
+        identify: Callable[[Sequence[TrackEvidence]], Sequence[TrackLabel]],
+    ) -> None:
+        """Take the ids.
+
+        Args:
+            network_id: what makes the tracks.
+            labelling_id: what makes the labels.
+            identify: labels stored evidence, for contents that are annotated but not labelled.
+
+        """
+        self._network_id = network_id
+        self._labelling_id = labelling_id
+        self._identify = identify
+
+    @property
+    def network_id(self) -> int:
+        """The network whose work this is."""
+        return self._network_id
+
+    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Write annotations and links to known contents in the caller's transaction."""
+        report = write_outcomes(
+            connection, outcomes, network_id=self._network_id, labelling_id=self._labelling_id, with_work=False
+        )
+        if report.to_relabel:
+            evidence = load_evidence(connection, self._network_id, sorted(report.to_relabel))
+            save_labels(connection, self._labelling_id, identify_all(self._identify, evidence))

@@ -1,0 +1,28 @@
+"""The one task. A message says which media; whether there is anything to do stands in the database."""
+
+import logging
+from typing import Final
+
+from celery import shared_task
+
+from workers.app import ANNOTATE_TASK, MESSAGE_VERSION
+from workers.boot import current_worker
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@shared_task(name=ANNOTATE_TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+def annotate_chunk(v: int, chunk_id: int, media_ids: list[int]) -> None:
+    """Annotate the media of a chunk that are still to be done.
+
+    Args:
+        v: version of the message.
+        chunk_id: the chunk's row.
+        media_ids: rows of media.
+
+    """
+    if v != MESSAGE_VERSION:
+        # Its media stay pending; the chunk is published again when it is found unclaimed.
+        _LOGGER.error("A message of version %s is not for this program (%d).", v, MESSAGE_VERSION)
+        return
+    current_worker().run_chunk(chunk_id, media_ids)

@@ -1,0 +1,186 @@
+"""The batch writer: one thread, one transaction for many media, the fence in front of every result."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, Engine
+
+from annotator.errors import StoreUnavailableError
+from annotator.store.connection import writing
+from annotator.store.tables import WorkState
+from annotator.store.work import Claim, Report, finish
+from annotator.store.writes import unstorable
+from annotator.types import MediaFailure
+from workers.engine import Outcome
+from workers.retry import report_failure
+
+_LOGGER: Final = logging.getLogger(__name__)
+_RETRY_EVERY_S: Final = 1.0
+
+
+class ResultRows(Protocol):
+    """Where results go."""
+
+    @property
+    def network_id(self) -> int:
+        """The network whose work this is."""
+
+    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Write annotations and links to known contents in the caller's transaction; no failures come here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settlement:
+    """A claim and what came of it.
+
+    Attributes:
+        claim: which one.
+        outcome: None to give it back.
+        on_settled: called from the writer's thread, whether the report counted or the fence refused it.
+
+    """
+
+    claim: Claim
+    outcome: Outcome | None
+    on_settled: Callable[[Claim], None]
+
+
+class BatchWriter:
+    """Writes settlements in the order in which they come, up to so many media or so long together."""
+
+    def __init__(  # noqa: PLR0913  (three parts and three limits)
+        self,
+        engine: Engine,
+        rows: ResultRows,
+        *,
+        expects_more: Callable[[], bool],
+        max_tries: int,
+        max_media: int = 32,
+        max_wait_s: float = 0.25,
+    ) -> None:
+        """Take the database; :meth:`start` begins.
+
+        Args:
+            engine: of the database.
+            rows: writes results.
+            expects_more: whether waiting for a fuller batch makes sense.
+            max_tries: tries until a passing trouble counts as failed.
+            max_media: most media of one transaction.
+            max_wait_s: longest wait of a media for its transaction.
+
+        """
+        self._engine = engine
+        self._rows = rows
+        self._expects_more = expects_more
+        self._max_tries = max_tries
+        self._max_media = max_media
+        self._max_wait_s = max_wait_s
+        self._queue: queue.Queue[Settlement | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._gives_up = False
+
+    def start(self) -> None:
+        """Start the writer's thread."""
+        self._thread.start()
+
+    def put(self, settlement: Settlement) -> None:
+        """Queue a settlement; never blocks."""
+        self._queue.put(settlement)
+
+    def close(self, *, timeout_s: float) -> bool:
+        """Write what is queued, then end.
+
+        Returns:
+            Whether all is written.
+
+        """
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        self._gives_up = True
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            batch, is_open = self._gather()
+            if batch:
+                self._write(batch)
+                for settlement in batch:
+                    settlement.on_settled(settlement.claim)
+
+    def _gather(self) -> tuple[list[Settlement], bool]:
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        batch = [first]
+        deadline_s = time.monotonic() + self._max_wait_s
+        while len(batch) < self._max_media:
+            wait_s = max(deadline_s - time.monotonic(), 0.0) if self._expects_more() else 0.0
+            try:
+                following = self._queue.get(timeout=wait_s) if wait_s else self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return batch, False
+            batch.append(following)
+        return batch, True
+
+    def _write(self, batch: Sequence[Settlement]) -> None:
+        """Write together; on an error one by one, so that one bad row harms no other."""
+        try:
+            self._write_when_it_answers(batch)
+        except Exception as error:  # the boundary of the writer's thread
+            if len(batch) > 1:
+                _LOGGER.warning("A batch of %d media is written one by one: %s", len(batch), error)
+                for settlement in batch:
+                    self._write([settlement])
+                return
+            claim = batch[0].claim
+            _LOGGER.exception("the result of %s cannot be written", claim.media.uri)
+            outcome = batch[0].outcome
+            if isinstance(outcome, MediaFailure) or outcome is None:
+                return  # even its failure cannot be written; the sweeper decides
+            self._write([Settlement(claim, unstorable(outcome, error), batch[0].on_settled)])
+
+    def _write_when_it_answers(self, batch: Sequence[Settlement]) -> None:
+        while True:
+            try:
+                self._transact(batch)
+            except StoreUnavailableError as error:
+                if self._gives_up:
+                    return
+                _LOGGER.warning("%d results wait: %s", len(batch), error)
+                time.sleep(_RETRY_EVERY_S)
+            else:
+                return
+
+    def _transact(self, batch: Sequence[Settlement]) -> None:
+        # What was done before it was given back in a drain is done.
+        batch = list({_fence(one.claim): one for one in reversed(batch)}.values())
+        reports = [self._report(settlement) for settlement in batch]
+        with writing(self._engine) as connection:
+            counted = finish(connection, network_id=self._rows.network_id, reports=reports)
+            outcomes = [one.outcome for one in batch if one.claim.media_id in counted]
+            results = [one for one in outcomes if one is not None and not isinstance(one, MediaFailure)]
+            if results:
+                self._rows.write(connection, results)
+        if len(counted) < len(batch):
+            _LOGGER.warning("The fence refused %d late results.", len(batch) - len(counted))
+
+    def _report(self, settlement: Settlement) -> Report:
+        claim, outcome = settlement.claim, settlement.outcome
+        if outcome is None:
+            return Report(claim, WorkState.PENDING, gives_back=True)
+        if isinstance(outcome, MediaFailure):
+            return report_failure(claim, outcome, max_tries=self._max_tries)
+        return Report(claim, WorkState.DONE)
+
+
+def _fence(claim: Claim) -> tuple[int, int, int]:
+    return claim.media_id, claim.session_id, claim.attempts
