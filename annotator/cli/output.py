@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -120,12 +120,16 @@ class _RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress(title: str, *, total: int | None) -> Iterator[Progress]:
+def progress(title: str, *, total: int | None, is_shown: bool = True) -> Iterator[Callable[[], None]]:
     """Show a bar with count, rate and remaining time on stderr while something runs; nothing where it is no terminal.
 
     Args:
         title: stands before the bar.
         total: how many items there will be, None where that is unknown.
+        is_shown: False shows nothing.
+
+    Yields:
+        To be called once per item.
 
     """
     console = err()
@@ -137,8 +141,8 @@ def progress(title: str, *, total: int | None) -> Iterator[Progress]:
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not (is_shown and console.is_terminal),
     )
     with shown:
-        shown.add_task(title, total=total)
-        yield shown
+        task = shown.add_task(title, total=total)
+        yield lambda: shown.advance(task)

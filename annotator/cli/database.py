@@ -1,0 +1,79 @@
+"""``annotator status``, ``retry`` and ``db``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from annotator.cli.output import out, print_json_line, print_table, remark
+from annotator.settings import Settings, load_settings, mask_url
+from annotator.store.schema import check as check_schema
+from annotator.store.schema import upgrade as upgrade_schema
+from annotator.store.store import Store
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the database of the settings; an SQLite file is made where there is none.
+
+    Raises:
+        ConfigError: the URL is none of a supported database, or the tables are not up to date.
+        StoreUnavailableError: the database does not answer.
+
+    """
+    return Store.open(settings.database_url.get_secret_value())
+
+
+def show_status(*, as_json: bool, settings: Mapping[str, Any]) -> None:
+    """Print how far the database has come."""
+    loaded = load_settings(**settings)
+    with open_store(loaded) as store:
+        status = store.status()
+    facts: dict[str, Any] = {
+        "database": str(loaded.database_url),
+        "model": status.model,
+        "media": status.media,
+        "contents": status.contents,
+        **status.by_state,
+        "damaged": status.damaged,
+        "identities": status.identities,
+        "workers": status.workers,
+    }
+    if as_json:
+        print_json_line(facts | {"failures": dict(status.failures)})
+        return
+    print_table(["what", "value"], [[name, "-" if value is None else str(value)] for name, value in facts.items()])
+    if status.failures:
+        out().print()
+        rows = [[reason, str(count)] for reason, count in status.failures.items()]
+        print_table(["failed because", "media"], rows, right=["media"])
+        remark("`annotator retry --reason REASON` lets them be tried again.")
+
+
+def retry_failed(reason: str | None, *, settings: Mapping[str, Any]) -> None:
+    """Let failed media be tried again, and say how many."""
+    with open_store(load_settings(**settings)) as store:
+        count = store.retry(reason=reason)
+        known = store.status().failures
+    if count:
+        out().print(f"{count} media will be tried again: by the workers, or when they are annotated the next time.")
+        return
+    out().print("nothing to try again" + (f": no media failed for the reason {reason!r}" if reason else ""))
+    if known:
+        remark(f"There are failures for other reasons: {', '.join(known)}.")
+
+
+def upgrade(*, settings: Mapping[str, Any]) -> None:
+    """Bring the tables up to date."""
+    url = load_settings(**settings).database_url.get_secret_value()
+    revision = upgrade_schema(url)
+    out().print(f"{mask_url(url)} has schema {revision}, the newest", soft_wrap=True)
+
+
+def check(*, settings: Mapping[str, Any]) -> None:
+    """Say whether the tables are up to date.
+
+    Raises:
+        ConfigError: they are not.
+
+    """
+    url = load_settings(**settings).database_url.get_secret_value()
+    revision = check_schema(url)
+    out().print(f"{mask_url(url)} has schema {revision}, the newest", soft_wrap=True)

@@ -1,0 +1,110 @@
+"""What a command works with: an annotator, a database, and the labels that both agree on."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from annotator.build import build_annotator, build_source, register_model
+from annotator.cli.database import open_store
+from annotator.cli.output import err, progress, remark
+from annotator.cli.session import Saving
+from annotator.decoding import FrameSource
+from annotator.media import Sampling
+from annotator.pipeline import Annotator
+from annotator.settings import Settings
+from annotator.store.labels import network_of
+from annotator.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workplace:
+    """What a command works with.
+
+    Attributes:
+        settings: as loaded.
+        annotator: knows the model's people and those of the database.
+        saving: where results go; None where the database is left alone.
+        every_frame: opens media with all their distinct frames, for drawing.
+
+    """
+
+    settings: Settings
+    annotator: Annotator
+    saving: Saving | None
+    every_frame: FrameSource
+
+    @property
+    def database(self) -> str | None:
+        """The database's URL without password; None where it is left alone."""
+        return str(self.settings.database_url) if self.saving else None
+
+
+@contextmanager
+def open_workplace(settings: Settings, *, is_saved: bool) -> Iterator[Workplace]:
+    """Open the database and load the model.
+
+    Where people were enrolled, merged or a newer version of the active model is used since the last time, what is
+    stored gets the new names first, from its embeddings; nothing is decoded.
+
+    Args:
+        settings: as loaded.
+        is_saved: False leaves the database alone.
+
+    Raises:
+        ConfigError: the settings cannot work.
+        ModelError: the model fails its checks.
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(settings)) if is_saved else None
+        with err().status("loading the model"):
+            annotator = build_annotator(settings, store=store)
+        saving = None
+        if store is not None:
+            registered = register_model(store, annotator)
+            saving = Saving(store, registered.network_id, registered.labelling_id)
+            _bring_up_to_date(annotator, saving)
+        yield Workplace(settings, annotator, saving, build_source(settings, sampling=Sampling.all()))
+
+
+def relabel_all(annotator: Annotator, saving: Saving) -> int:
+    """Label everything stored that this labelling has not labelled, then show this labelling in views and searches.
+
+    Returns:
+        How many contents were labelled.
+
+    """
+    changed = 0
+    with progress("relabelling", total=None) as advance:
+        for step in saving.store.relabel(annotator.identify, saving.labelling_id):
+            changed += step.changed
+            advance()
+    saving.store.activate(saving.labelling_id)
+    return changed
+
+
+def _bring_up_to_date(annotator: Annotator, saving: Saving) -> None:
+    active = saving.store.active_labelling()
+    if active is None or active == saving.labelling_id:
+        return
+    model = saving.store.status().model or ""
+    if _is_next_of(saving.store, active, saving) and _family(model) == _family(annotator.model):
+        changed = relabel_all(annotator, saving)
+        if changed:
+            remark(f"{changed} contents have new labels: the people known have changed.")
+    else:
+        remark(
+            f"Results are saved beside those of the active model ({model}), which searches go on to show: "
+            "this run uses another model or looks at other frames."
+        )
+
+
+def _is_next_of(store: Store, active: int, saving: Saving) -> bool:
+    with store.reading() as connection:
+        return network_of(connection, active) == saving.network_id
+
+
+def _family(model: str) -> str:
+    """Return a model's name without version and without the mark of enrolled people."""
+    return model.partition("@")[0]
