@@ -1,6 +1,7 @@
 """The schema's versions: bring a database up to date, and say whether it is."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest revision, so that opening a store need not read the migrations; a test compares it with them.
+# Revisions are numbers of four digits, so that they sort.
 HEAD: Final = "0001"
+# Alembic keeps the migration that runs in globals of the process.
+_ONE_AT_A_TIME: Final = threading.Lock()
 # One migration at a time: the key of Postgres's advisory lock, any fixed number ("annotate" in hexadecimal).
 _ADVISORY_LOCK: Final = 0x616E6E6F74617465
 # How long a migration waits for another migration, for a lock of a table, and for one statement, in milliseconds.
@@ -52,7 +56,10 @@ def upgrade_engine(engine: Engine) -> None:
     from alembic import command  # noqa: PLC0415 - Alembic takes a while to import, and is needed once per schema
 
     _make_folder(engine)
-    with writing(engine) as connection:
+    found = current_revision(engine)
+    if found is not None and found > HEAD:
+        raise _wrong_revision(found)
+    with _ONE_AT_A_TIME, writing(engine) as connection:
         command.upgrade(alembic_config(connection), "head")
 
 
@@ -78,10 +85,7 @@ def check_engine(engine: Engine) -> str:
         return found
     if found is None:
         raise ConfigError("the database has no tables yet: run `annotator db upgrade`")
-    raise ConfigError(
-        f"the database has schema {found}, this program needs {HEAD}: run `annotator db upgrade`"
-        " (or install the newer program, if the database is ahead)"
-    )
+    raise _wrong_revision(found)
 
 
 def current_revision(engine: Engine) -> str | None:
@@ -133,6 +137,11 @@ def migrating(connection: Connection) -> Iterator[None]:
 def belongs_to_models(_object: Any, name: str | None, kind: str, reflected: bool, _other: Any) -> bool:  # noqa: ANN401, FBT001 - Alembic's signature
     """Tell Alembic's comparison to leave the partitions out: they are data, not schema."""
     return not (kind == "table" and reflected and name is not None and _PARTITION_MARK in name)
+
+
+def _wrong_revision(found: str) -> ConfigError:
+    remedy = "run `annotator db upgrade`" if found < HEAD else "a newer program made it: install that one"
+    return ConfigError(f"the database has schema {found}, this program needs {HEAD}: {remedy}")
 
 
 def _file_exists(engine: Engine) -> bool:

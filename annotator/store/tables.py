@@ -272,8 +272,14 @@ content_labels_by = Table(
     Column("last_ms", BigInteger, nullable=False),
     Column("screen_ms", BigInteger, nullable=False),
     Column("labelled_at", UtcTime, nullable=False),
-    Index("ix_content_labels_by_identity", "labelling_id", "identity_id", text("confidence DESC"), "content_id"),
     **_BY_LABELLING,
+)
+Index(
+    "ix_content_labels_by_identity",
+    content_labels_by.c.labelling_id,
+    content_labels_by.c.identity_id,
+    content_labels_by.c.confidence.desc(),
+    content_labels_by.c.content_id,
 )
 
 # -------------------------------------------------------------------------------------------------------------- work
@@ -320,15 +326,15 @@ chunks = Table(
     Column("not_before", UtcTime),
     Column("published_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
-    Index(
-        "ix_chunks_due",
-        "lane",
-        text("priority DESC"),
-        "id",
-        postgresql_where=text("state = 0"),
-        sqlite_where=text("state = 0"),
-    ),
     Index("ix_chunks_published", "published_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
+)
+Index(
+    "ix_chunks_due",
+    chunks.c.lane,
+    chunks.c.priority.desc(),
+    chunks.c.id,
+    postgresql_where=text("state = 0"),
+    sqlite_where=text("state = 0"),
 )
 
 worker_sessions = Table(

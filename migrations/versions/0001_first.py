@@ -346,7 +346,7 @@ def _work() -> None:
             comment="of its process, while alone",
         ),
         sa.Column(
-            "suspect", sa.Boolean(), server_default=sa.text("(false)"), nullable=False, comment="runs alone next time"
+            "suspect", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="runs alone next time"
         ),
         sa.Column("session_id", sa.BigInteger(), nullable=True),
         sa.Column("deadline_at", UTC_TIME, nullable=True),
@@ -443,7 +443,7 @@ def _work() -> None:
         sa.Column("end_key", KEY, nullable=True),
         sa.Column("pages", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("listed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("done", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
+        sa.Column("done", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_listing_shards_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_listing_shards")),
         sa.UniqueConstraint("run_id", "prefix", "after_key", name=op.f("uq_listing_shards_run_id_prefix_after_key")),

@@ -167,7 +167,7 @@ def test_one_refused_outcome_harms_no_other(saved: Saved) -> None:
 
 
 def test_what_the_database_itself_refuses_harms_no_other(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = writes._track_columns  # noqa: SLF001
+    columns = writes._track_columns
     monkeypatch.setattr(
         writes, "_track_columns", lambda one: columns(one) | ({"boxes": None} if len(one.pts_ms) == 5 else {})
     )

@@ -1,0 +1,231 @@
+"""The migrations make what the models say, on both databases, up, down and up again."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from annotator.errors import ConfigError
+from annotator.store import Store, check, schema, upgrade
+from annotator.store.connection import open_engine, reading, writing
+from annotator.store.schema import HEAD, alembic_config, belongs_to_models, migrations_path
+from annotator.store.tables import metadata
+from annotator.store.views import VIEWS
+from tests.store_values import ADA, SPEC, annotation, known, ref, track
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def engine(empty_database_url: str) -> Any:
+    opened = open_engine(empty_database_url)
+    yield opened
+    opened.dispose()
+
+
+def migrate(engine: Engine, *, to: str) -> None:
+    with writing(engine) as connection:
+        act = command.downgrade if to == "base" else command.upgrade
+        act(alembic_config(connection), to)
+
+
+def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
+    """All that the database itself knows of its schema, without Alembic's table."""
+    with reading(engine) as connection:
+        if engine.dialect.name == "sqlite":
+            rows = connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master")).all()
+            return {
+                (kind, name, table, _parts(sql or "")) for kind, name, table, sql in rows if table != "alembic_version"
+            }
+        found: set[tuple[Any, ...]] = set()
+        for query in (
+            """SELECT 'column', table_name, column_name, data_type, is_nullable, column_default, collation_name,
+                      generation_expression
+               FROM information_schema.columns WHERE table_schema = 'public'""",
+            "SELECT 'index', tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+            """SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+               FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
+            "SELECT 'view', viewname, definition FROM pg_views WHERE schemaname = 'public'",
+            "SELECT 'partitioned', partrelid::regclass::text, pg_get_partkeydef(partrelid) FROM pg_partitioned_table",
+            """SELECT 'comment', objoid::regclass::text, objsubid, description FROM pg_description
+               WHERE classoid = 'pg_class'::regclass AND objoid >= 16384""",
+        ):
+            found |= {tuple(row) for row in connection.execute(text(query))}
+        return {row for row in found if row[1] != "alembic_version"}
+
+
+def _parts(sql: str) -> tuple[str, ...]:
+    """SQLite keeps the text of a statement: its lines, in any order, since constraints may stand in any."""
+    return tuple(sorted(re.sub(r"\s+", " ", line).strip().rstrip(",") for line in sql.splitlines()))
+
+
+def test_migrations_make_exactly_what_the_models_say(
+    engine: Engine, dialect: str, make_database: Callable[..., str]
+) -> None:
+    migrate(engine, to="head")
+    other = open_engine(make_database(dialect, empty=True))
+    with writing(other) as connection:
+        metadata.create_all(connection)
+        for name, body in VIEWS.items():
+            connection.execute(text(f"CREATE VIEW {name} AS {body}"))
+    assert catalogue(engine) == catalogue(other)
+    other.dispose()
+
+
+def test_autogenerate_finds_nothing_to_do(engine: Engine) -> None:
+    migrate(engine, to="head")
+    with reading(engine) as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_object": belongs_to_models}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_up_down_up_leaves_what_up_alone_leaves(engine: Engine) -> None:
+    migrate(engine, to="head")
+    once = catalogue(engine)
+    migrate(engine, to="base")
+    assert catalogue(engine) == set()
+    migrate(engine, to="head")
+    assert catalogue(engine) == once
+
+
+def test_down_works_with_rows_and_partitions_in_place(database_url: str) -> None:
+    with Store.open(database_url) as store:
+        network_id = store.register_network(SPEC)
+        labelling_id = store.register_labelling(network_id, model="test@1", digest="1", photographs={ADA: 3})
+        outcome = annotation(ref(), tracks=[track(0)], labels=[known(ADA)])
+        store.save([outcome], network_id=network_id, labelling_id=labelling_id)
+        migrate(store.engine, to="base")
+        assert catalogue(store.engine) == set()
+
+
+def test_partitions_are_no_difference_to_autogenerate(database_url: str) -> None:
+    with Store.open(database_url) as store:
+        network_id = store.register_network(SPEC)
+        labelling_id = store.register_labelling(network_id, model="test@1", digest="1", photographs={ADA: 3})
+        outcome = annotation(ref(), tracks=[track(0)], labels=[known(ADA)])
+        store.save([outcome], network_id=network_id, labelling_id=labelling_id)
+        with store.reading() as connection:
+            context = MigrationContext.configure(connection, opts={"include_object": belongs_to_models})
+            assert compare_metadata(context, metadata) == []
+
+
+def test_head_is_the_newest_migration() -> None:
+    script = ScriptDirectory(str(migrations_path()))
+    assert script.get_heads() == [HEAD]
+
+
+def test_upgrade_makes_the_schema_and_check_accepts_it(empty_database_url: str) -> None:
+    with pytest.raises(ConfigError, match="annotator db upgrade"):
+        check(empty_database_url)
+    assert upgrade(empty_database_url) == HEAD
+    assert check(empty_database_url) == HEAD
+    assert upgrade(empty_database_url) == HEAD
+
+
+def test_a_database_of_a_newer_program_is_refused(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(ConfigError, match=r"has schema 9999.*a newer program made it"):
+        Store.open(database_url)
+    with pytest.raises(ConfigError, match="9999"):
+        upgrade(database_url)
+
+
+def test_upgrades_at_the_same_time_do_not_disturb_each_other(empty_database_url: str) -> None:
+    code = "import sys; from annotator.store import upgrade; upgrade(sys.argv[1])"
+    command_line = [sys.executable, "-c", code, empty_database_url]
+    started = [subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    errors = [process.communicate(timeout=60)[1] for process in started]
+    assert errors == ["", "", ""]
+    assert check(empty_database_url) == HEAD
+
+
+def test_threads_may_upgrade_at_the_same_time(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(upgrade, [empty_database_url] * 3)) == [HEAD] * 3
+
+
+def test_an_sqlite_store_is_made_on_opening_and_postgres_is_left_to_its_owner(
+    dialect: str, empty_database_url: str
+) -> None:
+    if dialect == "sqlite":
+        with Store.open(empty_database_url) as store:
+            assert inspect(store.engine).has_table("media")
+    else:
+        with pytest.raises(ConfigError, match="annotator db upgrade"):
+            Store.open(empty_database_url)
+        with Store.open(empty_database_url, upgrade=True) as store:
+            assert inspect(store.engine).has_table("media")
+
+
+BROKEN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.create_table("half", sa.Column("id", sa.Integer(), primary_key=True))
+    op.execute("INSERT INTO no_such_table VALUES (1)")
+"""
+
+
+def test_a_failed_migration_leaves_nothing_behind(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations_path(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "0002_broken.py").write_text(BROKEN)
+    monkeypatch.setattr(schema, "migrations_path", lambda: folder)
+    with pytest.raises(DBAPIError, match="no_such_table"):
+        migrate(engine, to="head")
+    assert catalogue(engine) == set()
+
+
+def test_an_installed_package_carries_its_migrations(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = (
+        "import sys; from annotator.store import upgrade; from annotator.store.schema import migrations_path;"
+        "print(migrations_path()); print(upgrade(sys.argv[1]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.db")],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "site"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == [str(tmp_path / "site" / "annotator" / "_migrations"), HEAD]
