@@ -8,6 +8,7 @@ import functools
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from annotator.errors import (
@@ -47,6 +48,36 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
     if not uri.startswith("s3://") or not bucket:
         raise UnsupportedMediaError(f"{uri} is no address of an object; give s3://BUCKET/KEY.")
     return bucket, key
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as a listing tells it.
+
+    Attributes:
+        key: its key.
+        etag: its version mark.
+        size_bytes: its length.
+
+    """
+
+    key: str
+    etag: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """A part of a listing, in S3's order of keys.
+
+    Attributes:
+        objects: «folders» (keys that end in /) included.
+        is_last: whether nothing follows.
+
+    """
+
+    objects: tuple[ListedObject, ...]
+    is_last: bool
 
 
 class S3Store:
@@ -113,6 +144,26 @@ class S3Store:
                 for item in page.get("Contents", []):
                     if not item["Key"].endswith("/"):
                         yield item["Key"], item["ETag"]
+
+    def list_page(self, bucket: str, prefix: str, *, after_key: str) -> "ListedPage":
+        """List the next thousand objects below a prefix; resumes by key, never by a stored token.
+
+        Args:
+            bucket: which bucket.
+            prefix: what keys begin with.
+            after_key: the last key of the page before, ``""`` at first.
+
+        Raises:
+            SourceNotFoundError: no such bucket.
+            ForbiddenSourceError: no permission.
+            SourceUnavailableError: the server does not answer.
+            ConfigError: no credentials.
+
+        """
+        with _translated(f"s3://{bucket}/{prefix}"):
+            answer = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=after_key)
+        objects = tuple(ListedObject(item["Key"], item["ETag"], item["Size"]) for item in answer.get("Contents", []))
+        return ListedPage(objects, is_last=not answer["IsTruncated"])
 
     @property
     def _client(self) -> "S3Client":
