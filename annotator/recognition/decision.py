@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from annotator.recognition.calibration import F64, Calibration
 from annotator.recognition.gallery import Gallery
-from annotator.types import I64, Candidate, TrackEvidence, TrackLabel, Verdict
+from annotator.types import I64, Candidate, Identity, TrackEvidence, TrackLabel, Verdict
 
 RULE: Final = "c-norm 1"
 """Names the rule in the digest: raise the number when labels change for the same evidence."""
@@ -75,6 +75,11 @@ class Identifier:
         rule = [self._gallery.digest, self._calibration.to_json(), RULE, QUALITY_EXPONENT, MAX_COHORT_POOL]
         return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def photographs(self) -> dict[Identity, int]:
+        """Whom it knows, and from how many photographs."""
+        return dict(zip(self._gallery.identities, self._gallery.photo_counts.tolist(), strict=True))
+
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         """Name tracks.
 
@@ -96,17 +101,21 @@ class Identifier:
         labels = [TrackLabel("too_poor", ())] * len(tracks)
         if not with_faces or not len(self._gallery):
             return [TrackLabel("unknown" if len(track) else "too_poor", ()) for track in tracks]
-        pooled = [pool_track(tracks[index], self._calibration) for index in with_faces]
-        sizes = np.array([face_px for _, face_px, _ in pooled])
-        scores = self._scorer.scores(np.stack([embedding for embedding, _, _ in pooled]))
+        usable = [self._usable(tracks[index]) for index in with_faces]
+        pooled = [pool_track(tracks[index], faces) for index, faces in zip(with_faces, usable, strict=True)]
+        sizes = np.array([face_px for _, face_px in pooled])
+        scores = self._scorer.scores(np.stack([embedding for embedding, _ in pooled]))
         best = _best_columns(scores, MAX_CANDIDATES)
         best_scores = np.take_along_axis(scores, best, axis=1)
         confidences = self._calibration.confidences(best_scores, sizes)
         is_known = best_scores[:, 0] >= self._calibration.min_scores(sizes)
         for row, index in enumerate(with_faces):
-            verdict: Verdict = "too_poor" if not pooled[row][2] else "known" if is_known[row] else "unknown"
+            verdict: Verdict = "too_poor" if not usable[row].any() else "known" if is_known[row] else "unknown"
             labels[index] = TrackLabel(verdict, self._candidates(best[row], best_scores[row], confidences[row]))
         return labels
+
+    def _usable(self, track: TrackEvidence) -> NDArray[np.bool_]:
+        return self._calibration.usable_faces(track.face_px.astype(np.float32), track.quality.astype(np.float32))
 
     def _candidates(self, columns: I64, scores: F64, confidences: F64) -> tuple[Candidate, ...]:
         return tuple(
@@ -171,24 +180,26 @@ class Scorer:
         return np.asarray(_highest(nearness[:, :-1], self._cohort).mean(axis=1), np.float64)
 
 
-def pool_track(track: TrackEvidence, calibration: Calibration) -> tuple[F64, float, bool]:
+def pool_track(track: TrackEvidence, usable: NDArray[np.bool_]) -> tuple[F64, float]:
     """Reduce a track with at least one face to one embedding.
 
+    Args:
+        track: its evidence.
+        usable: (K,), which faces are good enough. If none is, all of them are used: the candidates may still interest
+            somebody.
+
     Returns:
-        f64 (D,), the quality-weighted mean of its unit embeddings; the likewise weighted mean of their sizes in
-        pixels; and whether any face was good enough. If none was, all of them are used: the candidates may still
-        interest somebody.
+        f64 (D,), the quality-weighted mean of the unit embeddings, and the likewise weighted mean of the faces' sizes
+        in pixels.
 
     """
-    sizes, quality = track.face_px.astype(np.float32), track.quality.astype(np.float32)
-    usable = calibration.usable_faces(sizes, quality)
     chosen = usable if usable.any() else np.ones_like(usable)
-    weights = np.maximum(quality[chosen].astype(np.float64) ** QUALITY_EXPONENT, _MIN_WEIGHT)
+    sizes = track.face_px[chosen].astype(np.float64)
+    weights = np.maximum(track.quality[chosen].astype(np.float64) ** QUALITY_EXPONENT, _MIN_WEIGHT)
     weights /= weights.sum()
     embeddings = _unit(track.embeddings[chosen].astype(np.float64))
-    # Sums over a fixed order and axis: no library call whose order depends on the number of tracks.
-    mean = (embeddings * weights[:, None]).sum(axis=0)
-    return mean, float((sizes[chosen] * weights).sum()), bool(usable.any())
+    # One sum for each track, so that the order of summation cannot depend on how many tracks there are.
+    return (embeddings * weights[:, None]).sum(axis=0), float((sizes * weights).sum())
 
 
 def _unit(vectors: F64) -> F64:
