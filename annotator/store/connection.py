@@ -34,7 +34,7 @@ def database_url(url: str | Path) -> URL:
         return URL.create("sqlite+pysqlite", database=str(url))
     try:
         parsed = make_url(url)
-    except ArgumentError as exc:
+    except (ArgumentError, ValueError) as exc:
         raise ConfigError(
             "the database must be the path of an SQLite file or postgresql://USER@HOST/NAME; it cannot be read as a URL"
         ) from exc
@@ -73,9 +73,8 @@ def open_engine(url: str | Path, *, pool_size: int = 5) -> Engine:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    if url.database and url.database != ":memory:":
-        path = Path(url.database).expanduser()
-        url = url.set(database=str(path))
+    if url.database and url.database.startswith("~"):
+        url = url.set(database=str(Path(url.database).expanduser()))
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
 
     @event.listens_for(engine, "connect")
@@ -122,10 +121,11 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def translated(engine: Engine) -> Iterator[None]:
-    """Turn errors that say «the database does not answer» into ``StoreUnavailableError``; others pass.
+    """Turn errors that say «the database does not answer» into the package's own; others pass.
 
     Raises:
         StoreUnavailableError: as said.
+        ConfigError: the file is something else than an SQLite database.
 
     """
     try:
@@ -133,8 +133,10 @@ def translated(engine: Engine) -> Iterator[None]:
     except AnnotatorError:
         raise
     except DBAPIError as exc:
+        where = engine.url.render_as_string(hide_password=True)
+        if getattr(exc.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise ConfigError(f"{engine.url.database} is not an SQLite database: name another file") from exc
         if is_unavailable(exc):
-            where = engine.url.render_as_string(hide_password=True)
             raise StoreUnavailableError(f"the database {where} does not answer: {_first_line(exc)}") from exc
         raise
 

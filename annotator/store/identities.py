@@ -53,8 +53,11 @@ def name_key(name: str) -> str:
     >>> name_key("  Beyoncé  Knowles"), name_key("Żółć_Straße")
     ('beyonce knowles', 'zołc strasse')
     """
-    decomposed = unicodedata.normalize("NFKD", name.replace("_", " ").casefold())
-    return " ".join("".join(char for char in decomposed if not unicodedata.combining(char)).split())
+    # Folding the case may make characters to decompose, and decomposing ones to fold: three rounds settle all of Unicode.
+    for _ in range(3):
+        decomposed = unicodedata.normalize("NFKD", name.replace("_", " ").casefold())
+        name = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return " ".join(name.split())
 
 
 def names_to_ids(connection: Connection) -> dict[str, int]:

@@ -146,10 +146,13 @@ def _wrong_revision(found: str) -> ConfigError:
 
 def _file_exists(engine: Engine) -> bool:
     name = engine.url.database
-    return name is not None and name != ":memory:" and Path(name).is_file()
+    if name is None or name == ":memory:":
+        return False
+    # SQLite's own URIs (file:…?mode=ro) say themselves whether the file must be there.
+    return name.startswith("file:") or Path(name).exists()
 
 
 def _make_folder(engine: Engine) -> None:
     name = engine.url.database
-    if engine.dialect.name == "sqlite" and name and name != ":memory:":
+    if engine.dialect.name == "sqlite" and name and name != ":memory:" and not name.startswith("file:"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
