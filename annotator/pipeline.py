@@ -8,7 +8,7 @@ The stages are handed in (see ``annotator.build``): this module knows what they 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from annotator.types import (
     FaceDetections,
     FaceTrack,
     FrameBatch,
+    Identity,
     KnownMedia,
     MediaAnnotation,
     MediaFailure,
@@ -62,6 +63,14 @@ class TrackIdentifier(Protocol):
     def model(self) -> str:
         """The model version, e.g. ``"starter@1"``."""
 
+    @property
+    def digest(self) -> str:
+        """Names all that can change a label, hexadecimal."""
+
+    @property
+    def photographs(self) -> Mapping[Identity, int]:
+        """Whom it knows, and from how many photographs."""
+
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         """Return one label per track."""
 
@@ -91,6 +100,11 @@ class Annotator:
     def model(self) -> str:
         """The model version that labels come from, e.g. ``"starter@1"``."""
         return self._identifier.model
+
+    @property
+    def identifier(self) -> TrackIdentifier:
+        """What labels tracks."""
+        return self._identifier
 
     @property
     def network_spec(self) -> dict[str, object]:

@@ -1,0 +1,248 @@
+"""Put the stages together from the settings: the one place that knows both."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from annotator.decoding import PipelineParams
+from annotator.detection import DetectionParams, MtcnnDetector
+from annotator.errors import ConfigError
+from annotator.media import DecodeLimits, FetchLimits, MediaReader, S3Access, SampledFrames, Sampling, sample_frames
+from annotator.pipeline import Annotator
+from annotator.recognition.bundle import ModelBundle, load_bundle
+from annotator.recognition.decision import Identifier
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.recognition.gallery import EnrolledPerson, Gallery
+from annotator.runtime import Engine, create_engine
+from annotator.settings import Settings
+from annotator.store import Store
+from annotator.types import ClipReport, FrameBatch, Identity, MediaRef
+
+STARTER = "starter"
+STARTER_FOLDER = Path(__file__).parent / "starter" / "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """The rows that an annotator's results belong to.
+
+    Attributes:
+        network_id: owns tracks and embeddings.
+        labelling_id: owns labels.
+
+    """
+
+    network_id: int
+    labelling_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampledMedia:
+    """The sampled frames of a media that is open, with the digest of its bytes."""
+
+    content_sha256: str
+    frames: SampledFrames
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        """Decode."""
+        return iter(self.frames)
+
+    @property
+    def report(self) -> ClipReport:
+        """What decoding has shown."""
+        return self.frames.report
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSource:
+    """Fetches media and samples their frames. Used from several threads at once."""
+
+    reader: MediaReader
+    sampling: Sampling
+    limits: DecodeLimits
+
+    @contextmanager
+    def open(self, media: MediaRef) -> Iterator[SampledMedia]:
+        """Fetch a media and start decoding it.
+
+        Raises:
+            InputError: it is not there, may not be read or is no media.
+            TransientError: it cannot be fetched now.
+
+        """
+        with (
+            self.reader.open(media) as local,
+            sample_frames(local, sampling=self.sampling, limits=self.limits) as frames,
+        ):
+            yield SampledMedia(local.sha256, frames)
+
+    def spec(self) -> dict[str, object]:
+        """Return what of decoding and sampling can change a result."""
+        return {"sampling": self.sampling.spec()}
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Make what runs the networks.
+
+    Raises:
+        ConfigError: the device asked for is not there.
+
+    """
+    return create_engine(settings.device, threads=settings.threads, cache_dir=settings.cache_dir / "networks")
+
+
+def build_source(settings: Settings, *, sampling: Sampling | None = None) -> MediaSource:
+    """Make what fetches and samples media; ``sampling`` goes before the settings'."""
+    limits = _decode_limits(settings)
+    return MediaSource(
+        reader=MediaReader(fetch=_fetch_limits(settings), decode=limits, s3=s3_access(settings)),
+        sampling=sampling or _sampling(settings),
+        limits=limits,
+    )
+
+
+def build_detector(settings: Settings, engine: Engine) -> MtcnnDetector:
+    """Make what finds faces.
+
+    Raises:
+        ConfigError: a parameter is out of its range.
+        ModelError: the weights fail their check.
+
+    """
+    chosen = settings.detection
+    params = DetectionParams(min_face_px=chosen.min_face_px, min_face_fraction=chosen.min_face_fraction)
+    return MtcnnDetector(engine, params=params)
+
+
+def open_bundle(settings: Settings) -> ModelBundle:
+    """Load the model bundle of the settings, without the people of the user's revocation list.
+
+    Raises:
+        ConfigError: there is no such bundle.
+        ModelError: it fails its checks.
+
+    """
+    folder = STARTER_FOLDER if settings.model == STARTER else Path(settings.model).expanduser()
+    if not folder.is_dir():
+        installed = settings.data_dir / "models" / settings.model
+        if not installed.is_dir():
+            raise ConfigError(
+                f"There is no model {settings.model!r}: give «{STARTER}», the folder of a bundle, or a name that "
+                "`annotator models list` shows."
+            )
+        folder = installed
+    revocations = settings.data_dir / "revoked.json"
+    return load_bundle(folder, revocations=revocations if revocations.exists() else None)
+
+
+def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
+    """Put together whom faces are compared with: the bundle's people and those of the database.
+
+    Raises:
+        ConfigError: there is no such bundle, or two people would carry one name.
+        ModelError: the bundle fails its checks.
+
+    """
+    bundle = open_bundle(settings)
+    if store is None:
+        return Gallery.from_bundle(bundle)
+    people = store.list_enrolled(bundle.embedder)
+    known = {identity.name for identity in bundle.identities} | {person.identity.name for person in people}
+    renames, merges = _renames_and_merges(known, store.former_names())
+    return Gallery.from_bundle(
+        bundle,
+        enrolled=[EnrolledPerson(person.identity, person.embeddings, bundle.embedder) for person in people],
+        renames=renames,
+        merges=merges,
+    )
+
+
+def build_annotator(settings: Settings, *, store: Store | None = None, engine: Engine | None = None) -> Annotator:
+    """Make a whole pipeline.
+
+    Args:
+        settings: what can be set.
+        store: the database whose enrolled people and corrected names count; None leaves the bundle as it is.
+        engine: what runs the networks, where one exists already.
+
+    Raises:
+        ConfigError: the settings cannot work.
+        ModelError: a network or bundle fails its checks.
+
+    """
+    gallery = build_gallery(settings, store=store)
+    engine = engine or build_engine(settings)
+    embedder = FaceEmbedder(engine, precision="bf16")
+    gallery.check_embedder(embedder.network_id)
+    return Annotator(
+        source=build_source(settings),
+        detector=build_detector(settings, engine),
+        embedder=embedder,
+        identifier=Identifier(gallery),
+        params=PipelineParams(),
+    )
+
+
+def register_model(store: Store, annotator: Annotator) -> RegisteredModel:
+    """Find or make the rows of an annotator's network and labelling; the first labelling becomes the active one."""
+    network_id = store.register_network(annotator.network_spec)
+    labelling_id = store.register_labelling(
+        network_id,
+        model=annotator.model,
+        digest=annotator.identifier.digest,
+        photographs=annotator.identifier.photographs,
+    )
+    return RegisteredModel(network_id, labelling_id)
+
+
+def _renames_and_merges(
+    known: Collection[str], former_names: Mapping[str, Identity]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Tell names that were corrected from people who were merged: among the known names of one person, one stays."""
+    names_of: dict[str, list[str]] = {name: [name] for name in known}
+    for former, identity in sorted(former_names.items()):
+        if former in known:
+            names_of.setdefault(identity.name, []).append(former)
+    renames = {names[0]: name for name, names in names_of.items() if names[0] != name}
+    merges = {merged: names[0] for names in names_of.values() for merged in names[1:]}
+    return renames, merges
+
+
+def _sampling(settings: Settings) -> Sampling:
+    chosen = settings.sampling
+    if chosen.all:
+        return Sampling.all()
+    if chosen.every_ms is not None:
+        return Sampling.every(chosen.every_ms)
+    return Sampling.even(chosen.frames)
+
+
+def _decode_limits(settings: Settings) -> DecodeLimits:
+    chosen = settings.decode
+    return DecodeLimits(
+        max_pixels=chosen.max_pixels,
+        max_frames=chosen.max_frames,
+        max_duration_ms=round(chosen.max_duration_s * 1000),
+        wall_s=chosen.timeout_s,
+        cpu_s=round(chosen.cpu_s),
+        memory_bytes=chosen.memory_bytes,
+    )
+
+
+def _fetch_limits(settings: Settings) -> FetchLimits:
+    chosen = settings.fetch
+    return FetchLimits(
+        max_bytes=chosen.max_bytes, timeout_s=chosen.timeout_s, allow_private=chosen.allow_private_addresses
+    )
+
+
+def s3_access(settings: Settings) -> S3Access:
+    """Return how S3 is reached."""
+    secret = settings.s3_secret_access_key
+    return S3Access(
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=secret.get_secret_value() if secret else None,
+    )
