@@ -53,7 +53,7 @@ class Settlement:
 class BatchWriter:
     """Writes settlements in the order in which they come, up to so many media or so long together."""
 
-    def __init__(  # noqa: PLR0913  (three parts and three limits)
+    def __init__(
         self,
         engine: Engine,
         rows: ResultRows,
