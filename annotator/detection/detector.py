@@ -21,7 +21,7 @@ from annotator.types import F32, I64, U8, FaceDetections
 CHUNK_PIXELS: Final = 4 * 1024 * 1024
 """Frames of so many pixels go through the cascade together: 32 frames of 480 x 270, 2 of 1920 x 1080; at least one."""
 
-CANVASES: Final = 2
+CANVASES: Final = 1
 """Canvases in a batch of P-Net."""
 
 RNET_BATCH: Final = 128
@@ -172,7 +172,7 @@ class MtcnnDetector:
             part = slice(start, start + batch)
             crops = np.zeros((batch, side, side, 3), np.float32)
             count = len(pixels[part])
-            crops[:count] = tables.crop(candidates.group[part], pixels[part], side)
+            tables.crop(candidates.group[part], pixels[part], out=crops[:count])
             return tuple(output[:count] for output in runner(crops))
 
         # An empty batch too, so that the outputs have their shapes.
@@ -220,11 +220,10 @@ def _draw(tables: SumTables, atlas: Atlas, canvases: range) -> F32:
             height, width = tables.shape_hw[level.frame].tolist()
             rows, columns = window_edges(height, level.height), window_edges(width, level.width)
             y, x, bottom, right = piece.y, piece.x, piece.y + piece.height, piece.x + piece.width
-            pixels = tables.pool(
-                level.frame, (rows[0][y:bottom], rows[1][y:bottom]), (columns[0][x:right], columns[1][x:right])
-            )
             spot = drawn[place, piece.canvas_y :, piece.canvas_x :]
-            spot[: piece.height, : piece.width] = pixels
+            pixels = spot[: piece.height, : piece.width]
+            rows = rows[0][y:bottom], rows[1][y:bottom]
+            tables.pool(level.frame, rows, (columns[0][x:right], columns[1][x:right]), out=pixels)
             # P-Net's pooling rounds up: the row or column beyond an odd side must not win it.
             if piece.height % 2:
                 spot[piece.height, : piece.width] = pixels[-1]
