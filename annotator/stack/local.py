@@ -248,6 +248,7 @@ def run_local_stack(
     on_ready: Callable[[StackUrls], None],
     data_dir: Path | None = None,
     buckets: Sequence[str] = DEFAULT_BUCKETS,
+    with_worker: bool = True,
 ) -> None:
     """Run the local stack until SIGINT or SIGTERM; to be called on the main thread.
 
@@ -256,6 +257,7 @@ def run_local_stack(
         on_ready: called once, when everything answers.
         data_dir: the folder of the stack; ``settings.data_dir / "stack"`` if None.
         buckets: made on an own S3 endpoint.
+        with_worker: whether a worker and its beat run, too.
 
     Raises:
         ConfigError: the stack cannot start.
@@ -263,7 +265,7 @@ def run_local_stack(
 
     """
     signals = _StopSignals()
-    with signals, LocalStack(settings, data_dir=data_dir, buckets=buckets) as stack:
+    with signals, LocalStack(settings, data_dir=data_dir, buckets=buckets, with_worker=with_worker) as stack:
         on_ready(stack.urls)
         signals.interrupts = False
         while not signals.arrived:

@@ -168,7 +168,13 @@ def stop_leftover_server(data: Path) -> None:
 
 
 def _is_server(pid: int, data: Path) -> bool:
-    listed = subprocess.run(
-        ["/bin/ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
-    )
-    return str(data) in listed.stdout and "postgres" in listed.stdout
+    """Say whether a process is a PostgreSQL server of this folder: pids are used again."""
+    if Path("/proc/self").exists():
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            return False
+    else:
+        listing = ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)]
+        arguments = subprocess.run(listing, capture_output=True, text=True, timeout=10, check=False).stdout
+    return str(data) in arguments and "postgres" in arguments

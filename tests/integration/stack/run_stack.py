@@ -1,0 +1,30 @@
+"""Run a local stack without a worker in FOLDER; tells its processes and URLs, then waits for a signal."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Self
+
+from annotator.settings import load_settings
+from annotator.stack.local import LocalStack, StackUrls, run_local_stack
+
+running: list[LocalStack] = []
+
+
+class WatchedStack(LocalStack):
+    def __enter__(self) -> Self:
+        running.append(self)
+        return super().__enter__()
+
+
+def tell(urls: StackUrls) -> None:
+    pids = [child.pid for child, _ in running[0]._children]
+    sys.stdout.write(json.dumps({"pids": pids, "environment": dict(urls.environment)}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    from annotator.stack import local
+
+    local.LocalStack = WatchedStack
+    run_local_stack(load_settings(), on_ready=tell, data_dir=Path(sys.argv[1]), with_worker=False)

