@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import functools
 import os
+import re
 import resource
 import select
 import signal
@@ -56,6 +57,8 @@ _LIMIT_FAILED = 125
 
 # Complaints that do not mean that a picture is missing or wrong.
 _HARMLESS = ("EXIF", "non monotonically increasing dts", "deprecated pixel format", "bitrate parameter")
+# «[gif @ 0x5581…] »: who complains; the address differs from run to run.
+_PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
 _NO_VIDEO = "matches no streams"
 _TOO_MANY_PIXELS = ("exceeds specified max pixel count", "Picture size")
 _NO_MEMORY = ("Cannot allocate memory", "Resource temporarily unavailable", "Out of memory")
@@ -268,7 +271,7 @@ class Child:
         matter = [line for line in lines if line.strip() and not any(word in line for word in _HARMLESS)]
         if not matter:
             return None
-        first = matter[0].split("] ", 1)[-1].strip()
+        first = _PREFIX.sub("", matter[0]).strip()
         return first if len(matter) == 1 else f"{first} (and {len(matter) - 1} more)"
 
     def _reap(self) -> int:

@@ -125,17 +125,17 @@ class RecordStream:
         if merges_repeats:
             hashes = np.array(self.hashes, np.uint64)[order]
             is_new[1:] = hashes[1:] != hashes[:-1]
-        borders = self._borders_ms(rising, is_animation=is_animation)
+        last = self.durations[int(order[-1])] if len(order) else 0
+        borders = self._borders_ms(rising, last, is_animation=is_animation)
         index = np.flatnonzero(is_new).astype(np.int64)
         start_ms = borders[index]
         end_ms = borders[np.append(index[1:], len(rising))] if len(index) else start_ms
         return Timeline(index, rising[index], start_ms, end_ms, len(rising))
 
-    def _borders_ms(self, rising: I64, *, is_animation: bool) -> I64:
+    def _borders_ms(self, rising: I64, last: int, *, is_animation: bool) -> I64:
         """Return when each frame appears, and at last the end; i64 (N + 1,)."""
         if not len(rising):
             return np.zeros(1, np.int64)
-        last = self.durations[int(np.argmax(np.array(self.ticks, np.int64)))]
         borders = self.to_ms(np.append(rising, rising[-1] + last) - rising[0])
         if is_animation:
             spans = np.diff(borders)
