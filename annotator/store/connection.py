@@ -66,6 +66,8 @@ def open_engine(url: str | Path, *, pool_size: int = 5) -> Engine:
             parsed,
             pool_size=pool_size,
             pool_pre_ping=True,
+            # Many rows a round trip also where SQLAlchemy has no form for it: INSERT … ON CONFLICT without RETURNING.
+            executemany_mode="values_plus_batch",
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "annotator"},
         )
     except NoSuchModuleError as exc:

@@ -53,7 +53,7 @@ def name_key(name: str) -> str:
     >>> name_key("  Beyoncé  Knowles"), name_key("Żółć_Straße")
     ('beyonce knowles', 'zołc strasse')
     """
-    # Folding the case may make characters to decompose, and decomposing ones to fold: three rounds settle all of Unicode.
+    # Folded characters may decompose, and decomposed ones fold: three rounds settle all of Unicode.
     for _ in range(3):
         decomposed = unicodedata.normalize("NFKD", name.replace("_", " ").casefold())
         name = "".join(char for char in decomposed if not unicodedata.combining(char))
