@@ -3,7 +3,7 @@
 # ruff: noqa: PLC0415 - see above
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -124,7 +124,7 @@ def enroll(
     Example: `annotator enroll "Eileen Collins" portrait.jpg another.jpg`
 
     """
-    from annotator.cli.people import enroll_person
+    from annotator.cli.enrolling import enroll as enroll_person
 
     enroll_person(name, photos, face=face, settings={"model": model, "database_url": database})
 
@@ -177,7 +177,7 @@ def search(
         raise typer.BadParameter("give --json or --csv, not both")
     from annotator.cli.people import search_person
 
-    form = "json" if as_json else "csv" if as_csv else "table"
+    form: Literal["json", "csv", "table"] = "json" if as_json else "csv" if as_csv else "table"
     search_person(name, min_confidence=min_confidence, form=form, settings={"database_url": database})
 
 
@@ -269,18 +269,45 @@ def show_model(
 
 
 @models_app.command("build")
-def build_model(
-    gallery: Annotated[Path, typer.Argument(help="A folder of photographs, one folder per person.")],
+def build_model(  # noqa: PLR0913 - options of a command
     output: Annotated[Path, typer.Argument(help="Folder of the new model.")],
+    *,
+    people: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Aligned crops of 112 x 112, a folder for each person. Repeatable."),
+    ] = None,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Whole photographs, a folder for each person. Repeatable."),
+    ] = None,
+    strangers: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Aligned crops of people who are in none of these folders.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the model is called.")] = "mine",
+    version: Annotated[int, typer.Option(min=1, help="Counts up.")] = 1,
+    starter: Annotated[
+        Path | None, typer.Option("--starter", metavar="DATA", help="Instead: the starter model from its data.")
+    ] = None,
 ) -> None:
-    """Build a model from photographs of people and of strangers.
+    """Build a model from pictures of people, calibrated on strangers.
 
-    Example: `annotator models build ../shared/data/people annotator/starter/bundle`
+    Examples:
+    - `annotator models build my-model --people crops/ --strangers others/ --name mine`
+    - `annotator models build annotator/starter/bundle --starter ../shared/data`
 
     """
-    from annotator.cli.models import build_bundle
+    from annotator.cli.models import BuildOptions, build_bundle
 
-    build_bundle(gallery, output)
+    options = BuildOptions(
+        output=output,
+        starter_data=starter,
+        people=tuple(people or ()),
+        photographs=tuple(photos or ()),
+        strangers=strangers,
+        name=name,
+        version=version,
+    )
+    build_bundle(options)
 
 
 @db_app.command("upgrade")

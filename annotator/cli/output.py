@@ -29,7 +29,7 @@ def err() -> Console:
 
 def remark(text: str) -> None:
     """Say something to the person, not to the program that reads stdout."""
-    err().print(Text(text))
+    err().print(Text(text), soft_wrap=True)
 
 
 def print_json_line(value: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from annotator.demo.portraits import BIDEN, COLLINS, OBAMA
 from annotator.render.writers import write_gif, write_mp4
 from annotator.types import U8
 
-RECIPE: Final = "3"  # drawn anew when it changes
+RECIPE: Final = "4"  # drawn anew when it changes
 VIDEO_FPS: Final = 25
 GIF_WH: Final = (480, 270)
 VIDEO_WH: Final = (640, 360)
@@ -49,7 +49,7 @@ def _numbers(view: View) -> tuple[float, float, float]:
 
 # Where the camera starts and ends; the faces stay within.
 OBAMA_PAN: Final = (View(0.00, 0.00, 0.80), View(0.20, 0.00, 0.80))
-OBAMA_ZOOM: Final = (View(0.05, 0.00, 0.90), View(0.30, 0.00, 0.50))
+OBAMA_ZOOM: Final = (View(0.00, 0.00, 1.00), View(0.10, 0.00, 0.84))
 BIDEN_ZOOM: Final = (View(0.00, 0.02, 1.00), View(0.05, 0.03, 0.92))
 COLLINS_PAN: Final = (View(0.00, 0.00, 0.80), View(0.18, 0.00, 0.75))
 COLLINS_ZOOM: Final = (View(0.00, 0.00, 1.00), View(0.20, 0.00, 0.60))

@@ -1,0 +1,84 @@
+"""``annotator enroll``."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from annotator.build import build_annotator, build_detector, build_engine, build_gallery, register_model
+from annotator.cli.database import open_store
+from annotator.cli.output import err, out, remark
+from annotator.cli.session import Saving
+from annotator.cli.workplace import relabel_all
+from annotator.pipeline import Annotator
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.recognition.enrollment import enroll_person, read_photographs
+from annotator.settings import load_settings
+from annotator.store.labels import network_of
+from annotator.store.store import Store
+from annotator.store.tables import networks
+from annotator.types import Identity
+
+
+def enroll(name: str, photos: Sequence[Path], *, face: int | None, settings: Mapping[str, Any]) -> None:
+    """Check photographs, keep their embeddings, and give what is stored the new name.
+
+    Args:
+        name: the person's; somebody who is known gets further photographs.
+        photos: at least one.
+        face: which face of a photograph with several, 1 is the leftmost.
+        settings: values for ``load_settings``.
+
+    Raises:
+        EnrollmentError: a photograph cannot stand for the person; says why.
+        UndecodableMediaError: a photograph is not there or is no picture.
+
+    """
+    loaded = load_settings(**settings)
+    photographs = read_photographs(photos)
+    with open_store(loaded) as store:
+        with err().status("looking at the photographs"):
+            engine = build_engine(loaded)
+            person = enroll_person(
+                Identity(name.strip()),
+                photographs,
+                gallery=build_gallery(loaded, store=store),
+                detector=build_detector(loaded, engine),
+                embedder=FaceEmbedder(engine, precision="f32"),
+                face=face,
+            )
+        identity = store.add_enrolled(
+            person.identity,
+            embedder=person.embedder,
+            embeddings=person.embeddings,
+            photo_sha256=[hashlib.sha256(path.read_bytes()).hexdigest() for path in photos],
+        )
+        kept = next(len(one.embeddings) for one in store.list_enrolled(person.embedder) if one.identity == identity)
+        photographs_in_words = "1 photograph" if kept == 1 else f"{kept} photographs"
+        out().print(f"{identity.name} is known now, from {photographs_in_words}", markup=False)
+        changed = _relabel(store, build_annotator(loaded, store=store, engine=engine))
+    if changed:
+        remark(f"{changed} contents that were annotated before have been compared with the new face, without decoding.")
+
+
+def _relabel(store: Store, annotator: Annotator) -> int:
+    """Label what is stored under the active network, whatever sampling it has; the embedder must be the same."""
+    active = store.active_labelling()
+    if active is None:
+        register_model(store, annotator)
+        return 0
+    with store.reading() as connection:
+        network_id = network_of(connection, active)
+        spec = connection.execute(select(networks.c.spec).where(networks.c.id == network_id)).scalar_one()
+    if spec.get("embedder") != annotator.network_spec["embedder"]:
+        remark("What is annotated was embedded by another network: annotate it again to find the new face in it.")
+        return 0
+    labelling_id = store.register_labelling(
+        network_id,
+        model=annotator.model,
+        digest=annotator.identifier.digest,
+        photographs=annotator.identifier.photographs,
+    )
+    return relabel_all(annotator, Saving(store, network_id, labelling_id))

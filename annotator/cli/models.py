@@ -1,0 +1,167 @@
+"""``annotator models``."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.build import STARTER, STARTER_FOLDER, build_detector, build_engine, open_bundle
+from annotator.cli.output import err, out, print_csv, print_json_line, print_table, remark
+from annotator.errors import AnnotatorError, ConfigError
+from annotator.recognition.building import BundleInfo
+from annotator.recognition.building import build_bundle as build_from_pictures
+from annotator.recognition.bundle import MODEL_CARD, ModelBundle, load_bundle
+from annotator.recognition.collection import BuildSources
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.settings import Settings, load_settings
+from annotator.starter import starter_info, starter_sources
+
+FEW_PHOTOGRAPHS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """The options of ``annotator models build``.
+
+    Attributes:
+        output: folder of the new bundle.
+        starter_data: build the starter model from this folder of pictures; the others do not count then.
+        people: folders of aligned crops.
+        photographs: folders of whole photographs.
+        strangers: folder of aligned crops of strangers.
+        name: of the model.
+        version: of the model.
+
+    """
+
+    output: Path
+    starter_data: Path | None
+    people: tuple[Path, ...]
+    photographs: tuple[Path, ...]
+    strangers: Path | None
+    name: str
+    version: int
+
+
+def list_bundles(*, as_json: bool) -> None:
+    """Print the models that can be used by name."""
+    settings = load_settings()
+    rows = []
+    for name, folder in _installed(settings):
+        try:
+            bundle = load_bundle(folder)
+        except AnnotatorError as error:
+            remark(f"{name}: {error}")
+            continue
+        facts = {
+            "name": name,
+            "model": bundle.model,
+            "people": len(bundle.identities),
+            "photographs": int(bundle.photo_counts.sum()),
+            "embedder": bundle.embedder,
+            "folder": str(folder),
+        }
+        if as_json:
+            print_json_line(facts)
+        rows.append([str(value) for value in facts.values()])
+    if not as_json:
+        print_table(
+            ["name", "model", "people", "photographs", "embedder", "folder"], rows, right=["people", "photographs"]
+        )
+
+
+def _installed(settings: Settings) -> Iterator[tuple[str, Path]]:
+    if STARTER_FOLDER.is_dir():
+        yield STARTER, STARTER_FOLDER
+    own = settings.data_dir / "models"
+    if own.is_dir():
+        yield from ((folder.name, folder) for folder in sorted(own.iterdir()) if folder.is_dir())
+
+
+def show_bundle(name: str, *, with_people: bool, as_json: bool) -> None:
+    """Print a model's card, its people, or its manifest.
+
+    Raises:
+        ConfigError: there is no such model.
+        ModelError: it fails its checks.
+
+    """
+    settings = load_settings(model=name)
+    bundle = open_bundle(settings)
+    if as_json:
+        print_json_line(_facts(bundle) | ({"people": _people(bundle)} if with_people else {}))
+        return
+    if with_people:
+        people = [list(one.values()) for one in _people(bundle)]
+        print_csv(["identity", "kg_mid", "photographs"], people)
+        return
+    facts = [[key, str(value)] for key, value in _facts(bundle).items() if not isinstance(value, dict)]
+    print_table(["what", "value"], facts)
+    card = _folder(name, settings) / MODEL_CARD
+    if card.is_file():
+        out().print()
+        out().print(card.read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+
+
+def _folder(name: str, settings: Settings) -> Path:
+    return dict(_installed(settings)).get(name, Path(name).expanduser())
+
+
+def _facts(bundle: ModelBundle) -> dict[str, Any]:
+    return {
+        "model": bundle.model,
+        "people": len(bundle.identities),
+        "photographs": int(bundle.photo_counts.sum()),
+        "people with few photographs": int((bundle.photo_counts <= FEW_PHOTOGRAPHS).sum()),
+        "embedder": bundle.embedder,
+        "digest": bundle.digest,
+        "licence": bundle.manifest.get("licence"),
+        "metrics": bundle.manifest.get("metrics", {}),
+    }
+
+
+def _people(bundle: ModelBundle) -> list[dict[str, Any]]:
+    return [
+        {"identity": identity.name, "kg_mid": identity.kg_mid, "photographs": int(count)}
+        for identity, count in zip(bundle.identities, bundle.photo_counts, strict=True)
+    ]
+
+
+def build_bundle(options: BuildOptions) -> None:
+    """Build a model and say what was left out.
+
+    Raises:
+        ConfigError: a folder is missing or cannot make a model.
+
+    """
+    if options.starter_data is not None:
+        sources, info = starter_sources(options.starter_data), starter_info()
+    else:
+        if options.strangers is None or not (options.people or options.photographs):
+            raise ConfigError(
+                "A model is built from pictures of people (--people, --photos) and calibrated on --strangers; "
+                "or give --starter DATA."
+            )
+        sources = BuildSources(
+            gallery_dirs=options.people, strangers_dir=options.strangers, known_dirs=options.photographs
+        )
+        info = BundleInfo(name=options.name, version=options.version)
+    settings = load_settings()
+    engine = build_engine(settings)
+    with err().status("building: some minutes for thousands of pictures"):
+        report = build_from_pictures(
+            sources,
+            out=options.output,
+            embedder=FaceEmbedder(engine, precision="f32"),
+            detector=build_detector(settings, engine),
+            info=info,
+        )
+    for picture, why in report.dropped:
+        remark(f"left out {picture}: {why}")
+    bundle = report.bundle
+    out().print(
+        f"{bundle.model}: {len(bundle.identities)} people from {int(bundle.photo_counts.sum())} photographs, "
+        f"{len(report.dropped)} left out, in {options.output}",
+        markup=False,
+        soft_wrap=True,
+    )
