@@ -167,9 +167,9 @@ def fetch_bundle(uri: str, *, download: Download, cache_dir: Path) -> Path:
         ModelError: the manifest, or a file against it, fails its checks.
 
     """
+    uri = uri.rstrip("/")
     folder = cache_dir / hashlib.sha256(uri.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    uri = uri.rstrip("/")
     scratch = folder / f"{MANIFEST}.part"
     download(f"{uri}/{MANIFEST}", scratch, MAX_FILE_BYTES[MANIFEST])
     manifest = _read_manifest(_read_bounded(scratch, limit=MAX_FILE_BYTES[MANIFEST]))
