@@ -1,7 +1,9 @@
 """``annotator annotate``."""
 
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +11,14 @@ from typing import Any
 
 from annotator.build import s3_access
 from annotator.cli.entry import FAILED, OK, one_line
-from annotator.cli.output import RESULT_HEADER, err, print_json_line, print_table, progress, remark, result_rows
+from annotator.cli.output import ResultTable, err, print_json_line, progress, remark
 from annotator.cli.session import Told, annotate_media
 from annotator.cli.workplace import Workplace, open_workplace
 from annotator.errors import AnnotatorError
 from annotator.media import expand_sources
 from annotator.results import MediaResult, to_json_line
 from annotator.settings import load_settings
+from annotator.types import MediaRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +68,40 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
             is_refreshed=options.is_refreshed,
             needs_faces=options.render_folder is not None,
         )
-        bar = stack.enter_context(progress("annotating", total=len(refs), is_shown=not options.as_json))
+        is_on_terminal = options.as_json and sys.stdout.isatty()  # the lines themselves show how far it is
+        done = stack.enter_context(progress("annotating", total=len(refs), is_shown=not is_on_terminal))
         drawing = _Drawing(workplace, options.render_folder)
+        table = None if options.as_json else ResultTable([ref.media_id for ref in refs])
         results = []
-        for one in drawing.draw(told):
-            bar()
+        ready = _counted(drawing.draw(told), done)
+        for one in ready if table is None else in_order(ready, refs):
             results.append(one)
-            if options.as_json:
+            if table is None:
                 print_json_line(to_json_line(one))
-    if not options.as_json:
-        order = {ref.media_id: number for number, ref in enumerate(refs)}
-        print_results(sorted(results, key=lambda one: order[one.media]))
+            else:
+                table.add(one)
+                if one.status == "failed" and one.message:
+                    remark(f"{one.media}: {one.message}")
     remark(_sum(results, seconds=time.perf_counter() - started, database=workplace.database))
     return FAILED if drawing.failed or any(one.status == "failed" for one in results) else OK
 
 
-def print_results(results: Iterable[MediaResult]) -> None:
-    """Print a table of media and the people in them."""
-    rows = [row for result in results for row in result_rows(result)]
-    print_table(RESULT_HEADER, rows, right=["confidence", "on screen"])
+def in_order(results: Iterable[MediaResult], refs: Sequence[MediaRef]) -> Iterator[MediaResult]:
+    """Hold results back until those of the media before them are there: the same order every time."""
+    waiting: dict[str, list[MediaResult]] = defaultdict(list)
+    expected = iter([ref.media_id for ref in refs])
+    following = next(expected, None)
+    for result in results:
+        waiting[result.media].append(result)
+        while following is not None and waiting.get(following):
+            yield waiting[following].pop()
+            following = next(expected, None)
+
+
+def _counted(results: Iterable[MediaResult], done: Callable[[], None]) -> Iterator[MediaResult]:
+    for one in results:
+        done()
+        yield one
 
 
 @dataclass(slots=True)

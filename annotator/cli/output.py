@@ -15,6 +15,9 @@ from rich.text import Text
 from annotator.results import MediaResult, span_in_words
 
 PIPED_WIDTH: Final = 140  # columns of a table that goes into a file or a pipe
+MOST_MEDIA_CHARS: Final = 60
+LEAST_MEDIA_CHARS: Final = 16
+MOST_WHO_CHARS: Final = 28
 
 
 def out() -> Console:
@@ -77,7 +80,7 @@ def result_rows(result: MediaResult) -> Iterator[tuple[str | Text, ...]]:
     media: str | Text = result.media
     unknown = sum(track.label.identity is None for track in result.tracks)
     if result.status == "failed":
-        yield media, Text(f"failed: {result.message or result.reason}", style="red"), "", "", ""
+        yield media, Text(f"failed: {result.reason}", style="red"), "", "", ""
         return
     for label in result.labels:
         yield (
@@ -108,7 +111,34 @@ def result_rows(result: MediaResult) -> Iterator[tuple[str | Text, ...]]:
         yield media, Text(f"damaged: {result.reason}", style="yellow"), "", "", ""
 
 
-RESULT_HEADER: Final = ("media", "who", "confidence", "when", "on screen")
+class ResultTable:
+    """A table of media and the people in them that is printed line by line, while the work goes on."""
+
+    def __init__(self, media: Sequence[str]) -> None:
+        """Print the header.
+
+        Args:
+            media: the names of all media that will come, for the width of their column.
+
+        """
+        self._console = out()
+        widths = [min(MOST_MEDIA_CHARS, max([5, *map(len, media)])), MOST_WHO_CHARS, 10, 15, 9]
+        rest = self._console.width - sum(widths[1:]) - 2 * (len(widths) - 1)
+        self._widths = [max(LEAST_MEDIA_CHARS, min(widths[0], rest)), *widths[1:]]
+        self._print([[Text(title, style="bold") for title in ("media", "who", "confidence", "when", "on screen")]])
+
+    def add(self, result: MediaResult) -> None:
+        """Print the lines of one media."""
+        self._print(list(result_rows(result)))
+
+    def _print(self, rows: Sequence[Sequence[str | Text]]) -> None:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for number, width in enumerate(self._widths):
+            right = number in {2, 4}
+            table.add_column(width=width, justify="right" if right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        self._console.print(table)
 
 
 class _RateColumn(ProgressColumn):
@@ -142,6 +172,7 @@ def progress(title: str, *, total: int | None, is_shown: bool = True) -> Iterato
         console=console,
         transient=True,
         disable=not (is_shown and console.is_terminal),
+        redirect_stdout=sys.stdout.isatty(),  # then lines of the table go above the bar
     )
     with shown:
         task = shown.add_task(title, total=total)

@@ -76,14 +76,12 @@ def annotate_media(
         return saving.store.is_annotated(saving.network_id, sha256)
 
     waiting: list[Outcome] = []
-    since = time.monotonic()
+    saved_at = -SAVE_AFTER_S  # the first one at once: it is waited for
     for outcome in annotator.annotate(refs, is_known=None if is_refreshed or needs_faces else is_known):
-        if not waiting:
-            since = time.monotonic()
         waiting.append(outcome)
-        if len(waiting) >= SAVE_AFTER_MEDIA or time.monotonic() - since > SAVE_AFTER_S:
+        if len(waiting) >= SAVE_AFTER_MEDIA or time.monotonic() - saved_at > SAVE_AFTER_S:
             yield from _save(annotator, waiting, saving, is_refreshed=is_refreshed)
-            waiting = []
+            waiting, saved_at = [], time.monotonic()
     yield from _save(annotator, waiting, saving, is_refreshed=is_refreshed)
 
 

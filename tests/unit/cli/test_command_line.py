@@ -174,7 +174,7 @@ def test_the_table_has_a_line_for_each_person_and_names_the_media_once() -> None
 def test_the_table_says_why_there_is_no_name() -> None:
     assert rows(told("annotated")) == [["x.gif", "no face", "", "", ""]]
     assert rows(told("annotated", unknown=3))[0][1] == "unknown, 3 faces followed"
-    assert rows(told("failed", reason="undecodable"))[0][1] == "failed: It is no media."
+    assert rows(told("failed", reason="undecodable"))[0][1] == "failed: undecodable"
     assert rows(told("damaged", reason="it ends early"))[-1][1] == "damaged: it ends early"
 
 
