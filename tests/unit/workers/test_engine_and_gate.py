@@ -1,0 +1,129 @@
+"""The batching engine and the gate, with an annotator that takes no time."""
+
+import queue
+import threading
+
+import pytest
+
+from annotator.errors import AnnotatorError, ModelError
+from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
+from workers.doubles import FakeAnnotator
+from workers.engine import BatchingEngine, Outcome
+from workers.gate import Gate
+
+TIMEOUT_S = 10.0
+
+
+def media(number: int) -> MediaRef:
+    return MediaRef(f"{number}.gif", f"s3://clips/{number}.gif")
+
+
+class Running:
+    """An engine whose outcomes come through a queue."""
+
+    def __init__(self, annotator: FakeAnnotator, **known: object) -> None:
+        self.outcomes: queue.Queue[Outcome] = queue.Queue()
+        self.fatal: queue.Queue[AnnotatorError] = queue.Queue()
+        self.engine = BatchingEngine(annotator, on_fatal=self.fatal.put, **known)  # type: ignore[arg-type]
+        self.engine.start()
+
+    def submit(self, *numbers: int) -> None:
+        for number in numbers:
+            self.engine.submit(media(number), self.outcomes.put)
+
+    def take(self, count: int) -> list[Outcome]:
+        return [self.outcomes.get(timeout=TIMEOUT_S) for _ in range(count)]
+
+
+def test_media_of_many_threads_come_back_to_who_asked() -> None:
+    running = Running(FakeAnnotator())
+    threads = [threading.Thread(target=running.submit, args=(number, number + 100)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    taken = running.take(40)
+    assert {one.media for one in taken} == {media(n) for number in range(20) for n in (number, number + 100)}
+    assert running.engine.in_hand == 0
+    assert running.engine.close(timeout_s=TIMEOUT_S)
+
+
+def test_bytes_that_are_annotated_already_are_told_as_known() -> None:
+    running = Running(FakeAnnotator(), is_known=lambda _: True)
+    running.submit(1)
+    assert isinstance(running.take(1)[0], KnownMedia)
+    running.engine.close(timeout_s=TIMEOUT_S)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_ours_costs_a_try_and_the_engine_goes_on() -> None:
+    running = Running(FakeAnnotator(scripted={media(1).uri: ValueError("a bug")}))
+    running.submit(1)
+    (failed,) = running.take(1)
+    assert isinstance(failed, MediaFailure)
+    assert (failed.reason, failed.is_transient) == ("internal", True)
+    running.submit(2)
+    assert isinstance(running.take(1)[0], MediaAnnotation)
+    running.engine.close(timeout_s=TIMEOUT_S)
+
+
+def test_three_breakdowns_in_a_row_stop_the_engine() -> None:
+    bugs: dict[str, Exception | MediaFailure] = {media(number).uri: ValueError("a bug") for number in (1, 2, 3)}
+    running = Running(FakeAnnotator(scripted=bugs))
+    for number in (1, 2, 3):
+        running.submit(number)
+        running.take(1)
+    assert "3 times in a row" in str(running.fatal.get(timeout=TIMEOUT_S))
+
+
+def test_a_fault_of_the_networks_stops_the_engine_and_leaves_media_unanswered() -> None:
+    running = Running(FakeAnnotator(scripted={media(1).uri: ModelError("the weights fail their check")}))
+    running.submit(1)
+    assert isinstance(running.fatal.get(timeout=TIMEOUT_S), ModelError)
+    assert running.outcomes.empty()
+    assert running.engine.in_hand == 1
+    assert running.engine.close(timeout_s=TIMEOUT_S)
+
+
+def test_what_was_abandoned_never_comes_back() -> None:
+    running = Running(FakeAnnotator(media_s=0.05))
+    running.submit(1, 2, 3, 4, 5)
+    running.engine.abandon()
+    assert running.engine.in_hand == 0
+    running.submit(6)
+    later = running.take(1)[0]
+    assert later.media == media(6)
+    running.engine.close(timeout_s=TIMEOUT_S)
+
+
+def test_closing_ends_an_idle_engine() -> None:
+    running = Running(FakeAnnotator())
+    assert running.engine.close(timeout_s=TIMEOUT_S)
+
+
+def test_who_must_be_alone_waits_for_the_others_and_keeps_them_out() -> None:
+    gate = Gate()
+    log: list[str] = []
+    inside = threading.Event()
+    leave = threading.Event()
+
+    def together() -> None:
+        with gate.together():
+            inside.set()
+            leave.wait(TIMEOUT_S)
+            log.append("together")
+
+    def alone() -> None:
+        with gate.alone():
+            log.append("alone")
+
+    first = threading.Thread(target=together)
+    first.start()
+    inside.wait(TIMEOUT_S)
+    second = threading.Thread(target=alone)
+    second.start()
+    assert log == []
+    leave.set()
+    first.join(TIMEOUT_S)
+    second.join(TIMEOUT_S)
+    assert log == ["together", "alone"]
+    with gate.together(), gate.together():
+        pass
