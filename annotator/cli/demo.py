@@ -11,11 +11,14 @@ import typer
 from annotator.cli import run_command
 from annotator.cli.output import err, out
 from annotator.demo.clips import draw_clips
+from annotator.demo.overview import draw_overview
 from annotator.demo.portraits import COLLINS, fetch_portraits, load_portrait
 from annotator.settings import load_settings
 
 NEXT: Final = """\
-Look at the clips in {rendered}, and at the contact sheets beside them (*.faces.png).
+Look at {folder}/overview.jpg, at the clips in {rendered}, and at the contact sheets beside them (*.faces.png).
+This shows how it works, not how well: the starter model has seen these portraits of the presidents, and the astronaut
+is enrolled from the photograph that her clip is drawn from.
 
 Try next:
   annotator annotate FOLDER --render out        your own GIFs, videos and pictures
@@ -53,7 +56,8 @@ def run_demo(folder: Path) -> None:
     _step("One photograph is enough to know her.", ["enroll", COLLINS.name, str(photo), "--database", shown])
     rendered = folder / "rendered"
     _step("Again, with pictures.", [*_annotate(clips, shown), "--render", str(rendered)])
-    out().print(NEXT.format(rendered=rendered, database=shown), markup=False, soft_wrap=True)
+    draw_overview(rendered, folder / "overview.jpg")
+    out().print(NEXT.format(folder=folder, rendered=rendered, database=shown), markup=False, soft_wrap=True)
 
 
 def _annotate(clips: Path, database: str) -> list[str]:
