@@ -10,7 +10,7 @@ import numpy as np
 from annotator.errors import MediaTooLargeError, UndecodableMediaError
 from annotator.media.child import Child, WallClock
 from annotator.media.commands import ArgsBuilder
-from annotator.media.gif import GifOutline, check_gif, walk_gif, with_white_background
+from annotator.media.gif import GifOutline, check_gif, rewritten, walk_gif
 from annotator.media.limits import DecodeLimits
 from annotator.media.pixels import over_white, turned
 from annotator.media.records import RecordStream
@@ -141,7 +141,7 @@ def open_decoding(path: Path, *, name: str, limits: DecodeLimits) -> Iterator[De
             decoding.outline = outline
             if outline.damage:
                 decoding.note(outline.damage)
-            if outline.needs_white_background:
-                memory = cleanup.enter_context(open(with_white_background(file, outline), "rb"))  # noqa: PTH123 (a descriptor)
+            if outline.needs_rewriting:
+                memory = cleanup.enter_context(open(rewritten(file, outline), "rb"))  # noqa: PTH123 (a descriptor)
                 decoding.path = f"/proc/self/fd/{memory.fileno()}"
         yield decoding

@@ -18,12 +18,13 @@ MIN_DELAY_CS = 2
 DEFAULT_DELAY_CS = 10
 
 _DISPOSE_TO_BACKGROUND = 2
+_EMPTY_CONTROL = b"\x21\xf9\x04\0\0\0\0\0"
 _WHITE_PALETTE = b"\xff" * 6
 
 
 @dataclass(frozen=True, slots=True)
 class GifFrame:
-    """One image block: where its descriptor stands, its rectangle and what the extension before it says."""
+    """One image block: where its descriptor stands, its rectangle and what the control extension before it says."""
 
     descriptor_at: int
     x: int
@@ -33,6 +34,7 @@ class GifFrame:
     flags: int
     delay_cs: int
     disposal: int
+    has_control: bool
 
     @property
     def has_palette(self) -> bool:
@@ -67,13 +69,18 @@ class GifOutline:
     damage: str | None
 
     @property
-    def needs_white_background(self) -> bool:
-        """Whether any canvas shows through where a browser shows nothing and ffmpeg the background colour."""
+    def needs_rewriting(self) -> bool:
+        """Whether ffmpeg would show it otherwise than browsers do.
+
+        That is where the canvas shows through (browsers show nothing there, ffmpeg the background colour), and where a
+        frame without a control extension follows one with (for browsers it has no delay, for ffmpeg that of the other).
+        """
         if not self.frames or not (self.palette or all(frame.has_palette for frame in self.frames)):
             return False
         first = self.frames[0]
         covers = first.x == first.y == 0 and first.width_px >= self.width_px and first.height_px >= self.height_px
-        return not covers or any(frame.disposal == _DISPOSE_TO_BACKGROUND for frame in self.frames)
+        disposes = any(frame.disposal == _DISPOSE_TO_BACKGROUND for frame in self.frames)
+        return not covers or disposes or len({frame.has_control for frame in self.frames}) > 1
 
 
 def check_gif(outline: GifOutline, *, name: str, max_pixels: int, max_frames: int) -> None:
@@ -165,21 +172,21 @@ def _palette_bytes(flags: int) -> int:
 
 def _walk_blocks(blocks: _Blocks, frames: list[GifFrame], max_frames: int) -> str | None:
     """Append the frames and return what is broken."""
-    delay_cs, disposal = 0, 0
+    control: tuple[int, int] | None = None
     try:
         while len(frames) <= max_frames:
             marker = blocks.take(1)
             if marker == b"\x3b":
                 return None
             if marker == b"\x21":
-                delay_cs, disposal = _read_extension(blocks, delay_cs, disposal)
+                control = _read_extension(blocks) or control
             elif marker == b"\x2c":
                 at = blocks.position() - 1
                 x, y, width_px, height_px, flags = struct.unpack("<HHHHB", blocks.take(9))
-                frames.append(GifFrame(at, x, y, width_px, height_px, flags, delay_cs, disposal))
+                frames.append(GifFrame(at, x, y, width_px, height_px, flags, *(control or (0, 0)), control is not None))
                 blocks.take(_palette_bytes(flags) + 1)
                 blocks.skip_sub_blocks()
-                delay_cs, disposal = 0, 0
+                control = None
             elif marker != b"\0":  # Stray zeros between blocks are common and harmless.
                 return f"a foreign byte after frame {len(frames)}"
     except _CutError:
@@ -187,28 +194,28 @@ def _walk_blocks(blocks: _Blocks, frames: list[GifFrame], max_frames: int) -> st
     return None
 
 
-def _read_extension(blocks: _Blocks, delay_cs: int, disposal: int) -> tuple[int, int]:
-    """Read an extension; return delay and disposal of the next frame."""
+def _read_extension(blocks: _Blocks) -> tuple[int, int] | None:
+    """Read an extension; return delay and disposal of the next frame if it is the one that tells them."""
     label = blocks.take(1)
     if label != b"\xf9":
         blocks.skip_sub_blocks()
-        return delay_cs, disposal
+        return None
     length = blocks.take(1)[0]
     body = blocks.take(length)
     if length:
         blocks.skip_sub_blocks()
-    if length >= 4:
-        packed, delay_cs = struct.unpack("<BH", body[:3])
-        disposal = (packed >> 2) & 7
-    return delay_cs, disposal
+    if length < 4:
+        return None
+    packed, delay_cs = struct.unpack("<BH", body[:3])
+    return delay_cs, (packed >> 2) & 7
 
 
-def with_white_background(file: BinaryIO, outline: GifOutline) -> int:
-    """Copy a GIF into memory such that ffmpeg fills the canvas with white where a browser shows nothing.
+def rewritten(file: BinaryIO, outline: GifOutline) -> int:
+    """Copy a GIF into memory such that ffmpeg shows it as browsers do; no pixel of any frame changes.
 
-    ffmpeg disposes to the background colour of the global palette, browsers to transparency, which we show as white.
-    The copy has a global palette of two whites; each frame that used the old one gets it as its own. No pixel of
-    any frame changes.
+    ffmpeg disposes to the background colour of the global palette, browsers to transparency, which we show as white:
+    the copy has a global palette of two whites, and each frame that used the old one gets it as its own. A frame
+    without a control extension gets an empty one.
 
     Args:
         file: the GIF.
@@ -221,14 +228,14 @@ def with_white_background(file: BinaryIO, outline: GifOutline) -> int:
     memory = os.memfd_create("gif")
     try:
         with os.fdopen(memory, "wb", closefd=False) as out:
-            _copy_recoloured(file, outline, out)
+            _rewrite(file, outline, out)
     except BaseException:
         os.close(memory)
         raise
     return memory
 
 
-def _copy_recoloured(file: BinaryIO, outline: GifOutline, out: BinaryIO) -> None:
+def _rewrite(file: BinaryIO, outline: GifOutline, out: BinaryIO) -> None:
     file.seek(0)
     screen = bytearray(file.read(13))
     screen[10] = (outline.flags & 0x78) | 0x80  # a global table of two colours
@@ -238,6 +245,7 @@ def _copy_recoloured(file: BinaryIO, outline: GifOutline, out: BinaryIO) -> None
     for frame in outline.frames:
         out.write(file.read(frame.descriptor_at - file.tell()))
         descriptor = bytearray(file.read(10))
+        out.write(b"" if frame.has_control else _EMPTY_CONTROL)
         if not frame.has_palette and outline.palette and len(descriptor) == 10:
             descriptor[9] = (frame.flags & 0x60) | 0x80 | (outline.flags & 7)
             out.write(descriptor + outline.palette)

@@ -1,0 +1,120 @@
+"""Our own look at GIFs."""
+
+import io
+import os
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.errors import MediaTooLargeError, UndecodableMediaError
+from annotator.media.gif import GifOutline, check_gif, rewritten, walk_gif
+from tests.media_factory import BLUE, GREEN, GifPart, flat, gif_bytes
+
+THREE = gif_bytes([GifPart(flat(BLUE), 0), GifPart(flat(GREEN), 1), GifPart(flat(BLUE, 4, 4), 2, (8, 8), 2)])
+
+
+def outline_of(content: bytes) -> GifOutline:
+    return walk_gif(io.BytesIO(content), max_frames=100)
+
+
+def check(content: bytes, *, max_pixels: int = 10_000, max_frames: int = 100) -> None:
+    outline = walk_gif(io.BytesIO(content), max_frames=max_frames)
+    check_gif(outline, name="a.gif", max_pixels=max_pixels, max_frames=max_frames)
+
+
+def test_the_outline_tells_rectangles_disposal_and_delays_as_browsers_show_them() -> None:
+    outline = outline_of(THREE)
+    assert (outline.width_px, outline.height_px, outline.damage) == (16, 12, None)
+    assert [frame.shown_ms for frame in outline.frames] == [100, 100, 20]
+    last = outline.frames[2]
+    assert (last.x, last.y, last.width_px, last.height_px, last.disposal) == (8, 8, 4, 4, 2)
+
+
+def test_a_delay_belongs_to_one_frame_only() -> None:
+    outline = outline_of(gif_bytes([GifPart(flat(BLUE), 50), GifPart(flat(GREEN), None)]))
+    assert [frame.shown_ms for frame in outline.frames] == [500, 100]
+
+
+@given(st.integers(0, len(THREE) - 1))
+def test_wherever_a_gif_is_cut_the_outline_says_so_or_refuses(length: int) -> None:
+    try:
+        outline = outline_of(THREE[:length])
+    except UndecodableMediaError:
+        assert length < 13 + 3 * 128
+    else:
+        assert outline.damage is not None
+        assert len(outline.frames) <= 3
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_after_the_header_break_the_walk(rubbish: bytes) -> None:
+    outline = outline_of(b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + rubbish)
+    assert len(outline.frames) <= 30
+
+
+def test_a_canvas_without_area_and_a_gif_without_frames_are_undecodable() -> None:
+    with pytest.raises(UndecodableMediaError, match="0 x 12"):
+        check(gif_bytes([GifPart(flat(BLUE))], size_wh=(0, 12)))
+    with pytest.raises(UndecodableMediaError, match="no frame"):
+        check(gif_bytes([]))
+
+
+def test_a_large_canvas_and_a_frame_far_outside_are_too_large() -> None:
+    with pytest.raises(MediaTooLargeError, match="60000 x 60000"):
+        check(gif_bytes([GifPart(flat(BLUE))], size_wh=(60000, 60000)))
+    with pytest.raises(MediaTooLargeError, match="65016 x 12"):
+        check(gif_bytes([GifPart(flat(BLUE), at_xy=(65000, 0))]))
+
+
+def test_the_walk_ends_soon_after_too_many_frames() -> None:
+    content = gif_bytes([GifPart(flat(BLUE, 1, 1))] * 50)
+    assert len(walk_gif(io.BytesIO(content), max_frames=10).frames) == 11
+    with pytest.raises(MediaTooLargeError, match="more than 10 frames"):
+        check(content, max_frames=10)
+
+
+@pytest.mark.parametrize(
+    ("part", "needed"),
+    [
+        (GifPart(flat(BLUE)), False),
+        (GifPart(flat(BLUE), disposal=1), False),
+        (GifPart(flat(BLUE), disposal=2), True),
+        (GifPart(flat(BLUE, 8, 8)), True),
+        (GifPart(flat(BLUE), at_xy=(1, 0)), True),
+        (GifPart(flat(BLUE), None), False),
+    ],
+)
+def test_only_gifs_whose_canvas_shows_through_are_rewritten(part: GifPart, needed: bool) -> None:  # noqa: FBT001
+    assert outline_of(gif_bytes([part])).needs_rewriting == needed
+
+
+def test_the_copy_has_the_same_frames_and_a_white_background() -> None:
+    parts = [GifPart(flat(BLUE), disposal=2), GifPart(flat(GREEN), has_own_palette=True), GifPart(flat(BLUE, 3, 2))]
+    file = io.BytesIO(gif_bytes(parts))
+    outline = walk_gif(file, max_frames=100)
+    with os.fdopen(rewritten(file, outline), "rb") as copy:
+        copied = walk_gif(copy, max_frames=100)
+    assert copied.palette == b"\xff" * 6
+    assert copied.damage is None
+    assert all(frame.has_palette for frame in copied.frames)
+    for ours, theirs in zip(outline.frames, copied.frames, strict=True):
+        assert (ours.delay_cs, ours.disposal, ours.width_px) == (theirs.delay_cs, theirs.disposal, theirs.width_px)
+
+
+def test_a_gif_in_which_only_some_frames_have_a_control_extension_is_rewritten() -> None:
+    file = io.BytesIO(gif_bytes([GifPart(flat(BLUE), 70), GifPart(flat(GREEN), None), GifPart(flat(BLUE), 5)]))
+    outline = walk_gif(file, max_frames=100)
+    assert outline.needs_rewriting
+    with os.fdopen(rewritten(file, outline), "rb") as copy:
+        copied = walk_gif(copy, max_frames=100)
+    assert [frame.shown_ms for frame in copied.frames] == [700, 100, 50]
+    assert all(frame.has_control for frame in copied.frames)
+
+
+def test_frames_without_any_palette_get_none_by_the_copy() -> None:
+    content = bytearray(gif_bytes([GifPart(flat(BLUE), disposal=2)]))
+    content[10] &= 0x7F
+    del content[13 : 13 + 3 * 128]
+    assert not outline_of(bytes(content)).needs_rewriting
