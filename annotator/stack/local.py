@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ _WORKER_START_TIMEOUT_S: Final = 180.0  # the first start converts the networks
 _SERVER_STOP_TIMEOUT_S: Final = 15.0
 _WORKER_STOP_MARGIN_S: Final = 6.0
 _WATCH_EVERY_S: Final = 0.2
+_MAX_RESTARTS: Final = 10
 # The S3 endpoint takes any key pair; clients insist on having one.
 _LOCAL_S3: Final = {
     "ANNOTATOR_S3_REGION": "us-east-1",
@@ -79,6 +81,16 @@ class StackUrls:
     environment: Mapping[str, str]
 
 
+@dataclass(slots=True)
+class _Service:
+    """A process of the stack, and how it is started again if it may be."""
+
+    child: ChildProcess
+    stop_timeout_s: float
+    restart: Callable[[], ChildProcess] | None = None
+    restarts: int = 0
+
+
 class LocalStack:
     """A context manager: inside it all servers answer; after it no process is left."""
 
@@ -104,7 +116,7 @@ class LocalStack:
         self._folder = (data_dir or settings.data_dir / "stack").absolute()
         self._buckets = tuple(buckets)
         self._with_worker = with_worker
-        self._children: list[tuple[ChildProcess, float]] = []
+        self._children: list[_Service] = []
         self._closing = contextlib.ExitStack()
         self._urls: StackUrls | None = None
         self._owns_s3 = settings.s3_endpoint_url is None
@@ -143,16 +155,23 @@ class LocalStack:
         """Stop everything, the last started first."""
         self._stop()
 
-    def raise_if_ended(self) -> None:
-        """Check that every process runs.
+    def watch(self) -> None:
+        """Look after the processes: a worker that has died is started again, as a supervisor would do.
 
         Raises:
-            StackError: one has ended; the message has the end of its log.
+            StackError: a server has ended, or the worker dies again and again; the message has the end of its log.
 
         """
-        for child, _ in self._children:
-            if child.returncode() is not None:
-                raise StackError(f"The {child.name} has ended (exit {child.returncode()}): {child.log_tail()}")
+        for service in self._children:
+            if service.child.returncode() is None:
+                continue
+            told = f"The {service.child.name} has ended (exit {service.child.returncode()})"
+            if service.restart is None or service.restarts >= _MAX_RESTARTS:
+                raise StackError(f"{told}: {service.child.log_tail()}")
+            _LOGGER.warning("%s and is started again.", told)
+            self._take_back_work(f"{socket.gethostname()}:{service.child.pid}")
+            service.child = service.restart()
+            service.restarts += 1
 
     def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +190,7 @@ class LocalStack:
 
         upgrade(database_url)
         if self._owns_database:
-            self._end_sessions_of_last_time(database_url)
+            self._take_back_work(None)
         if self._with_worker:
             self._start_worker()
 
@@ -179,14 +198,14 @@ class LocalStack:
         if not self._owns_database:
             return self._settings.database_url.get_secret_value(), "psql"
         server = PostgresChild(self._folder / "postgres", ports.take("postgres"))
-        self._children.append((server.process, _SERVER_STOP_TIMEOUT_S))
+        self._children.append(_Service(server.process, _SERVER_STOP_TIMEOUT_S))
         return server.url, server.psql
 
     def _start_broker(self, ports: "_Ports") -> str:
         if self._settings.broker_url is not None:
             return self._settings.broker_url.get_secret_value()
         server = BrokerChild(self._folder / "broker", ports.take("broker"))
-        self._children.append((server.process, _SERVER_STOP_TIMEOUT_S))
+        self._children.append(_Service(server.process, _SERVER_STOP_TIMEOUT_S))
         return server.url
 
     def _start_s3(self, ports: "_Ports") -> str:
@@ -199,19 +218,23 @@ class LocalStack:
         port = ports.take("s3")
         command = [sys.executable, "-m", "annotator.stack.s3_server", str(folder), str(port)]
         server = ChildProcess("S3 endpoint", command, log_path=self._folder / "s3.log")
-        self._children.append((server, _SERVER_STOP_TIMEOUT_S))
+        self._children.append(_Service(server, _SERVER_STOP_TIMEOUT_S))
         server.wait_until(lambda: _is_http(port), timeout_s=_S3_START_TIMEOUT_S)
         return f"http://127.0.0.1:{port}"
 
-    def _end_sessions_of_last_time(self, database_url: str) -> None:
-        """Take back at once what a killed stack had in hand: its database is ours alone, so its workers are gone."""
+    def _take_back_work(self, worker: str | None) -> None:
+        """Take back at once what a process had in hand that is known to be gone: one, or all when the stack starts."""
         from annotator.store.connection import open_engine, writing  # noqa: PLC0415  (SQLAlchemy, needed here only)
-        from annotator.store.work import sweep  # noqa: PLC0415
+        from annotator.store.work import end_sessions_of, sweep  # noqa: PLC0415
 
-        engine = open_engine(database_url)
+        chosen = self._settings.worker
+        engine = open_engine(self.urls.database_url)
         try:
             with writing(engine) as connection:
-                sweep(connection, session_timeout_s=0.0, max_tries=self._settings.worker.max_attempts)
+                if worker is not None:
+                    end_sessions_of(connection, worker)
+                timeout_s = chosen.session_timeout_s if worker is not None else 0.0
+                sweep(connection, session_timeout_s=timeout_s, max_tries=chosen.max_attempts)
         finally:
             engine.dispose()
 
@@ -224,19 +247,24 @@ class LocalStack:
         self._start_celery("beat", "beat", "--loglevel", "INFO", "--pidfile=")
 
     def _start_celery(self, name: str, *arguments: str) -> ChildProcess:
-        child = ChildProcess(
-            name,
-            [sys.executable, "-m", "celery", "-A", "workers", *arguments],
-            log_path=self._folder / f"{name}.log",
-            environment=self.urls.environment,
-        )
-        self._children.append((child, self._settings.worker.drain_s + _WORKER_STOP_MARGIN_S))
-        return child
+        def start() -> ChildProcess:
+            return ChildProcess(
+                name,
+                [sys.executable, "-m", "celery", "-A", "workers", *arguments],
+                log_path=self._folder / f"{name}.log",
+                environment=self.urls.environment,
+            )
+
+        service = _Service(start(), self._settings.worker.drain_s + _WORKER_STOP_MARGIN_S, start)
+        self._children.append(service)
+        return service.child
 
     def _stop(self) -> None:
-        for child, timeout_s in reversed(self._children):
-            if not child.stop(timeout_s=timeout_s):
-                _LOGGER.warning("The %s did not stop within %.0f s and was killed.", child.name, timeout_s)
+        for service in reversed(self._children):
+            if not service.child.stop(timeout_s=service.stop_timeout_s):
+                _LOGGER.warning(
+                    "The %s did not stop within %.0f s and was killed.", service.child.name, service.stop_timeout_s
+                )
         self._children.clear()
         self._urls = None
         self._closing.close()
@@ -270,7 +298,7 @@ def run_local_stack(
         signals.interrupts = False
         while not signals.arrived:
             time.sleep(_WATCH_EVERY_S)
-            stack.raise_if_ended()
+            stack.watch()
 
 
 class _StopRequestedError(BaseException):

@@ -119,6 +119,18 @@ def close_session(connection: Connection, session_id: int) -> None:
     connection.execute(closed.values(ended_at=utc_now(), in_hand=0))
 
 
+def end_sessions_of(connection: Connection, worker: str) -> None:
+    """End the sessions of a process that is known to be dead, so that the next sweep takes its media back at once.
+
+    Args:
+        connection: in a writing transaction.
+        worker: host and process, as given to :func:`open_session`.
+
+    """
+    of_process = (worker_sessions.c.worker == worker) & worker_sessions.c.ended_at.is_(None)
+    connection.execute(update(worker_sessions).where(of_process).values(ended_at=utc_now()))
+
+
 def is_worker_ready(database_url: str, pid: int) -> bool:
     """Say whether a worker process has an open session: it is warmed up and takes work."""
     engine = open_engine(database_url)

@@ -18,7 +18,7 @@ class WatchedStack(LocalStack):
 
 
 def tell(urls: StackUrls) -> None:
-    pids = [child.pid for child, _ in running[0]._children]
+    pids = [service.child.pid for service in running[0]._children]
     sys.stdout.write(json.dumps({"pids": pids, "environment": dict(urls.environment)}) + "\n")
     sys.stdout.flush()
 
