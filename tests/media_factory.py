@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from annotator.media import DecodeLimits, LocalMedia, Sampling, sample_frames
 from annotator.media.child import ffmpeg_path
-from annotator.types import U8
+from annotator.types import U8, ClipReport, FrameBatch, MediaRef
 
 # 128 colours: codes of 8 bits, so that a code is a byte as long as the table is cleared in time.
 PALETTE_BITS = 7
@@ -119,3 +120,15 @@ def write_video(
     ]
     subprocess.run(command, input=frames.tobytes(), check=True, timeout=60)
     return path
+
+
+def read_media(
+    path: Path, sampling: Sampling | None = None, limits: DecodeLimits | None = None
+) -> tuple[FrameBatch, ClipReport]:
+    """Return all samples of a media (by default every distinct frame) in one batch, and the report."""
+    local = LocalMedia(MediaRef(path.name, path.as_uri()), path, 0, "")
+    with sample_frames(local, sampling=sampling or Sampling.all(), limits=limits or DecodeLimits()) as frames:
+        batches = list(frames)
+        names = ("images", "frame_index", "pts_ms", "from_ms", "shown_ms")
+        whole = FrameBatch(*(np.concatenate([getattr(batch, name) for batch in batches]) for name in names))
+        return whole, frames.report

@@ -11,23 +11,12 @@ from PIL import Image, ImageOps
 
 from annotator.errors import MediaTooLargeError, UndecodableMediaError
 from annotator.media import DecodeLimits, LocalMedia, Sampling, sample_frames
-from annotator.types import ClipReport, FrameBatch, MediaRef
+from annotator.types import FrameBatch, MediaRef
 from tests.media_factory import BLACK, BLUE, GREEN, PALETTE, RED, WHITE, GifPart, composed, flat, gif_bytes
+from tests.media_factory import read_media as read
 
 # A JPEG or WebP is unpacked by another program than the one that it is compared with.
 LOSSY_TOLERANCE = 6
-
-
-def read(
-    path: Path, sampling: Sampling | None = None, limits: DecodeLimits | None = None
-) -> tuple[FrameBatch, ClipReport]:
-    """Return all samples of a media in one batch, and the report."""
-    local = LocalMedia(MediaRef(path.name, path.as_uri()), path, 0, "")
-    with sample_frames(local, sampling=sampling or Sampling.all(), limits=limits or DecodeLimits()) as frames:
-        batches = list(frames)
-        names = ("images", "frame_index", "pts_ms", "from_ms", "shown_ms")
-        whole = FrameBatch(*(np.concatenate([getattr(batch, name) for batch in batches]) for name in names))
-        return whole, frames.report
 
 
 def write(folder: Path, name: str, content: bytes) -> Path:
