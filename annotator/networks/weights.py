@@ -131,11 +131,16 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
+_RECONSTRUCT: Final = np.empty(0).__reduce__()[0]
+_FROM_BUFFER: Final = np.empty(0).__reduce_ex__(5)[0]
+
 _ADMITTED: Final[dict[tuple[str, str], Any]] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy.core.numeric", "_frombuffer"): _FROM_BUFFER,
+    ("numpy._core.numeric", "_frombuffer"): _FROM_BUFFER,
     ("_codecs", "encode"): _latin1,
 }
 

@@ -1,0 +1,100 @@
+"""Both engines keep one contract and give the same outputs, for every network that is defined."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from annotator.errors import ConfigError
+from annotator.networks.mtcnn import mtcnn_networks
+from annotator.networks.sface import sface_definition
+from annotator.runtime import create_engine
+from annotator.runtime.network import Engine, NetworkDefinition
+from annotator.runtime.openvino_engine import OpenvinoEngine
+
+MAX_DIFFERENCE = 1e-5
+"""Of two engines, in parts of a network's largest output: 4e-7 is usual in P-, R- and O-Net, 5e-6 in SFace."""
+
+FREE_SIDE_PX = 64
+
+DEFINITIONS = {**mtcnn_networks(), "sface": sface_definition()[0]}
+
+
+def pictures(network: NetworkDefinition, count: int, seed: int = 0) -> Any:
+    shape = [length or FREE_SIDE_PX for length in network.input_shape_hwc]
+    return np.random.default_rng(seed).uniform(0, 255, (count, *shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
+    pytest.importorskip("tensorflow", reason="comparing the engines needs TensorFlow, which `make setup-dev` installs")
+    from annotator.runtime.tensorflow_engine import TensorflowEngine  # noqa: PLC0415 - it takes seconds
+
+    cache_dir = tmp_path_factory.mktemp("networks")
+    return {"openvino": OpenvinoEngine(threads=2, cache_dir=cache_dir), "tensorflow": TensorflowEngine(device="cpu")}
+
+
+@pytest.fixture(scope="session")
+def runners(engines: dict[str, Engine]) -> dict[tuple[str, str], Any]:
+    return {
+        (kind, name): engine.load(network) for kind, engine in engines.items() for name, network in DEFINITIONS.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DEFINITIONS)
+class TestEngines:
+    def test_both_engines_give_the_same_outputs(self, runners: Any, name: str) -> None:
+        batch = pictures(DEFINITIONS[name], 5)
+        one, other = runners["openvino", name](batch), runners["tensorflow", name](batch)
+        assert [output.shape for output in one] == [output.shape for output in other]
+        for mine, theirs in zip(one, other, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_a_picture_gets_the_same_outputs_in_any_batch(self, runners: Any, kind: str, name: str) -> None:
+        run, batch = runners[kind, name], pictures(DEFINITIONS[name], 3)
+        for together, alone in zip(run(batch), run(batch[1:2]), strict=True):
+            np.testing.assert_allclose(together[1:2], alone, rtol=0, atol=MAX_DIFFERENCE * np.abs(together).max())
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_several_threads_get_the_outputs_of_their_own_pictures(self, runners: Any, kind: str, name: str) -> None:
+        run = runners[kind, name]
+        batches = [pictures(DEFINITIONS[name], 2, seed) for seed in range(8)]
+        expected = [run(batch) for batch in batches]
+        with ThreadPoolExecutor(4) as pool:
+            for mine, theirs in zip(pool.map(run, batches), expected, strict=True):
+                for one, other in zip(mine, theirs, strict=True):
+                    np.testing.assert_allclose(one, other, rtol=0, atol=MAX_DIFFERENCE * np.abs(other).max())
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_outputs_are_float32_and_belong_to_the_caller(self, runners: Any, kind: str, name: str) -> None:
+        run = runners[kind, name]
+        first = run(pictures(DEFINITIONS[name], 2, 1))
+        kept = [output.copy() for output in first]
+        run(pictures(DEFINITIONS[name], 2, 2))
+        for output, copy in zip(first, kept, strict=True):
+            assert output.dtype == np.float32
+            assert output.flags.writeable
+            np.testing.assert_array_equal(output, copy)
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_a_runner_says_which_precision_it_really_uses(self, engines: Any, kind: str, name: str) -> None:
+        assert engines[kind].load(DEFINITIONS[name]).precision == "f32"
+        half = engines[kind].load(DEFINITIONS[name], precision="bf16")
+        batch = pictures(DEFINITIONS[name], 2)
+        exact, other = engines[kind].load(DEFINITIONS[name])(batch), half(batch)
+        largest = max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(exact, other, strict=True))
+        assert half.precision in {"f32", "bf16"}
+        assert (largest > 1e-4) == (half.precision == "bf16")
+
+
+@pytest.mark.slow
+def test_asking_for_a_gpu_where_none_is_is_an_error_and_never_a_silent_cpu(tmp_path: Path) -> None:
+    tensorflow = pytest.importorskip("tensorflow")
+    if tensorflow.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ConfigError, match="sees no GPU"):
+        create_engine("gpu", threads=None, cache_dir=tmp_path)
