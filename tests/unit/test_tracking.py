@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -103,10 +104,18 @@ def test_a_shot_boundary_ends_all_tracks() -> None:
 
 
 def test_motion_and_a_change_of_light_are_no_shot_boundary() -> None:
-    picture = np.random.default_rng(3).integers(0, 256, (36, 64, 3)).astype(np.uint8)
-    assert not is_cut(picture, np.roll(picture, 5, axis=1), params=PARAMS)
-    assert not is_cut(BEACH, BEACH - 8, params=PARAMS)
+    coarse = np.random.default_rng(3).integers(0, 256, (5, 8, 3)).astype(np.uint8)
+    picture = cv2.resize(coarse, (64, 36), interpolation=cv2.INTER_CUBIC)
+    darker = (picture * 0.6).astype(np.uint8)
+    assert not is_cut(picture, np.roll(picture, 3, axis=1), params=PARAMS)
+    assert not is_cut(picture, darker, params=PARAMS)
+    assert is_cut(picture, np.roll(picture, 30, axis=1), params=PARAMS)
     assert is_cut(ROOM, BEACH, params=PARAMS)
+
+
+def test_noise_on_a_black_picture_is_no_shot_boundary() -> None:
+    first, second = (np.random.default_rng(seed).integers(0, 9, (36, 64, 3)).astype(np.uint8) for seed in (1, 2))
+    assert not is_cut(first, second, params=PARAMS)
 
 
 def test_the_best_faces_of_a_track_are_kept_best_first() -> None:
