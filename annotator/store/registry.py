@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -14,6 +14,8 @@ from annotator.store import partitions
 from annotator.store.columns import utc_now
 from annotator.store.tables import active, contents, labellings, media, networks, sources
 from annotator.types import MediaRef
+
+_T = TypeVar("_T")
 
 
 def insert_missing(connection: Connection, table: Any) -> Any:  # noqa: ANN401 - the dialects' inserts share no base class
@@ -232,3 +234,13 @@ def _find_places(connection: Connection, places: Iterable[tuple[int, str]]) -> d
         )
         found |= {(row.source_id, row.key): row for row in rows}
     return found
+
+
+def batched(values: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    """Cut a sequence into pieces of a size; the last one may be shorter.
+
+    >>> list(batched("abcde", 2))
+    ['ab', 'cd', 'e']
+    """
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

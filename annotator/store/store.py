@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, writes
-from annotator.store.connection import is_conflict, open_engine, reading, writing
+from annotator.store.connection import is_conflict, open_engine, reading, refresh_statistics, writing
+from annotator.store.registry import batched
 from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
 from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
@@ -20,6 +21,8 @@ from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 BATCH: Final = 32
 # Contents relabelled in one transaction.
 RELABEL_BATCH: Final = 256
+# Media or contents asked for in one statement; SQLite takes 32,766 values.
+_ASKED: Final = 500
 # How often a transaction that lost against another one is run again before its outcomes are tried one by one.
 _MAX_CONFLICTS: Final = 5
 
@@ -48,6 +51,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         """Take an engine of ``annotator.store.connection.open_engine`` whose schema is up to date."""
         self._engine = engine
+        self._has_grown = False
 
     @classmethod
     def open(cls, url: str | Path, *, upgrade: bool | None = None, pool_size: int = 5) -> Self:
@@ -83,7 +87,10 @@ class Store:
         return self._engine
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; an SQLite file that has grown gets new statistics for its query planner first."""
+        if self._has_grown and self._engine.dialect.name == "sqlite":
+            refresh_statistics(self._engine)
+            self._has_grown = False
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -176,8 +183,9 @@ class Store:
 
         """
         report = writes.SaveReport()
-        for start in range(0, len(outcomes), BATCH):
-            report += self._save_batch(outcomes[start : start + BATCH], network_id, labelling_id, refresh=refresh)
+        for some in batched(outcomes, BATCH):
+            report += self._save_batch(some, network_id, labelling_id, refresh=refresh)
+        self._has_grown |= bool(report.annotated or report.labelled)
         return report
 
     def _save_batch(
@@ -210,15 +218,21 @@ class Store:
         self, network_id: int, labelling_id: int, refs: Sequence[MediaRef]
     ) -> dict[str, reads.KnownContent]:
         """Return what is known of media, by URI, going by their etag; those that must be read first are left out."""
+        found: dict[str, reads.KnownContent] = {}
         with self.reading() as connection:
-            return reads.known_media(connection, network_id, labelling_id, refs)
+            for some in batched(refs, _ASKED):
+                found |= reads.known_media(connection, network_id, labelling_id, some)
+        return found
 
     def known_digests(
         self, network_id: int, labelling_id: int, digests: Sequence[str]
     ) -> dict[str, reads.KnownContent]:
         """Return what is known of contents, by the sha256 of their bytes (hexadecimal); unknown ones are left out."""
+        found: dict[str, reads.KnownContent] = {}
         with self.reading() as connection:
-            return reads.known_contents(connection, network_id, labelling_id, digests)
+            for some in batched(digests, _ASKED):
+                found |= reads.known_contents(connection, network_id, labelling_id, some)
+        return found
 
     def is_annotated(self, network_id: int, sha256: str) -> bool:
         """Say whether a network has annotated these bytes: the question of ``Annotator.annotate(is_known=…)``."""
@@ -236,13 +250,19 @@ class Store:
             identify: tells the candidates of unknown tracks, which are not stored (``Annotator.identify``).
 
         """
+        found: dict[str, reads.StoredAnnotation] = {}
         with self.reading() as connection:
-            return reads.load_annotations(connection, labelling_id, refs, identify=identify)
+            for some in batched(refs, _ASKED):
+                found |= reads.load_annotations(connection, labelling_id, some, identify=identify)
+        return found
 
     def load_evidence(self, network_id: int, content_ids: Sequence[int]) -> dict[int, tuple[TrackEvidence, ...]]:
         """Return the evidence of contents' tracks, in order of ``track_no``."""
+        found: dict[int, tuple[TrackEvidence, ...]] = {}
         with self.reading() as connection:
-            return labels.load_evidence(connection, network_id, content_ids)
+            for some in batched(content_ids, _ASKED):
+                found |= labels.load_evidence(connection, network_id, some)
+        return found
 
     def save_labels(
         self, labelling_id: int, by_content: Mapping[int, Sequence[TrackLabel]], *, refresh: bool = False
@@ -259,7 +279,9 @@ class Store:
 
         """
         with self.writing() as connection:
-            return frozenset(labels.save_labels(connection, labelling_id, by_content, refresh=refresh))
+            changed = labels.save_labels(connection, labelling_id, by_content, refresh=refresh)
+        self._has_grown |= bool(changed)
+        return frozenset(changed)
 
     def relabel(
         self,

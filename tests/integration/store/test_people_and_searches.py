@@ -1,5 +1,7 @@
 """Names, aliases, merging, enrolled photographs; searching, status and retrying."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sqlalchemy import text
@@ -255,3 +257,22 @@ def test_unknown_tracks_and_co_appearances_are_views(store: Store, owners: dict[
         ("Bén Brown", "Catherine Clark", 1),
     ]
     assert [tuple(row) for row in counts] == [("Ada Lovelace", 2), ("Bén Brown", 2), ("Catherine Clark", 1)]
+
+
+def test_an_sqlite_file_that_has_grown_finds_a_person_by_index(make_database: Callable[..., str]) -> None:
+    url = make_database("sqlite")
+    with Store.open(url) as store:
+        network_id = store.register_network(SPEC)
+        people = [Identity(f"Person {number}") for number in range(50)]
+        labelling_id = store.register_labelling(
+            network_id, model="test@1", digest="1", photographs=dict.fromkeys(people, 1)
+        )
+        outcomes = [
+            annotation(ref(f"{number}.gif"), content=number, tracks=[track(0)], labels=[known(people[number % 50])])
+            for number in range(500)
+        ]
+        store.save(outcomes, network_id=network_id, labelling_id=labelling_id)
+    with Store.open(url) as store, store.reading() as connection:
+        query = "EXPLAIN QUERY PLAN SELECT * FROM content_labels WHERE identity = 'Person 7'"
+        plan = [row[-1] for row in connection.execute(text(query))]
+    assert any("ix_content_labels_by_identity (labelling_id=? AND identity_id=?)" in step for step in plan)

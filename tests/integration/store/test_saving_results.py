@@ -347,3 +347,12 @@ def test_bytes_of_a_newer_version_are_refused_not_misread(saved: Saved) -> None:
         connection.execute(update(tracks).values(boxes=b"\x02rest"))
     with pytest.raises(ValueError, match="unknown version"):
         saved.store.load_annotations(saved.labelling_id, [ref()])
+
+
+def test_any_number_of_media_can_be_asked_for_at_once(saved: Saved) -> None:
+    saved.save(two_people())
+    many = [ref(f"{number}.gif") for number in range(40_000)] + [ref()]
+    assert set(saved.store.known_contents(saved.network_id, saved.labelling_id, many)) == {ref().uri}
+    assert set(saved.store.load_annotations(saved.labelling_id, many)) == {ref().uri}
+    digests = [digest(number) for number in range(40_000)]
+    assert set(saved.store.known_digests(saved.network_id, saved.labelling_id, digests)) == {digest(1)}
