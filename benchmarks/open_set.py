@@ -125,9 +125,8 @@ def main() -> None:
     bundle = load_bundle(arguments.model)
     engine = create_engine("cpu", threads=None, cache_dir=arguments.cache)
     embedder = FaceEmbedder(engine)
-    print(
-        f"{bundle.model}: {len(bundle.identities)} people, operating point {bundle.calibration.max_false_positive_rate:.1%}"
-    )
+    rate = bundle.calibration.max_false_positive_rate
+    print(f"{bundle.model}: {len(bundle.identities)} people, used at FPIR {rate:.1%}")
 
     folders = people_folders(arguments.people / "glint24")
     files = [(path, name_of(folder, bundle)) for folder in folders for path in picture_files(folder)]
