@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from annotator.errors import ConfigError, ModelError
-from annotator.networks.mtcnn import _LAYERS, _variables, mtcnn_networks, read_det_weights, read_packaged_weights
+from annotator.networks.mtcnn import mtcnn_networks, read_det_weights, read_packaged_weights
 from annotator.networks.weights import checked_bytes, load_object_npy, packaged_file, unpickle_arrays
-
-DET_FILES = {"pnet": "det1.npy", "rnet": "det2.npy", "onet": "det3.npy"}
+from tests.det_files import DET_FILES, write_det_files
 
 
 class Hostile:
@@ -32,24 +31,6 @@ def joblib_bytes(value: Any) -> bytes:
     stream = io.BytesIO()
     joblib.dump(value, stream)
     return stream.getvalue()
-
-
-def write_det_files(folder: Path) -> None:
-    """Write the packaged arrays as the original files lay them out: for pictures whose axes are swapped."""
-    for name, file_name in DET_FILES.items():
-        packaged = read_packaged_weights(name)
-        layers: dict[str, dict[str, Any]] = {}
-        for layer, theirs, _ in _LAYERS[name]:
-            for variable, key in _variables(layer).items():
-                array = packaged[f"{layer}/{variable}"]
-                if array.ndim == 4:
-                    array = array.transpose(1, 0, 2, 3)
-                if array.ndim == 4 and (layer.startswith("dense") or (name != "pnet" and not layer.startswith("conv"))):
-                    array = array.reshape(-1, array.shape[-1])
-                if variable == "alpha":
-                    array = array.reshape(-1)
-                layers.setdefault(theirs, {})[key] = array
-        np.save(folder / file_name, np.array(layers, dtype=object), allow_pickle=True)
 
 
 def test_importing_the_reader_does_not_import_the_package_that_carries_the_weights() -> None:

@@ -1,0 +1,5 @@
+"""Conversions of pictures."""
+
+from torchvision.transforms import functional
+
+__all__ = ["functional"]
