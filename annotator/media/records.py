@@ -48,6 +48,7 @@ class RecordStream:
         self._name = name
         self._limits = limits
         self._first: int | None = None
+        self._max_length_ticks = self._to_ticks(limits.max_duration_ms)
 
     def __len__(self) -> int:
         """Return the number of frames told of."""
@@ -75,6 +76,7 @@ class RecordStream:
         key, _, value = line.partition(b":")
         if key == b"#tb 0":
             self.time_base = Fraction(value.decode().strip())
+            self._max_length_ticks = self._to_ticks(self._limits.max_duration_ms)
         elif key == b"#dimensions 0":
             width, _, height = value.decode().strip().partition("x")
             self.size_wh = (int(width), int(height))
@@ -88,7 +90,7 @@ class RecordStream:
         self.ticks.append(ticks)
         self.durations.append(duration)
         self.hashes.append(int(fields[5], 16))
-        self.is_key.append(not any(field.lstrip().startswith(b"F=0x0") for field in fields[6:]))
+        self.is_key.append(b"F=0x0" not in line)
         self._first = ticks if self._first is None else min(self._first, ticks)
         self._check(ticks + duration - self._first)
 
@@ -97,11 +99,13 @@ class RecordStream:
             raise MediaTooLargeError(
                 f"{self._name} has more than {self._limits.max_frames} frames; cut it or raise the limit."
             )
-        length_ms = length_ticks * 1000 * self.time_base
-        if length_ms > self._limits.max_duration_ms:
+        if length_ticks > self._max_length_ticks:
             raise MediaTooLargeError(
                 f"{self._name} runs for more than {self._limits.max_duration_ms / 1000:g} s; cut it or raise the limit."
             )
+
+    def _to_ticks(self, length_ms: int) -> int:
+        return int(length_ms / (1000 * self.time_base))
 
     def to_ms(self, ticks: I64) -> I64:
         """Convert ticks (i64, any shape) to milliseconds, rounded to the nearest."""

@@ -128,8 +128,9 @@ def test_transparency_of_stills_is_composed_over_white(tmp_path: Path) -> None:
     picture = Image.fromarray(rgba)
     white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
     expected = np.asarray(Image.alpha_composite(white, picture).convert("RGB")).astype(int)
-    for name, options in (("a.png", {}), ("b.webp", {"lossless": True, "exact": True})):
-        picture.save(tmp_path / name, **options)
+    picture.save(tmp_path / "a.png")
+    picture.save(tmp_path / "b.webp", lossless=True, exact=True)
+    for name in ("a.png", "b.webp"):
         batch, report = read(tmp_path / name)
         assert np.abs(batch.images[0] - expected).max() <= 1
         assert report.duration_ms is None
