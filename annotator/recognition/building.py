@@ -28,7 +28,7 @@ from annotator.recognition.collection import (
 )
 from annotator.recognition.photographs import FaceEmbedding, FaceFinder, data_digest, picture_files, read_aligned
 from annotator.recognition.prototypes import choose_pictures, leave_one_out, mean_prototypes
-from annotator.recognition.revocation import RevocationList, new_revocation_list
+from annotator.recognition.revocation import RevocationList
 from annotator.recognition.trial import (
     FEW_PHOTOGRAPHS,
     LeftOut,
@@ -99,7 +99,7 @@ class BundleInfo:
         licence: one line for the manifest.
         model_card: a text with ``$placeholders``, those of ``DEFAULT_CARD``.
         licence_text: the text of the licence.
-        revoked: the revocation list that the bundle carries; by default an empty one.
+        revoked: the revocation list that the bundle carries; by default an empty one, its salt taken from the pictures.
 
     """
 
@@ -160,18 +160,19 @@ def build_bundle(
     draft = gallery.bundle(info, params, sources, embedder.network_id)
     trials = gallery.trials(draft, read_aligned(stranger_files), embedder=embedder, params=params)
     points = size_points({size: trial for size, (trial, _) in trials.items()}, params.rates)
+    data_sha256 = data_digest([*pictures.paths, *stranger_files])
     manifest = {
         "normalisation": "(x - 127.5) / 128, inside the network",
         "licence": info.licence,
         "people": len(gallery.names),
         "photographs": len(gallery.person),
         "photographs_dropped": dict(sorted(Counter(why for _, why in gallery.dropped).items())),
-        "data_sha256": data_digest([*pictures.paths, *stranger_files]),
+        "data_sha256": data_sha256,
         "metrics": _metrics(trials, gallery.left_out, points, params),
     }
     bundle = replace(draft, calibration=params.calibration(points), manifest=manifest)
     texts = {CREDITS: _credits(bundle, pictures.sources), MODEL_CARD: _card(bundle, info), LICENSE: info.licence_text}
-    write_bundle(out, bundle, texts=texts, revoked=info.revoked or new_revocation_list())
+    write_bundle(out, bundle, texts=texts, revoked=info.revoked or RevocationList(data_sha256[:32]))
     return BuildReport(bundle, tuple(gallery.dropped))
 
 

@@ -10,13 +10,12 @@ from annotator.errors import ConfigError
 from annotator.recognition.building import BuildParams, BuildReport, BundleInfo, build_bundle
 from annotator.recognition.bundle import load_bundle
 from annotator.recognition.collection import BuildSources
-from annotator.recognition.revocation import RevocationList
 from annotator.types import Identity
 from tests.made_up_faces import PatternEmbedder, TileDetector, face_of
 
 PEOPLE, EACH = 12, 4
 PARAMS = BuildParams(face_sizes_px=(32, 64), rates=(0.1, 0.05), max_false_positive_rate=0.1, cohort=5)
-INFO = BundleInfo("patterns", 3, "test only", revoked=RevocationList("00" * 16))
+INFO = BundleInfo("patterns", 3, "test only")
 
 
 @pytest.fixture(scope="module")
