@@ -80,8 +80,8 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
                 print_json_line(to_json_line(one))
             else:
                 table.add(one)
-                if one.status == "failed" and one.message:
-                    remark(f"{one.media}: {one.message}")
+            if one.status == "failed" and one.message:
+                remark(f"{one.media}: {one.message}")
     remark(_sum(results, seconds=time.perf_counter() - started, database=workplace.database))
     return FAILED if drawing.failed or any(one.status == "failed" for one in results) else OK
 
