@@ -96,7 +96,7 @@ class FetchSettings(_Group):
     """What may be read from a URL or a bucket."""
 
     max_bytes: Count = Field(default=2048 * MIB, description="largest media")
-    timeout_s: Seconds = Field(default=60.0, description="longest wait for one answer, and for all of a small media")
+    timeout_s: Seconds = Field(default=600.0, description="longest time for one media, redirects included")
     allow_private_addresses: bool = Field(
         default=False, description="read http(s) URLs of private, loopback and link-local addresses"
     )
@@ -105,12 +105,12 @@ class FetchSettings(_Group):
 class DecodeSettings(_Group):
     """What the decoder's child process may use for one media."""
 
-    max_pixels: Count = Field(default=40_000_000, description="largest frame, width x height")
-    max_frames: Count = Field(default=1_000_000, description="most frames")
-    max_duration_s: Seconds = Field(default=6.0 * HOUR_S, description="longest clip")
-    timeout_s: Seconds = Field(default=600.0, description="wall time")
-    memory_bytes: Count = Field(default=2048 * MIB, description="address space")
-    cpu_s: Seconds = Field(default=1200.0, description="processor time")
+    max_pixels: Count = Field(default=50_000_000, description="largest frame, width x height")
+    max_frames: Count = Field(default=432_000, description="most frames: 4 h at 30 a second")
+    max_duration_s: Seconds = Field(default=4.0 * HOUR_S, description="longest clip")
+    timeout_s: Seconds = Field(default=900.0, description="time spent waiting for decoders")
+    memory_bytes: Count = Field(default=768 * MIB, description="private memory")
+    cpu_s: Seconds = Field(default=1800.0, description="processor time")
 
 
 class WorkerSettings(_Group):

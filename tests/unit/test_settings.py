@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from annotator.build import build_source
+from annotator.detection import DetectionParams
 from annotator.errors import ConfigError
+from annotator.media import DecodeLimits, FetchLimits, Sampling
 from annotator.settings import Settings, explain_settings, load_settings, mask_url
 
 
@@ -135,3 +138,15 @@ def test_settings_cannot_be_changed() -> None:
     settings = load_settings(env_file=None)
     with pytest.raises(ValueError, match="frozen"):
         settings.device = "gpu"
+
+
+def test_the_defaults_are_those_of_the_stages() -> None:
+    settings = load_settings(env_file=None)
+    source = build_source(settings)
+    assert source.limits == DecodeLimits()
+    assert source.sampling == Sampling.even()
+    fetch = FetchLimits()
+    assert (settings.fetch.max_bytes, settings.fetch.timeout_s) == (fetch.max_bytes, fetch.timeout_s)
+    assert settings.fetch.allow_private_addresses == fetch.allow_private
+    assert settings.detection.min_face_px == DetectionParams().min_face_px
+    assert settings.detection.min_face_fraction == DetectionParams().min_face_fraction
