@@ -9,6 +9,7 @@ from annotator.store import chunks as chunk_rows
 from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack, put_back, put_back_unclaimed, settle, take_due
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
+from annotator.store.registry import register_network
 from annotator.store.tables import WorkState, chunks, media, sources, work, worker_sessions
 from annotator.store.work import (
     Claim,
@@ -32,8 +33,7 @@ LONG_AGO = "2001-01-01 00:00:00.000000"
 def pieces(engine: Engine) -> list[Piece]:
     """Three pending media."""
     with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("CREATE TABLE IF NOT EXISTS work__n1 PARTITION OF work FOR VALUES IN (1)"))
+        assert register_network(connection, {"name": "fake"}) == NETWORK
         connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
         for number in (1, 2, 3):
             row = {"id": number, "source_id": 1, "key": f"a/{number}.gif", "etag": f"etag-{number}", "size_bytes": 1000}
