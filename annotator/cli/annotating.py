@@ -72,18 +72,18 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
         done = stack.enter_context(progress("annotating", total=len(refs), is_shown=not is_on_terminal))
         drawing = _Drawing(workplace, options.render_folder)
         table = None if options.as_json else ResultTable([ref.media_id for ref in refs])
-        results = []
+        tally = _Tally()
         ready = _counted(drawing.draw(told), done)
         for one in ready if table is None else in_order(ready, refs):
-            results.append(one)
+            tally.add(one)
             if table is None:
                 print_json_line(to_json_line(one))
             else:
                 table.add(one)
             if one.status == "failed" and one.message:
                 remark(f"{one.media}: {one.message}")
-    remark(_sum(results, seconds=time.perf_counter() - started, database=workplace.database))
-    return FAILED if drawing.failed or any(one.status == "failed" for one in results) else OK
+    remark(tally.in_words(seconds=time.perf_counter() - started, database=workplace.database))
+    return FAILED if drawing.failed or tally.failed else OK
 
 
 def in_order(results: Iterable[MediaResult], refs: Sequence[MediaRef]) -> Iterator[MediaResult]:
@@ -125,12 +125,25 @@ class _Drawing:
             yield one.result
 
 
-def _sum(results: Sequence[MediaResult], *, seconds: float, database: str | None) -> str:
-    names = sum(len(one.labels) for one in results)
-    named = sum(bool(one.labels) for one in results)
-    failed = sum(one.status == "failed" for one in results)
-    words = [f"{len(results)} media in {seconds:.1f} s ({len(results) / seconds:.1f}/s)", f"{names} names in {named}"]
-    if failed:
-        words.append(f"{failed} failed")
-    words.append(f"saved in {database}" if database else "not saved")
-    return ", ".join(words)
+@dataclass(slots=True)
+class _Tally:
+    """What is said at the end; the results themselves are not kept."""
+
+    media: int = 0
+    names: int = 0
+    named: int = 0
+    failed: int = 0
+
+    def add(self, result: MediaResult) -> None:
+        self.media += 1
+        self.names += len(result.labels)
+        self.named += bool(result.labels)
+        self.failed += result.status == "failed"
+
+    def in_words(self, *, seconds: float, database: str | None) -> str:
+        words = [f"{self.media} media in {seconds:.1f} s ({self.media / seconds:.1f}/s)"]
+        words.append(f"{self.names} names in {self.named}")
+        if self.failed:
+            words.append(f"{self.failed} failed")
+        words.append(f"saved in {database}" if database else "not saved")
+        return ", ".join(words)

@@ -56,6 +56,8 @@ def _run_app(arguments: list[str]) -> int:
     try:
         app(args=arguments, prog_name="annotator")
     except SystemExit as left:
+        if left.code == INTERRUPTED:  # the parser has taken the KeyboardInterrupt
+            raise KeyboardInterrupt from None
         return left.code if isinstance(left.code, int) else OK if left.code is None else USAGE
     return OK
 
