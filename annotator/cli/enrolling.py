@@ -41,10 +41,11 @@ def enroll(name: str, photos: Sequence[Path], *, face: int | None, settings: Map
     with open_store(loaded) as store:
         with err().status("looking at the photographs"):
             engine = build_engine(loaded)
+            gallery = build_gallery(loaded, store=store)
             person = enroll_person(
                 Identity(name.strip()),
                 photographs,
-                gallery=build_gallery(loaded, store=store),
+                gallery=gallery,
                 detector=build_detector(loaded, engine),
                 embedder=FaceEmbedder(engine, precision="f32"),
                 face=face,
@@ -56,11 +57,18 @@ def enroll(name: str, photos: Sequence[Path], *, face: int | None, settings: Map
             photo_sha256=[hashlib.sha256(path.read_bytes()).hexdigest() for path in photos],
         )
         kept = next(len(one.embeddings) for one in store.list_enrolled(person.embedder) if one.identity == identity)
-        photographs_in_words = "1 photograph" if kept == 1 else f"{kept} photographs"
-        out().print(f"{identity.name} is known now, from {photographs_in_words}", markup=False)
+        was_known = identity.name in {one.name for one in gallery.identities}
+        out().print(_in_words(identity.name, kept, was_known=was_known), markup=False)
         changed = _relabel(store, build_annotator(loaded, store=store, engine=engine))
     if changed:
         remark(f"{changed} contents that were annotated before have been compared with the new face, without decoding.")
+
+
+def _in_words(name: str, photographs: int, *, was_known: bool) -> str:
+    counted = "1 photograph" if photographs == 1 else f"{photographs} photographs"
+    if was_known:
+        return f"{name} was known already; {counted} enrolled here {'counts' if photographs == 1 else 'count'}, too"
+    return f"{name} is known now, from {counted}"
 
 
 def _relabel(store: Store, annotator: Annotator) -> int:

@@ -89,6 +89,8 @@ def test_a_person_is_enrolled_and_found_without_decoding(
     annotate(clips / "astronaut.gif")
     assert run_command(["enroll", "Eileen Collins", str(portraits / "collins.png")]) == 0
     assert "Eileen Collins is known now, from 1 photograph" in capsys.readouterr().out
+    assert run_command(["enroll", "Eileen Collins", str(portraits / "collins.png")]) == 0
+    assert "was known already; 1 photograph enrolled here counts, too" in capsys.readouterr().out
     assert run_command(["search", "eileen collins", "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(one["identity"], one["media_uri"]) for one in found] == [
