@@ -261,7 +261,7 @@ class Child:
             self._poll_once(without_frames=True)
         code = self._reap()
         complaints = self.complaints()
-        if code != 0:
+        if code != 0 or self._limit_reached(self._stderr.decode(errors="replace")):
             raise self._failure(code, complaints)
         return complaints
 
@@ -282,12 +282,17 @@ class Child:
                 select.select([handle], [], [], EXIT_GRACE_S)
             finally:
                 os.close(handle)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill()
             _, status, usage = os.wait4(self._process.pid, 0)
             self._process.returncode = os.waitstatus_to_exitcode(status)
             self.usage = ChildUsage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
         return int(self._process.returncode)
+
+    def _kill(self) -> None:
+        """Kill the group, and the child itself should it not lead one: the wait that follows must end."""
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):
+                kill(self._process.pid, signal.SIGKILL)
 
     def _failure(self, code: int, complaints: str | None) -> AnnotatorError:
         text = self._stderr.decode(errors="replace")
@@ -319,8 +324,7 @@ class Child:
     def close(self) -> None:
         """Kill the child with its process group if it still runs, and close all pipes."""
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill()
             self._reap()
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:

@@ -178,10 +178,11 @@ def _stretch_samples(
     with decoding.child(sought_frames(decoding.form, decoding.limits, ticks, time_base), records) as child:
         for frame, image in enumerate(decoding.frames(child, records)):
             if not child.pump(lambda frame=frame: len(records) > frame):  # type: ignore[misc]
-                return
+                break
             at = by_tick.pop(records.ticks[frame], None)
             if at is not None:
                 times = int(timeline.start_ms[at]), int(timeline.end_ms[at])
                 yield Sample(image, int(timeline.frame_index[at]), *times)
             if not by_tick:
                 return
+        decoding.finish(child, frames=1)  # A frame is missing: a limit is an error, anything else is damage.

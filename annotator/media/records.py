@@ -90,7 +90,9 @@ class RecordStream:
         self.ticks.append(ticks)
         self.durations.append(duration)
         self.hashes.append(int(fields[5], 16))
-        self.is_key.append(b"F=0x0" not in line)
+        # Flags are told where they are not «key» alone; bit 0 is «key», others (discard, disposable) may stand beside.
+        flags = line.partition(b"F=")[2]
+        self.is_key.append(not flags or int(flags.partition(b",")[0], 16) & 1)
         self._first = ticks if self._first is None else min(self._first, ticks)
         self._check(ticks + duration - self._first)
 

@@ -52,6 +52,12 @@ def test_packets_come_in_decoding_order_and_are_put_in_order_of_presentation() -
     assert records.keys().tolist() == [0]
 
 
+def test_only_packets_with_the_key_flag_are_keys_whatever_other_flags_they_have() -> None:
+    flags = ("", ", F=0x0", ", F=0x10", ", F=0x5", ", F=0x1, S=1, 8, 0x12", ", F=0x0, S=1, 8, 0x12")
+    records = stream_of(*(f"0,{n},{n},1,9,0x0a{flag}" for n, flag in enumerate(flags)))
+    assert records.keys().tolist() == [0, 3, 4]
+
+
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=40), st.booleans())
 def test_times_told_as_frames_come_agree_with_the_timeline(spans: list[int], is_animation: bool) -> None:  # noqa: FBT001
     starts = np.concatenate([[0], np.cumsum(spans)])
