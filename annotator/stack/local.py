@@ -27,6 +27,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
 
 from annotator.errors import AnnotatorError, ConfigError
 from annotator.stack.broker import BrokerChild
@@ -66,7 +67,7 @@ class StackUrls:
     Attributes:
         database_url: for SQLAlchemy and for ``psql``, password included.
         broker_url: Redis protocol.
-        s3_endpoint_url: None for Amazon's own.
+        s3_endpoint_url: of the bucket's server.
         psql: path of a ``psql`` that fits the database.
         data_dir: where the stack keeps everything.
         environment: the variables with which another process uses the stack, credentials included.
@@ -75,7 +76,7 @@ class StackUrls:
 
     database_url: str
     broker_url: str
-    s3_endpoint_url: str | None
+    s3_endpoint_url: str
     psql: str
     data_dir: Path
     environment: Mapping[str, str]
@@ -119,8 +120,15 @@ class LocalStack:
         self._children: list[_Service] = []
         self._closing = contextlib.ExitStack()
         self._urls: StackUrls | None = None
-        self._owns_s3 = settings.s3_endpoint_url is None
-        self._owns_database = not settings.database_url.get_secret_value().startswith("postgresql")
+        self._ports = _Ports(self._folder / "ports.json")
+        # A shell that has read the environment of an earlier run names our own servers: these are started, too.
+        given = settings.database_url.get_secret_value()
+        is_postgres = given.startswith("postgresql")
+        self._database_url = given if is_postgres and not self._ports.has("postgres", given) else None
+        given = settings.broker_url.get_secret_value() if settings.broker_url else ""
+        self._broker_url = given if given and not self._ports.has("broker", given) else None
+        given = settings.s3_endpoint_url or ""
+        self._s3_url = given if given and not self._ports.has("s3", given) else None
 
     @property
     def urls(self) -> StackUrls:
@@ -176,46 +184,42 @@ class LocalStack:
     def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._closing.enter_context(_only_owner(self._folder))
-        ports = _Ports(self._folder / "ports.json")
-        database_url, psql = self._start_database(ports)
-        broker_url = self._start_broker(ports)
-        s3_url = self._start_s3(ports) if self._owns_s3 else self._settings.s3_endpoint_url
+        database_url, psql = self._start_database()
+        broker_url = self._broker_url or self._start_broker()
+        s3_url = self._s3_url or self._start_s3()
         variables = {"ANNOTATOR_DATABASE_URL": database_url, "ANNOTATOR_BROKER_URL": broker_url}
-        if s3_url is not None:
-            variables["ANNOTATOR_S3_ENDPOINT_URL"] = s3_url
-        if self._owns_s3:
+        variables["ANNOTATOR_S3_ENDPOINT_URL"] = s3_url
+        if self._s3_url is None:
             variables |= _LOCAL_S3
         self._urls = StackUrls(database_url, broker_url, s3_url, psql, self._folder, variables)
         from annotator.store.schema import upgrade  # noqa: PLC0415  (SQLAlchemy and Alembic, needed here only)
 
         upgrade(database_url)
-        if self._owns_database:
+        if self._database_url is None:
             self._take_back_work(None)
         if self._with_worker:
             self._start_worker()
 
-    def _start_database(self, ports: "_Ports") -> tuple[str, str]:
-        if not self._owns_database:
-            return self._settings.database_url.get_secret_value(), "psql"
-        server = PostgresChild(self._folder / "postgres", ports.take("postgres"))
+    def _start_database(self) -> tuple[str, str]:
+        if self._database_url is not None:
+            return self._database_url, "psql"
+        server = PostgresChild(self._folder / "postgres", self._ports.take("postgres"))
         self._children.append(_Service(server.process, _SERVER_STOP_TIMEOUT_S))
         return server.url, server.psql
 
-    def _start_broker(self, ports: "_Ports") -> str:
-        if self._settings.broker_url is not None:
-            return self._settings.broker_url.get_secret_value()
-        server = BrokerChild(self._folder / "broker", ports.take("broker"))
+    def _start_broker(self) -> str:
+        server = BrokerChild(self._folder / "broker", self._ports.take("broker"))
         self._children.append(_Service(server.process, _SERVER_STOP_TIMEOUT_S))
         return server.url
 
-    def _start_s3(self, ports: "_Ports") -> str:
+    def _start_s3(self) -> str:
         if find_spec("moto") is None or find_spec("werkzeug") is None:
             raise missing_extra("moto[server]")
         folder = self._folder / "s3"
         for bucket in self._buckets:
             (folder / bucket).mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
-        port = ports.take("s3")
+        port = self._ports.take("s3")
         command = [sys.executable, "-m", "annotator.stack.s3_server", str(folder), str(port)]
         server = ChildProcess("S3 endpoint", command, log_path=self._folder / "s3.log")
         self._children.append(_Service(server, _SERVER_STOP_TIMEOUT_S))
@@ -360,6 +364,10 @@ class _Ports:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+
+    def has(self, name: str, url: str) -> bool:
+        parts = urlsplit(url)
+        return parts.hostname == "127.0.0.1" and parts.port is not None and parts.port == self._ports.get(name)
 
     def take(self, name: str) -> int:
         self._ports[name] = free_port(self._ports.get(name))

@@ -50,3 +50,12 @@ def test_urls_outside_of_the_context_are_an_error(tmp_path: Path) -> None:
 def test_ports_stay_the_same_while_they_are_free(tmp_path: Path) -> None:
     first = local._Ports(tmp_path / "ports.json").take("broker")
     assert local._Ports(tmp_path / "ports.json").take("broker") == first
+
+
+def test_urls_of_an_earlier_run_name_our_own_servers_and_others_do_not(tmp_path: Path) -> None:
+    ports = local._Ports(tmp_path / "ports.json")
+    port = ports.take("postgres")
+    assert ports.has("postgres", f"postgresql://annotator:x@127.0.0.1:{port}/annotator")
+    assert not ports.has("postgres", f"postgresql://annotator:x@db.example.org:{port}/annotator")
+    assert not ports.has("broker", f"redis://127.0.0.1:{port}/0")
+    assert not ports.has("broker", "redis://127.0.0.1/0")
