@@ -58,9 +58,9 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
     if not refs:
         remark(f"Nothing to annotate in {', '.join(sources)}.")
         return OK
-    started = time.perf_counter()
     with ExitStack() as stack:
         workplace = stack.enter_context(open_workplace(settings, is_saved=options.is_saved))
+        started = time.perf_counter()
         told = annotate_media(
             workplace.annotator,
             refs,

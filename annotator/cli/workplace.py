@@ -58,7 +58,8 @@ def open_workplace(settings: Settings, *, is_saved: bool) -> Iterator[Workplace]
     """
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings)) if is_saved else None
-        with err().status("loading the model"):
+        is_first = not (settings.cache_dir / "networks").is_dir()
+        with err().status("making the networks ready, once: half a minute" if is_first else "loading the model"):
             annotator = build_annotator(settings, store=store)
         saving = None
         if store is not None:
