@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from annotator.store.columns import utc_now
 from annotator.store.dialect import earlier, given_ids, ids_param, later_value
-from annotator.store.tables import ChunkState, WorkState, chunks, work
+from annotator.store.tables import ChunkState, WorkState, chunks, media, sources
 
 Lane = Literal["gif", "film"]
 GIF: Final = "gif"
@@ -237,30 +237,22 @@ def is_only_feeder(connection: Connection) -> bool:
     return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _FEEDER_LOCK}).scalar_one())
 
 
-def enqueue_pending(
-    connection: Connection, network_id: int, pieces: Iterable[Piece], *, limits: ChunkLimits | None = None
-) -> int:
-    """Make failed or quarantined media pending again and add chunks for them.
+def requeue(connection: Connection, network_id: int, media_ids: Sequence[int]) -> int:
+    """Add chunks for media that were made pending by hand; files of this machine are left out: no worker reads them.
 
     Args:
         connection: in a writing transaction.
         network_id: which network.
-        pieces: the media.
-        limits: of a chunk.
+        media_ids: pending media.
 
     Returns:
-        How many media these are; ones that are pending, claimed or done are left alone.
+        How many media travel now.
 
     """
-    wanted = {piece.media_id: piece for piece in pieces}
-    reset = (
-        update(work)
-        .where(work.c.network_id == network_id, work.c.media_id.in_(bindparam("ids", expanding=True)))
-        .where(work.c.state.in_([WorkState.FAILED, WorkState.QUARANTINED]))
-        .values(state=0, losses=work.c.attempts, deaths=0, suspect=False, reason=None, message=None, not_before=None)
-        .returning(work.c.media_id)
+    described = select(media.c.id, media.c.key, media.c.size_bytes).join_from(
+        media, sources, media.c.source_id == sources.c.id
     )
-    reset_ids = [row.media_id for row in connection.execute(reset, {"ids": list(wanted)})]
-    groups = pack((wanted[media_id] for media_id in sorted(reset_ids)), limits=limits or ChunkLimits())
-    add_chunks(connection, network_id, groups)
-    return len(reset_ids)
+    wanted = described.where(media.c.id.in_(media_ids), ~sources.c.uri.startswith("file:")).order_by(media.c.id)
+    pieces = [Piece(row.id, row.key, row.size_bytes) for row in connection.execute(wanted)]
+    add_chunks(connection, network_id, pack(pieces, limits=ChunkLimits()))
+    return len(pieces)

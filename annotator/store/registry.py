@@ -113,6 +113,12 @@ def active_labelling(connection: Connection) -> int | None:
     return None if found is None else int(found)
 
 
+def active_network(connection: Connection) -> int | None:
+    """Return the network of the labelling that the views show, None in an empty database."""
+    found = connection.execute(select(active.c.network_id)).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Split a media's URI into its source and its key; together they are the URI again.
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from annotator.errors import StoreUnavailableError
-from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, writes
+from annotator.store import chunks, enrolled, identities, labels, merging, queries, reads, registry, writes
 from annotator.store.connection import is_conflict, open_engine, reading, refresh_statistics, writing
 from annotator.store.registry import batched
 from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
@@ -400,4 +400,9 @@ class Store:
     def retry(self, *, reason: str | None = None, network_id: int | None = None) -> int:
         """Let failed and quarantined media be tried again, all or those of one reason; return how many."""
         with self.writing() as connection:
-            return len(queries.retry(connection, reason=reason, network_id=network_id))
+            chosen = network_id if network_id is not None else registry.active_network(connection)
+            if chosen is None:
+                return 0
+            again = queries.retry(connection, reason=reason, network_id=chosen)
+            chunks.requeue(connection, chosen, again)
+            return len(again)

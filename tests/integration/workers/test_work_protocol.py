@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
-from annotator.store import chunks as chunk_rows
 from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack, put_back, put_back_unclaimed, settle, take_due
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.registry import register_network
+from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, media, sources, work, worker_sessions
 from annotator.store.work import (
     Claim,
@@ -306,14 +306,18 @@ def test_unclaimed_chunks_are_published_again_and_settled_ones_forgotten(engine:
     assert left == 2, f"the chunk of {held.media_id} is in hand, the one of 1 is settled"
 
 
-def test_failed_media_can_be_made_pending_again(engine: Engine, pieces: list[Piece]) -> None:
+@pytest.mark.usefixtures("pieces")
+def test_retrying_lets_failed_media_travel_again(engine: Engine) -> None:
     session = opened(engine)
     one, two, _ = claimed(engine, session)
     reported(engine, Report(one, WorkState.FAILED, reason="undecodable"), Report(two, WorkState.DONE))
     with writing(engine) as connection:
-        assert chunk_rows.enqueue_pending(connection, NETWORK, pieces) == 1
-    assert waiting(engine) == [[1]]
-    assert [again.tries for again in claimed(engine, session)] == [1]
+        connection.execute(insert(media).values(id=9, source_id=2, key="local.gif"))
+        connection.execute(insert(sources).values(id=2, uri="file:///"))
+        connection.execute(insert(work).values(network_id=NETWORK, media_id=9, state=3, reason="undecodable"))
+    assert Store(engine).retry(network_id=NETWORK) == 2
+    assert waiting(engine) == [[1]], "files of this machine do not travel"
+    assert [again.tries for again in claimed(engine, session, [1])] == [1]
 
 
 def test_chunks_are_bounded_and_films_go_alone() -> None:
