@@ -74,7 +74,7 @@ class MtcnnDetector:
         self.params = params
         networks = mtcnn_networks(weights_dir)
         self._digests = {name: network.weights_digest for name, network in networks.items()}
-        self._pnet, self._rnet, self._onet = (engine.load(networks[name]) for name in ("pnet", "rnet", "onet"))
+        self._pnet, self._rnet, self._onet = engine.load_all([networks[name] for name in ("pnet", "rnet", "onet")])
         self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="detect")
 
     def spec(self) -> dict[str, object]:

@@ -4,12 +4,13 @@ The parent (:func:`converted`) never imports Keras. The child is this same modul
 definition with Keras's OpenVINO back end, sets the weights, rewrites what Keras exports badly and writes the file.
 """
 
-import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,8 @@ TIMEOUT_S: Final = 300.0
 
 MODEL_FILE: Final = "network.xml"
 
+_JOBS_FILE: Final = "jobs.json"
+
 _FORMAT: Final = "2"
 """Raise it when what stands in the files changes."""
 
@@ -32,29 +35,30 @@ _SAMPLE_SIDE: Final = 48
 """Height and width that stand for a free one while the graph is traced; any that the network accepts will do."""
 
 
-def converted(network: NetworkDefinition, cache_dir: Path) -> Path:
-    """Return the OpenVINO file of a network; convert it first if the cache has none.
+def converted(networks: Sequence[NetworkDefinition], cache_dir: Path) -> list[Path]:
+    """Return the OpenVINO files of networks; convert first those that the cache has not, in one child process.
 
     Each conversion works in a folder of its own, which appears under its final name by one rename: processes that
     convert the same network at once do the work twice and harm nothing.
 
     Args:
-        network: which one.
+        networks: which ones.
         cache_dir: made if missing.
 
     Raises:
         ModelError: the weights fail their checks, or the child fails; the message has its last words.
 
     """
-    home = cache_dir / f"{network.name}-{_cache_key(network)}"
-    if not (home / MODEL_FILE).is_file():
+    homes = [cache_dir / f"{network.name}-{_cache_key(network)}" for network in networks]
+    files = [home / MODEL_FILE for home in homes]
+    missing = [number for number, file in enumerate(files) if not file.is_file()]
+    if missing:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{network.name}-", dir=cache_dir) as scratch:
-            made = Path(scratch) / "made"
-            made.mkdir()
-            _run_child(network, Path(scratch), made)
-            _publish(made, home)
-    return home / MODEL_FILE
+        with tempfile.TemporaryDirectory(prefix=".converting-", dir=cache_dir) as scratch:
+            _run_child([networks[number] for number in missing], Path(scratch))
+            for number in missing:
+                _publish(Path(scratch) / networks[number].name, homes[number])
+    return files
 
 
 def forget(model_file: Path) -> None:
@@ -80,49 +84,52 @@ def _publish(made: Path, home: Path) -> None:
             raise  # it is not that another process was faster
 
 
-def _run_child(network: NetworkDefinition, scratch: Path, made: Path) -> None:
-    weights_file = scratch / "weights.npz"
-    arrays: dict[str, Any] = dict(network.load_weights())
-    np.savez(weights_file, **arrays)
-    shape = ",".join(str(length or 0) for length in network.input_shape_hwc)
-    command = [sys.executable, "-m", __name__, network.build, str(weights_file), shape, str(made / MODEL_FILE)]
+def _run_child(networks: Sequence[NetworkDefinition], scratch: Path) -> None:
+    """Convert into folders named like the networks, within ``scratch``."""
+    jobs = []
+    for network in networks:
+        folder = scratch / network.name
+        folder.mkdir()
+        arrays: dict[str, Any] = dict(network.load_weights())
+        np.savez(scratch / f"{network.name}.npz", **arrays)
+        jobs.append({"name": network.name, "build": network.build, "shape": network.input_shape_hwc})
+    (scratch / _JOBS_FILE).write_text(json.dumps(jobs))
     # Keras reads a configuration of the user from KERAS_HOME, and writes one: it gets an empty folder.
     environment = {**os.environ, "KERAS_BACKEND": "openvino", "KERAS_HOME": str(scratch)}
+    command = [sys.executable, "-m", __name__, str(scratch)]
+    names = ", ".join(network.name for network in networks)
     try:
         child = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, errors="replace"
         )
     except subprocess.TimeoutExpired as error:
-        raise ModelError(
-            f"converting the network {network.name} took more than {TIMEOUT_S:.0f} s: try again"
-        ) from error
-    if child.returncode != 0 or not (made / MODEL_FILE).is_file():
+        raise ModelError(f"converting {names} took more than {TIMEOUT_S:.0f} s: try again") from error
+    if child.returncode != 0:
         last_words = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"the network {network.name} cannot be converted for the CPU: {last_words}")
+        raise ModelError(f"the networks {names} cannot be converted for the CPU: {last_words}")
 
 
 def _main() -> None:
-    """Build, export and rewrite one network: what the child does."""
-    parser = argparse.ArgumentParser(description="Convert a Keras definition into an OpenVINO file.")
-    parser.add_argument("build", help="module:function")
-    parser.add_argument("weights", help="an .npz of layer/variable arrays")
-    parser.add_argument("shape", help="height,width,channels; 0 is free")
-    parser.add_argument("output", help="the .xml to write; its .bin is written beside it")
-    arguments = parser.parse_args()
+    """Build, export and rewrite networks: what the child does."""
+    scratch = Path(sys.argv[1])
+    for job in json.loads((scratch / _JOBS_FILE).read_text()):
+        with np.load(scratch / f"{job['name']}.npz", allow_pickle=False) as archive:
+            model = build_model(job["build"], dict(archive))
+        _write(model, job["shape"], scratch / job["name"] / MODEL_FILE)
+
+
+def _write(model: Any, shape: list[int | None], output: Path) -> None:  # noqa: ANN401 - Keras has no types here
     import keras  # noqa: PLC0415 - only the child may import it
     import openvino  # noqa: PLC0415 - as above
 
     from annotator.runtime.fusion import tidy  # noqa: PLC0415 - as above
 
-    with np.load(arguments.weights, allow_pickle=False) as archive:
-        model = build_model(arguments.build, dict(archive))
-    wanted = [int(length) or None for length in arguments.shape.split(",")]
-    traced = keras.InputSpec(shape=(None, *(length or _SAMPLE_SIDE for length in wanted)))
-    raw = str(Path(arguments.weights).with_name("raw.xml"))
-    model.export(raw, format="openvino", input_signature=[traced], verbose=False)
+    traced = keras.InputSpec(shape=(None, *(length or _SAMPLE_SIDE for length in shape)))
+    raw = output.parent.with_suffix(".xml")
+    model.export(str(raw), format="openvino", input_signature=[traced], verbose=False)
     graph = openvino.Core().read_model(raw)
-    graph.reshape([length or -1 for length in (None, *wanted)])
-    openvino.save_model(tidy(graph), arguments.output, compress_to_fp16=False)
+    graph.reshape([length or -1 for length in (None, *shape)])
+    openvino.save_model(tidy(graph), output, compress_to_fp16=False)
 
 
 if __name__ == "__main__":

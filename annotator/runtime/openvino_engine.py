@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -19,16 +19,13 @@ from annotator.types import F32
 MAX_SHAPES: Final = 8
 """Batches of so many shapes are kept compiled for each network; the one unused for longest goes first."""
 
-_BLOBS: Final = "blobs"
-"""Folder in the cache for what OpenVINO compiled, so that the next start need not."""
-
 
 class OpenvinoEngine:
     """Runs networks on a CPU.
 
     Args:
         threads: how many threads a network may use; by default all processors this process may use.
-        cache_dir: folder for converted and compiled networks; made if missing.
+        cache_dir: folder for converted networks; made if missing.
 
     """
 
@@ -41,13 +38,13 @@ class OpenvinoEngine:
         self._core = openvino.Core()
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> "OpenvinoRunner":
-        """Make a network ready to run; convert it first if the cache has none.
+        """Make a network ready to run; see ``Engine``."""
+        return self.load_all([network], precision=precision)[0]
 
-        Raises:
-            ModelError: the weights fail their checks, or the network cannot be converted.
-
-        """
-        model = self._read(network)
+    def load_all(
+        self, networks: Sequence[NetworkDefinition], *, precision: Precision = "f32"
+    ) -> list["OpenvinoRunner"]:
+        """Make several networks ready to run; those that the cache has not are converted by one child process."""
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         used: Precision = "bf16" if precision == "bf16" and has_bf16 else "f32"
         settings: dict[str, Any] = {
@@ -56,20 +53,21 @@ class OpenvinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": self._threads,
             "ENABLE_CPU_PINNING": False,
-            "CACHE_DIR": str(self._cache_dir / _BLOBS),
+            # No CACHE_DIR: what OpenVINO keeps there saves nothing measurable here, and is not checked when read.
         }
-        return OpenvinoRunner(self._core, model, settings, precision=used)
+        converted(networks, self._cache_dir)
+        return [OpenvinoRunner(self._core, self._read(network), settings, precision=used) for network in networks]
 
     def _read(self, network: NetworkDefinition) -> openvino.Model:
-        path = converted(network, self._cache_dir)
-        try:
-            return self._core.read_model(path)
-        except RuntimeError:
-            forget(path)  # cut short by a full disk or a loss of power
-        try:
-            return self._core.read_model(converted(network, self._cache_dir))
-        except RuntimeError as error:
-            raise ModelError(f"the converted network {network.name} cannot be read: {error}") from error
+        for may_try_again in (True, False):
+            (path,) = converted([network], self._cache_dir)
+            try:
+                return self._core.read_model(path)
+            except RuntimeError as error:
+                if not may_try_again:
+                    raise ModelError(f"the converted network {network.name} cannot be read: {error}") from error
+                forget(path)  # cut short by a full disk or a loss of power
+        raise AssertionError  # the second turn returns or raises
 
 
 class OpenvinoRunner:

@@ -4,6 +4,7 @@ It needs the extra ``[gpu]`` or ``[train]``. TensorFlow is imported when the eng
 """
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from threading import Lock
 from typing import Any, Final, Literal
@@ -54,6 +55,12 @@ class TensorflowEngine:
         del precision  # the runner says that it is f32
         with self._tensorflow.device(self._device):
             return TensorflowRunner(self._tensorflow, build_model(network.build, network.load_weights()), self._device)
+
+    def load_all(
+        self, networks: Sequence[NetworkDefinition], *, precision: Precision = "f32"
+    ) -> list["TensorflowRunner"]:
+        """Build several networks; see ``Engine``."""
+        return [self.load(network, precision=precision) for network in networks]
 
 
 class TensorflowRunner:

@@ -43,17 +43,31 @@ def test_two_processes_that_convert_at_once_both_get_the_network_and_neither_imp
     assert outputs[0][0] == outputs[1][0]
     assert outputs[0][0].splitlines()[1] == "[]"
     assert len(list(tmp_path.glob("rnet-*"))) == 1
-    assert list(tmp_path.glob(".rnet-*")) == []
+    assert list(tmp_path.glob(".converting-*")) == []
 
 
 def test_a_network_in_the_cache_is_not_converted_again_and_its_weights_are_not_read(
     network_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = mtcnn_networks()["rnet"]
-    conversion.converted(network, network_cache)
+    conversion.converted([network], network_cache)
     monkeypatch.setattr(subprocess, "run", no_child)
     unread = replace(network, load_weights=no_child)
-    assert conversion.converted(unread, network_cache).is_file()
+    assert conversion.converted([unread], network_cache)[0].is_file()
+
+
+def test_several_networks_are_converted_by_one_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    run = subprocess.run
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        started.append(arguments)
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "run", counted)
+    networks = list(mtcnn_networks().values())
+    assert [path.is_file() for path in conversion.converted(networks, tmp_path)] == [True] * 3
+    assert len(started) == 1
 
 
 def test_other_weights_or_another_definition_are_another_network_in_the_cache() -> None:
@@ -68,7 +82,7 @@ def test_other_weights_or_another_definition_are_another_network_in_the_cache() 
 
 def test_a_cached_file_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
     network = mtcnn_networks()["rnet"]
-    path = conversion.converted(network, tmp_path)
+    (path,) = conversion.converted([network], tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     runner = OpenvinoEngine(threads=1, cache_dir=tmp_path).load(network)
@@ -79,7 +93,7 @@ def test_a_cached_file_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
 def test_a_definition_that_cannot_be_built_is_a_model_error_with_the_childs_last_words(tmp_path: Path) -> None:
     network = replace(mtcnn_networks()["rnet"], build="annotator.networks.mtcnn:build_nothing")
     with pytest.raises(ModelError, match="build_nothing"):
-        conversion.converted(network, tmp_path)
+        conversion.converted([network], tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,7 +101,7 @@ def test_weights_of_another_network_are_a_model_error(tmp_path: Path) -> None:
     networks = mtcnn_networks()
     network = replace(networks["rnet"], load_weights=networks["onet"].load_weights)
     with pytest.raises(ModelError, match="weights do not belong to"):
-        conversion.converted(network, tmp_path)
+        conversion.converted([network], tmp_path)
 
 
 def test_a_processor_without_bf16_computes_in_f32_and_says_so(network_cache: Path) -> None:
