@@ -12,7 +12,7 @@ from annotator.cli import run_command
 from annotator.cli.output import err, out
 from annotator.demo.clips import draw_clips
 from annotator.demo.overview import draw_overview
-from annotator.demo.portraits import COLLINS, fetch_portraits, load_portrait
+from annotator.demo.portraits import COLLINS, fetch_portraits
 from annotator.settings import load_settings
 
 NEXT: Final = """\
@@ -45,7 +45,7 @@ def run_demo(folder: Path) -> None:
         portraits = fetch_portraits(load_settings().cache_dir / "demo")
     clips = folder / "clips"
     with err().status("drawing clips"):
-        draw_clips(clips, portraits={key: load_portrait(path) for key, path in portraits.items()})
+        draw_clips(clips, portraits=portraits)
     photo = folder / f"{COLLINS.name.lower().replace(' ', '_')}.png"
     shutil.copyfile(portraits[COLLINS.key], photo)
     database = folder / "annotations.db"

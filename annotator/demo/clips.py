@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from annotator.demo.portraits import BIDEN, COLLINS, OBAMA
+from annotator.demo.portraits import BIDEN, COLLINS, OBAMA, load_portrait
 from annotator.render.writers import write_gif, write_mp4
 from annotator.types import U8
 
@@ -55,12 +55,12 @@ COLLINS_PAN: Final = (View(0.00, 0.00, 0.80), View(0.18, 0.00, 0.75))
 COLLINS_ZOOM: Final = (View(0.00, 0.00, 1.00), View(0.20, 0.00, 0.60))
 
 
-def draw_clips(folder: Path, *, portraits: Mapping[str, Image.Image]) -> list[Path]:
+def draw_clips(folder: Path, *, portraits: Mapping[str, Path]) -> list[Path]:
     """Draw the demo's clips, if they are not there yet.
 
     Args:
         folder: made if need be.
-        portraits: RGB pictures by the keys of ``annotator.demo.portraits``.
+        portraits: pictures by the keys of ``annotator.demo.portraits``, read only where something is drawn.
 
     Returns:
         the clips, by name.
@@ -74,10 +74,11 @@ def draw_clips(folder: Path, *, portraits: Mapping[str, Image.Image]) -> list[Pa
     if is_drawn and all(path.is_file() for path in paths):
         return paths
     astronaut, pan, three_shots, two_people = paths
-    _draw_gif(astronaut, _moving(portraits[COLLINS.key], COLLINS_PAN, frames=30, size_wh=GIF_WH))
-    _draw_gif(pan, _moving(portraits[OBAMA.key], OBAMA_PAN, frames=36, size_wh=GIF_WH))
-    _draw_video(three_shots, portraits)
-    _draw_gif(two_people, _side_by_side(portraits, frames=30))
+    loaded = {key: load_portrait(path) for key, path in portraits.items()}
+    _draw_gif(astronaut, _moving(loaded[COLLINS.key], COLLINS_PAN, frames=30, size_wh=GIF_WH))
+    _draw_gif(pan, _moving(loaded[OBAMA.key], OBAMA_PAN, frames=36, size_wh=GIF_WH))
+    _draw_video(three_shots, loaded)
+    _draw_gif(two_people, _side_by_side(loaded, frames=30))
     marker.write_text(RECIPE, encoding="utf-8")
     return paths
 

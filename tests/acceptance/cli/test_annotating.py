@@ -19,7 +19,7 @@ Annotate = Callable[..., tuple[int, dict[str, dict[str, object]], str]]
 @pytest.fixture(scope="session")
 def clips(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
-    draw_clips(folder, portraits={path.stem: load_portrait(path) for path in portraits.iterdir()})
+    draw_clips(folder, portraits={path.stem: path for path in portraits.iterdir()})
     return folder
 
 

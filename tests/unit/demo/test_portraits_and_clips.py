@@ -106,8 +106,10 @@ def test_a_pip_that_fails_is_one_sentence_with_its_last_words(tmp_path: Path) ->
 def drawn_clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     noise = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
     sizes = {"obama": (910, 1137), "biden": (970, 2204), "collins": (512, 512)}
-    drawn = {key: Image.fromarray(noise).resize(size) for key, size in sizes.items()}
-    return draw_clips(tmp_path_factory.mktemp("clips"), portraits=drawn)
+    portraits = {key: tmp_path_factory.mktemp("portraits") / f"{key}.png" for key in sizes}
+    for key, path in portraits.items():
+        Image.fromarray(noise).resize(sizes[key]).save(path)
+    return draw_clips(tmp_path_factory.mktemp("clips"), portraits=portraits)
 
 
 def test_the_clips_are_gifs_with_uneven_delays_and_a_video(drawn_clips: list[Path]) -> None:
