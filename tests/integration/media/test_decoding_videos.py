@@ -133,9 +133,9 @@ def test_repeated_pictures_of_a_video_are_one_frame_each(tmp_path: Path) -> None
 
 def test_a_short_picture_between_long_ones_is_not_missed(tmp_path: Path) -> None:
     slides = noise(3)
-    frames = np.concatenate([slides[:1].repeat(60, axis=0), slides[1:2], slides[2:].repeat(60, axis=0)])
+    frames = np.concatenate([slides[:1].repeat(50, axis=0), slides[1:2], slides[2:].repeat(70, axis=0)])
     batch, _ = read_media(write_video(tmp_path / "a.mp4", frames), Sampling.even(5))
-    assert batch.frame_index.tolist() == [0, 60, 61]
+    assert batch.frame_index.tolist() == [0, 50, 51]
     assert np.abs(batch.images.astype(int) - slides).max() <= COLOUR_TOLERANCE
 
 
