@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
-from annotator.quality import face_quality
+from annotator.quality import face_quality, visible_share
 from annotator.recognition.alignment import align_faces
 from annotator.tracking import FrameFaces, TrackingParams, join_fragments, shot_thumbnail
 from annotator.types import (
@@ -229,7 +229,13 @@ def _frame_faces(batch: FrameBatch, index: int, found: FaceDetections) -> FrameF
         thumbnail=shot_thumbnail(image),
         boxes_xyxy=found.boxes_xyxy,
         scores=found.scores,
-        quality=face_quality(crops, face_px=face_px, landmarks_xy=found.landmarks_xy, scores=found.scores),
+        quality=face_quality(
+            crops,
+            face_px=face_px,
+            landmarks_xy=found.landmarks_xy,
+            scores=found.scores,
+            visible=visible_share(found.boxes_xyxy, width_px=image.shape[1], height_px=image.shape[0]),
+        ),
         face_px=face_px,
         crops=crops,
     )

@@ -1,8 +1,8 @@
 """How much a face picture can tell about who it is.
 
 Quality orders the faces of a track, so that only the best few are embedded, and travels with the embeddings. It is an
-estimate in [0, 1] from four measures, none of which looks at who the person is: size, sharpness, pose and the
-detector's score.
+estimate in [0, 1] from five measures, none of which looks at who the person is: size, sharpness, pose, how
+much of the face is inside the frame, and the detector's score.
 """
 
 import cv2
@@ -67,16 +67,36 @@ def frontality(landmarks_xy: F32) -> F32:
     return np.asarray(1.0 - np.clip(turned, 0.0, 1.0), np.float32)
 
 
-def face_quality(faces: U8, *, face_px: F32, landmarks_xy: F32, scores: F32) -> F32:
+def visible_share(boxes_xyxy: F32, *, width_px: int, height_px: int) -> F32:
+    """Return which part of each box is inside the frame.
+
+    Args:
+        boxes_xyxy: f32 (F, 4), pixels of the frame.
+        width_px: width of the frame.
+        height_px: height of the frame.
+
+    Returns:
+        f32 (F,), in [0, 1]; 0 for an empty box.
+
+    """
+    limits = np.array([width_px, height_px, width_px, height_px], np.float32)
+    inside = np.clip(boxes_xyxy, 0, limits)
+    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (inside, boxes_xyxy)]
+    return np.asarray(areas[0] / np.maximum(areas[1], 1e-6), np.float32)
+
+
+def face_quality(faces: U8, *, face_px: F32, landmarks_xy: F32, scores: F32, visible: F32 | None = None) -> F32:
     """Estimate the quality of aligned faces.
 
-    The geometric mean of the four measures: a face that fails in one is poor, whatever the others say.
+    The fourth root of the measures' product, as a geometric mean of size, sharpness, pose and score that a face cut
+    off by the frame's border lowers further: a face that fails in one is poor, whatever the others say.
 
     Args:
         faces: u8 (F, 112, 112, 3), aligned RGB crops.
         face_px: f32 (F,), side in source pixels of the square that was aligned.
         landmarks_xy: f32 (F, 5, 2), pixels of the frame.
         scores: f32 (F,), detector scores in [0, 1].
+        visible: f32 (F,), see ``visible_share``; None for faces that are wholly inside.
 
     Returns:
         f32 (F,), in [0, 1].
@@ -88,4 +108,6 @@ def face_quality(faces: U8, *, face_px: F32, landmarks_xy: F32, scores: F32) -> 
     # A profile still tells something, so its factor stops at a fifth.
     pose = 0.2 + 0.8 * frontality(landmarks_xy)
     product = size * sharpness(faces) * pose * np.clip(scores, 0.0, 1.0)
+    if visible is not None:
+        product = product * visible
     return np.asarray(np.sqrt(np.sqrt(product)), np.float32)

@@ -13,8 +13,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from annotator.assignment import least_cost_pairs
 from annotator.types import F32, U8, FaceTrack, TrackEvidence
 
 
@@ -279,7 +279,7 @@ class TrackLinker:
             (shift <= self._params.max_shift) & (ratio <= 2.0) & (likeness >= self._params.min_shifted_likeness)
         )
         gain = np.where(may_link, iou + np.maximum(likeness, 0) + 1e-3, 0.0)
-        rows, columns = linear_sum_assignment(gain, maximize=True)
+        rows, columns = least_cost_pairs(-gain)
         return {
             int(column): self._open[row] for row, column in zip(rows, columns, strict=True) if may_link[row, column]
         }

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from annotator.quality import face_quality, frontality, sharpness
+from annotator.quality import face_quality, frontality, sharpness, visible_share
 from annotator.types import F32, U8
 
 FRONTAL = np.array([[38, 51], [74, 51], [56, 72], [41, 92], [71, 92]], np.float32)
@@ -94,3 +94,17 @@ def test_quality_is_between_zero_and_one_and_empty_for_no_faces() -> None:
         scores=np.zeros(0, np.float32),
     )
     assert none.shape == (0,)
+
+
+def test_a_face_cut_off_by_the_border_is_less_visible_and_poorer() -> None:
+    boxes = np.array([[10, 10, 50, 50], [-20, 10, 20, 50], [90, 90, 130, 130], [200, 200, 240, 240]], np.float32)
+    visible = visible_share(boxes, width_px=100, height_px=100)
+    assert visible.tolist() == pytest.approx([1, 0.5, 1 / 16, 0])
+    whole, cut = face_quality(
+        np.stack([portrait()] * 2),
+        face_px=np.full(2, 112, np.float32),
+        landmarks_xy=np.stack([FRONTAL] * 2),
+        scores=np.ones(2, np.float32),
+        visible=visible[:2],
+    )
+    assert cut < whole
