@@ -20,6 +20,17 @@ MAX_SHAPES: Final = 8
 """Batches of so many shapes are kept compiled for each network; the one unused for longest goes first."""
 
 
+def _fill_tables_of_the_binding() -> None:
+    """Let one thread fill OpenVINO's tables of types before several threads need them.
+
+    The binding (2026.4) fills them on first use, under a lock that it takes while it holds the interpreter's, and lets
+    go of the latter meanwhile: two threads whose first inference comes at the same moment wait for each other for ever.
+    """
+    for element_type in (openvino.Type.f32, openvino.Type.bf16, openvino.Type.u8):
+        openvino.Tensor(element_type, [1]).get_element_type().to_dtype()
+    openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
+
+
 class OpenvinoEngine:
     """Runs networks on a CPU.
 
@@ -36,6 +47,7 @@ class OpenvinoEngine:
         self._threads = threads or len(os.sched_getaffinity(0))
         self._cache_dir = cache_dir
         self._core = openvino.Core()
+        _fill_tables_of_the_binding()
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> "OpenvinoRunner":
         """Make a network ready to run; see ``Engine``."""
