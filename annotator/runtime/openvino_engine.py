@@ -31,6 +31,10 @@ def _fill_tables_of_the_binding() -> None:
     openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
 
 
+_FILLING: Final = Lock()
+"""Held while the tables are filled, as engines may be made in several threads."""
+
+
 class OpenvinoEngine:
     """Runs networks on a CPU.
 
@@ -47,7 +51,8 @@ class OpenvinoEngine:
         self._threads = threads or len(os.sched_getaffinity(0))
         self._cache_dir = cache_dir
         self._core = openvino.Core()
-        _fill_tables_of_the_binding()
+        with _FILLING:
+            _fill_tables_of_the_binding()
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> "OpenvinoRunner":
         """Make a network ready to run; see ``Engine``."""
@@ -104,7 +109,8 @@ class OpenvinoRunner:
     def __call__(self, batch: F32) -> tuple[F32, ...]:
         """Run the network; see ``Runner``."""
         with self._for_shape(batch.shape).request() as request:
-            request.infer({0: np.ascontiguousarray(batch, np.float32)}, share_inputs=True, share_outputs=True)
+            np.copyto(request.input_tensors[0].data, batch)
+            request.infer(share_outputs=True)
             return tuple(np.array(tensor.data) for tensor in request.output_tensors)
 
     def _for_shape(self, shape: tuple[int, ...]) -> "_Compiled":
