@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from annotator.build import s3_access
@@ -16,6 +16,7 @@ from annotator.cli.session import Told, annotate_media
 from annotator.cli.workplace import Workplace, open_workplace
 from annotator.errors import AnnotatorError
 from annotator.media import expand_sources
+from annotator.render.names import picture_names
 from annotator.results import MediaResult, to_json_line
 from annotator.settings import load_settings
 from annotator.types import MediaRef
@@ -70,7 +71,7 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
         )
         is_on_terminal = options.as_json and sys.stdout.isatty()  # the lines themselves show how far it is
         done = stack.enter_context(progress("annotating", total=len(refs), is_shown=not is_on_terminal))
-        drawing = _Drawing(workplace, options.render_folder)
+        drawing = _Drawing(workplace, options.render_folder, picture_names(refs, given=sources))
         table = None if options.as_json else ResultTable([ref.media_id for ref in refs])
         tally = _Tally()
         ready = _counted(drawing.draw(told), done)
@@ -110,6 +111,7 @@ class _Drawing:
 
     workplace: Workplace
     folder: Path | None
+    names: Mapping[str, PurePosixPath]
     failed: int = 0
 
     def draw(self, told: Iterable[Told]) -> Iterator[MediaResult]:
@@ -117,8 +119,9 @@ class _Drawing:
             if self.folder is not None and one.annotation is not None:
                 from annotator.render.clip import render_media  # noqa: PLC0415 - only where something is drawn
 
+                target = self.folder / self.names[one.annotation.media.uri]
                 try:
-                    render_media(one.annotation, source=self.workplace.every_frame, folder=self.folder)
+                    render_media(one.annotation, source=self.workplace.every_frame, target=target)
                 except AnnotatorError as error:
                     self.failed += 1
                     remark(f"{one.result.media} could not be drawn: {one_line(error)}")

@@ -4,9 +4,8 @@ import statistics
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from annotator.decoding import FrameSource
 from annotator.render.drawing import draw_marks, readable_scale
@@ -52,7 +51,7 @@ class _Timeline:
         return 1000 / max(1.0, statistics.median(steps)) if steps else 1.0
 
 
-def render_media(annotation: MediaAnnotation, *, source: FrameSource, folder: Path) -> Rendering:
+def render_media(annotation: MediaAnnotation, *, source: FrameSource, target: Path) -> Rendering:
     """Write a media with boxes, names and confidence, and its contact sheet.
 
     The media is decoded twice: for its shot boundaries, then for its frames; one frame is held at a time.
@@ -60,7 +59,8 @@ def render_media(annotation: MediaAnnotation, *, source: FrameSource, folder: Pa
     Args:
         annotation: a fresh one: rows keep no faces.
         source: opens media and yields **every** distinct frame.
-        folder: made if need be; the pictures are named after the media and replace older ones.
+        target: path of the pictures, with the name of the media; an ending that says what was written is added where
+            it differs. Folders are made, older pictures replaced.
 
     Raises:
         InputError: the media can no longer be decoded.
@@ -68,33 +68,18 @@ def render_media(annotation: MediaAnnotation, *, source: FrameSource, folder: Pa
         RenderError: a picture cannot be written.
 
     """
-    stem = folder / safe_name(annotation.media)
     timeline = _read_timeline(annotation, source)
-    path, writing = _writer(stem, timeline)
+    path, writing = _writer(target, timeline)
     tracks = drawn_tracks(annotation.tracks, annotation.labels)
     scale = readable_scale(annotation.clip.width_px, annotation.clip.height_px)
     with writing as writer:
         for number, (pts_ms, image) in enumerate(_frames(annotation.media, source)):
             marks = marks_at(pts_ms, tracks, cuts_ms=timeline.cuts_ms)
             writer.add(draw_marks(image, marks, scale=scale), shown_ms=timeline.shown_ms(number))
-    sheet = stem.with_name(f"{stem.name}.faces.png")
+    sheet = target.with_name(f"{target.name}.faces.png")
     with write_still(sheet) as writer:
         writer.add(contact_sheet(annotation), shown_ms=0)
     return Rendering(path, sheet)
-
-
-def safe_name(media: MediaRef) -> PurePosixPath:
-    """Return a relative path for the pictures of a media that stays within its folder.
-
-    >>> safe_name(MediaRef("https://host.example/a/b.gif?size=1", "https://host.example/a/b.gif?size=1"))
-    PurePosixPath('host.example/a/b.gif')
-    >>> safe_name(MediaRef("../../x.gif", "file:///x.gif"))
-    PurePosixPath('x.gif')
-    """
-    parts = urlsplit(media.media_id)
-    name = f"{parts.netloc}/{unquote(parts.path)}" if parts.scheme and parts.netloc else media.media_id
-    kept = [part.replace("\x00", "") for part in PurePosixPath(name).parts if part not in {"/", "..", "."}]
-    return PurePosixPath(*kept) if kept else PurePosixPath("media")
 
 
 def _read_timeline(annotation: MediaAnnotation, source: FrameSource) -> _Timeline:
@@ -118,18 +103,18 @@ def _frames(media: MediaRef, source: FrameSource) -> Iterator[tuple[int, U8]]:
             yield from zip(batch.pts_ms.tolist(), batch.images, strict=True)
 
 
-def _writer(stem: Path, timeline: _Timeline) -> tuple[Path, AbstractContextManager[FrameWriter]]:
+def _writer(target: Path, timeline: _Timeline) -> tuple[Path, AbstractContextManager[FrameWriter]]:
     """Choose what is written: PNG for a still, GIF for what is like one, else mp4."""
-    suffix = stem.suffix.lower()
+    suffix = target.suffix.lower()
     if len(timeline.pts_ms) == 1:
-        path = _with_suffix(stem, ".png")
+        path = _with_suffix(target, ".png")
         return path, write_still(path)
     if suffix in GIF_LIKE:
-        path = _with_suffix(stem, ".gif")
+        path = _with_suffix(target, ".gif")
         return path, write_gif(path)
-    path = _with_suffix(stem, ".mp4")
+    path = _with_suffix(target, ".mp4")
     return path, write_mp4(path, fps=timeline.fps)
 
 
-def _with_suffix(stem: Path, suffix: str) -> Path:
-    return stem if stem.suffix.lower() == suffix else stem.with_name(stem.name + suffix)
+def _with_suffix(target: Path, suffix: str) -> Path:
+    return target if target.suffix.lower() == suffix else target.with_name(target.name + suffix)

@@ -50,8 +50,11 @@ class FrameWriter(Protocol):
 @contextmanager
 def _finished_file(path: Path) -> Iterator[Path]:
     """Yield a name beside the target; move the file there if all went well, else remove it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    except OSError as error:
+        raise RenderError(f"{path.parent} cannot be written to ({error.strerror}): name another folder") from error
     os.close(descriptor)
     unfinished = Path(name)
     try:
@@ -118,7 +121,12 @@ def _gif_palette_and_pixels(image: Image.Image) -> tuple[bytes, bytes]:
 
 @contextmanager
 def write_gif(path: Path) -> Iterator[FrameWriter]:
-    """Write a GIF whose frames have their own delays, in hundredths of a second."""
+    """Write a GIF whose frames have their own delays, in hundredths of a second.
+
+    Raises:
+        RenderError: the folder cannot be written to.
+
+    """
     with _finished_file(path) as unfinished, unfinished.open("wb") as file:
         writer = _GifWriter(file)
         yield writer
@@ -127,7 +135,12 @@ def write_gif(path: Path) -> Iterator[FrameWriter]:
 
 @contextmanager
 def write_still(path: Path) -> Iterator[FrameWriter]:
-    """Write the first frame as PNG."""
+    """Write the first frame as PNG.
+
+    Raises:
+        RenderError: the folder cannot be written to.
+
+    """
     with _finished_file(path) as unfinished:
         yield _StillWriter(unfinished)
 
@@ -193,7 +206,7 @@ def write_mp4(path: Path, *, fps: float) -> Iterator[FrameWriter]:
     """Write an mp4 (H.264, no sound).
 
     Raises:
-        RenderError: ffmpeg failed; with its last line.
+        RenderError: ffmpeg failed, with its last line; or the folder cannot be written to.
 
     """
     with _finished_file(path) as unfinished, tempfile.TemporaryFile() as log:

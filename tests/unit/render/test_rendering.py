@@ -9,9 +9,10 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
-from annotator.render.clip import Rendering, render_media, safe_name
+from annotator.render.clip import Rendering, render_media
 from annotator.render.drawing import FaceMark, draw_marks, draw_text, shorten, text_width_px
 from annotator.render.marks import confidence_in_words, drawn_tracks, marks_at
+from annotator.render.names import picture_names
 from annotator.render.sheet import MAX_TRACKS, contact_sheet
 from annotator.render.writers import RenderError, write_gif, write_mp4
 from annotator.types import (
@@ -187,7 +188,7 @@ def render(tmp_path: Path, media_id: str, pts_ms: list[int], *, duration_ms: int
     images[:, ::7] = np.arange(len(pts_ms), dtype=np.uint8)[:, None, None, None] * 40
     track = make_track([pts_ms[0]], [20])
     annotation = annotate((track, known()), media_id=media_id, duration_ms=duration_ms)
-    return render_media(annotation, source=DrawnSource(images, pts_ms), folder=tmp_path)
+    return render_media(annotation, source=DrawnSource(images, pts_ms), target=tmp_path / media_id)
 
 
 def gif_delays(path: Path) -> list[int]:
@@ -279,7 +280,33 @@ def test_a_failing_encoder_is_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_pictures_stay_in_their_folder(media_id: str, expected: str) -> None:
-    assert str(safe_name(MediaRef(media_id, "file:///x"))) == expected
+    assert names_of(MediaRef(media_id, "file:///x")) == [expected]
+
+
+def names_of(*media: MediaRef, given: tuple[str, ...] = ()) -> list[str]:
+    return [str(name) for name in picture_names(media, given=given).values()]
+
+
+def test_a_media_that_was_named_itself_is_drawn_under_its_name_alone() -> None:
+    given = ("/home/ann/x.gif", "clips/y.gif", "https://host.example/a/z.gif?size=1")
+    assert names_of(*(MediaRef(one, f"file:///{one}") for one in given), given=given) == ["x.gif", "y.gif", "z.gif"]
+
+
+def test_a_media_of_a_folder_keeps_its_path_below_it() -> None:
+    assert names_of(MediaRef("cats/x.gif", "file:///clips/cats/x.gif"), given=("/clips",)) == ["cats/x.gif"]
+
+
+def test_media_of_one_name_do_not_draw_over_each_other() -> None:
+    named = [MediaRef(one, f"file://{one}") for one in ("/ann/x.gif", "/bob/x.gif", "/bob/y.gif")]
+    assert names_of(*named, given=tuple(one.media_id for one in named)) == ["ann/x.gif", "bob/x.gif", "y.gif"]
+    of_folders = [MediaRef("x.gif", "file:///ann/x.gif"), MediaRef("x.gif", "s3://bucket/bob/x.gif")]
+    assert names_of(*of_folders, given=("/ann", "s3://bucket/bob/")) == ["ann/x.gif", "bucket/bob/x.gif"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(RenderError, match="name another folder"):
+        render(tmp_path, "file/x.gif", [0, 40], duration_ms=80)
 
 
 def test_the_contact_sheet_has_a_row_for_each_track_and_one_for_nobody() -> None:
