@@ -245,6 +245,8 @@ class Worker:
                     self._start_over()
             except StoreUnavailableError as error:
                 _LOGGER.warning("No sign of life: %s", error)
+            except Exception:  # the boundary of the heart's thread: without it all work in hand is taken for lost
+                _LOGGER.exception("a sign of life failed")
 
     def _start_over(self) -> None:
         """Drop all in hand: a sweeper has taken it for lost, and somebody else may have it by now."""
@@ -255,10 +257,12 @@ class Worker:
             dropped = list(self._held.values())
             self._held.clear()
             self._engine.abandon()
-        with writing(self._database) as connection:
-            clear_suspicion(connection, self._rows.network_id, [one for one, _ in dropped])
-        for _, latch in dropped:
-            latch.count_down()
+        try:
+            with writing(self._database) as connection:
+                clear_suspicion(connection, self._rows.network_id, [one for one, _ in dropped])
+        finally:  # whatever the database says: nobody else will let go of the threads that wait
+            for _, latch in dropped:
+                latch.count_down()
 
     # ---------------------------------------------------------------------------------------------------------- stop
 

@@ -2,18 +2,19 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, text
 
-from annotator.errors import AnnotatorError, ModelError
+from annotator.errors import AnnotatorError, ModelError, StoreUnavailableError
 from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.connection import reading, writing
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, annotations, chunks, contents, media, sources, work, worker_sessions
-from annotator.store.work import Deadlines, sweep
+from annotator.store.work import Deadlines, heartbeat, sweep
 from annotator.types import MediaFailure, MediaRef
 from workers.doubles import FakeAnnotator
 from workers.engine import Outcome
@@ -82,6 +83,12 @@ def in_background(action: Callable[..., Any], *args: Any) -> threading.Thread:
     thread = threading.Thread(target=action, args=args)
     thread.start()
     return thread
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + TIMEOUT_S
+    while not holds():
+        assert time.monotonic() < until_s, "it never came"
 
 
 IDS = tuple(range(1, MEDIA + 1))
@@ -204,6 +211,37 @@ def test_suspects_run_alone(bench: Bench) -> None:
         thread.join(TIMEOUT_S)
     assert seen == [1, 1]
     assert bench.states() == {WorkState.DONE: MEDIA}
+
+
+def test_a_heart_that_stumbled_beats_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats: queue.Queue[int] = queue.Queue()
+
+    def stumbling(connection: Connection, session_id: int, *, in_hand: int) -> bool:
+        beats.put(in_hand)
+        if beats.qsize() == 1:
+            raise RuntimeError("no room in the pool")
+        return heartbeat(connection, session_id, in_hand=in_hand)
+
+    monkeypatch.setattr("workers.worker.heartbeat", stumbling)
+    bench.worker(FakeAnnotator(), heartbeat_s=0.02)
+    wait_until(lambda: beats.qsize() > 2)
+
+
+def test_a_worker_taken_for_dead_goes_on_though_the_database_leaves_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise StoreUnavailableError("the database does not answer")
+
+    monkeypatch.setattr("workers.worker.clear_suspicion", away)
+    worker = bench.worker(FakeAnnotator(media_s=0.2), heartbeat_s=0.2)
+    running = in_background(worker.run_chunk, 1, IDS[:4])
+    wait_until(lambda: worker.in_hand == 4)
+    with writing(bench.engine) as connection:
+        sweep(connection, session_timeout_s=-60.0, max_tries=5)
+    running.join(TIMEOUT_S)
+    assert not running.is_alive(), "its task thread waits for ever"
+    assert bench.states()[WorkState.DONE] >= 4
 
 
 def test_a_drain_finishes_what_it_can_gives_back_the_rest_and_ends_the_session(bench: Bench) -> None:
