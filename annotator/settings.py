@@ -114,7 +114,7 @@ class DecodeSettings(_Group):
 
 
 class WorkerSettings(_Group):
-    """How a worker and the backlog behave; the protocol is in docs/architecture.md."""
+    """How a worker and the backlog behave; the protocol is in docs/queue.md."""
 
     concurrency: Count = Field(default=4, description="chunks in hand at once, a thread each")
     heartbeat_s: Seconds = Field(default=10.0, description="time between two signs of life")

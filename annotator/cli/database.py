@@ -4,27 +4,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotator.cli.output import out, print_json_line, print_table, remark
+from annotator.errors import ConfigError
 from annotator.settings import Settings, load_settings, mask_url
+from annotator.store.connection import sqlite_path
 from annotator.store.schema import check as check_schema
 from annotator.store.schema import upgrade as upgrade_schema
 from annotator.store.store import Store
 
 
-def open_store(settings: Settings) -> Store:
-    """Open the database of the settings; an SQLite file is made where there is none.
+def open_store(settings: Settings, *, must_exist: bool = False) -> Store:
+    """Open the database of the settings.
+
+    Args:
+        settings: as loaded.
+        must_exist: refuse an SQLite file that is not there: who asks a question has mistyped its path. Else it is made.
 
     Raises:
-        ConfigError: the URL is none of a supported database, or the tables are not up to date.
+        ConfigError: the URL is none of a supported database, the tables are not up to date, or the file is missing.
         StoreUnavailableError: the database does not answer.
 
     """
-    return Store.open(settings.database_url.get_secret_value())
+    url = settings.database_url.get_secret_value()
+    if must_exist:
+        path = sqlite_path(url)
+        if path is not None and not path.exists():
+            raise ConfigError(f"there is no database {path} yet: annotate something into it, or name another one.")
+    return Store.open(url)
 
 
 def show_status(*, as_json: bool, settings: Mapping[str, Any]) -> None:
     """Print how far the database has come."""
     loaded = load_settings(**settings)
-    with open_store(loaded) as store:
+    with open_store(loaded, must_exist=True) as store:
         status = store.status()
     facts: dict[str, Any] = {
         "database": str(loaded.database_url),
@@ -49,7 +60,7 @@ def show_status(*, as_json: bool, settings: Mapping[str, Any]) -> None:
 
 def retry_failed(reason: str | None, *, settings: Mapping[str, Any]) -> None:
     """Let failed media be tried again, and say how many."""
-    with open_store(load_settings(**settings)) as store:
+    with open_store(load_settings(**settings), must_exist=True) as store:
         count = store.retry(reason=reason)
         known = store.status().failures
     if count:

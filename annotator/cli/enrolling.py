@@ -33,7 +33,8 @@ def enroll(name: str, photos: Sequence[Path], *, face: int | None, settings: Map
 
     Raises:
         EnrollmentError: a photograph cannot stand for the person; says why.
-        UndecodableMediaError: a photograph is not there or is no picture.
+        SourceNotFoundError: a photograph is not there.
+        UndecodableMediaError: one is no picture.
 
     """
     loaded = load_settings(**settings)

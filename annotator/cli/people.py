@@ -1,4 +1,4 @@
-"""``annotator search``, ``identities`` and ``enroll``."""
+"""``annotator search`` and ``identities``."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
@@ -32,7 +32,7 @@ def search_person(name: str, *, min_confidence: float, form: Form, settings: Map
         IdentityError: nobody has the name.
 
     """
-    with open_store(load_settings(**settings)) as store:
+    with open_store(load_settings(**settings), must_exist=True) as store:
         found = _pages(store, name, min_confidence)
         if form == "json":
             for one in found:
@@ -81,7 +81,7 @@ def _cells(one: Found) -> list[object]:
 
 def list_people(*, as_json: bool, settings: Mapping[str, Any]) -> None:
     """Print everybody whom the database knows."""
-    with open_store(load_settings(**settings)) as store:
+    with open_store(load_settings(**settings), must_exist=True) as store:
         people = store.list_identities()
     if as_json:
         for one in people:
@@ -123,7 +123,7 @@ def rename_person(name: str, new_name: str, *, settings: Mapping[str, Any]) -> N
         IdentityError: nobody or several have the name, or somebody else has the new one.
 
     """
-    with open_store(load_settings(**settings)) as store:
+    with open_store(load_settings(**settings), must_exist=True) as store:
         identity = store.rename(name, new_name)
     out().print(f"{name} is now {identity.name}; the old name still finds", markup=False)
 
@@ -135,6 +135,6 @@ def merge_people(name: str, into: str, *, settings: Mapping[str, Any]) -> None:
         IdentityError: one of the names means nobody or several, or both mean one person.
 
     """
-    with open_store(load_settings(**settings)) as store:
+    with open_store(load_settings(**settings), must_exist=True) as store:
         identity = store.merge(name, into)
     out().print(f"{name} is now {identity.name}", markup=False)

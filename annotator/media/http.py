@@ -80,8 +80,8 @@ def checked_addresses(host: str, port: int, *, limits: FetchLimits) -> list[str]
     for address in addresses:
         if not limits.allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise ForbiddenSourceError(
-                f"The host {host} has the address {address}, which is not public; allow private addresses if it is "
-                "meant."
+                f"The host {host} has the address {address}, which is not public; set "
+                "ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES=true if it is meant."
             )
     return addresses
 

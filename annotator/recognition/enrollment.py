@@ -45,7 +45,8 @@ def read_photographs(paths: Sequence[Path]) -> list[Photograph]:
     """Read photographs.
 
     Raises:
-        UndecodableMediaError: one is not there or is no picture.
+        SourceNotFoundError: one is not there.
+        UndecodableMediaError: one is no picture.
 
     """
     return [Photograph(path.name, read_picture(path)) for path in paths]

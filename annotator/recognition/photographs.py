@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from annotator.errors import ConfigError, UndecodableMediaError
+from annotator.errors import ConfigError, SourceNotFoundError, UndecodableMediaError
 from annotator.recognition.alignment import FACE_SIDE_PX, align_faces
 from annotator.types import F32, U8, FaceDetections
 
@@ -70,7 +70,8 @@ def read_picture(path: Path) -> U8:
     """Read a picture upright, as u8 (H, W, 3) RGB.
 
     Raises:
-        UndecodableMediaError: it is not there, is no picture, or is too large.
+        SourceNotFoundError: it is not there.
+        UndecodableMediaError: it is no picture, is broken or too large.
 
     """
     try:
@@ -78,7 +79,11 @@ def read_picture(path: Path) -> U8:
             if image.width * image.height > MAX_PIXELS:
                 raise UndecodableMediaError(f"{path} has more than {MAX_PIXELS} pixels: make it smaller")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except FileNotFoundError as error:
+        raise SourceNotFoundError(f"There is no photograph {path}; check the path.") from error
+    except UnidentifiedImageError as error:
+        raise UndecodableMediaError(f"{path} is no picture by its content: give a JPEG, PNG or WebP") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UndecodableMediaError(f"{path} cannot be read as a photograph: {error}") from error
 
 

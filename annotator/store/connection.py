@@ -49,6 +49,22 @@ def database_url(url: str | Path) -> URL:
     )
 
 
+def sqlite_path(url: str | Path) -> Path | None:
+    """Return the file of an SQLite database; None for Postgres, in memory, and SQLite's own URIs.
+
+    Raises:
+        ConfigError: as ``database_url``.
+
+    >>> sqlite_path("sqlite:///clips.db"), sqlite_path("postgresql://ann@db/clips")
+    (PosixPath('clips.db'), None)
+    """
+    parsed = database_url(url)
+    name = parsed.database
+    if parsed.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Path(name).expanduser()
+
+
 def open_engine(url: str | Path, *, pool_size: int = 5) -> Engine:
     """Return an engine for an SQLite file or a Postgres database; nothing is connected yet.
 

@@ -175,3 +175,16 @@ def test_the_starter_model_shows_whom_it_knows(
     assert "must not be used" in capsys.readouterr().out
     assert run_command(["models", "show", "no-such-model"]) == 2
     assert run_command(["models", "build", str(tmp_path / "new")]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["search", "Cher"], ["identities"], ["identities", "--rename", "Cher", "Cherilyn"], ["status"], ["retry"]],
+)
+def test_a_mistyped_path_of_a_database_is_refused_and_makes_no_file(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistyped = tmp_path / "anotations.db"
+    assert run_command([*arguments, "--database", f"sqlite:///{mistyped}"]) == 2
+    assert f"there is no database {mistyped}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,14 +1,15 @@
 """Photographs are checked before they stand for a person."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from annotator.errors import ConfigError, EnrollmentError, ModelError
+from annotator.errors import ConfigError, EnrollmentError, ModelError, SourceNotFoundError, UndecodableMediaError
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import Calibration
-from annotator.recognition.enrollment import Photograph, enroll_person
+from annotator.recognition.enrollment import Photograph, enroll_person, read_photographs
 from annotator.recognition.gallery import Gallery
 from annotator.types import U8, Identity
 from tests.made_up_faces import PatternEmbedder, TileDetector, face_of
@@ -135,3 +136,11 @@ def test_an_embedder_of_lower_precision_or_another_network_is_refused(gallery: G
         enroll_person(
             Identity("New"), [photograph(100)], gallery=other, detector=TileDetector(), embedder=PatternEmbedder()
         )
+
+
+def test_a_photograph_that_is_not_there_or_is_no_picture_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError, match="There is no photograph"):
+        read_photographs([tmp_path / "mistyped.jpg"])
+    (tmp_path / "letter.jpg").write_text("Dear Cher,")
+    with pytest.raises(UndecodableMediaError, match="is no picture by its content"):
+        read_photographs([tmp_path / "letter.jpg"])
