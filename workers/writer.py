@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
-from annotator.store.connection import writing
+from annotator.store.connection import is_conflict, writing
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim, Report, finish
 from annotator.store.writes import unstorable
@@ -21,6 +22,7 @@ from workers.retry import report_failure
 
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_EVERY_S: Final = 1.0
+_MAX_CONFLICTS: Final = 5  # lost against other transactions (deadlock), until the result itself is blamed
 
 
 class ResultRows(Protocol):
@@ -149,6 +151,7 @@ class BatchWriter:
             self._write([Settlement(claim, unstorable(outcome, error), batch[0].on_settled)])
 
     def _write_when_it_answers(self, batch: Sequence[Settlement]) -> None:
+        conflicts = 0
         while True:
             try:
                 self._transact(batch)
@@ -157,6 +160,10 @@ class BatchWriter:
                     return
                 _LOGGER.warning("%d results wait: %s", len(batch), error)
                 time.sleep(_RETRY_EVERY_S)
+            except DBAPIError as error:
+                conflicts += 1
+                if not is_conflict(error) or conflicts >= _MAX_CONFLICTS:
+                    raise
             else:
                 return
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, text
+from sqlalchemy.exc import OperationalError
 
 from annotator.errors import AnnotatorError, ModelError, StoreUnavailableError
 from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
@@ -173,6 +174,28 @@ def test_one_row_that_the_database_refuses_harms_no_other(bench: Bench) -> None:
     assert bench.states() == {WorkState.DONE: MEDIA - 1, WorkState.FAILED: 1}
     assert bench.row(7).reason == "unstorable"
     assert bench.count(annotations) == MEDIA - 1
+
+
+class LosingRows(StoreRows):
+    """Loses every second transaction against another one, as after a deadlock."""
+
+    writes = 0
+
+    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        self.writes += 1
+        if self.writes % 2:
+            raise OperationalError("INSERT", {}, DeadlockError())
+        super().write(connection, outcomes)
+
+
+class DeadlockError(Exception):
+    pgcode = "40P01"
+
+
+def test_a_transaction_lost_against_another_one_is_no_fault_of_the_result(bench: Bench) -> None:
+    rows = LosingRows(network_id=bench.network_id, labelling_id=bench.labelling_id, identify=lambda _: [])
+    bench.worker(FakeAnnotator(), rows=rows).run_chunk(1, IDS)
+    assert bench.states() == {WorkState.DONE: MEDIA}
 
 
 def test_a_worker_that_was_taken_for_dead_drops_all_and_starts_over(bench: Bench) -> None:
