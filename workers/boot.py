@@ -101,7 +101,6 @@ def build_parts(settings: Settings, store: Store) -> Parts:
 
     """
     from annotator.build import build_annotator, register_model  # noqa: PLC0415  (loads the networks' engine)
-
     from workers.results import StoreRows  # noqa: PLC0415
 
     annotator = build_annotator(settings, store=store)
