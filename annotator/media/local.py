@@ -14,7 +14,8 @@ class LocalMedia:
 
     Attributes:
         ref: which media.
-        path: the file; a fetched one is removed when the block of :meth:`MediaOpener.open` is left.
+        path: the file; a fetched one is gone when the block of :meth:`MediaOpener.open` is left, and only this
+            process finds it.
         size_bytes: its length.
         sha256: digest of its bytes, in hexadecimal.
 

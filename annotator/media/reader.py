@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from annotator.errors import (
     ForbiddenSourceError,
@@ -86,7 +86,8 @@ class MediaReader:
         """Bring a media to a file.
 
         Yields:
-            The media in a file. A local one is read in place; one that was fetched is removed afterwards, always.
+            The media in a file. A local one is read in place; one that was fetched has a path in this process alone,
+            and is gone afterwards, always.
 
         Raises:
             SourceNotFoundError: it is not there.
@@ -97,7 +98,7 @@ class MediaReader:
             UnsupportedMediaError: an address of another kind.
 
         """
-        scheme = urlsplit(media.uri).scheme
+        scheme = scheme_of(media.uri)
         if scheme == "file":
             yield _local(media)
         elif scheme in {"http", "https", "s3"}:
@@ -108,7 +109,8 @@ class MediaReader:
 
     @contextlib.contextmanager
     def _fetched(self, media: MediaRef, scheme: str) -> Iterator[LocalMedia]:
-        with tempfile.NamedTemporaryFile(prefix="annotator-", suffix=".media", dir=self.fetch.temp_dir) as file:
+        # It never has a name: whatever ends this process, the file is gone with it.
+        with tempfile.TemporaryFile(prefix="annotator-", dir=self.fetch.temp_dir) as file:
             sink = BoundedSink(file, name=media.media_id, max_bytes=self.fetch.max_bytes)
             if scheme == "s3":
                 bucket, key = split_s3_uri(media.uri)
@@ -116,7 +118,7 @@ class MediaReader:
             else:
                 fetch_http(media.uri, etag=media.etag, sink=sink, limits=self.fetch)
             file.flush()
-            yield LocalMedia(media, Path(file.name), sink.size_bytes, sink.sha256)
+            yield LocalMedia(media, Path(f"/proc/self/fd/{file.fileno()}"), sink.size_bytes, sink.sha256)
 
 
 def file_etag(status: os.stat_result) -> str:
@@ -124,8 +126,21 @@ def file_etag(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
+def scheme_of(uri: str) -> str:
+    """Return the scheme of an address in lower case, ``""`` without any.
+
+    Raises:
+        UnsupportedMediaError: it is written wrongly.
+
+    """
+    try:
+        return urlsplit(uri).scheme
+    except ValueError as exc:
+        raise UnsupportedMediaError(f"{uri} is no address ({exc}); write it rightly.") from exc
+
+
 def path_of(uri: str) -> Path:
-    """Return the path of a ``file://`` address.
+    """Return the path of a ``file://`` address; its bytes need not be UTF-8.
 
     Raises:
         ForbiddenSourceError: it names another host.
@@ -134,7 +149,7 @@ def path_of(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.netloc not in {"", "localhost"}:
         raise ForbiddenSourceError(f"{uri} names a file of another machine; give a path of this one.")
-    return Path(unquote(parts.path))
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
 
 
 def _local(media: MediaRef) -> LocalMedia:

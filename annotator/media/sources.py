@@ -6,7 +6,7 @@ from pathlib import Path
 
 from annotator.errors import ForbiddenSourceError, SourceNotFoundError, UnsupportedMediaError
 from annotator.media.limits import FetchLimits, S3Access
-from annotator.media.reader import file_etag
+from annotator.media.reader import file_etag, path_of, scheme_of
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.media.sniff import HEAD_BYTES, looks_like_media
 from annotator.types import MediaRef
@@ -45,15 +45,18 @@ def expand_sources(sources: Sequence[str], *, s3: S3Access | None = None) -> lis
 
 def _expand(source: str, s3: S3Access | None) -> Iterator[MediaRef]:
     scheme, separator, rest = source.partition("://")
+    if not source:
+        raise SourceNotFoundError("A source is empty; give a file, a folder (. is this one) or an address.")
     if not separator:
         return _expand_path(Path(source), source)
-    match scheme.lower():
+    address = f"{scheme.lower()}://{rest}"
+    match scheme_of(address):
         case "http" | "https":
-            return iter([MediaRef(source, source)])
+            return iter([MediaRef(source, address)])
         case "s3":
-            return _expand_s3(source, s3)
+            return _expand_s3(address, s3)
         case "file":
-            return _expand_path(Path("/" + rest.partition("/")[2]), source)
+            return _expand_path(path_of(address), source)
         case _:
             raise UnsupportedMediaError(f"{source} is no file, folder, http(s) or s3 address; give one of these.")
 
@@ -70,7 +73,11 @@ def _expand_path(path: Path, source: str) -> Iterator[MediaRef]:
 
 
 def _media_of(path: Path, media_id: str) -> MediaRef:
-    return MediaRef(media_id, path.resolve().as_uri(), file_etag(path.stat()))
+    try:
+        etag = file_etag(path.stat())
+    except FileNotFoundError:  # It went while we were looking: its failure is told when it is read.
+        etag = None
+    return MediaRef(media_id, path.resolve().as_uri(), etag)
 
 
 def _refuse(error: OSError) -> None:
@@ -93,8 +100,13 @@ def _is_media(path: Path) -> bool:
         return False
     if path.suffix.lower() in MEDIA_SUFFIXES:
         return True
-    with path.open("rb") as file:
-        return looks_like_media(file.read(HEAD_BYTES))
+    try:
+        with path.open("rb") as file:
+            return looks_like_media(file.read(HEAD_BYTES))
+    except FileNotFoundError:  # It went while we were looking.
+        return False
+    except OSError:  # It may be media: that it cannot be read is told as its failure, and fails nothing else.
+        return True
 
 
 def _expand_s3(source: str, s3: S3Access | None) -> Iterator[MediaRef]:

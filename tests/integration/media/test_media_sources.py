@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,61 @@ def test_addresses_of_pages_stand_for_themselves_and_others_are_refused() -> Non
             expand_sources([source])
         with pytest.raises(UnsupportedMediaError), READER.open(MediaRef("x", source)):
             pytest.fail("opened")
+
+
+def test_a_name_that_is_no_utf8_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.gif")
+    path.write_bytes(CONTENT)
+    (media,) = expand_sources([str(tmp_path)])
+    with READER.open(media) as local:
+        assert local.path == path
+
+
+def test_an_address_is_quoted_a_path_is_not(folder: Path) -> None:
+    (media,) = expand_sources([(folder / "a b#?%.gif").as_uri()])
+    assert (media,) == tuple(
+        MediaRef(media.media_id, one.uri, one.etag) for one in expand_sources([str(folder / "a b#?%.gif")])
+    )
+
+
+def test_the_scheme_of_an_address_may_be_written_large() -> None:
+    (media,) = expand_sources(["HTTPS://example.com/A.gif"])
+    assert media.uri == "https://example.com/A.gif"
+
+
+def test_an_address_that_is_written_wrongly_is_refused_and_so_is_nothing() -> None:
+    with pytest.raises(UnsupportedMediaError):
+        expand_sources(["http://[::1/a.gif"])
+    with pytest.raises(UnsupportedMediaError), READER.open(MediaRef("x", "http://[::1/a.gif")):
+        pytest.fail("opened")
+    with pytest.raises(SourceNotFoundError, match="empty"):
+        expand_sources([""])
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_file_that_goes_or_is_closed_to_us_while_a_folder_is_listed_fails_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    opened, looked_at = Path.open, Path.stat
+
+    def open_(self: Path, *args: Any, **more: Any) -> Any:
+        if self.name == "notes.txt":
+            raise error
+        return opened(self, *args, **more)
+
+    def stat(self: Path, **more: Any) -> os.stat_result:
+        status = looked_at(self, **more)
+        if self.name == "b.gif":
+            self.unlink(missing_ok=True)
+        return status
+
+    monkeypatch.setattr(Path, "open", open_)
+    monkeypatch.setattr(Path, "stat", stat)
+    found = {media.media_id: media for media in expand_sources([str(folder)])}
+    assert {"a b#?%.gif", "b.gif", "deep/er/c.bin"} <= found.keys()
+    with pytest.raises(SourceNotFoundError), READER.open(found["b.gif"]):
+        pytest.fail("opened")
+    assert ("notes.txt" in found) == (error is PermissionError), "what may be media fails when it is read"
 
 
 def test_an_empty_folder_has_no_media(tmp_path: Path) -> None:
