@@ -158,7 +158,7 @@ def translated(engine: Engine) -> Iterator[None]:
 
     Raises:
         StoreUnavailableError: as said.
-        ConfigError: the file is something else than an SQLite database.
+        ConfigError: the file is something else than an SQLite database, or a damaged one.
 
     """
     try:
@@ -167,8 +167,13 @@ def translated(engine: Engine) -> Iterator[None]:
         raise
     except DBAPIError as exc:
         where = engine.url.render_as_string(hide_password=True)
-        if getattr(exc.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+        code = getattr(exc.orig, "sqlite_errorcode", None) or 0
+        if code == sqlite3.SQLITE_NOTADB:
             raise ConfigError(f"{engine.url.database} is not an SQLite database: name another file") from exc
+        if code & 0xFF == sqlite3.SQLITE_CORRUPT:  # the low byte, see below
+            raise ConfigError(
+                f"{engine.url.database} is damaged: restore it from a copy, or name another file"
+            ) from exc
         if is_unavailable(exc):
             raise StoreUnavailableError(f"the database {where} does not answer: {_first_line(exc)}") from exc
         raise

@@ -155,4 +155,8 @@ def _file_exists(engine: Engine) -> bool:
 def _make_folder(engine: Engine) -> None:
     name = engine.url.database
     if engine.dialect.name == "sqlite" and name and name != ":memory:" and not name.startswith("file:"):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            why = f"the folder of the database {name} cannot be made ({exc.strerror})"
+            raise ConfigError(f"{why}: name another file with --database") from exc

@@ -44,6 +44,24 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert path.read_bytes() == b"GIF89a" * 1000
 
 
+def test_a_damaged_database_is_called_damaged_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    Store.open(path).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * 20_000 + whole[24_096:])
+    with pytest.raises(ConfigError, match="is damaged: restore it") as caught, Store.open(path) as store:
+        store.register_network(SPEC)
+        store.list_identities()
+        store.status()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match="cannot be made"):
+        Store.open(tmp_path / "file" / "deeper" / "a.db")
+
+
 def test_a_connection_that_was_lost_is_made_anew(store: Store, dialect: str) -> None:
     if dialect == "sqlite":
         pytest.skip("a file cannot hang up")
