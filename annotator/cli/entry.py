@@ -3,6 +3,7 @@
 Exit codes: 0 ok, 1 some items failed or a service does not answer, 2 usage: an argument or a setting that cannot be.
 """
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -28,6 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = DEBUG_OPTION in given[:1]
+    _take_any_letter()
     try:
         return _run_app(given)
     except KeyboardInterrupt:
@@ -60,6 +62,13 @@ def _run_app(arguments: list[str]) -> int:
             raise KeyboardInterrupt from None
         return left.code if isinstance(left.code, int) else OK if left.code is None else USAGE
     return OK
+
+
+def _take_any_letter() -> None:
+    """Let what the encoding of the terminal has no letter for be escaped; it must not end a run of hours."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _say(message: str) -> None:

@@ -36,8 +36,13 @@ def remark(text: str) -> None:
 
 
 def print_json_line(value: dict[str, Any]) -> None:
-    """Write one JSON line and hand it over at once."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) + "\n")
+    """Write one JSON line, valid whatever the encoding of stdout, and hand it over at once."""
+    line = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    try:
+        line.encode(sys.stdout.encoding or "utf-8", "strict")
+    except UnicodeEncodeError:  # a name of a file that is no UTF-8, or a terminal of few letters
+        line = json.dumps(value, separators=(", ", ": "))
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

@@ -54,6 +54,19 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "utf-8:surrogateescape", "ascii"])
+def test_names_that_the_terminal_has_no_letters_for_end_no_run(encoding: str) -> None:
+    code = (
+        "from annotator.cli import run_command; from annotator.cli import output;"
+        "run_command(['--version']); value = {'media': 'caf\\udce9 é.gif'};"
+        "output.print_json_line(value); output.print_table(['media'], [[value['media']]]); output.remark(value['media'])"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    _, line, *_ = done.stdout.decode("utf-8").splitlines()
+    assert json.loads(line) == {"media": "caf\udce9 é.gif"}
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
