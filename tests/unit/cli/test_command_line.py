@@ -59,7 +59,8 @@ def test_names_that_the_terminal_has_no_letters_for_end_no_run(encoding: str) ->
     code = (
         "from annotator.cli import run_command; from annotator.cli import output;"
         "run_command(['--version']); value = {'media': 'caf\\udce9 é.gif'};"
-        "output.print_json_line(value); output.print_table(['media'], [[value['media']]]); output.remark(value['media'])"
+        "output.print_json_line(value); output.remark(value['media']);"
+        "output.print_table(['media'], [[value['media']]])"
     )
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
