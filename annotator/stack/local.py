@@ -22,7 +22,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +43,8 @@ _WORKER_START_TIMEOUT_S: Final = 180.0  # the first start converts the networks
 _SERVER_STOP_TIMEOUT_S: Final = 15.0
 _WORKER_STOP_MARGIN_S: Final = 6.0
 _WATCH_EVERY_S: Final = 0.2
-_MAX_RESTARTS: Final = 10
+_MAX_RESTARTS: Final = 10  # one after the other; a process that lived longer than this begins a new count
+_LONG_LIFE_S: Final = 60.0
 # The S3 endpoint takes any key pair; clients insist on having one.
 _LOCAL_S3: Final = {
     "ANNOTATOR_S3_REGION": "us-east-1",
@@ -90,6 +91,13 @@ class _Service:
     stop_timeout_s: float
     restart: Callable[[], ChildProcess] | None = None
     restarts: int = 0
+    born_s: float = field(default_factory=time.monotonic)
+
+    def is_hopeless(self) -> bool:
+        """Say whether it dies again and again; a process killed now and then in a long night is another matter."""
+        if time.monotonic() - self.born_s > _LONG_LIFE_S:
+            self.restarts = 0
+        return self.restarts >= _MAX_RESTARTS
 
 
 class LocalStack:
@@ -174,11 +182,11 @@ class LocalStack:
             if service.child.returncode() is None:
                 continue
             told = f"The {service.child.name} has ended (exit {service.child.returncode()})"
-            if service.restart is None or service.restarts >= _MAX_RESTARTS:
+            if service.restart is None or service.is_hopeless():
                 raise StackError(f"{told}: {service.child.log_tail()}")
             _LOGGER.warning("%s and is started again.", told)
             self._take_back_work(f"{socket.gethostname()}:{service.child.pid}")
-            service.child = service.restart()
+            service.child, service.born_s = service.restart(), time.monotonic()
             service.restarts += 1
 
     def _start(self) -> None:
@@ -363,7 +371,11 @@ class _Ports:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        self._ports: dict[str, int] = {}
+        with contextlib.suppress(
+            FileNotFoundError, ValueError
+        ):  # a disk that was full has left half of it: other ports
+            self._ports = dict(json.loads(path.read_text()))
 
     def has(self, name: str, url: str) -> bool:
         parts = urlsplit(url)

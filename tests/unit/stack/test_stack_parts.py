@@ -1,6 +1,10 @@
 """Parts of the local stack that need no server."""
 
+import contextlib
+import itertools
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,3 +63,37 @@ def test_urls_of_an_earlier_run_name_our_own_servers_and_others_do_not(tmp_path:
     assert not ports.has("postgres", f"postgresql://annotator:x@db.example.org:{port}/annotator")
     assert not ports.has("broker", f"redis://127.0.0.1:{port}/0")
     assert not ports.has("broker", "redis://127.0.0.1/0")
+
+
+class DeadChild:
+    """A process that has ended."""
+
+    name, pid = "worker", 1
+
+    def returncode(self) -> int:
+        return -9
+
+    def log_tail(self) -> str:
+        return "killed"
+
+
+@pytest.mark.parametrize(
+    ("lives_s", "watching"),
+    [(1.0, pytest.raises(local.StackError, match="killed")), (600.0, contextlib.nullcontext())],
+)
+def test_only_a_worker_that_dies_again_and_again_at_once_ends_the_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives_s: float, watching: AbstractContextManager[object]
+) -> None:
+    clock_s = itertools.count(step=lives_s)
+    monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: next(clock_s)))
+    monkeypatch.setattr(local.LocalStack, "_take_back_work", lambda *_: None)
+    stack = local.LocalStack(load_settings(), data_dir=tmp_path, with_worker=False)
+    stack._children.append(local._Service(DeadChild(), 1.0, DeadChild))  # type: ignore[arg-type]
+    with watching:
+        for _ in range(30):
+            stack.watch()
+
+
+def test_half_a_list_of_ports_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "ports.json").write_text('{"s3": 12')
+    assert local._Ports(tmp_path / "ports.json").take("s3") > 0
