@@ -1,6 +1,5 @@
 """Photographs of people who were added here: their embeddings, which make a gallery know them."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,12 +117,3 @@ def remove_enrolled(connection: Connection, name: str, *, photo_sha256: Sequence
     if photo_sha256 is not None:
         statement = statement.where(enrolled_faces.c.photo_sha256.in_([bytes.fromhex(one) for one in photo_sha256]))
     return connection.execute(statement).rowcount
-
-
-def enrolled_digest(people: Sequence[EnrolledFaces]) -> str:
-    """Return a digest of who is enrolled with which photographs, hexadecimal; the same for the same people."""
-    digest = hashlib.sha256()
-    for one in sorted(people, key=lambda one: one.identity.name):
-        digest.update(f"{one.identity.name}\n{' '.join(one.photo_sha256)}\n".encode())
-        digest.update(one.embeddings.astype("<f4").tobytes())
-    return digest.hexdigest()

@@ -66,15 +66,6 @@ def ensure_partitions(
     return bool(missing)
 
 
-def drop_labelling(connection: Connection, labelling_id: int) -> None:
-    """Delete all rows of a labelling: a DROP on Postgres, a DELETE on SQLite."""
-    for table in LABELLING_TABLES:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"DROP TABLE IF EXISTS {table}__l{int(labelling_id)}"))
-        else:
-            connection.execute(text(f"DELETE FROM {table} WHERE labelling_id = :id"), {"id": labelling_id})  # noqa: S608 - the tables are the constants above
-
-
 def _add_lists(connection: Connection, mark: str, owner_id: int, tables: Iterable[str]) -> None:
     if connection.dialect.name != "postgresql":
         return

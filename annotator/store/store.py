@@ -224,16 +224,6 @@ class Store:
                 found |= reads.known_media(connection, network_id, labelling_id, some)
         return found
 
-    def known_digests(
-        self, network_id: int, labelling_id: int, digests: Sequence[str]
-    ) -> dict[str, reads.KnownContent]:
-        """Return what is known of contents, by the sha256 of their bytes (hexadecimal); unknown ones are left out."""
-        found: dict[str, reads.KnownContent] = {}
-        with self.reading() as connection:
-            for some in batched(digests, _ASKED):
-                found |= reads.known_contents(connection, network_id, labelling_id, some)
-        return found
-
     def is_annotated(self, network_id: int, sha256: str) -> bool:
         """Say whether a network has annotated these bytes: the question of ``Annotator.annotate(is_known=…)``."""
         with self.reading() as connection:
