@@ -158,13 +158,16 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
     )
 
 
-def build_annotator(settings: Settings, *, store: Store | None = None, engine: Engine | None = None) -> Annotator:
+def build_annotator(
+    settings: Settings, *, store: Store | None = None, engine: Engine | None = None, keep_faces: bool = False
+) -> Annotator:
     """Make a whole pipeline.
 
     Args:
         settings: what can be set.
         store: the database whose enrolled people and corrected names count; None leaves the bundle as it is.
         engine: what runs the networks, where one exists already.
+        keep_faces: whether tracks keep the crops of their best faces, for whoever draws them.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -180,7 +183,7 @@ def build_annotator(settings: Settings, *, store: Store | None = None, engine: E
         detector=build_detector(settings, engine),
         embedder=embedder,
         identifier=Identifier(gallery),
-        params=PipelineParams(),
+        params=PipelineParams(keep_faces=keep_faces),
     )
 
 

@@ -15,8 +15,8 @@ from typing import Protocol, Self
 
 from annotator.errors import AnnotatorError, ConfigError, InputError, ModelError, TransientError
 from annotator.inbox import Inbox, InboxClosedError
-from annotator.tracking import TrackDraft, TrackingParams, TrackLinker
-from annotator.types import ClipReport, FrameBatch, KnownMedia, MediaFailure, MediaRef
+from annotator.tracking import TrackingParams, TrackLinker
+from annotator.types import ClipReport, FaceTrack, FrameBatch, KnownMedia, MediaFailure, MediaRef
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,14 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineParams:
-    """How much is in hand at once. None of it changes a result.
+    """How much is in hand at once, and what is kept. None of it changes a row.
 
     Attributes:
         decoders: media that are decoded at the same time.
         max_inbox_bytes: decoded frames that wait for the detector.
         max_batch_bytes: decoded frames that go to the detector together.
         embed_batch: crops from which the embedder is not kept waiting for more.
+        keep_faces: whether tracks keep the crops of their best faces, for whoever draws them.
 
     """
 
@@ -65,6 +66,7 @@ class PipelineParams:
     max_inbox_bytes: int = 64 << 20
     max_batch_bytes: int = 32 << 20
     embed_batch: int = 64
+    keep_faces: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -77,13 +79,8 @@ class Clip:
     report: ClipReport | None = None
     frames_sampled: int = 0
     faces: int = 0
-    drafts: list[TrackDraft] = field(default_factory=list)
+    tracks: list[FaceTrack] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    @property
-    def crops(self) -> int:
-        """Return the number of crops that wait for the embedder."""
-        return sum(len(draft.best) for draft in self.drafts)
 
 
 # What a decoding thread hands over: frames of a clip, its end, an outcome that needs no network, an error that stops

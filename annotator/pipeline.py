@@ -16,7 +16,7 @@ import numpy as np
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.quality import face_quality, visible_share
 from annotator.recognition.alignment import align_faces
-from annotator.tracking import FrameFaces, TrackingParams, join_fragments, shot_thumbnail
+from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, shot_thumbnail
 from annotator.types import (
     F32,
     U8,
@@ -141,31 +141,32 @@ class Annotator:
             self._source, media, is_known=is_known, tracking=self._tracking, params=self._params, model=self.model
         )
         with run:
-            ready: list[Clip] = []
+            drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
+            ended: list[Clip] = []  # wait for the last of their drafts
             while True:
-                events = run.take(wait=not ready)
-                frames = [event for event in events if isinstance(event, tuple)]
-                self._detect(frames)
+                events = run.take(wait=not (drafts or ended))
+                drafts += self._detect([event for event in events if isinstance(event, tuple)])
                 for event in events:
                     if isinstance(event, BaseException):
                         raise event
                     if isinstance(event, Clip):
-                        event.drafts = event.linker.finish()
-                        ready.append(event)
+                        drafts += [(event, draft) for draft in event.linker.finish()]
+                        ended.append(event)
                     elif isinstance(event, MediaFailure | KnownMedia):
                         yield event
                 # A clip without a face waits for others too, but not for ever.
-                waiting = sum(max(clip.crops, 1) for clip in ready)
-                if ready and (waiting >= self._params.embed_batch or not events):
-                    yield from self._finish(ready)
-                    ready = []
-                elif run.is_finished and not ready:
+                waiting = len(ended) + sum(len(draft.best) for _, draft in drafts)
+                if waiting >= self._params.embed_batch or (waiting and not events):
+                    self._embed(drafts)
+                    yield from self._finish(ended)
+                    drafts, ended = [], []
+                elif run.is_finished and not waiting:
                     return
 
-    def _detect(self, batches: Sequence[tuple[Clip, FrameBatch]]) -> None:
-        """Find the faces of the frames and link them into their clips' tracks."""
+    def _detect(self, batches: Sequence[tuple[Clip, FrameBatch]]) -> list[tuple[Clip, TrackDraft]]:
+        """Find the faces of the frames and link them into their clips' tracks; return the tracks that have ended."""
         if not batches:
-            return
+            return []
         start = time.perf_counter()
         images = [image for _, batch in batches for image in batch.images]
         detections = iter(self._detector.detect(images))
@@ -179,26 +180,29 @@ class Annotator:
             clip.frames_sampled += len(batch)
             clip.timings_s["detect"] += detect_s * len(batch)
             clip.timings_s["link"] += time.perf_counter() - start
+        return [(clip, draft) for clip, _ in batches for draft in clip.linker.take_closed()]
+
+    def _embed(self, drafts: Sequence[tuple[Clip, TrackDraft]]) -> None:
+        """Embed the best faces of tracks that have ended, and give the tracks to their clips."""
+        if not drafts:
+            return
+        start = time.perf_counter()
+        embeddings = self._embedder.embed(np.concatenate([draft.best_faces for _, draft in drafts]))
+        embed_s = (time.perf_counter() - start) / len(embeddings)
+        used = 0
+        for clip, draft in drafts:
+            count = len(draft.best)
+            clip.tracks.append(draft.finish(embeddings[used : used + count], keep_faces=self._params.keep_faces))
+            clip.timings_s["embed"] += embed_s * count
+            used += count
 
     def _finish(self, clips: Sequence[Clip]) -> Iterator[MediaAnnotation]:
-        """Embed the best faces of the clips' tracks, identify the tracks and yield the annotations."""
+        """Identify the tracks of clips that have ended, and yield their annotations."""
         start = time.perf_counter()
-        crops = [draft.best_faces for clip in clips for draft in clip.drafts]
-        embeddings = self._embedder.embed(np.concatenate(crops)) if crops else np.zeros((0, 1), np.float32)
-        embed_s = (time.perf_counter() - start) / max(len(embeddings), 1)
-        start = time.perf_counter()
-        tracks_by_clip = []
-        used = 0
-        for clip in clips:
-            tracks: list[FaceTrack] = []
-            for draft in clip.drafts:
-                tracks.append(draft.finish(len(tracks), embeddings[used : used + len(draft.best)]))
-                used += len(draft.best)
-            tracks_by_clip.append(join_fragments(tracks, params=self._tracking))
+        tracks_by_clip = [join_fragments(in_order(clip.tracks), params=self._tracking) for clip in clips]
         labels = iter(self._identifier.identify([track.evidence for tracks in tracks_by_clip for track in tracks]))
-        identify_s = (time.perf_counter() - start) / len(clips)
+        identify_s = (time.perf_counter() - start) / max(len(clips), 1)
         for clip, tracks in zip(clips, tracks_by_clip, strict=True):
-            clip.timings_s["embed"] = embed_s * clip.crops
             clip.timings_s["identify"] = identify_s
             yield self._annotation(clip, tracks, [next(labels) for _ in tracks])
 

@@ -7,7 +7,7 @@ Fragments of one shot that prove to be the same person by their embeddings are j
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,6 +79,9 @@ class FrameFaces:
     crops: U8
 
 
+NO_FACES = np.zeros((0, 112, 112, 3), np.uint8)
+
+
 @dataclass(slots=True, eq=False)
 class TrackDraft:
     """A track that is being followed; it becomes a ``FaceTrack`` when its best faces are embedded."""
@@ -118,13 +121,13 @@ class TrackDraft:
         elif entry[:2] > self.best[0][:2]:
             heapq.heapreplace(self.best, entry)
 
-    def finish(self, track_no: int, embeddings: F32) -> FaceTrack:
-        """Return the track with the embeddings of its best faces.
+    def finish(self, embeddings: F32, *, keep_faces: bool) -> FaceTrack:
+        """Return the track, not numbered yet, with the embeddings of its best faces.
 
         Args:
-            track_no: its number within the media.
             embeddings: f32 (K, D), in the order of ``best_faces``; they are rounded to float16, the stored precision,
                 so that the decision sees exactly what is stored.
+            keep_faces: whether the track keeps the crops.
 
         """
         ranked = sorted(self.best, key=lambda face: face[:2], reverse=True)
@@ -134,7 +137,7 @@ class TrackDraft:
             quality=np.array([quality for quality, _, _, _ in ranked], np.float16),
         )
         return FaceTrack(
-            track_no=track_no,
+            track_no=0,
             shot_no=self.shot_no,
             frame_index=np.array(self.frame_index, np.int64),
             pts_ms=np.array(self.pts_ms, np.int64),
@@ -144,7 +147,7 @@ class TrackDraft:
             scores=np.array(self.scores, np.float32),
             quality=np.array(self.quality, np.float32),
             evidence=evidence,
-            best_faces=np.stack([crop for _, _, _, crop in ranked]),
+            best_faces=self.best_faces if keep_faces else NO_FACES,
         )
 
 
@@ -257,11 +260,16 @@ class TrackLinker:
                 faces, index, sample_no=self._sample_no, look=face_looks[index], keep=self._params.faces_per_track
             )
 
+    def take_closed(self) -> list[TrackDraft]:
+        """Return the tracks that have ended since the last call, so that nobody need hold the crops of a long film."""
+        closed, self._closed = self._closed, []
+        return closed
+
     def finish(self) -> list[TrackDraft]:
-        """Return all tracks, in order of first appearance."""
-        return sorted(
-            self._closed + self._open, key=lambda track: (track.seen_at[0], -track.scores[0], *track.boxes_xyxy[0])
-        )
+        """End all tracks and return those that were not taken yet."""
+        self._closed += self._open
+        self._open = []
+        return self.take_closed()
 
     def _close_lost(self) -> None:
         oldest = self._sample_no - 1 - self._params.max_gap_samples
@@ -295,6 +303,12 @@ def _shift_and_ratio(before_xyxy: F32, after_xyxy: F32) -> tuple[F32, F32]:
     return (distance / larger).astype(np.float32), ratio.astype(np.float32)
 
 
+def in_order(tracks: Iterable[FaceTrack]) -> list[FaceTrack]:
+    """Return the tracks of one media in order of first appearance, numbered; of one frame, best score first."""
+    ordered = sorted(tracks, key=lambda track: (track.frame_index[0], -track.scores[0], *track.boxes_xyxy[0]))
+    return [replace(track, track_no=track_no) for track_no, track in enumerate(ordered)]
+
+
 def join_fragments(tracks: Sequence[FaceTrack], *, params: TrackingParams) -> list[FaceTrack]:
     """Join tracks of one shot that are the same person by their embeddings and never seen on one frame.
 
@@ -307,22 +321,26 @@ def join_fragments(tracks: Sequence[FaceTrack], *, params: TrackingParams) -> li
 
     """
     joined: list[FaceTrack] = []
+    means = np.zeros((len(tracks), tracks[0].evidence.embeddings.shape[1] if tracks else 0), np.float32)
     for track in tracks:
-        for index, earlier in enumerate(joined):
-            if _is_same_person(earlier, track, min_cosine=params.min_join_cosine):
-                joined[index] = _join(earlier, track, keep=params.faces_per_track)
-                break
-        else:
+        alike = np.flatnonzero(means[: len(joined)] @ _mean_embedding(track) >= params.min_join_cosine)
+        home = next((index for index in alike.tolist() if _may_join(joined[index], track)), None)
+        if home is None:
+            home = len(joined)
             joined.append(track)
+        else:
+            joined[home] = _join(joined[home], track, keep=params.faces_per_track)
+        means[home] = _mean_embedding(joined[home])
     return [replace(track, track_no=track_no) for track_no, track in enumerate(joined)]
 
 
-def _is_same_person(first: FaceTrack, second: FaceTrack, *, min_cosine: float) -> bool:
-    if first.shot_no != second.shot_no or np.intersect1d(first.frame_index, second.frame_index).size:
-        return False
-    means = [track.evidence.embeddings.astype(np.float32).mean(axis=0) for track in (first, second)]
-    norms = [max(float(np.linalg.norm(mean)), 1e-6) for mean in means]
-    return float(means[0] @ means[1]) / (norms[0] * norms[1]) >= min_cosine
+def _mean_embedding(track: FaceTrack) -> F32:
+    mean = track.evidence.embeddings.astype(np.float32).mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), np.float32)
+
+
+def _may_join(first: FaceTrack, second: FaceTrack) -> bool:
+    return first.shot_no == second.shot_no and not np.intersect1d(first.frame_index, second.frame_index).size
 
 
 def _join(first: FaceTrack, second: FaceTrack, *, keep: int) -> FaceTrack:
@@ -338,5 +356,5 @@ def _join(first: FaceTrack, second: FaceTrack, *, keep: int) -> FaceTrack:
             for name in ("embeddings", "face_px", "quality")
         }
     )
-    faces = np.concatenate([first.best_faces, second.best_faces])[best]
-    return replace(first, **both, evidence=evidence, best_faces=faces)
+    crops = np.concatenate([first.best_faces, second.best_faces])
+    return replace(first, **both, evidence=evidence, best_faces=crops[best] if len(crops) else NO_FACES)

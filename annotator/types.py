@@ -207,7 +207,8 @@ class FaceTrack:
         scores: f32 (L,), detector scores.
         quality: f32 (L,), quality of each face in [0, 1].
         evidence: the embeddings of its best faces.
-        best_faces: u8 (K, 112, 112, 3), the aligned RGB crops that were embedded, in the order of ``evidence``.
+        best_faces: u8 (K, 112, 112, 3), the aligned RGB crops that were embedded, in the order of ``evidence``; none
+            where nobody asked for them.
 
     """
 
@@ -243,7 +244,7 @@ class FaceTrack:
             scores=self.scores,
             quality=self.quality,
         )
-        if len(self.evidence) != len(self.best_faces):
+        if len(self.best_faces) not in {0, len(self.evidence)}:
             msg = f"a FaceTrack needs one crop per embedding, got {len(self.best_faces)} and {len(self.evidence)}"
             raise ValueError(msg)
 

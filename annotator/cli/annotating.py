@@ -60,14 +60,15 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
         remark(f"Nothing to annotate in {', '.join(sources)}.")
         return OK
     with ExitStack() as stack:
-        workplace = stack.enter_context(open_workplace(settings, is_saved=options.is_saved))
+        is_drawn = options.render_folder is not None
+        workplace = stack.enter_context(open_workplace(settings, is_saved=options.is_saved, keep_faces=is_drawn))
         started = time.perf_counter()
         told = annotate_media(
             workplace.annotator,
             refs,
             saving=workplace.saving,
             is_refreshed=options.is_refreshed,
-            needs_faces=options.render_folder is not None,
+            needs_faces=is_drawn,
         )
         is_on_terminal = options.as_json and sys.stdout.isatty()  # the lines themselves show how far it is
         done = stack.enter_context(progress("annotating", total=len(refs), is_shown=not is_on_terminal))

@@ -40,7 +40,7 @@ class Workplace:
 
 
 @contextmanager
-def open_workplace(settings: Settings, *, is_saved: bool) -> Iterator[Workplace]:
+def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = False) -> Iterator[Workplace]:
     """Open the database and load the model.
 
     Where people were enrolled, merged or a newer version of the active model is used since the last time, what is
@@ -49,6 +49,7 @@ def open_workplace(settings: Settings, *, is_saved: bool) -> Iterator[Workplace]
     Args:
         settings: as loaded.
         is_saved: False leaves the database alone.
+        keep_faces: whether tracks keep the crops of their best faces, for drawing.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -60,7 +61,7 @@ def open_workplace(settings: Settings, *, is_saved: bool) -> Iterator[Workplace]
         store = stack.enter_context(open_store(settings)) if is_saved else None
         is_first = not (settings.cache_dir / "networks").is_dir()
         with err().status("making the networks ready, once: half a minute" if is_first else "loading the model"):
-            annotator = build_annotator(settings, store=store)
+            annotator = build_annotator(settings, store=store, keep_faces=keep_faces)
         saving = None
         if store is not None:
             registered = register_model(store, annotator)

@@ -13,6 +13,7 @@ from annotator.tracking import (
     TrackDraft,
     TrackingParams,
     TrackLinker,
+    in_order,
     is_cut,
     join_fragments,
     looks,
@@ -130,6 +131,30 @@ def test_of_equal_faces_the_earlier_are_kept() -> None:
     assert (track.best_faces == np.array([face_picture(1, noise=sample) for sample in range(5)])).all()
 
 
+def test_tracks_that_have_ended_can_be_taken_before_the_end() -> None:
+    linker = TrackLinker(PARAMS)
+    linker.add(frame(0, [(1, 10, 20)]))
+    assert linker.take_closed() == []
+    linker.add(frame(1, [(1, 10, 20)], thumbnail=BEACH))
+    (closed,) = linker.take_closed()
+    assert closed.frame_index == [0]
+    assert [track.frame_index for track in linker.finish()] == [[1]]
+    assert linker.finish() == []
+
+
+def test_a_track_keeps_its_crops_only_where_somebody_wants_them() -> None:
+    (draft,) = link(frame(0, [(1, 10, 20)]), frame(1, [(1, 10, 20)]))
+    embeddings = np.tile(unit(1, 0, 0), (2, 1))
+    assert len(draft.finish(embeddings, keep_faces=True).best_faces) == 2
+    assert len(draft.finish(embeddings, keep_faces=False).best_faces) == 0
+
+
+def test_tracks_are_numbered_in_order_of_first_appearance() -> None:
+    late, early = finished(0, 0, [4, 5], unit(1, 0, 0)), finished(0, 0, [1, 9], unit(0, 1, 0))
+    ordered = in_order([late, early])
+    assert [(track.track_no, int(track.frame_index[0])) for track in ordered] == [(0, 1), (1, 4)]
+
+
 def test_a_media_without_faces_has_no_tracks() -> None:
     assert link() == []
     assert link(frame(0, []), frame(1, [])) == []
@@ -140,7 +165,7 @@ def finished(track_no: int, shot_no: int, samples: Sequence[int], embedding: F32
     for sample in samples:
         faces = frame(sample, [(track_no, 10, 20)], quality=quality)
         draft.add(faces, 0, sample_no=sample, look=looks(faces.crops)[0], keep=PARAMS.faces_per_track)
-    return draft.finish(track_no, np.tile(embedding, (len(draft.best), 1)))
+    return draft.finish(np.tile(embedding, (len(draft.best), 1)), keep_faces=True)
 
 
 def test_fragments_of_one_person_in_one_shot_are_joined() -> None:
