@@ -126,7 +126,7 @@ class BatchingEngine:
         self._on_fatal = on_fatal
         self._queue = MediaQueue()
         self._lock = threading.Lock()
-        self._in_hand: dict[MediaRef, Callable[[Outcome], None]] = {}
+        self._in_hand: dict[MediaRef, list[Callable[[Outcome], None]]] = {}
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._is_closed = False
 
@@ -135,7 +135,7 @@ class BatchingEngine:
         self._thread.start()
 
     def submit(self, media: MediaRef, on_done: Callable[[Outcome], None]) -> None:
-        """Annotate a media.
+        """Annotate a media; one that is in hand already (its claim passed the deadline) is not done twice.
 
         Args:
             media: what to read.
@@ -143,8 +143,10 @@ class BatchingEngine:
 
         """
         with self._lock:
-            self._in_hand[media] = on_done
-            self._queue.put(media)
+            waiting = self._in_hand.setdefault(media, [])
+            waiting.append(on_done)
+            if len(waiting) == 1:
+                self._queue.put(media)
 
     @property
     def in_hand(self) -> int:
@@ -191,8 +193,8 @@ class BatchingEngine:
 
     def _deliver(self, outcome: Outcome) -> None:
         with self._lock:
-            on_done = self._in_hand.pop(outcome.media, None)
-        if on_done is not None:
+            waiting = self._in_hand.pop(outcome.media, [])
+        for on_done in waiting:
             on_done(outcome)
 
     def _fail_started(self, error: Exception) -> None:

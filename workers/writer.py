@@ -168,8 +168,7 @@ class BatchWriter:
                 return
 
     def _transact(self, batch: Sequence[Settlement]) -> None:
-        # What was done before it was given back in a drain is done.
-        batch = list({_fence(one.claim): one for one in reversed(batch)}.values())
+        batch = _newest(batch)
         reports = [self._report(settlement) for settlement in batch]
         with writing(self._engine) as connection:
             counted = finish(connection, network_id=self._rows.network_id, reports=reports)
@@ -189,5 +188,14 @@ class BatchWriter:
         return Report(claim, WorkState.DONE)
 
 
-def _fence(claim: Claim) -> tuple[int, int, int]:
-    return claim.media_id, claim.session_id, claim.attempts
+def _newest(batch: Sequence[Settlement]) -> list[Settlement]:
+    """Return one settlement for each media: of its newest claim, since the fence refuses all others.
+
+    Of several for one claim the first counts: what was done before it was given back in a drain is done.
+    """
+    newest: dict[int, Settlement] = {}
+    for one in batch:
+        former = newest.get(one.claim.media_id)
+        if former is None or one.claim.attempts > former.claim.attempts:
+            newest[one.claim.media_id] = one
+    return list(newest.values())

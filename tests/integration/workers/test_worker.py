@@ -217,6 +217,23 @@ def test_a_worker_that_was_taken_for_dead_drops_all_and_starts_over(bench: Bench
     assert bench.count(annotations) == MEDIA
 
 
+def test_a_media_claimed_again_after_its_deadline_settles_both_claims(bench: Bench) -> None:
+    annotator = FakeAnnotator(media_s=0.2)
+    worker = bench.worker(annotator)
+    threads = [in_background(worker.run_chunk, 1, IDS[:8])]
+    wait_until(lambda: worker.in_hand == 8)
+    with writing(bench.engine) as connection:
+        connection.execute(text("UPDATE work SET deadline_at = '2001-01-01 00:00:00.000000' WHERE state = 1"))
+        assert sweep(connection, session_timeout_s=45.0, max_tries=5).requeued >= 4
+    threads.append(in_background(worker.run_chunk, 3, IDS[:8]))
+    for thread in threads:
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive(), "its task thread waits for ever"
+    assert worker.in_hand == 0
+    assert bench.states() == {WorkState.DONE: 8, WorkState.PENDING: MEDIA - 8}
+    assert len(annotator.seen) == 8, "what is in hand is not done twice"
+
+
 def test_suspects_run_alone(bench: Bench) -> None:
     with writing(bench.engine) as connection:
         connection.execute(text("UPDATE work SET suspect = true WHERE media_id IN (3, 4)"))
