@@ -98,7 +98,7 @@ def _bring_up_to_date(annotator: Annotator, saving: Saving) -> None:
     else:
         remark(
             f"Results are saved beside those of the active model ({model}), which searches go on to show: "
-            "this run uses another model or looks at other frames."
+            "this run uses another model or looks at other frames. To search these, use another --database."
         )
 
 

@@ -108,7 +108,7 @@ def test_a_person_is_enrolled_and_found_without_decoding(
         ("nobody", "shows no clear face"),
         ("two", "shows 2 faces"),
         ("obama", "Barack Obama"),
-        ("missing", "cannot be read"),
+        ("missing", "There is no photograph"),
     ],
 )
 def test_a_photograph_that_cannot_stand_for_a_person_is_refused(  # noqa: PLR0917 - fixtures
