@@ -20,6 +20,7 @@ import numpy as np
 
 from annotator.errors import ModelError
 from annotator.runtime.network import NetworkDefinition, build_model
+from annotator.runtime.quiet import forbid_telemetry
 
 TIMEOUT_S: Final = 300.0
 """A conversion takes about three seconds; a machine that swaps takes longer."""
@@ -111,6 +112,7 @@ def _run_child(networks: Sequence[NetworkDefinition], scratch: Path) -> None:
 
 def _main() -> None:
     """Build, export and rewrite networks: what the child does."""
+    forbid_telemetry()
     scratch = Path(sys.argv[1])
     for job in json.loads((scratch / _JOBS_FILE).read_text()):
         with np.load(scratch / f"{job['name']}.npz", allow_pickle=False) as archive:

@@ -9,12 +9,15 @@ from threading import Lock
 from typing import Any, Final
 
 import numpy as np
-import openvino
 
 from annotator.errors import ModelError
 from annotator.runtime.conversion import converted, forget
 from annotator.runtime.network import NetworkDefinition, Precision
+from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
+
+forbid_telemetry()
+import openvino  # noqa: E402 - only now
 
 MAX_SHAPES: Final = 8
 """Batches of so many shapes are kept compiled for each network; the one unused for longest goes first."""
