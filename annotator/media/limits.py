@@ -57,7 +57,7 @@ class DecodeLimits:
     memory_bytes: int = 768 * MIB
     threads: int = 2
     buffer_bytes: int = 128 * MIB
-    batch_bytes: int = 32 * MIB
+    batch_bytes: int = 8 * MIB
 
 
 @dataclass(frozen=True, slots=True)
