@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from annotator.errors import ModelError
+from annotator.errors import ConfigError, ModelError
 from annotator.runtime.network import NetworkDefinition, build_model
 from annotator.runtime.quiet import forbid_telemetry
 
@@ -29,7 +29,9 @@ MODEL_FILE: Final = "network.xml"
 
 _JOBS_FILE: Final = "jobs.json"
 
-_FORMAT: Final = "2"
+_DIGEST_FILE: Final = "sha256"
+
+_FORMAT: Final = "3"
 """Raise it when what stands in the files changes."""
 
 _SAMPLE_SIDE: Final = 48
@@ -40,21 +42,28 @@ def converted(networks: Sequence[NetworkDefinition], cache_dir: Path) -> list[Pa
     """Return the OpenVINO files of networks; convert first those that the cache has not, in one child process.
 
     Each conversion works in a folder of its own, which appears under its final name by one rename: processes that
-    convert the same network at once do the work twice and harm nothing.
+    convert the same network at once do the work twice and harm nothing. A digest stands beside the files, since
+    OpenVINO reads flipped bits of the weights without complaint; files that do not match it are made anew.
 
     Args:
         networks: which ones.
         cache_dir: made if missing.
 
     Raises:
+        ConfigError: the cache folder cannot be made.
         ModelError: the weights fail their checks, or the child fails; the message has its last words.
 
     """
     homes = [cache_dir / f"{network.name}-{_cache_key(network)}" for network in networks]
     files = [home / MODEL_FILE for home in homes]
-    missing = [number for number, file in enumerate(files) if not file.is_file()]
+    missing = [number for number, home in enumerate(homes) if not _is_sound(home)]
     if missing:
-        cache_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            cache_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the cache folder {cache_dir} cannot be made: {error.strerror}; set ANNOTATOR_CACHE_DIR to another"
+            ) from error
         with tempfile.TemporaryDirectory(prefix=".converting-", dir=cache_dir) as scratch:
             _run_child([networks[number] for number in missing], Path(scratch))
             for number in missing:
@@ -62,9 +71,19 @@ def converted(networks: Sequence[NetworkDefinition], cache_dir: Path) -> list[Pa
     return files
 
 
-def forget(model_file: Path) -> None:
-    """Remove a converted network that cannot be read, so that it is converted anew."""
-    shutil.rmtree(model_file.parent, ignore_errors=True)
+def _is_sound(home: Path) -> bool:
+    """Tell whether a converted network is there and is what was written."""
+    try:
+        return (home / _DIGEST_FILE).read_text() == _digest(home)
+    except OSError:
+        return False
+
+
+def _digest(home: Path) -> str:
+    digest = sha256()
+    for file in (home / MODEL_FILE, (home / MODEL_FILE).with_suffix(".bin")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _cache_key(network: NetworkDefinition) -> str:
@@ -78,10 +97,13 @@ def _source_digest() -> str:
 
 
 def _publish(made: Path, home: Path) -> None:
+    (made / _DIGEST_FILE).write_text(_digest(made))
+    if not _is_sound(home):
+        shutil.rmtree(home, ignore_errors=True)
     try:
         made.rename(home)
     except OSError:
-        if not (home / MODEL_FILE).is_file():
+        if not _is_sound(home):
             raise  # it is not that another process was faster
 
 

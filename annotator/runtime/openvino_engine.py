@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from annotator.errors import ModelError
-from annotator.runtime.conversion import converted, forget
+from annotator.runtime.conversion import converted
 from annotator.runtime.network import NetworkDefinition, Precision
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
@@ -75,19 +75,17 @@ class OpenvinoEngine:
             "ENABLE_CPU_PINNING": False,
             # No CACHE_DIR: what OpenVINO keeps there saves nothing measurable here, and is not checked when read.
         }
-        converted(networks, self._cache_dir)
-        return [OpenvinoRunner(self._core, self._read(network), settings, precision=used) for network in networks]
+        paths = converted(networks, self._cache_dir)
+        models = [self._read(network, path) for network, path in zip(networks, paths, strict=True)]
+        return [OpenvinoRunner(self._core, model, settings, precision=used) for model in models]
 
-    def _read(self, network: NetworkDefinition) -> openvino.Model:
-        for may_try_again in (True, False):
-            (path,) = converted([network], self._cache_dir)
-            try:
-                return self._core.read_model(path)
-            except RuntimeError as error:
-                if not may_try_again:
-                    raise ModelError(f"the converted network {network.name} cannot be read: {error}") from error
-                forget(path)  # cut short by a full disk or a loss of power
-        raise AssertionError  # the second turn returns or raises
+    def _read(self, network: NetworkDefinition, path: Path) -> openvino.Model:
+        try:
+            return self._core.read_model(path)
+        except RuntimeError as error:
+            raise ModelError(
+                f"the converted network {network.name} cannot be read: {error}; remove {path.parent} and try again"
+            ) from error
 
 
 class OpenvinoRunner:

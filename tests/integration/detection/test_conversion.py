@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.errors import ModelError
+from annotator.errors import ConfigError, ModelError
 from annotator.networks.mtcnn import mtcnn_networks
 from annotator.runtime import conversion
 from annotator.runtime.openvino_engine import MAX_SHAPES, OpenvinoEngine
@@ -88,6 +88,22 @@ def test_a_cached_file_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
     runner = OpenvinoEngine(threads=1, cache_dir=tmp_path).load(network)
     assert runner(np.zeros((1, 24, 24, 3), np.float32))[0].shape == (1, 4)
     assert len(path.read_bytes()) > len(whole) // 2
+
+
+def test_a_cached_file_with_a_flipped_bit_is_made_anew(tmp_path: Path) -> None:
+    network = mtcnn_networks()["rnet"]
+    (path,) = conversion.converted([network], tmp_path)
+    weights = path.with_suffix(".bin")
+    right = weights.read_bytes()
+    weights.write_bytes(right[:1000] + bytes([right[1000] ^ 0x40]) + right[1001:])
+    conversion.converted([network], tmp_path)
+    assert weights.read_bytes() == right
+
+
+def test_a_cache_folder_that_cannot_be_made_is_said_with_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="ANNOTATOR_CACHE_DIR"):
+        conversion.converted([mtcnn_networks()["rnet"]], tmp_path / "file" / "networks")
 
 
 def test_a_definition_that_cannot_be_built_is_a_model_error_with_the_childs_last_words(tmp_path: Path) -> None:
