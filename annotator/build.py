@@ -9,8 +9,10 @@ from annotator.decoding import PipelineParams
 from annotator.detection import DetectionParams, MtcnnDetector
 from annotator.errors import ConfigError
 from annotator.media import DecodeLimits, FetchLimits, MediaReader, S3Access, SampledFrames, Sampling, sample_frames
+from annotator.media.reader import BoundedSink
+from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.pipeline import Annotator
-from annotator.recognition.bundle import ModelBundle, load_bundle
+from annotator.recognition.bundle import Download, ModelBundle, fetch_bundle, load_bundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.gallery import EnrolledPerson, Gallery
@@ -118,12 +120,19 @@ def build_detector(settings: Settings, engine: Engine) -> MtcnnDetector:
 def open_bundle(settings: Settings) -> ModelBundle:
     """Load the model bundle of the settings, without the people of the user's revocation list.
 
+    A bundle in a bucket is brought into the cache first; files that are there with the right digest are kept.
+
     Raises:
         ConfigError: there is no such bundle.
+        InputError: there is no such bundle in the bucket, or it may not be read.
+        TransientError: the bucket does not answer.
         ModelError: it fails its checks.
 
     """
-    folder = STARTER_FOLDER if settings.model == STARTER else Path(settings.model).expanduser()
+    if settings.model.startswith("s3://"):
+        folder = fetch_bundle(settings.model, download=_downloader(settings), cache_dir=settings.cache_dir / "bundles")
+    else:
+        folder = STARTER_FOLDER if settings.model == STARTER else Path(settings.model).expanduser()
     if not folder.is_dir():
         installed = settings.data_dir / "models" / settings.model
         if not installed.is_dir():
@@ -231,6 +240,17 @@ def _decode_limits(settings: Settings) -> DecodeLimits:
         cpu_s=round(chosen.cpu_s),
         memory_bytes=chosen.memory_bytes,
     )
+
+
+def _downloader(settings: Settings) -> Download:
+    bucket_store = S3Store(s3_access(settings), _fetch_limits(settings))
+
+    def download(uri: str, path: Path, max_bytes: int) -> None:
+        bucket, key = split_s3_uri(uri)
+        with path.open("wb") as file:
+            bucket_store.fetch(bucket, key, etag=None, sink=BoundedSink(file, name=uri, max_bytes=max_bytes))
+
+    return download
 
 
 def _fetch_limits(settings: Settings) -> FetchLimits:
