@@ -177,7 +177,9 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = Field(default=None, description="goes with s3_access_key_id")
     device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="what the networks run on")
     threads: Count | None = Field(default=None, description="processor threads of the networks; default: all cores")
-    model: str = Field(default="starter", min_length=1, description="name or folder of the model bundle; s3://BUCKET/FOLDER too")
+    model: str = Field(
+        default="starter", min_length=1, description="name or folder of the model bundle; s3://BUCKET/FOLDER too"
+    )
     sampling: SamplingSettings = SamplingSettings()
     detection: DetectionSettings = DetectionSettings()
     fetch: FetchSettings = FetchSettings()

@@ -31,7 +31,7 @@ Database = Annotated[
     ),
 ]
 Model = Annotated[
-    str | None, typer.Option("--model", metavar="NAME", help="Name or folder of a model, s3://BUCKET/FOLDER too. [default: starter]")
+    str | None, typer.Option("--model", metavar="NAME", help="Name, folder or s3://… of a model. [default: starter]")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout, instead of a table.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header, on stdout, instead of a table.")]
