@@ -108,13 +108,13 @@ def build_detector(settings: Settings, engine: Engine) -> MtcnnDetector:
     """Make what finds faces.
 
     Raises:
-        ConfigError: a parameter is out of its range.
+        ConfigError: a parameter is out of its range, or weights are not there.
         ModelError: the weights fail their check.
 
     """
     chosen = settings.detection
     params = DetectionParams(min_face_px=chosen.min_face_px, min_face_fraction=chosen.min_face_fraction)
-    return MtcnnDetector(engine, params=params)
+    return MtcnnDetector(engine, params=params, weights_dir=chosen.weights_dir)
 
 
 def open_bundle(settings: Settings) -> ModelBundle:

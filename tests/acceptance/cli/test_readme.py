@@ -1,6 +1,7 @@
 """Every command of the README runs, and says what the README says that it says."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -34,7 +35,10 @@ def blocks(language: str) -> list[str]:
 
 def made(target: str) -> str:
     """Return the command that `make TARGET` comes to once everything is installed."""
-    done = subprocess.run([MAKE, "--dry-run", target], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    # The tests may themselves be run by make, whose flags would add lines of their own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command_line = [MAKE, "--dry-run", "--no-print-directory", target]
+    done = subprocess.run(command_line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
     command = done.stdout.splitlines()[-1]
     assert command.startswith(".venv/bin/")
     return command.removeprefix(".venv/bin/")
