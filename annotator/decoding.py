@@ -64,7 +64,7 @@ class PipelineParams:
 
     decoders: int = 2
     max_inbox_bytes: int = 32 << 20
-    max_batch_bytes: int = 16 << 20
+    max_batch_bytes: int = 8 << 20
     embed_batch: int = 64
     keep_faces: bool = False
 

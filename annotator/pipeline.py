@@ -143,6 +143,7 @@ class Annotator:
         with run:
             drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
             ended: list[Clip] = []  # wait for the last of their drafts
+            has_told = False  # the first outcome is waited for by a person: it does not wait for a full batch
             while True:
                 events = run.take(wait=not (drafts or ended))
                 drafts += self._detect([event for event in events if isinstance(event, tuple)])
@@ -156,9 +157,10 @@ class Annotator:
                         yield event
                 # A clip without a face waits for others too, but not for ever.
                 waiting = len(ended) + sum(len(draft.best) for _, draft in drafts)
-                if waiting >= self._params.embed_batch or (waiting and not events):
+                if waiting >= self._params.embed_batch or (waiting and not events) or (ended and not has_told):
                     self._embed(drafts)
                     yield from self._finish(ended)
+                    has_told = has_told or bool(ended)
                     drafts, ended = [], []
                 elif run.is_finished and not waiting:
                     return
