@@ -72,17 +72,30 @@ def annotate_media(
             yield _fresh(outcome)
         return
 
-    def is_known(sha256: str) -> bool:
-        return saving.store.is_annotated(saving.network_id, sha256)
-
     waiting: list[Outcome] = []
     saved_at = -SAVE_AFTER_S  # the first one at once: it is waited for
-    for outcome in annotator.annotate(refs, is_known=None if is_refreshed or needs_faces else is_known):
+    outcomes = annotator.annotate(refs) if is_refreshed or needs_faces else _outcomes(annotator, refs, saving)
+    for outcome in outcomes:
         waiting.append(outcome)
         if len(waiting) >= SAVE_AFTER_MEDIA or time.monotonic() - saved_at > SAVE_AFTER_S:
             yield from _save(annotator, waiting, saving, is_refreshed=is_refreshed)
             waiting, saved_at = [], time.monotonic()
     yield from _save(annotator, waiting, saving, is_refreshed=is_refreshed)
+
+
+def _outcomes(annotator: Annotator, refs: Iterable[MediaRef], saving: Saving) -> Iterator[Outcome]:
+    """Annotate what is not known: by its etag, which saves fetching it, or by its bytes, which saves decoding it."""
+
+    def is_known(sha256: str) -> bool:
+        return saving.store.is_annotated(saving.network_id, sha256)
+
+    listed = list(refs)
+    contents = saving.store.known_contents(saving.network_id, saving.labelling_id, listed)
+    known = {uri: content.sha256 for uri, content in contents.items() if content.is_annotated}
+    for ref in listed:
+        if ref.uri in known:
+            yield KnownMedia(ref, known[ref.uri])
+    yield from annotator.annotate((ref for ref in listed if ref.uri not in known), is_known=is_known)
 
 
 def _save(annotator: Annotator, outcomes: Sequence[Outcome], saving: Saving, *, is_refreshed: bool) -> Iterator[Told]:

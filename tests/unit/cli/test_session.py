@@ -33,6 +33,7 @@ class DrawnAnnotator:
     def __init__(self, *people: Identity) -> None:
         self.people = people
         self.model = f"drawn@{len(people)}"
+        self.asked: list[str] = []
         self.decoded: list[str] = []
 
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
@@ -49,6 +50,7 @@ class DrawnAnnotator:
         self, media: Iterable[MediaRef], *, is_known: Callable[[str], bool] | None = None
     ) -> Iterator[MediaAnnotation | MediaFailure | KnownMedia]:
         for ref in media:
+            self.asked.append(ref.media_id)
             digest = f"{hash(ref.uri) & 0xFFFFFFFF:064x}"
             if is_known is not None and is_known(digest):
                 yield KnownMedia(ref, digest)
@@ -125,6 +127,19 @@ def test_the_second_run_prints_the_same_lines_without_decoding(store: Store) -> 
     assert lines(annotator, MEDIA, where) == first
     assert annotator.decoded == ["broken-0"]
     assert [[label["identity"] for label in line["labels"]] for line in first] == [["Cher"], ["Bono"], [], []]  # type: ignore[attr-defined]
+
+
+def test_objects_whose_etag_is_known_are_not_even_fetched(store: Store) -> None:
+    annotator = DrawnAnnotator(CHER, BONO)
+    where = saving(store, annotator)
+    media = [MediaRef(name, f"s3://clips/{name}", etag) for name, etag in (("a-0", "one"), ("b-1", "two"))]
+    first = lines(annotator, media, where)
+    annotator.asked.clear()
+    assert lines(annotator, media, where) == first
+    assert annotator.asked == []
+    changed = [media[0], MediaRef("b-1", media[1].uri, "three")]
+    assert len(lines(annotator, changed, where)) == 2
+    assert annotator.asked == ["b-1"]
 
 
 def test_a_new_labelling_names_stored_tracks_without_decoding(store: Store) -> None:
