@@ -18,8 +18,8 @@ from annotator.networks.mtcnn import ONET_SIDE_PX, PNET_STRIDE_PX, PNET_WINDOW_P
 from annotator.runtime.network import Engine, Runner
 from annotator.types import F32, I64, U8, FaceDetections
 
-CHUNK_PIXELS: Final = 4 * 1024 * 1024
-"""Frames of so many pixels go through the cascade together: 32 frames of 480 x 270, 2 of 1920 x 1080; at least one."""
+CHUNK_PIXELS: Final = 3 * 1024 * 1024
+"""Frames of so many pixels go through the cascade together: 24 frames of 480 x 270, 1 of 1920 x 1080; at least one."""
 
 CANVASES: Final = 1
 """Canvases in a batch of P-Net."""
