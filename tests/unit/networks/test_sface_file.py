@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from annotator.errors import ConfigError, ModelError
@@ -53,7 +54,6 @@ def test_the_weights_are_float32_and_as_many_as_the_paper_says() -> None:
 
 
 def test_eight_bit_blocks_become_what_onnx_says() -> None:
-    onnx = pytest.importorskip("onnx")
     from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - beside the check that onnx is there
 
     graph = onnx.load(str(packaged_file())).graph
