@@ -40,7 +40,7 @@ bench: setup-dev  ## measure the speed beside facenet-pytorch (makes an environm
 lock: setup-dev  ## resolve the dependencies anew, with hashes and without addresses
 	$(UV) pip compile requirements/bootstrap.in --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/bootstrap.lock
-	$(UV) pip compile pyproject.toml --extra local-stack --extra dev --universal --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --extra local-stack --extra tracing --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.lock
 	$(UV) pip compile pyproject.toml -c requirements/dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/base.lock

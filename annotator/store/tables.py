@@ -274,6 +274,7 @@ content_labels_by = Table(
     Column("labelled_at", UtcTime, nullable=False),
     **_BY_LABELLING,
 )
+Index("ix_content_labels_by_time", content_labels_by.c.labelling_id, content_labels_by.c.labelled_at)
 Index(
     "ix_content_labels_by_identity",
     content_labels_by.c.labelling_id,
@@ -300,6 +301,9 @@ work = Table(
     Column("finished_at", UtcTime),
     Column("reason", Text),
     Column("message", Text),
+    Column("run_id", Integer, comment="the backlog that asked for it last"),
+    Column("lane", Text, nullable=False, server_default=text("'gif'")),
+    Column("cost_ms", Integer, nullable=False, server_default=text("0"), comment="estimated"),
     Index("ix_work_deadline", "deadline_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
     Index(
         "ix_work_failed",
@@ -326,6 +330,7 @@ chunks = Table(
     Column("not_before", UtcTime),
     Column("published_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
+    Column("queue", Text, comment="where it was published"),
     Index("ix_chunks_published", "published_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
 )
 Index(
@@ -347,6 +352,10 @@ worker_sessions = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
+    Column("queues", Json, comment="what it consumes"),
+    Column("device", Text, comment="what its networks run on"),
+    Column("busy", Json, comment="of the last window: share of time that each stage was busy"),
+    Column("media_done", Integer, nullable=False, server_default=text("0"), comment="settled in this session"),
     Index(
         "ix_worker_sessions_open",
         "seen_at",
@@ -365,6 +374,13 @@ runs = Table(
     Column("options", Json, nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("listed_at", UtcTime),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0"), comment="higher goes first"),
+    Column("callback_url", Text, comment="who is told of each media and of the end"),
+    Column("deadline_at", UtcTime, comment="when what is pending is no longer wanted"),
+    Column("max_worker_s", Double, comment="budget: worker time that may be spent"),
+    Column("stopped_at", UtcTime, comment="what was pending then is no longer queued"),
+    Column("stop_reason", Text),
+    Column("finished_at", UtcTime, comment="listed, and nothing pending or claimed"),
 )
 
 listing_shards = Table(
@@ -378,13 +394,109 @@ listing_shards = Table(
     Column("pages", Integer, nullable=False, server_default=text("0")),
     Column("listed", BigInteger, nullable=False, server_default=text("0")),
     Column("done", Boolean, nullable=False, server_default=text("false")),
-    UniqueConstraint("run_id", "prefix", "after_key"),
+    Column("start_key", Key, nullable=False, server_default=text("''"), comment="where the shard begins, exclusive"),
+    UniqueConstraint("run_id", "prefix", "start_key"),
+)
+
+# Every transaction that moves rows of `work` appends here by how much: nobody updates a hot row, nobody waits. Beat
+# sums the deltas up into `work_counts`; the counts of now are both together. Zero means «no run», '' means «no reason».
+work_deltas = Table(
+    "work_deltas",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("network_id", Integer, nullable=False),
+    Column("run_id", Integer, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False, comment="WorkState"),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("media", BigInteger, nullable=False),
+    Column("cost_ms", BigInteger, nullable=False),
+)
+
+work_counts = Table(
+    "work_counts",
+    metadata,
+    Column("network_id", Integer, primary_key=True),
+    Column("run_id", Integer, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("state", SmallInteger, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("media", BigInteger, nullable=False),
+    Column("cost_ms", BigInteger, nullable=False),
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("network_id", Integer, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("at", UtcTime, primary_key=True),
+    Column("pending", BigInteger, nullable=False),
+    Column("claimed", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False, comment="quarantined included"),
+    Column("pending_cost_ms", BigInteger, nullable=False),
+    Column("done_cost_ms", BigInteger, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("run_id", Integer, nullable=False),
+    Column("media_id", BigInteger, comment="NULL: the backlog itself"),
+    Column("event", Text, nullable=False),
+    Column("idempotency_key", Text, nullable=False, unique=True),
+    Column("payload", Json, nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("not_before", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("delivered_at", UtcTime),
+    Column("given_up_at", UtcTime),
+    Column("message", Text, comment="what the last try came to"),
+    Index(
+        "ix_outbox_due",
+        "id",
+        postgresql_where=text("delivered_at IS NULL AND given_up_at IS NULL"),
+        sqlite_where=text("delivered_at IS NULL AND given_up_at IS NULL"),
+    ),
+)
+
+# ---------------------------------------------------------------------------------------------- rolled up, as of a time
+
+roll_ups = Table(
+    "roll_ups",
+    metadata,
+    Column("labelling_id", Integer, primary_key=True, autoincrement=False),
+    Column("as_of", UtcTime, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+)
+
+identity_counts_by = Table(
+    "identity_counts_by",
+    metadata,
+    Column("labelling_id", Integer, primary_key=True),
+    Column("identity_id", Integer, primary_key=True),
+    Column("media", BigInteger, nullable=False),
+    Column("contents", BigInteger, nullable=False),
+    Column("screen_ms", BigInteger, nullable=False),
+    Column("best_confidence", Double, nullable=False),
+)
+
+co_appearances_by = Table(
+    "co_appearances_by",
+    metadata,
+    Column("labelling_id", Integer, primary_key=True),
+    Column("identity_id", Integer, primary_key=True),
+    Column("other_identity_id", Integer, primary_key=True),
+    Column("media", BigInteger, nullable=False),
+    Column("contents", BigInteger, nullable=False),
 )
 
 scaling = Table(
     "scaling",
     metadata,
-    Column("lane", Text, primary_key=True),
+    Column("queue", Text, primary_key=True),
     Column("desired_workers", Integer, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
 )

@@ -15,7 +15,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import ConfigError
@@ -46,10 +46,7 @@ def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
     """All that the database itself knows of its schema, without Alembic's table."""
     with reading(engine) as connection:
         if engine.dialect.name == "sqlite":
-            rows = connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master")).all()
-            return {
-                (kind, name, table, _parts(sql or "")) for kind, name, table, sql in rows if table != "alembic_version"
-            }
+            return _sqlite_catalogue(connection)
         found: set[tuple[Any, ...]] = set()
         for query in (
             """SELECT 'column', table_name, column_name, data_type, is_nullable, column_default, collation_name,
@@ -67,9 +64,26 @@ def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
         return {row for row in found if row[1] != "alembic_version"}
 
 
-def _parts(sql: str) -> tuple[str, ...]:
-    """SQLite keeps the text of a statement: its lines, in any order, since constraints may stand in any."""
-    return tuple(sorted(re.sub(r"\s+", " ", line).strip().rstrip(",") for line in sql.splitlines()))
+def _sqlite_catalogue(connection: Connection) -> set[tuple[Any, ...]]:
+    """Columns, keys and constraints one by one: columns that came later stand last in the text of a table."""
+    found: set[tuple[Any, ...]] = set()
+    for kind, name, table, sql in connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master")).all():
+        if table == "alembic_version":
+            continue
+        if kind != "table":
+            found.add((kind, name, table, _one_line(sql or "")))
+            continue
+        for pragma in ("table_xinfo", "foreign_key_list"):
+            rows = connection.execute(text(f"PRAGMA {pragma}({name})")).all()
+            found |= {(pragma, name, *row[1:]) for row in rows}
+        constraints = re.findall(r"CONSTRAINT \w+ (?:CHECK|UNIQUE|PRIMARY KEY) \(.*?\)(?=,| \)|\))", _one_line(sql))
+        found |= {("constraint", name, one) for one in constraints}
+        found.add(("table", name, sql.rstrip().endswith("WITHOUT ROWID")))
+    return found
+
+
+def _one_line(sql: str) -> str:
+    return re.sub(r"\s+", " ", sql)
 
 
 def test_migrations_make_exactly_what_the_models_say(
@@ -179,8 +193,8 @@ BROKEN = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9998"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -194,7 +208,7 @@ def test_a_failed_migration_leaves_nothing_behind(
 ) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(migrations_path(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_broken.py").write_text(BROKEN)
+    (folder / "versions" / "9998_broken.py").write_text(BROKEN)
     monkeypatch.setattr(schema, "migrations_path", lambda: folder)
     with pytest.raises(DBAPIError, match="no_such_table"):
         migrate(engine, to="head")
