@@ -11,6 +11,7 @@ from annotator.errors import ConfigError
 from annotator.media import DecodeLimits, FetchLimits, MediaReader, S3Access, SampledFrames, Sampling, sample_frames
 from annotator.media.reader import BoundedSink
 from annotator.media.s3 import S3Store, split_s3_uri
+from annotator.metering import StageMeter
 from annotator.pipeline import Annotator
 from annotator.recognition.bundle import Download, ModelBundle, fetch_bundle, load_bundle
 from annotator.recognition.decision import Identifier
@@ -168,7 +169,12 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
 
 
 def build_annotator(
-    settings: Settings, *, store: Store | None = None, engine: Engine | None = None, keep_faces: bool = False
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    engine: Engine | None = None,
+    keep_faces: bool = False,
+    meter: StageMeter | None = None,
 ) -> Annotator:
     """Make a whole pipeline.
 
@@ -177,6 +183,7 @@ def build_annotator(
         store: the database whose enrolled people and corrected names count; None leaves the bundle as it is.
         engine: what runs the networks, where one exists already.
         keep_faces: whether tracks keep the crops of their best faces, for whoever draws them.
+        meter: is told how busy the stages are.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -193,6 +200,7 @@ def build_annotator(
         embedder=embedder,
         identifier=Identifier(gallery),
         params=PipelineParams(keep_faces=keep_faces),
+        meter=meter,
     )
 
 

@@ -9,12 +9,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from annotator.errors import AnnotatorError, ConfigError, InputError, ModelError, TransientError
 from annotator.inbox import Inbox, InboxClosedError
+from annotator.metering import Hunger, StageMeter, metered
 from annotator.tracking import TrackingParams, TrackLinker
 from annotator.types import ClipReport, FaceTrack, FrameBatch, KnownMedia, MediaFailure, MediaRef
 
@@ -91,7 +92,7 @@ Event = tuple[Clip, FrameBatch] | Clip | MediaFailure | KnownMedia | BaseExcepti
 class DecodingRun:
     """The decoding threads of one ``annotate`` call and the inbox that they fill."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run is made of; made in one place only
         self,
         source: FrameSource,
         media: Iterable[MediaRef],
@@ -100,6 +101,7 @@ class DecodingRun:
         tracking: TrackingParams,
         params: PipelineParams,
         model: str,
+        meter: StageMeter,
     ) -> None:
         """Take what to decode; entering the context starts the threads.
 
@@ -110,6 +112,7 @@ class DecodingRun:
             tracking: for the linker that each clip gets.
             params: how much is in hand at once.
             model: the model version that failures are reported under.
+            meter: is told when media are fetched and decoded, and when the networks wait for them.
 
         """
         self._source = source
@@ -119,12 +122,16 @@ class DecodingRun:
         self._tracking = tracking
         self._params = params
         self._model = model
+        self._meter = meter
+        self._hunger = Hunger(meter)
         self._inbox: Inbox[Event] = Inbox(params.max_inbox_bytes)
         self._threads = [
             threading.Thread(target=self._run, name=f"decode-{number}", daemon=True)
             for number in range(params.decoders)
         ]
         self._running = len(self._threads)
+        for stage in ("fetch", "decode"):
+            meter.set_threads(stage, params.decoders)
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -149,14 +156,16 @@ class DecodingRun:
         """Return what the threads have handed over, without the marks of their ends."""
         if self.is_finished:
             return []
-        events = self._inbox.take(max_bytes=self._params.max_batch_bytes, wait=wait)
+        with self._hunger.waiting():
+            events = self._inbox.take(max_bytes=self._params.max_batch_bytes, wait=wait)
         self._running -= sum(event is None for event in events)
         return [event for event in events if event is not None]
 
     def _run(self) -> None:
         try:
             while (media := self._next_media()) is not None:
-                self._decode(media)
+                with self._hunger.media():
+                    self._decode(media)
             self._inbox.put(None)
         except InboxClosedError:
             return
@@ -193,19 +202,26 @@ class DecodingRun:
     def _decode_frames(self, media: MediaRef) -> None:
         clip = Clip(media, TrackLinker(self._tracking))
         start = time.perf_counter()
-        with self._source.open(media) as frames:
+        with ExitStack() as stack:
+            with metered(self._meter, "fetch"):
+                frames = stack.enter_context(self._source.open(media))
+            clip.timings_s["fetch"] = time.perf_counter() - start
             clip.content_sha256 = frames.content_sha256
             if self._is_known is not None and self._is_known(frames.content_sha256):
                 self._inbox.put(KnownMedia(media, frames.content_sha256), MIN_EVENT_BYTES)
                 return
-            waited_s = 0.0
-            for batch in frames:
-                put_start = time.perf_counter()
+            batches = iter(frames)
+            while (batch := self._next_batch(batches, clip)) is not None:
                 self._inbox.put((clip, batch), max(batch.images.nbytes, MIN_EVENT_BYTES))
-                waited_s += time.perf_counter() - put_start
             clip.report = frames.report
-        clip.timings_s["decode"] = time.perf_counter() - start - waited_s
         self._inbox.put(clip, MIN_EVENT_BYTES)
+
+    def _next_batch(self, batches: Iterator[FrameBatch], clip: Clip) -> FrameBatch | None:
+        start = time.perf_counter()
+        with metered(self._meter, "decode"):
+            batch = next(batches, None)
+        clip.timings_s["decode"] += time.perf_counter() - start
+        return batch
 
 
 def _failure(media: MediaRef, error: AnnotatorError, model: str) -> MediaFailure:

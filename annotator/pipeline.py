@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
+from annotator.metering import NoMeter, StageMeter, metered
 from annotator.quality import face_quality, visible_share
 from annotator.recognition.alignment import align_faces
 from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, shot_thumbnail
@@ -78,7 +79,7 @@ class TrackIdentifier(Protocol):
 class Annotator:
     """Annotates media. One instance runs one ``annotate`` at a time; it is not thread-safe."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the stages, by name
         self,
         *,
         source: FrameSource,
@@ -87,14 +88,16 @@ class Annotator:
         identifier: TrackIdentifier,
         tracking: TrackingParams | None = None,
         params: PipelineParams | None = None,
+        meter: StageMeter | None = None,
     ) -> None:
-        """Take the stages."""
+        """Take the stages, and who is told how busy they are."""
         self._source = source
         self._detector = detector
         self._embedder = embedder
         self._identifier = identifier
         self._tracking = tracking or TrackingParams()
         self._params = params or PipelineParams()
+        self._meter = meter or NoMeter()
 
     @property
     def model(self) -> str:
@@ -138,7 +141,13 @@ class Annotator:
 
         """
         run = DecodingRun(
-            self._source, media, is_known=is_known, tracking=self._tracking, params=self._params, model=self.model
+            self._source,
+            media,
+            is_known=is_known,
+            tracking=self._tracking,
+            params=self._params,
+            model=self.model,
+            meter=self._meter,
         )
         with run:
             drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
@@ -171,17 +180,13 @@ class Annotator:
             return []
         start = time.perf_counter()
         images = [image for _, batch in batches for image in batch.images]
-        detections = iter(self._detector.detect(images))
+        with metered(self._meter, "accelerator"):
+            detections = iter(self._detector.detect(images))
         detect_s = (time.perf_counter() - start) / len(images)
-        for clip, batch in batches:
-            start = time.perf_counter()
-            for index in range(len(batch)):
-                faces = _frame_faces(batch, index, next(detections))
-                clip.linker.add(faces)
-                clip.faces += len(faces.scores)
-            clip.frames_sampled += len(batch)
-            clip.timings_s["detect"] += detect_s * len(batch)
-            clip.timings_s["link"] += time.perf_counter() - start
+        with metered(self._meter, "link"):
+            for clip, batch in batches:
+                clip.timings_s["detect"] += detect_s * len(batch)
+                _link(clip, batch, detections)
         return [(clip, draft) for clip, _ in batches for draft in clip.linker.take_closed()]
 
     def _embed(self, drafts: Sequence[tuple[Clip, TrackDraft]]) -> None:
@@ -189,7 +194,8 @@ class Annotator:
         if not drafts:
             return
         start = time.perf_counter()
-        embeddings = self._embedder.embed(np.concatenate([draft.best_faces for _, draft in drafts]))
+        with metered(self._meter, "accelerator"):
+            embeddings = self._embedder.embed(np.concatenate([draft.best_faces for _, draft in drafts]))
         embed_s = (time.perf_counter() - start) / len(embeddings)
         used = 0
         for clip, draft in drafts:
@@ -201,8 +207,9 @@ class Annotator:
     def _finish(self, clips: Sequence[Clip]) -> Iterator[MediaAnnotation]:
         """Identify the tracks of clips that have ended, and yield their annotations."""
         start = time.perf_counter()
-        tracks_by_clip = [join_fragments(in_order(clip.tracks), params=self._tracking) for clip in clips]
-        labels = iter(self._identifier.identify([track.evidence for tracks in tracks_by_clip for track in tracks]))
+        with metered(self._meter, "link"):
+            tracks_by_clip = [join_fragments(in_order(clip.tracks), params=self._tracking) for clip in clips]
+            labels = iter(self._identifier.identify([track.evidence for tracks in tracks_by_clip for track in tracks]))
         identify_s = (time.perf_counter() - start) / max(len(clips), 1)
         for clip, tracks in zip(clips, tracks_by_clip, strict=True):
             clip.timings_s["identify"] = identify_s
@@ -222,6 +229,17 @@ class Annotator:
             labels=tuple(labels),
             timings_s=dict(clip.timings_s),
         )
+
+
+def _link(clip: Clip, batch: FrameBatch, detections: Iterator[FaceDetections]) -> None:
+    """Link the faces of a batch of frames into the tracks of their clip."""
+    start = time.perf_counter()
+    for index in range(len(batch)):
+        faces = _frame_faces(batch, index, next(detections))
+        clip.linker.add(faces)
+        clip.faces += len(faces.scores)
+    clip.frames_sampled += len(batch)
+    clip.timings_s["link"] += time.perf_counter() - start
 
 
 def _frame_faces(batch: FrameBatch, index: int, found: FaceDetections) -> FrameFaces:

@@ -2,6 +2,8 @@
 
 import itertools
 import threading
+import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ import pytest
 
 from annotator.decoding import PipelineParams
 from annotator.errors import ModelError, SourceUnavailableError, UndecodableMediaError
+from annotator.metering import Stage
 from annotator.pipeline import Annotator, Outcome
 from annotator.types import (
     F32,
@@ -251,3 +254,69 @@ def test_the_network_is_named_by_all_that_can_change_a_track() -> None:
     spec = annotator().network_spec
     assert spec["embedder"] == "colour"
     assert set(spec) == {"decoder", "detector", "tracking", "embedder"}
+
+
+class HeardStages:
+    """Counts who is in each stage, by the thread that says so."""
+
+    def __init__(self) -> None:
+        self.threads: dict[Stage, int] = {}
+        self.inside: Counter[Stage] = Counter()
+        self.begun: Counter[Stage] = Counter()
+        self.by_thread: dict[Stage, set[str]] = defaultdict(set)
+        self._lock = threading.Lock()
+
+    def set_threads(self, stage: Stage, count: int) -> None:
+        self.threads[stage] = count
+
+    def begin(self, stage: Stage) -> None:
+        with self._lock:
+            self.inside[stage] += 1
+            self.begun[stage] += 1
+            self.by_thread[stage].add(threading.current_thread().name.partition("-")[0])
+
+    def end(self, stage: Stage) -> None:
+        with self._lock:
+            self.inside[stage] -= 1
+
+
+def test_every_stage_is_told_by_the_thread_that_is_in_it_and_ends_also_on_errors() -> None:
+    heard = HeardStages()
+    ids = media("red-3", "broken", "cut-2", "away", "bug", "blue-4")
+    list(annotator(PipelineParams(decoders=3), meter=heard).annotate(ids))
+    assert heard.threads == {"fetch": 3, "decode": 3}
+    assert heard.begun["fetch"] == len(ids)
+    assert heard.begun["decode"] >= 3 + 2 + 3, "two frames a batch, and the look that finds the end"
+    assert heard.begun["accelerator"] >= 2
+    assert {stage: names for stage, names in heard.by_thread.items() if stage != "starved"} == {
+        "fetch": {"decode"},
+        "decode": {"decode"},
+        "accelerator": {"MainThread"},
+        "link": {"MainThread"},
+    }
+    assert not any(heard.inside.values())
+
+
+def test_a_decoder_that_waits_for_room_is_not_busy() -> None:
+    heard = HeardStages()
+    seen: list[int] = []
+
+    class LookingDetector(OneFaceDetector):
+        def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+            # Room for one batch: once the decoder has handed over the next one, it can only wait.
+            deadline = time.monotonic() + 10
+            while heard.inside["decode"] and time.monotonic() < deadline:
+                time.sleep(0.001)
+            seen.append(heard.inside["decode"])
+            return super().detect(frames)
+
+    params = PipelineParams(decoders=1, max_inbox_bytes=1, max_batch_bytes=1)
+    list(annotator(params, detector=LookingDetector(), meter=heard).annotate(media("red-8")))
+    assert seen
+    assert set(seen) == {0}
+
+
+def test_fetching_and_decoding_have_times_of_their_own() -> None:
+    (outcome,) = annotator().annotate(media("red-3"))
+    assert isinstance(outcome, MediaAnnotation)
+    assert {"fetch", "decode", "detect", "link", "embed", "identify"} == set(outcome.timings_s)
