@@ -6,7 +6,7 @@ writing transaction, on SQLite and on Postgres.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -84,31 +84,56 @@ class SweepReport:
 # ---------------------------------------------------------------------------------------------------------- sessions
 
 
-def open_session(connection: Connection, *, worker: str, lanes: Collection[str] = LANES) -> int:
+def open_session(
+    connection: Connection,
+    *,
+    worker: str,
+    lanes: Collection[str] = LANES,
+    queues: Collection[str] = (),
+    device: str | None = None,
+) -> int:
     """Open a session and return its id.
 
     Args:
         connection: in a writing transaction.
         worker: host and process, e.g. ``"gpu-7:4711"``.
         lanes: what it works on.
+        queues: whose messages it takes, e.g. ``("gpu",)``.
+        device: what its networks run on, e.g. ``"cpu"``; None where it loads none.
 
     """
-    row = {"worker": worker, "lanes": sorted(lanes), "in_hand": 0}
+    row = {"worker": worker, "lanes": sorted(lanes), "queues": sorted(queues), "device": device, "in_hand": 0}
     opened = insert(worker_sessions).values(started_at=utc_now(), seen_at=utc_now(), **row)
     return int(connection.execute(opened.returning(worker_sessions.c.id)).scalar_one())
 
 
-def heartbeat(connection: Connection, session_id: int, *, in_hand: int) -> bool:
-    """Say that a session lives.
+def heartbeat(
+    connection: Connection,
+    session_id: int,
+    *,
+    in_hand: int,
+    busy: Mapping[str, float] | None = None,
+    media_done: int | None = None,
+) -> bool:
+    """Say that a session lives, and what it does.
+
+    Args:
+        connection: in a writing transaction.
+        session_id: which.
+        in_hand: media that it has claimed and not reported.
+        busy: share of the time since the last heartbeat that each stage was busy, 0 to 1; None where nobody measures.
+        media_done: media that it has reported since it was opened; None where nobody counts.
 
     Returns:
         False if the session has been ended by a sweeper: drop all in hand and open a new one.
 
     """
+    measured = {"busy": None if busy is None else dict(busy), "media_done": media_done}
+    said = {"in_hand": in_hand} | {name: value for name, value in measured.items() if value is not None}
     beat = (
         update(worker_sessions)
         .where(worker_sessions.c.id == session_id, worker_sessions.c.ended_at.is_(None))
-        .values(seen_at=utc_now(), in_hand=in_hand)
+        .values(seen_at=utc_now(), **said)
     )
     return connection.execute(beat).rowcount == 1
 
