@@ -18,6 +18,8 @@ from annotator.store.store import Store
 from annotator.store.work import Deadlines
 from workers.app import AnnotatorApp
 from workers.engine import MediaAnnotator
+from workers.meters import Meters
+from workers.watch import Watch
 from workers.worker import Worker, WorkerTimes
 from workers.writer import ResultRows
 
@@ -81,7 +83,7 @@ def prepare_worker(app: AnnotatorApp, build: BuildParts | None = None) -> None:
         requires = ("celery.worker.components:Pool",)
 
         def start(self, parent: Any) -> None:  # noqa: ANN401, ARG002
-            _start(app.annotator_settings, build or build_parts)
+            _start(app.annotator_settings, build)
 
         def stop(self, parent: Any) -> None:  # noqa: ANN401
             _stop(parent)
@@ -92,8 +94,13 @@ def prepare_worker(app: AnnotatorApp, build: BuildParts | None = None) -> None:
     signals.worker_shutting_down.connect(_on_shutting_down, weak=False)
 
 
-def build_parts(settings: Settings, store: Store) -> Parts:
+def build_parts(settings: Settings, store: Store, *, meters: Meters | None = None) -> Parts:
     """Build what the settings say: the model with everybody enrolled in the database.
+
+    Args:
+        settings: what can be set.
+        store: the database.
+        meters: are told how busy the stages of the annotator are.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -103,7 +110,7 @@ def build_parts(settings: Settings, store: Store) -> Parts:
     from annotator.build import build_annotator, register_model  # noqa: PLC0415  (loads the networks' engine)
     from workers.results import StoreRows  # noqa: PLC0415
 
-    annotator = build_annotator(settings, store=store)
+    annotator = build_annotator(settings, store=store, meter=meters)
     registered = register_model(store, annotator)
     rows = StoreRows(
         network_id=registered.network_id, labelling_id=registered.labelling_id, identify=annotator.identify
@@ -111,11 +118,13 @@ def build_parts(settings: Settings, store: Store) -> Parts:
     return Parts(annotator, rows, lambda sha256: store.is_annotated(registered.network_id, sha256))
 
 
-def _start(settings: Settings, build: BuildParts) -> None:
+def _start(settings: Settings, build: BuildParts | None) -> None:
+    threads = settings.worker.concurrency
+    watch = Watch(Meters(threads={"claim": threads, "message": threads}))
     try:
         pool_size = settings.worker.concurrency + _SPARE_CONNECTIONS
         store = Store.open(settings.database_url.get_secret_value(), pool_size=pool_size)
-        parts = build(settings, store)
+        parts = build(settings, store) if build else build_parts(settings, store, meters=watch.meters)
         worker = Worker(
             store.engine,
             parts.annotator,
@@ -123,6 +132,7 @@ def _start(settings: Settings, build: BuildParts) -> None:
             is_known=parts.is_known,
             times=_times(settings),
             on_fatal=_on_fatal,
+            watch=watch,
         )
         worker.start()
     except AnnotatorError as error:  # the boundary of the process: one line, and an exit code

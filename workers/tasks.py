@@ -24,5 +24,6 @@ def annotate_chunk(v: int, chunk_id: int, media_ids: list[int]) -> None:
     if v != MESSAGE_VERSION:
         # Its media stay pending; the chunk is published again when it is found unclaimed.
         _LOGGER.error("A message of version %s is not for this program (%d).", v, MESSAGE_VERSION)
+        current_worker().watch.malformed()
         return
     current_worker().run_chunk(chunk_id, media_ids)

@@ -30,6 +30,7 @@ from annotator.store.work import (
 )
 from workers.engine import BatchingEngine, MediaAnnotator, Outcome
 from workers.gate import Gate
+from workers.watch import Watch
 from workers.writer import BatchWriter, ResultRows, Settlement
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class _Latch:
 class Worker:
     """One per process. Task threads call :meth:`run_chunk`; everything else runs in threads of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, by name
         self,
         database: Engine,
         annotator: MediaAnnotator,
@@ -89,6 +90,7 @@ class Worker:
         is_known: Callable[[str], bool] | None = None,
         times: WorkerTimes | None = None,
         on_fatal: Callable[[AnnotatorError], None],
+        watch: Watch | None = None,
     ) -> None:
         """Take the parts; :meth:`start` begins.
 
@@ -99,8 +101,10 @@ class Worker:
             is_known: whether the bytes of this digest are annotated already.
             times: deadlines and periods.
             on_fatal: called once when the worker cannot go on and should be stopped.
+            watch: who is told of the work.
 
         """
+        self._watch = watch or Watch()
         self._database = database
         self._rows = rows
         self._times = times or WorkerTimes()
@@ -112,6 +116,7 @@ class Worker:
             max_tries=self._times.max_tries,
             max_media=self._times.write_media,
             max_wait_s=self._times.write_wait_s,
+            watch=self._watch,
         )
         self._gate = Gate()
         self._lock = threading.Lock()
@@ -122,6 +127,11 @@ class Worker:
         self._drained = threading.Event()
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    @property
+    def watch(self) -> Watch:
+        """Who is told of the work."""
+        return self._watch
 
     @property
     def is_draining(self) -> bool:
@@ -153,16 +163,18 @@ class Worker:
 
     def run_chunk(self, chunk_id: int, media_ids: Sequence[int]) -> None:
         """Annotate those media of a message that are still to be done; return when each is settled or given back."""
-        while not self.is_draining:
-            try:
-                if self._run_all(media_ids):
-                    with writing(self._database) as connection:
-                        settle(connection, chunk_id)
-                    return
-            except StoreUnavailableError as error:
-                _LOGGER.warning("A message waits: %s", error)
-                self._stopping.wait(_DATABASE_RETRY_S)
-        self._return_chunk(chunk_id)
+        with self._watch.message(chunk_id, media=len(media_ids)) as message:
+            while not self.is_draining:
+                try:
+                    if self._run_all(media_ids):
+                        with writing(self._database) as connection:
+                            settle(connection, chunk_id)
+                        return
+                except StoreUnavailableError as error:
+                    _LOGGER.warning("A message waits: %s", error)
+                    self._stopping.wait(_DATABASE_RETRY_S)
+            message.result = "returned"
+            self._return_chunk(chunk_id)
 
     def _run_all(self, media_ids: Sequence[int]) -> bool:
         """Claim and run; whether everything that was pending has been claimed (what went back travels anew)."""
@@ -181,8 +193,9 @@ class Worker:
     def _claim(self, media_ids: Sequence[int], *, suspects: bool = False) -> list[Claim] | None:
         if self.is_draining:
             return None
-        with writing(self._database) as connection:
-            return claim(
+        began_s = time.monotonic()
+        with self._watch.meters.busy("claim"), writing(self._database) as connection:
+            claims = claim(
                 connection,
                 network_id=self._rows.network_id,
                 media_ids=media_ids,
@@ -190,6 +203,8 @@ class Worker:
                 deadlines=self._times.deadlines,
                 suspects=suspects,
             )
+        self._watch.claimed(claims, took_s=time.monotonic() - began_s)
+        return claims
 
     def _run(self, claims: Sequence[Claim] | None) -> bool:
         """Run claims until each is settled; False if there was no claiming any more."""
@@ -257,6 +272,7 @@ class Worker:
             dropped = list(self._held.values())
             self._held.clear()
             self._engine.abandon()
+        self._watch.session_lost([one for one, _ in dropped])
         try:
             with writing(self._database) as connection:
                 clear_suspicion(connection, self._rows.network_id, [one for one, _ in dropped])

@@ -19,6 +19,7 @@ from annotator.store.writes import unstorable
 from annotator.types import MediaFailure
 from workers.engine import Outcome
 from workers.retry import report_failure
+from workers.watch import Settled, Watch
 
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_EVERY_S: Final = 1.0
@@ -55,7 +56,7 @@ class Settlement:
 class BatchWriter:
     """Writes settlements in the order in which they come, up to so many media or so long together."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, by name
         self,
         engine: Engine,
         rows: ResultRows,
@@ -64,6 +65,7 @@ class BatchWriter:
         max_tries: int,
         max_media: int = 32,
         max_wait_s: float = 0.25,
+        watch: Watch | None = None,
     ) -> None:
         """Take the database; :meth:`start` begins.
 
@@ -74,8 +76,10 @@ class BatchWriter:
             max_tries: tries until a passing trouble counts as failed.
             max_media: most media of one transaction.
             max_wait_s: longest wait of a media for its transaction.
+            watch: who is told of what was written.
 
         """
+        self._watch = watch or Watch()
         self._engine = engine
         self._rows = rows
         self._expects_more = expects_more
@@ -170,12 +174,18 @@ class BatchWriter:
     def _transact(self, batch: Sequence[Settlement]) -> None:
         batch = _newest(batch)
         reports = [self._report(settlement) for settlement in batch]
-        with writing(self._engine) as connection:
+        began_s = time.monotonic()
+        with self._watch.meters.busy("write"), writing(self._engine) as connection:
             counted = finish(connection, network_id=self._rows.network_id, reports=reports)
             outcomes = [one.outcome for one in batch if one.claim.media_id in counted]
             results = [one for one in outcomes if one is not None and not isinstance(one, MediaFailure)]
             if results:
                 self._rows.write(connection, results)
+        settled = [
+            Settled(one.claim, one.outcome, report, counts=one.claim.media_id in counted)
+            for one, report in zip(batch, reports, strict=True)
+        ]
+        self._watch.settled(settled, took_s=time.monotonic() - began_s)
         if len(counted) < len(batch):
             _LOGGER.warning("The fence refused %d late results.", len(batch) - len(counted))
 
