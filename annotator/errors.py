@@ -13,7 +13,9 @@
     ├── TransientError       "transient"   worth trying again later, with back-off
     │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
     │   ├── SourceChangedError      "source_changed"      the object is no longer the one registered
-    │   └── StoreUnavailableError   "store_unavailable"   the database does not answer
+    │   ├── StoreUnavailableError   "store_unavailable"   the database does not answer
+    │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
+    │   └── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
     ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
     └── ConfigError          "config"      settings that cannot work; refuses to start
 
@@ -118,6 +120,18 @@ class StoreUnavailableError(TransientError):
     """The database does not answer."""
 
     reason = "store_unavailable"
+
+
+class DeviceMemoryError(TransientError):
+    """A single input of a network does not fit into the memory of the device that runs it."""
+
+    reason = "device_memory"
+
+
+class DeadlineError(TransientError):
+    """A media was not done within the time that a claim lasts; on another machine, or later, it may be."""
+
+    reason = "deadline"
 
 
 class ModelError(AnnotatorError):

@@ -10,6 +10,7 @@ The core never sees these classes: ``annotator.build`` hands each stage a plain 
 import difflib
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,9 @@ class WorkerSettings(_Group):
     """How a worker and the backlog behave; the protocol is in docs/queue.md."""
 
     concurrency: Count = Field(default=4, description="chunks in hand at once, a thread each")
+    decoders: Count = Field(
+        default=2, description="media decoded at once; more than one leaves a decoder to small media beside films"
+    )
     heartbeat_s: Seconds = Field(default=10.0, description="time between two signs of life")
     session_timeout_s: Seconds = Field(default=45.0, description="silence after which a worker counts as lost")
     sweep_every_s: Seconds = Field(default=15.0, description="time between two searches for lost work")
@@ -137,6 +141,14 @@ class WorkerSettings(_Group):
     write_media: Count = Field(default=32, description="most media written in one transaction")
     write_every_ms: Count = Field(default=250, description="longest wait of a finished media for its transaction")
     drain_s: Seconds = Field(default=12.0, description="time from SIGTERM to leaving")
+    alive_file: Folder = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "annotator-worker.alive",
+        description="where a worker says that it lives, for `annotator worker ready` and `alive`",
+    )
+    spot_notice: Literal["aws", "gcp"] | None = Field(
+        default=None, description="ask the machine's metadata service whether it is about to be taken away"
+    )
+    spot_url: str | None = Field(default=None, description="the metadata service, where it is not at its usual address")
 
     @model_validator(mode="after")
     def _broker_outlasts_deadlines(self) -> Self:
