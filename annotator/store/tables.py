@@ -342,6 +342,14 @@ Index(
     sqlite_where=text("state = 0"),
 )
 
+Index(
+    "ix_chunks_age",
+    chunks.c.lane,
+    chunks.c.id,
+    postgresql_where=text("state = 0"),
+    sqlite_where=text("state = 0"),
+)
+
 worker_sessions = Table(
     "worker_sessions",
     metadata,
@@ -381,6 +389,16 @@ runs = Table(
     Column("stopped_at", UtcTime, comment="what was pending then is no longer queued"),
     Column("stop_reason", Text),
     Column("finished_at", UtcTime, comment="listed, and nothing pending or claimed"),
+    Column("worker_s", Double, nullable=False, server_default=text("0"), comment="worker time spent"),
+    Column("worker_s_at", UtcTime, comment="up to when worker_s is summed up"),
+    Column(
+        "callback_failures",
+        SmallInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="of its receiver, in a row",
+    ),
+    Column("callback_not_before", UtcTime, comment="when its receiver is tried again"),
 )
 
 listing_shards = Table(
@@ -456,6 +474,7 @@ outbox = Table(
     Column("message", Text, comment="what the last try came to"),
     Index(
         "ix_outbox_due",
+        "run_id",
         "id",
         postgresql_where=text("delivered_at IS NULL AND given_up_at IS NULL"),
         sqlite_where=text("delivered_at IS NULL AND given_up_at IS NULL"),

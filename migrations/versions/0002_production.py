@@ -52,6 +52,18 @@ def _new_columns() -> dict[str, list[sa.Column]]:
             sa.Column("stopped_at", UTC_TIME, nullable=True, comment="what was pending then is no longer queued"),
             sa.Column("stop_reason", sa.Text(), nullable=True),
             sa.Column("finished_at", UTC_TIME, nullable=True, comment="listed, and nothing pending or claimed"),
+            sa.Column(
+                "worker_s", sa.Double(), server_default=sa.text("0"), nullable=False, comment="worker time spent"
+            ),
+            sa.Column("worker_s_at", UTC_TIME, nullable=True, comment="up to when worker_s is summed up"),
+            sa.Column(
+                "callback_failures",
+                sa.SmallInteger(),
+                server_default=sa.text("0"),
+                nullable=False,
+                comment="of its receiver, in a row",
+            ),
+            sa.Column("callback_not_before", UTC_TIME, nullable=True, comment="when its receiver is tried again"),
         ],
     }
 
@@ -70,6 +82,16 @@ def _listing() -> None:
         table.add_column(start)
         table.drop_constraint("uq_listing_shards_run_id_prefix_after_key", type_="unique")
         table.create_unique_constraint("uq_listing_shards_run_id_prefix_start_key", ["run_id", "prefix", "start_key"])
+
+
+def _feeding() -> None:
+    op.create_index(
+        "ix_chunks_age",
+        "chunks",
+        ["lane", "id"],
+        postgresql_where=sa.text("state = 0"),
+        sqlite_where=sa.text("state = 0"),
+    )
 
 
 def _counters() -> None:
@@ -129,7 +151,9 @@ def _outbox() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_outbox_idempotency_key")),
     )
-    op.create_index("ix_outbox_due", "outbox", ["id"], postgresql_where=sa.text(_DUE), sqlite_where=sa.text(_DUE))
+    op.create_index(
+        "ix_outbox_due", "outbox", ["run_id", "id"], postgresql_where=sa.text(_DUE), sqlite_where=sa.text(_DUE)
+    )
 
 
 def _roll_ups() -> None:
@@ -178,6 +202,7 @@ def upgrade() -> None:
     """Apply."""
     _columns()
     _listing()
+    _feeding()
     _counters()
     _outbox()
     _roll_ups()
@@ -198,6 +223,7 @@ def downgrade() -> None:
         "work_deltas",
     ):
         op.drop_table(name)
+    op.drop_index("ix_chunks_age", "chunks")
     with op.batch_alter_table("listing_shards") as table:
         table.drop_constraint("uq_listing_shards_run_id_prefix_start_key", type_="unique")
         table.drop_column("start_key")
