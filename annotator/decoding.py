@@ -59,6 +59,7 @@ class PipelineParams:
         max_inbox_bytes: decoded frames that wait for the detector.
         max_batch_bytes: decoded frames that go to the detector together.
         embed_batch: crops from which the embedder is not kept waiting for more.
+        max_wait_s: longest wait of a clip that has ended for a fuller batch.
         keep_faces: whether tracks keep the crops of their best faces, for whoever draws them.
 
     """
@@ -67,6 +68,7 @@ class PipelineParams:
     max_inbox_bytes: int = 32 << 20
     max_batch_bytes: int = 8 << 20
     embed_batch: int = 64
+    max_wait_s: float = 1.0
     keep_faces: bool = False
 
 

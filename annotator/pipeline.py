@@ -152,6 +152,7 @@ class Annotator:
         with run:
             drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
             ended: list[Clip] = []  # wait for the last of their drafts
+            ended_s = 0.0  # when the first of them did
             has_told = False  # the first outcome is waited for by a person: it does not wait for a full batch
             while True:
                 events = run.take(wait=not (drafts or ended))
@@ -161,12 +162,15 @@ class Annotator:
                         raise event
                     if isinstance(event, Clip):
                         drafts += [(event, draft) for draft in event.linker.finish()]
+                        ended_s = ended_s if ended else time.monotonic()
                         ended.append(event)
                     elif isinstance(event, MediaFailure | KnownMedia):
                         yield event
-                # A clip without a face waits for others too, but not for ever.
+                # A clip without a face waits for others too, but not for ever: beside a film, frames never stop.
                 waiting = len(ended) + sum(len(draft.best) for _, draft in drafts)
-                if waiting >= self._params.embed_batch or (waiting and not events) or (ended and not has_told):
+                is_late = bool(ended) and time.monotonic() - ended_s >= self._params.max_wait_s
+                is_full = waiting >= self._params.embed_batch
+                if is_full or is_late or (waiting and not events) or (ended and not has_told):
                     self._embed(drafts)
                     yield from self._finish(ended)
                     has_told = has_told or bool(ended)

@@ -320,3 +320,50 @@ def test_fetching_and_decoding_have_times_of_their_own() -> None:
     (outcome,) = annotator().annotate(media("red-3"))
     assert isinstance(outcome, MediaAnnotation)
     assert {"fetch", "decode", "detect", "link", "embed", "identify"} == set(outcome.timings_s)
+
+
+class EndlessFilm(ScriptedSource):
+    """The media ``film`` shows an empty scene until it is told to stop, or for much longer than a clip may wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = threading.Event()
+
+    @contextmanager
+    def open(self, media: MediaRef) -> Iterator[ScriptedFrames]:
+        if media.media_id != "film":
+            with super().open(media) as frames:
+                yield frames
+            return
+
+        def batches() -> Iterator[FrameBatch]:
+            for start in itertools.takewhile(lambda _: not self.ends.is_set(), range(1_000)):
+                (batch,) = frames_of("none", samples=1, per_batch=1)
+                index = batch.frame_index + start
+                yield FrameBatch(batch.images, index, index * 100, index * 100, batch.shown_ms)
+
+        yield ScriptedFrames("sha-of-film", batches, 1_000)
+
+
+class PatientDetector(OneFaceDetector):
+    """Finds nobody, and takes long enough for frames to come meanwhile."""
+
+    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+        self.calls.append(len(frames))
+        time.sleep(0.01)
+        return [FaceDetections.empty() for _ in frames]
+
+
+def test_clips_come_out_while_frames_of_a_film_never_stop() -> None:
+    source = EndlessFilm()
+    params = PipelineParams(max_wait_s=0.05, max_inbox_bytes=4 << 16, max_batch_bytes=1)
+    run = annotator(params, source=source, detector=PatientDetector())
+    told: list[Outcome] = []
+    for outcome in run.annotate(media("film", "red-1", "red-2", "red-3")):
+        told.append(outcome)
+        if len(told) == 3:
+            source.ends.set()
+    film = told.pop()
+    assert isinstance(film, MediaAnnotation)
+    assert film.frames_sampled < 1_000, "it was still running when the clips came out"
+    assert [one.media.media_id for one in told] == ["red-1", "red-2", "red-3"]
