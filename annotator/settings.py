@@ -159,6 +159,22 @@ class WorkerSettings(_Group):
         return self
 
 
+class MetricsSettings(_Group):
+    """Where a worker and beat show their metrics to Prometheus; docs/metrics.md lists them."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="port of /metrics; 0 shows none")
+    host: str = Field(default="127.0.0.1", description="address it listens at; 0.0.0.0 for all")
+
+
+class LogSettings(_Group):
+    """What the programs of the queue write to stderr."""
+
+    format: Literal["text", "json"] = Field(default="text", description="lines for people, or JSON objects")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
+        default=None, description="least severe lines; default: what --loglevel says"
+    )
+
+
 class Settings(BaseSettings):
     """All settings. Build it with ``load_settings``, which also refuses misspelled names."""
 
@@ -200,6 +216,9 @@ class Settings(BaseSettings):
     fetch: FetchSettings = FetchSettings()
     decode: DecodeSettings = DecodeSettings()
     worker: WorkerSettings = WorkerSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+    tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")
 
 
 @dataclass(frozen=True, slots=True)
