@@ -1,0 +1,162 @@
+"""``celery -A prepared_app``: the worker program with an annotator that returns prepared results after a set time.
+
+Everything of the queue and the store is the real thing; only decoding and the networks are left out. Half of the
+contents have no face, a third one track, the rest two; every third track is somebody known.
+"""
+
+import hashlib
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from annotator.settings import Settings, load_settings
+from annotator.store.store import Store
+from annotator.types import (
+    Candidate,
+    ClipReport,
+    FaceTrack,
+    Identity,
+    KnownMedia,
+    MediaAnnotation,
+    MediaRef,
+    TrackEvidence,
+    TrackLabel,
+)
+from workers.app import create_app
+from workers.boot import Parts, prepare_worker
+from workers.engine import Outcome
+from workers.results import StoreRows
+
+SPEC = {"name": "prepared"}
+PEOPLE = tuple(Identity(f"Person {number:03d}") for number in range(300))
+EMBEDDING = 128
+FACES_PER_TRACK = 5
+DETECTIONS_PER_TRACK = 12
+_READERS = 2
+_VARIANTS = 512
+
+
+class PreparedAnnotator:
+    """Returns results that were made beforehand; a media's URI decides which, and is its content."""
+
+    model = "prepared@1"
+
+    def __init__(self, media_s: float) -> None:
+        """Make the results; each media takes ``media_s`` seconds of the engine's time."""
+        self._media_s = media_s
+        self._results = [_result(number) for number in range(_VARIANTS)]
+
+    def annotate(
+        self, media: Iterable[MediaRef], *, is_known: Callable[[str], bool] | None = None
+    ) -> Iterator[Outcome]:
+        """Yield one outcome for each media; contents are looked up from reading threads, as the real one does."""
+        ahead: queue.Queue[MediaRef | KnownMedia | None] = queue.Queue(maxsize=32)
+        lock = threading.Lock()
+        reader = iter(media)
+
+        def read() -> None:
+            while True:
+                with lock:
+                    one = next(reader, None)
+                if one is None:
+                    break
+                sha256 = _digest(one)
+                ahead.put(KnownMedia(one, sha256) if is_known is not None and is_known(sha256) else one)
+            ahead.put(None)
+
+        for _ in range(_READERS):
+            threading.Thread(target=read, daemon=True).start()
+        ended = 0
+        due_s = time.monotonic()
+        while ended < _READERS:
+            one = ahead.get()
+            if one is None:
+                ended += 1
+            elif isinstance(one, KnownMedia):
+                yield one
+            else:
+                due_s = max(due_s + self._media_s, time.monotonic() - 10 * self._media_s)
+                time.sleep(max(0.0, due_s - time.monotonic()))
+                yield self._annotation(one)
+
+    def _annotation(self, one: MediaRef) -> MediaAnnotation:
+        sha256 = _digest(one)
+        tracks, labels = self._results[int(sha256[:8], 16) % _VARIANTS]
+        return MediaAnnotation(
+            media=one,
+            model=self.model,
+            content_sha256=sha256,
+            clip=ClipReport(480, 270, 3200, 32, 30, None),
+            frames_sampled=20,
+            faces=sum(len(track.pts_ms) for track in tracks),
+            tracks=tracks,
+            labels=labels,
+        )
+
+
+def _digest(one: MediaRef) -> str:
+    return hashlib.sha256(one.uri.encode()).hexdigest()
+
+
+def _result(number: int) -> tuple[tuple[FaceTrack, ...], tuple[TrackLabel, ...]]:
+    count = 0 if number % 6 < 3 else 1 if number % 6 < 5 else 2
+    tracks = tuple(_track(place, seed=number * 2 + place) for place in range(count))
+    return tracks, tuple(_label(number * 2 + place) for place in range(count))
+
+
+def _track(number: int, *, seed: int) -> FaceTrack:
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(FACES_PER_TRACK, EMBEDDING))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = np.arange(DETECTIONS_PER_TRACK, dtype=np.int64)
+    return FaceTrack(
+        track_no=number,
+        shot_no=0,
+        frame_index=index * 2,
+        pts_ms=index * 160,
+        from_ms=index * 160,
+        shown_ms=np.full(len(index), 160, np.int64),
+        boxes_xyxy=random.uniform(0, 400, (len(index), 4)).astype(np.float32),
+        scores=random.uniform(0.9, 1, len(index)).astype(np.float32),
+        quality=random.uniform(0, 1, len(index)).astype(np.float32),
+        evidence=TrackEvidence(
+            vectors.astype(np.float16),
+            random.uniform(20, 200, FACES_PER_TRACK).astype(np.float16),
+            random.uniform(0, 1, FACES_PER_TRACK).astype(np.float16),
+        ),
+        best_faces=np.zeros((0, 112, 112, 3), np.uint8),
+    )
+
+
+def _label(number: int) -> TrackLabel:
+    first, second, third = (PEOPLE[(number * step) % len(PEOPLE)] for step in (1, 7, 11))
+    candidates = (Candidate(first, 0.6, 0.95), Candidate(second, 0.3, 0.02), Candidate(third, 0.2, 0.01))
+    return TrackLabel("known" if number % 3 == 0 else "unknown", candidates)
+
+
+def register(store: Store) -> tuple[int, int]:
+    """Return the ids of the network and the labelling of the prepared results."""
+    network_id = store.register_network(SPEC)
+    photographs = dict.fromkeys(PEOPLE, 1)
+    labelling_id = store.register_labelling(network_id, model="prepared@1", digest="0", photographs=photographs)
+    return network_id, labelling_id
+
+
+def build(_: Settings, store: Store) -> Parts:
+    """Build the worker's parts."""
+    network_id, labelling_id = register(store)
+    rows = StoreRows(network_id=network_id, labelling_id=labelling_id, identify=lambda _: [])
+    annotator = PreparedAnnotator(float(os.environ.get("PREPARED_MEDIA_S", "0.002")))
+    return Parts(annotator, rows, lambda sha256: store.is_annotated(network_id, sha256))
+
+
+if os.environ.get("ANNOTATOR_BROKER_URL"):
+    app = create_app(load_settings())
+    app.set_default()
+    if "worker" in sys.argv:
+        prepare_worker(app, build)
