@@ -20,7 +20,7 @@ from annotator.errors import AnnotatorError
 from annotator.settings import WorkerSettings
 from annotator.store.chunks import FILM, LANES, Chunk, is_only_feeder, put_back, put_back_unclaimed, take_due
 from annotator.store.connection import open_engine, writing
-from annotator.store.work import sweep
+from annotator.store.sweeping import sweep
 from workers.app import ANNOTATE_QUEUE, ANNOTATE_TASK, MESSAGE_VERSION, AnnotatorApp
 
 _LOGGER: Final = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from annotator.store.columns import utc_now
 from annotator.store.dialect import earlier, given_ids, ids_param, later_value
-from annotator.store.tables import ChunkState, WorkState, chunks, media, sources
+from annotator.store.tables import ChunkState, WorkState, chunks
 
 Lane = Literal["gif", "film"]
 GIF: Final = "gif"
@@ -178,8 +178,13 @@ def take_due(connection: Connection, *, lane: str, max_published: int) -> list[C
     return taken
 
 
-def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None) -> int:
+def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None, *, delay_s: float | None = None) -> int:
     """Let the feeder publish chunks again: some, or with None all (the broker has lost everything).
+
+    Args:
+        connection: in a writing transaction.
+        chunk_ids: which.
+        delay_s: how long the feeder is to wait.
 
     Returns:
         How many chunks these are.
@@ -188,7 +193,9 @@ def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None) -> 
     statement = update(chunks).where(chunks.c.state == ChunkState.PUBLISHED)
     if chunk_ids is not None:
         statement = statement.where(chunks.c.id.in_(chunk_ids))
-    return connection.execute(statement.values(state=int(ChunkState.WAITING), published_at=None)).rowcount
+    not_before = later_value(connection, delay_s) if delay_s else None
+    waiting = statement.values(state=int(ChunkState.WAITING), published_at=None, not_before=not_before)
+    return connection.execute(waiting).rowcount
 
 
 def settle(connection: Connection, chunk_id: int) -> None:
@@ -235,24 +242,3 @@ def is_only_feeder(connection: Connection) -> bool:
     if connection.dialect.name != "postgresql":
         return True
     return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _FEEDER_LOCK}).scalar_one())
-
-
-def requeue(connection: Connection, network_id: int, media_ids: Sequence[int]) -> int:
-    """Add chunks for media that were made pending by hand; files of this machine are left out: no worker reads them.
-
-    Args:
-        connection: in a writing transaction.
-        network_id: which network.
-        media_ids: pending media.
-
-    Returns:
-        How many media travel now.
-
-    """
-    described = select(media.c.id, media.c.key, media.c.size_bytes).join_from(
-        media, sources, media.c.source_id == sources.c.id
-    )
-    wanted = described.where(media.c.id.in_(media_ids), ~sources.c.uri.startswith("file:")).order_by(media.c.id)
-    pieces = [Piece(row.id, row.key, row.size_bytes) for row in connection.execute(wanted)]
-    add_chunks(connection, network_id, pack(pieces, limits=ChunkLimits()))
-    return len(pieces)

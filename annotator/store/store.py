@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from annotator.errors import StoreUnavailableError
-from annotator.store import chunks, enrolled, identities, labels, merging, queries, reads, registry, writes
+from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, rollups, writes
 from annotator.store.connection import is_conflict, open_engine, reading, refresh_statistics, writing
 from annotator.store.registry import batched
+from annotator.store.requeue import requeue
 from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
 from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
@@ -87,9 +88,15 @@ class Store:
         return self._engine
 
     def close(self) -> None:
-        """Close the connections; an SQLite file that has grown gets new statistics for its query planner first."""
-        if self._has_grown and self._engine.dialect.name == "sqlite":
-            refresh_statistics(self._engine)
+        """Close the connections.
+
+        Where something was written, counts are rolled up first if that is cheap, and an SQLite file gets new statistics
+        for its query planner.
+        """
+        if self._has_grown:
+            if self._engine.dialect.name == "sqlite":
+                refresh_statistics(self._engine)
+            rollups.roll_up_if_due(self._engine)
             self._has_grown = False
         self._engine.dispose()
 
@@ -147,12 +154,14 @@ class Store:
             return labelling_id
 
     def activate(self, labelling_id: int) -> None:
-        """Point the views and searches at a labelling.
+        """Point the views and searches at a labelling, whose counts are rolled up first.
 
         Raises:
             ValueError: there is no such labelling.
 
         """
+        if labelling_id != self.active_labelling():
+            rollups.roll_up(self._engine, labelling_id=labelling_id)
         with self.writing() as connection:
             registry.activate(connection, labelling_id)
 
@@ -394,5 +403,5 @@ class Store:
             if chosen is None:
                 return 0
             again = queries.retry(connection, reason=reason, network_id=chosen)
-            chunks.requeue(connection, chosen, again)
+            requeue(connection, chosen, again)
             return len(again)

@@ -1,4 +1,4 @@
-"""The work of a queue: sessions, claims, the fence, the sweep. The protocol is told in docs/queue.md.
+"""The work of a queue: sessions, claims, the fence. The protocol is told in docs/queue.md.
 
 The row is the truth. A worker session claims media by their ids; what it reports counts only while the row still
 names this session and this attempt (the fence). The clock is the database's. Every function works inside the caller's
@@ -12,15 +12,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
-from annotator.store.chunks import LANES, ChunkLimits, Lane, Piece, add_chunks, pack
+from annotator.store.chunks import LANES, Lane, Piece
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading
-from annotator.store.dialect import earlier, given_ids, ids_param, is_postgres, later, later_column, now
+from annotator.store.counts import add_deltas, moved
+from annotator.store.dialect import given_ids, ids_param, is_postgres, later, later_column, now
+from annotator.store.requeue import Returned, add_again
 from annotator.store.tables import WorkState, media, sources, work, worker_sessions
 from annotator.types import MediaRef
 
-MAX_SWEPT: Final = 1000
-_MAX_DEATHS: Final = 2
+# Four chunks share an engine, and their estimated cost may be wrong by a factor of four.
+_WAITS_PER_COST: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Report:
         delay_s: how long to wait before it is claimed again.
         gives_back: nothing was found out; the attempt counts nothing.
         forgets_etag: the object has changed; read whatever it is now.
+        runs_alone: it is suspected of what broke the engine; where it is pending, nothing else is in hand next time.
 
     """
 
@@ -69,16 +72,7 @@ class Report:
     delay_s: float | None = None
     gives_back: bool = False
     forgets_etag: bool = False
-
-
-@dataclass(slots=True)
-class SweepReport:
-    """What a sweep has found: sessions that fell silent, and media by what became of them."""
-
-    sessions: int = 0
-    requeued: int = 0
-    suspects: int = 0
-    settled: int = 0
+    runs_alone: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------------- sessions
@@ -173,13 +167,26 @@ def is_worker_ready(database_url: str, pid: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long a claim may last, in seconds, by lane."""
+    """How long a claim may last, in seconds.
+
+    Media of a chunk are claimed together and share an engine with the chunks of the other threads, so most of them wait
+    before anybody looks at them. Their deadline gives them the longest time of one media, and beyond it the time that
+    the whole chunk may wait.
+
+    Attributes:
+        by_lane: the longest time of one media.
+
+    """
 
     by_lane: dict[Lane, float] = field(default_factory=lambda: {"gif": 600.0, "film": 1800.0})
 
     def of(self, pieces: Collection[Piece]) -> float:
-        """Return the longest deadline of some media."""
-        return max(self.by_lane[piece.lane] for piece in pieces)
+        """Return the deadline of media that are claimed together.
+
+        It is less than twice that of one media: the broker's visibility timeout is at least as long.
+        """
+        longest_s = max(self.by_lane[piece.lane] for piece in pieces)
+        return longest_s + min(longest_s, _WAITS_PER_COST * sum(piece.cost_ms for piece in pieces) / 1000)
 
 
 def claim(
@@ -205,39 +212,47 @@ def claim(
         What was pending, in the order of the ids.
 
     """
-    described = {row.id: row for row in _describe(connection, media_ids)}
+    described = {row.id: row for row in describe_media(connection, media_ids)}
     if not described:
         return []
     pieces = {row.id: Piece(row.id, row.key, row.size_bytes) for row in described.values()}
-    # By primary key. Workers do not search: that is slow under one old snapshot.
-    statement = text(
-        f"UPDATE work SET state = 1, session_id = :s, attempts = attempts + 1, not_before = NULL,"  # noqa: S608  (only constants are joined)
-        f" deadline_at = {later(connection, 'wall')}"
-        f" WHERE network_id = :n AND media_id {given_ids(connection)} AND state = 0"
-        f" AND suspect = :suspect RETURNING media_id, attempts, losses, suspect"
-    )
-    given = ids_param(connection, sorted(described))
     bound: dict[str, Any] = {
         "s": session_id,
         "n": network_id,
-        "ids": given,
+        "ids": ids_param(connection, sorted(described)),
         "wall": deadlines.of(list(pieces.values())),
+        "suspect": suspects,
     }
-    bound["suspect"] = suspects
-    won = {row.media_id: row for row in connection.execute(statement, bound)}
+    rows = connection.execute(text(_claim_sql(connection)), bound).all()
+    add_deltas(connection, moved(rows, network_id=network_id, left=WorkState.PENDING, reached=WorkState.CLAIMED))
+    won = {row.media_id: row for row in rows}
     return [
-        Claim(
-            media_id=media_id,
-            session_id=session_id,
-            attempts=won[media_id].attempts,
-            media=_media_ref(described[media_id]),
-            piece=pieces[media_id],
-            suspect=bool(won[media_id].suspect),
-            tries=won[media_id].attempts - won[media_id].losses,
-        )
+        _claimed(won[media_id], session_id=session_id, described=described[media_id], piece=pieces[media_id])
         for media_id in media_ids
         if media_id in won
     ]
+
+
+def _claim_sql(connection: Connection) -> str:
+    # By primary key. Workers do not search: that is slow under one old snapshot.
+    return (
+        "UPDATE work SET state = 1, session_id = :s, attempts = attempts + 1, not_before = NULL,"  # noqa: S608  (only constants are joined)
+        f" deadline_at = {later(connection, 'wall')}"
+        f" WHERE network_id = :n AND media_id {given_ids(connection)} AND state = 0 AND suspect = :suspect"
+        " RETURNING media_id, attempts, losses, suspect, run_id, lane, cost_ms"
+    )
+
+
+def _claimed(row: Row[*tuple[Any, ...]], *, session_id: int, described: Row[*tuple[Any, ...]], piece: Piece) -> Claim:
+    return Claim(
+        media_id=row.media_id,
+        session_id=session_id,
+        attempts=row.attempts,
+        media=MediaRef(media_id=described.key, uri=described.uri + described.key, etag=described.etag),
+        piece=piece,
+        suspect=bool(row.suspect),
+        tries=row.attempts - row.losses,
+    )
 
 
 def find_suspects(connection: Connection, network_id: int, media_ids: Sequence[int]) -> list[int]:
@@ -250,14 +265,26 @@ def find_suspects(connection: Connection, network_id: int, media_ids: Sequence[i
     return [row.media_id for row in found]
 
 
-def _describe(connection: Connection, media_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+def describe_media(connection: Connection, media_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return id, key, etag, size and the source's URI of media."""
     wanted = select(media.c.id, media.c.key, media.c.etag, media.c.size_bytes, sources.c.uri)
     joined = wanted.join_from(media, sources, media.c.source_id == sources.c.id)
     return connection.execute(joined.where(media.c.id.in_(media_ids))).all()
 
 
-def _media_ref(row: Row[*tuple[Any, ...]]) -> MediaRef:
-    return MediaRef(media_id=row.key, uri=row.uri + row.key, etag=row.etag)
+# ----------------------------------------------------------------------------------------------------------- reports
+
+_REPORT_COLUMNS: Final = (
+    ("media_id", "bigint"),
+    ("session_id", "bigint"),
+    ("attempts", "smallint"),
+    ("state", "smallint"),
+    ("reason", "text"),
+    ("message", "text"),
+    ("delay_s", "float8"),
+    ("lost", "smallint"),
+    ("alone", "smallint"),
+)
 
 
 def finish(connection: Connection, *, network_id: int, reports: Sequence[Report]) -> set[int]:
@@ -276,36 +303,37 @@ def finish(connection: Connection, *, network_id: int, reports: Sequence[Report]
     """
     if not reports:
         return set()
-    columns = (
-        ("media_id", "bigint"),
-        ("session_id", "bigint"),
-        ("attempts", "smallint"),
-        ("state", "smallint"),
-        ("reason", "text"),
-        ("message", "text"),
-        ("delay_s", "float8"),
-        ("lost", "smallint"),
-    )
+    bound = {"rows": json.dumps([_report_row(report) for report in reports]), "n": network_id}
+    counted = {row.media_id: row for row in connection.execute(text(_finish_sql(connection)), bound)}
+    for state in sorted({row.state for row in counted.values()}):
+        rows = [row for row in counted.values() if row.state == state]
+        add_deltas(connection, moved(rows, network_id=network_id, left=WorkState.CLAIMED, reached=WorkState(state)))
+    forgotten = [one.claim.media_id for one in reports if one.forgets_etag and one.claim.media_id in counted]
+    if forgotten:
+        connection.execute(update(media).where(media.c.id.in_(forgotten)).values(etag=None))
+    pending = [one for one in reports if one.state == WorkState.PENDING and one.claim.media_id in counted]
+    add_again(connection, network_id, [_returned(one, counted[one.claim.media_id].run_id) for one in pending])
+    return set(counted)
+
+
+def _finish_sql(connection: Connection) -> str:
     if is_postgres(connection):
-        listed = ", ".join(f"{name} {kind}" for name, kind in columns)
+        listed = ", ".join(f"{name} {kind}" for name, kind in _REPORT_COLUMNS)
         given = f"jsonb_to_recordset(CAST(:rows AS jsonb)) AS u({listed})"
     else:
-        listed = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name, _ in columns)
+        listed = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name, _ in _REPORT_COLUMNS)
         given = f"(SELECT {listed} FROM json_each(:rows)) AS u"  # noqa: S608  (only constants are joined)
     # «state = 1» is left out on purpose: with it the planner takes the hot sweep index.
-    statement = text(
-        f"UPDATE work SET state = u.state, session_id = NULL, deadline_at = NULL, reason = u.reason,"  # noqa: S608
+    return (
+        "UPDATE work SET state = u.state, session_id = NULL, deadline_at = NULL, reason = u.reason,"  # noqa: S608
         f" message = u.message, losses = losses + u.lost, not_before = {later_column(connection, 'u.delay_s')},"
-        f" suspect = CASE WHEN u.lost = 1 THEN suspect ELSE false END,"
+        " suspect = CASE WHEN u.alone = 1 THEN true WHEN u.lost = 1 THEN suspect ELSE false END,"
         f" finished_at = CASE WHEN u.state = 0 THEN NULL ELSE {now(connection)} END"
         f" FROM {given}"
-        f" WHERE work.network_id = :n AND work.media_id = u.media_id AND work.session_id = u.session_id"
-        f" AND work.attempts = u.attempts RETURNING work.media_id"
+        " WHERE work.network_id = :n AND work.media_id = u.media_id AND work.session_id = u.session_id"
+        " AND work.attempts = u.attempts"
+        " RETURNING work.media_id, work.state, work.reason, work.run_id, work.lane, work.cost_ms"
     )
-    rows = json.dumps([_report_row(report) for report in reports])
-    counted = {row.media_id for row in connection.execute(statement, {"rows": rows, "n": network_id})}
-    _requeue_reported(connection, network_id, [one for one in reports if one.claim.media_id in counted])
-    return counted
 
 
 def _report_row(report: Report) -> dict[str, object]:
@@ -318,92 +346,13 @@ def _report_row(report: Report) -> dict[str, object]:
         "message": report.message,
         "delay_s": report.delay_s,
         "lost": int(report.gives_back),
+        "alone": int(report.runs_alone and report.state == WorkState.PENDING),
     }
 
 
-def _requeue_reported(connection: Connection, network_id: int, reports: Sequence[Report]) -> None:
-    forgotten = [report.claim.media_id for report in reports if report.forgets_etag]
-    if forgotten:
-        connection.execute(update(media).where(media.c.id.in_(forgotten)).values(etag=None))
-    pending = [report for report in reports if report.state == WorkState.PENDING]
-    for delay_s in sorted({report.delay_s or 0.0 for report in pending}):
-        pieces = [report.claim.piece for report in pending if (report.delay_s or 0.0) == delay_s]
-        alone = {report.claim.media_id for report in pending if report.claim.suspect}
-        add_chunks(connection, network_id, _groups(pieces, alone), delay_s=delay_s or None)
-
-
-def _groups(pieces: Sequence[Piece], alone: Collection[int]) -> list[list[Piece]]:
-    together = [piece for piece in pieces if piece.media_id not in alone]
-    return [*pack(together, limits=ChunkLimits()), *([piece] for piece in pieces if piece.media_id in alone)]
-
-
-# ------------------------------------------------------------------------------------------------------------- sweep
-
-
-def sweep(connection: Connection, *, session_timeout_s: float, max_tries: int) -> SweepReport:
-    """Take back what was lost: claims of sessions that fell silent, and claims past their deadline.
-
-    A session that falls silent is taken for dead; its media are suspects and run alone next time. A suspect that is
-    lost once more, alone, has killed its process: the second such death quarantines it. A claim that passes its
-    deadline in a living session counts as a try.
-
-    Args:
-        connection: in a writing transaction.
-        session_timeout_s: silence after which a session is over.
-        max_tries: tries until a media that passes its deadline is given up.
-
-    """
-    silent = text(
-        f"UPDATE worker_sessions SET ended_at = {now(connection)}"  # noqa: S608  (only constants are joined)
-        f" WHERE ended_at IS NULL AND seen_at < {earlier(connection, 'timeout')} RETURNING id"
-    )
-    report = SweepReport(sessions=len(connection.execute(silent, {"timeout": session_timeout_s}).all()))
-    bound = {"max_tries": max_tries, "max_deaths": _MAX_DEATHS, "limit": MAX_SWEPT}
-    while swept := connection.execute(text(_sweep_sql(connection)), bound).all():
-        _requeue_swept(connection, swept, report)
-    return report
-
-
-def _sweep_sql(connection: Connection) -> str:
-    lost = (
-        "SELECT w.network_id, w.media_id, s.ended_at IS NOT NULL AS died"  # noqa: S608  (only constants are joined)
-        " FROM work w LEFT JOIN worker_sessions s ON s.id = w.session_id"
-        f" WHERE w.state = 1 AND (w.deadline_at < {now(connection)} OR s.ended_at IS NOT NULL) LIMIT :limit"
-    )
-    if is_postgres(connection):
-        lost += " FOR UPDATE OF w SKIP LOCKED"
-    quarantined = "lost.died AND suspect AND deaths + 1 >= :max_deaths"
-    given_up = "NOT lost.died AND attempts - losses >= :max_tries"
-    return (
-        f"WITH lost AS {'MATERIALIZED ' if is_postgres(connection) else ''}({lost})"  # noqa: S608  (only constants are joined)
-        " UPDATE work SET session_id = NULL, deadline_at = NULL,"
-        f" state = CASE WHEN {quarantined} THEN 4 WHEN {given_up} THEN 3 ELSE 0 END,"
-        f" reason = CASE WHEN {quarantined} THEN 'worker_died' WHEN {given_up} THEN 'deadline' END,"
-        f" message = CASE WHEN {quarantined} THEN 'its worker process died twice with nothing else in hand'"
-        f" WHEN {given_up} THEN 'not done before its deadline, several times' END,"
-        f" finished_at = CASE WHEN ({quarantined}) OR ({given_up}) THEN {now(connection)} END,"
-        " losses = losses + CASE WHEN lost.died THEN 1 ELSE 0 END,"
-        " deaths = deaths + CASE WHEN lost.died AND suspect THEN 1 ELSE 0 END,"
-        " suspect = suspect OR lost.died"
-        " FROM lost WHERE work.network_id = lost.network_id AND work.media_id = lost.media_id"
-        " RETURNING work.network_id, work.media_id, work.state, work.suspect"
-    )
-
-
-def _requeue_swept(connection: Connection, swept: Sequence[Row[*tuple[Any, ...]]], report: SweepReport) -> None:
-    pending = [row for row in swept if row.state == WorkState.PENDING]
-    pieces = {row.id: Piece(row.id, row.key, row.size_bytes) for row in _describe(connection, _ids(pending))}
-    alone = {row.media_id for row in pending if row.suspect}
-    for network_id in sorted({row.network_id for row in pending}):
-        of_network = [pieces[row.media_id] for row in pending if row.network_id == network_id]
-        add_chunks(connection, network_id, _groups(of_network, alone))
-    report.requeued += len(pending)
-    report.suspects += len(alone)
-    report.settled += len(swept) - len(pending)
-
-
-def _ids(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[int]:
-    return sorted({row.media_id for row in rows})
+def _returned(report: Report, run_id: int | None) -> Returned:
+    is_alone = report.claim.suspect or report.runs_alone
+    return Returned(report.claim.piece, run_id, is_alone=is_alone, delay_s=report.delay_s or None)
 
 
 def clear_suspicion(connection: Connection, network_id: int, claims: Sequence[Claim]) -> None:

@@ -10,6 +10,7 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.registry import register_network
 from annotator.store.store import Store
+from annotator.store.sweeping import sweep
 from annotator.store.tables import WorkState, chunks, media, sources, work, worker_sessions
 from annotator.store.work import (
     Claim,
@@ -22,7 +23,6 @@ from annotator.store.work import (
     finish,
     heartbeat,
     open_session,
-    sweep,
 )
 
 NETWORK = 1

@@ -14,8 +14,9 @@ from annotator.errors import AnnotatorError, ModelError, StoreUnavailableError
 from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.connection import reading, writing
 from annotator.store.store import Store
+from annotator.store.sweeping import sweep
 from annotator.store.tables import WorkState, annotations, chunks, contents, media, sources, work, worker_sessions
-from annotator.store.work import Deadlines, heartbeat, sweep
+from annotator.store.work import Deadlines, heartbeat
 from annotator.types import MediaFailure, MediaRef
 from workers.doubles import FakeAnnotator
 from workers.engine import Outcome

@@ -1,0 +1,104 @@
+"""The sweep: taking back what was lost, and deciding whose fault it was. The protocol is told in docs/queue.md."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from annotator.store.chunks import Piece
+from annotator.store.counts import Delta, add_deltas, moved
+from annotator.store.dialect import earlier, is_postgres, now
+from annotator.store.requeue import Returned, add_again
+from annotator.store.tables import WorkState
+from annotator.store.work import describe_media
+
+MAX_SWEPT: Final = 1000
+_MAX_DEATHS: Final = 2
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What a sweep has found: sessions that fell silent, and media by what became of them."""
+
+    sessions: int = 0
+    requeued: int = 0
+    suspects: int = 0
+    settled: int = 0
+
+
+def sweep(connection: Connection, *, session_timeout_s: float, max_tries: int) -> SweepReport:
+    """Take back what was lost: claims of sessions that fell silent, and claims past their deadline.
+
+    A session that falls silent is taken for dead; its media are suspects and run alone next time. A suspect that is
+    lost once more, alone, has killed its process: the second such death quarantines it. A claim that passes its
+    deadline in a living session counts as a try.
+
+    Args:
+        connection: in a writing transaction.
+        session_timeout_s: silence after which a session is over.
+        max_tries: tries until a media that passes its deadline is given up.
+
+    """
+    silent = text(
+        f"UPDATE worker_sessions SET ended_at = {now(connection)}"  # noqa: S608  (only constants are joined)
+        f" WHERE ended_at IS NULL AND seen_at < {earlier(connection, 'timeout')} RETURNING id"
+    )
+    report = SweepReport(sessions=len(connection.execute(silent, {"timeout": session_timeout_s}).all()))
+    bound = {"max_tries": max_tries, "max_deaths": _MAX_DEATHS, "limit": MAX_SWEPT}
+    while swept := connection.execute(text(_sweep_sql(connection)), bound).all():
+        add_deltas(connection, _deltas(swept))
+        _requeue_swept(connection, swept, report)
+    return report
+
+
+def _sweep_sql(connection: Connection) -> str:
+    lost = (
+        "SELECT w.network_id, w.media_id, s.ended_at IS NOT NULL AS died"  # noqa: S608  (only constants are joined)
+        " FROM work w LEFT JOIN worker_sessions s ON s.id = w.session_id"
+        f" WHERE w.state = 1 AND (w.deadline_at < {now(connection)} OR s.ended_at IS NOT NULL) LIMIT :limit"
+    )
+    if is_postgres(connection):
+        lost += " FOR UPDATE OF w SKIP LOCKED"
+    quarantined = "lost.died AND suspect AND deaths + 1 >= :max_deaths"
+    given_up = "NOT lost.died AND attempts - losses >= :max_tries"
+    return (
+        f"WITH lost AS {'MATERIALIZED ' if is_postgres(connection) else ''}({lost})"  # noqa: S608  (only constants are joined)
+        " UPDATE work SET session_id = NULL, deadline_at = NULL,"
+        f" state = CASE WHEN {quarantined} THEN 4 WHEN {given_up} THEN 3 ELSE 0 END,"
+        f" reason = CASE WHEN {quarantined} THEN 'worker_died' WHEN {given_up} THEN 'deadline' END,"
+        f" message = CASE WHEN {quarantined} THEN 'its worker process died twice with nothing else in hand'"
+        f" WHEN {given_up} THEN 'not done before its deadline, several times' END,"
+        f" finished_at = CASE WHEN ({quarantined}) OR ({given_up}) THEN {now(connection)} END,"
+        " losses = losses + CASE WHEN lost.died THEN 1 ELSE 0 END,"
+        " deaths = deaths + CASE WHEN lost.died AND suspect THEN 1 ELSE 0 END,"
+        " suspect = suspect OR lost.died"
+        " FROM lost WHERE work.network_id = lost.network_id AND work.media_id = lost.media_id"
+        " RETURNING work.network_id, work.media_id, work.state, work.suspect,"
+        " work.run_id, work.lane, work.cost_ms, work.reason"
+    )
+
+
+def _requeue_swept(connection: Connection, swept: Sequence[Row[*tuple[Any, ...]]], report: SweepReport) -> None:
+    pending = [row for row in swept if row.state == WorkState.PENDING]
+    media_ids = sorted({row.media_id for row in pending})
+    pieces = {row.id: Piece(row.id, row.key, row.size_bytes) for row in describe_media(connection, media_ids)}
+    for network_id in sorted({row.network_id for row in swept}):
+        of_network = [row for row in pending if row.network_id == network_id]
+        returned = [Returned(pieces[row.media_id], row.run_id, is_alone=row.suspect) for row in of_network]
+        add_again(connection, network_id, returned)
+    report.requeued += len(pending)
+    report.suspects += sum(row.suspect for row in pending)
+    report.settled += len(swept) - len(pending)
+
+
+def _deltas(swept: Sequence[Row[*tuple[Any, ...]]]) -> list[Delta]:
+    by_fate: dict[tuple[int, int], list[Row[*tuple[Any, ...]]]] = defaultdict(list)
+    for row in swept:
+        by_fate[row.network_id, row.state].append(row)
+    deltas = (
+        moved(rows, network_id=network_id, left=WorkState.CLAIMED, reached=WorkState(state))
+        for (network_id, state), rows in by_fate.items()
+    )
+    return [delta for some in deltas for delta in some]
