@@ -1,0 +1,124 @@
+"""How deep the queue is, by the database's clock, on both databases."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, insert, select, text, update
+
+from annotator.store.columns import utc_now
+from annotator.store.connection import reading, writing
+from annotator.store.depths import read_depths
+from annotator.store.tables import chunks, outbox, scaling, worker_sessions
+
+
+def depths(engine: Engine) -> Any:
+    with reading(engine) as connection:
+        return read_depths(connection, session_timeout_s=45.0)
+
+
+def ago(engine: Engine, **since: float) -> Any:
+    with reading(engine) as connection:
+        return connection.execute(select(utc_now())).scalar_one() - timedelta(**since)
+
+
+def add_chunk(engine: Engine, lane: str, *, priority: int = 0, made: Any, published: Any = None) -> None:
+    row = {"network_id": 1, "lane": lane, "priority": priority, "media_ids": [1], "created_at": made}
+    with writing(engine) as connection:
+        connection.execute(insert(chunks).values(**row, state=int(published is not None), published_at=published))
+
+
+def test_an_empty_queue_has_no_ages(database: Engine) -> None:
+    found = depths(database)
+    assert [(one.lane, one.published, one.published_age_s, one.waiting_age_s) for one in found.lanes] == [
+        ("gif", 0, None, None),
+        ("film", 0, None, None),
+    ]
+    assert (found.workers, found.workers_silent, found.workers_by_queue, found.scaling) == (0, 0, {}, ())
+    assert (found.callbacks, found.callback_age_s) == (0, None)
+    assert found.database_bytes > 0
+
+
+def test_the_oldest_chunk_is_found_whatever_its_priority(database: Engine) -> None:
+    for priority, minutes in ((9, 1), (0, 50), (0, 40), (-3, 20)):
+        add_chunk(database, "gif", priority=priority, made=ago(database, minutes=minutes))
+    for minutes in (2, 7):
+        add_chunk(database, "gif", made=ago(database, hours=2), published=ago(database, minutes=minutes))
+    add_chunk(database, "film", made=ago(database, hours=3))
+    gif, film = depths(database).lanes
+    assert gif.published == 2
+    assert gif.published_age_s == pytest.approx(7 * 60, abs=30)
+    assert gif.waiting_age_s == pytest.approx(50 * 60, abs=30)
+    assert (film.published, film.published_age_s) == (0, None)
+    assert film.waiting_age_s == pytest.approx(3 * 3600, abs=30)
+
+
+def test_workers_count_while_they_say_that_they_live(database: Engine) -> None:
+    sessions = [
+        ("a:1", ["gpu", "cpu"], {"seconds": 5}, False),
+        ("b:1", ["gpu"], {"seconds": 5}, False),
+        ("c:1", ["gpu"], {"minutes": 5}, False),
+        ("d:1", ["gpu"], {"seconds": 5}, True),
+        ("e:1", None, {"seconds": 5}, False),
+    ]
+    with writing(database) as connection:
+        for worker, queues, since, is_over in sessions:
+            seen = connection.execute(select(utc_now())).scalar_one() - timedelta(**since)
+            row = {"worker": worker, "lanes": ["gif"], "queues": queues, "started_at": seen, "seen_at": seen}
+            connection.execute(insert(worker_sessions).values(**row, ended_at=seen if is_over else None))
+    found = depths(database)
+    assert (found.workers, found.workers_silent) == (3, 1)
+    assert found.workers_by_queue == {"gpu": 2, "cpu": 1}
+
+
+def test_wanted_workers_have_the_age_of_their_row(database: Engine) -> None:
+    with writing(database) as connection:
+        connection.execute(insert(scaling).values(queue="gpu", desired_workers=7, updated_at=utc_now()))
+        connection.execute(
+            update(scaling).values(updated_at=connection.execute(select(utc_now())).scalar_one() - timedelta(minutes=2))
+        )
+    (row,) = depths(database).scaling
+    assert (row.queue, row.desired) == ("gpu", 7)
+    assert row.age_s == pytest.approx(120, abs=30)
+
+
+def test_call_backs_wait_until_they_are_delivered_or_given_up(database: Engine) -> None:
+    made = ago(database, hours=1)
+    with writing(database) as connection:
+        for number, told in enumerate(({}, {}, {"delivered_at": made}, {"given_up_at": made})):
+            row = {"run_id": 1, "event": "media", "idempotency_key": str(number), "payload": {}, "created_at": made}
+            connection.execute(insert(outbox).values(**row, **told))
+    found = depths(database)
+    assert found.callbacks == 2
+    assert found.callback_age_s == pytest.approx(3600, abs=30)
+
+
+def test_a_deep_queue_is_read_by_index(database: Engine) -> None:
+    made = ago(database, hours=1)
+    rows = [
+        {"network_id": 1, "lane": "gif", "priority": number % 3, "media_ids": [1], "created_at": made}
+        for number in range(20_000)
+    ]
+    is_postgres = database.dialect.name == "postgresql"
+    with writing(database) as connection:
+        connection.execute(insert(chunks), rows)
+    with database.connect() as connection:
+        connection.execute(text("ANALYZE chunks" if is_postgres else "ANALYZE"))
+        connection.commit()
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(database, "before_cursor_execute")
+    def _keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    assert depths(database).lanes[0].waiting_age_s == pytest.approx(3600, abs=60)
+    event.remove(database, "before_cursor_execute", _keep)
+    of_chunks = [(statement, parameters) for statement, parameters in asked if "FROM chunks" in statement]
+    assert len(of_chunks) >= 2 + 3 + 1, "two lanes, three priorities, and an end"
+    for statement, parameters in of_chunks:
+        with database.connect() as connection:
+            explain = "EXPLAIN " if is_postgres else "EXPLAIN QUERY PLAN "
+            plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
+        assert "ix_chunks_" in plan, plan
+        assert "Sort" not in plan, plan
+        assert "TEMP B-TREE" not in plan, plan
