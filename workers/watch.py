@@ -68,6 +68,9 @@ class Observer(Protocol):
     def session_lost(self, dropped: Sequence[Claim]) -> None:
         """The session was taken for dead; what was in hand is dropped."""
 
+    def database_refused(self) -> None:
+        """The database did not take a transaction; it is tried again."""
+
 
 _CURRENT: ContextVar[Message | None] = ContextVar("annotator_message", default=None)
 
@@ -133,3 +136,8 @@ class Watch:
         """Say that the session was taken for dead."""
         for observer in self.observers:
             observer.session_lost(dropped)
+
+    def database_refused(self) -> None:
+        """Say that the database did not take a transaction."""
+        for observer in self.observers:
+            observer.database_refused()

@@ -172,6 +172,7 @@ class Worker:
                         return
                 except StoreUnavailableError as error:
                     _LOGGER.warning("A message waits: %s", error)
+                    self._watch.database_refused()
                     self._stopping.wait(_DATABASE_RETRY_S)
             message.result = "returned"
             self._return_chunk(chunk_id)
@@ -260,6 +261,7 @@ class Worker:
                     self._start_over()
             except StoreUnavailableError as error:
                 _LOGGER.warning("No sign of life: %s", error)
+                self._watch.database_refused()
             except Exception:  # the boundary of the heart's thread: without it all work in hand is taken for lost
                 _LOGGER.exception("a sign of life failed")
 

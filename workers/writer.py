@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
@@ -17,8 +18,8 @@ from annotator.store.tables import WorkState
 from annotator.store.work import Claim, Report, finish
 from annotator.store.writes import unstorable
 from annotator.types import MediaFailure
-from workers.engine import Outcome
-from workers.retry import report_failure
+from workers.engine import Breakdown, Outcome
+from workers.retry import report_breakdown, report_failure
 from workers.watch import Settled, Watch
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -43,14 +44,19 @@ class Settlement:
 
     Attributes:
         claim: which one.
-        outcome: None to give it back.
+        outcome: what came of it; None to give it back.
         on_settled: called from the writer's thread, whether the report counted or the fence refused it.
 
     """
 
     claim: Claim
-    outcome: Outcome | None
+    outcome: Outcome | Breakdown | None
     on_settled: Callable[[Claim], None]
+
+    @property
+    def told(self) -> Outcome | None:
+        """What is told of the media itself."""
+        return self.outcome.failure if isinstance(self.outcome, Breakdown) else self.outcome
 
 
 class BatchWriter:
@@ -66,6 +72,7 @@ class BatchWriter:
         max_media: int = 32,
         max_wait_s: float = 0.25,
         watch: Watch | None = None,
+        random: Random | None = None,
     ) -> None:
         """Take the database; :meth:`start` begins.
 
@@ -77,9 +84,11 @@ class BatchWriter:
             max_media: most media of one transaction.
             max_wait_s: longest wait of a media for its transaction.
             watch: who is told of what was written.
+            random: spreads the waits of what is tried again; with a seed they are always the same.
 
         """
         self._watch = watch or Watch()
+        self._random = random or Random()  # noqa: S311 - no secret
         self._engine = engine
         self._rows = rows
         self._expects_more = expects_more
@@ -149,7 +158,7 @@ class BatchWriter:
                 return
             claim = batch[0].claim
             _LOGGER.exception("the result of %s cannot be written", claim.media.uri)
-            outcome = batch[0].outcome
+            outcome = batch[0].told
             if isinstance(outcome, MediaFailure) or outcome is None:
                 return  # even its failure cannot be written; the sweeper decides
             self._write([Settlement(claim, unstorable(outcome, error), batch[0].on_settled)])
@@ -163,6 +172,7 @@ class BatchWriter:
                 if self._gives_up:
                     return
                 _LOGGER.warning("%d results wait: %s", len(batch), error)
+                self._watch.database_refused()
                 time.sleep(_RETRY_EVERY_S)
             except DBAPIError as error:
                 conflicts += 1
@@ -173,28 +183,32 @@ class BatchWriter:
 
     def _transact(self, batch: Sequence[Settlement]) -> None:
         batch = _newest(batch)
-        reports = [self._report(settlement) for settlement in batch]
+        luck = self._random.random()
+        reports = [self._report(settlement, luck) for settlement in batch]
         began_s = time.monotonic()
         with self._watch.meters.busy("write"), writing(self._engine) as connection:
             counted = finish(connection, network_id=self._rows.network_id, reports=reports)
-            outcomes = [one.outcome for one in batch if one.claim.media_id in counted]
+            outcomes = [one.told for one in batch if one.claim.media_id in counted]
             results = [one for one in outcomes if one is not None and not isinstance(one, MediaFailure)]
             if results:
                 self._rows.write(connection, results)
         settled = [
-            Settled(one.claim, one.outcome, report, counts=one.claim.media_id in counted)
+            Settled(one.claim, one.told, report, counts=one.claim.media_id in counted)
             for one, report in zip(batch, reports, strict=True)
         ]
         self._watch.settled(settled, took_s=time.monotonic() - began_s)
         if len(counted) < len(batch):
             _LOGGER.warning("The fence refused %d late results.", len(batch) - len(counted))
 
-    def _report(self, settlement: Settlement) -> Report:
-        claim, outcome = settlement.claim, settlement.outcome
+    def _report(self, settlement: Settlement, luck: float) -> Report:
+        claim, outcome, tries = settlement.claim, settlement.outcome, self._max_tries
         if outcome is None:
             return Report(claim, WorkState.PENDING, gives_back=True)
+        if isinstance(outcome, Breakdown):
+            failure, was_alone = outcome.failure, outcome.was_alone
+            return report_breakdown(claim, failure, was_alone=was_alone, max_tries=tries, luck=luck)
         if isinstance(outcome, MediaFailure):
-            return report_failure(claim, outcome, max_tries=self._max_tries)
+            return report_failure(claim, outcome, max_tries=tries, luck=luck)
         return Report(claim, WorkState.DONE)
 
 

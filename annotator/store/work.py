@@ -6,6 +6,7 @@ writing transaction, on SQLite and on Postgres.
 """
 
 import json
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -37,6 +38,7 @@ class Claim:
         piece: how it travels.
         suspect: the process that had it before died; it must run alone.
         tries: claims that ended with a verdict, this one included.
+        claimed_s: when, by this process's monotonic clock.
 
     """
 
@@ -47,6 +49,7 @@ class Claim:
     piece: Piece
     suspect: bool
     tries: int
+    claimed_s: float = field(default_factory=time.monotonic, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ class Deadlines:
     def of(self, pieces: Collection[Piece]) -> float:
         """Return the deadline of media that are claimed together.
 
-        It is less than twice that of one media: the broker's visibility timeout is at least as long.
+        It is at most twice that of one media: the broker's visibility timeout is at least as long.
         """
         longest_s = max(self.by_lane[piece.lane] for piece in pieces)
         return longest_s + min(longest_s, _WAITS_PER_COST * sum(piece.cost_ms for piece in pieces) / 1000)
