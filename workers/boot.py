@@ -14,6 +14,7 @@ from celery.worker import state as celery_state
 
 from annotator.errors import AnnotatorError, ConfigError
 from annotator.settings import Settings
+from annotator.store.known import KnownContents
 from annotator.store.store import Store
 from annotator.store.work import Deadlines
 from workers.app import AnnotatorApp
@@ -115,7 +116,7 @@ def build_parts(settings: Settings, store: Store, *, meters: Meters | None = Non
     rows = StoreRows(
         network_id=registered.network_id, labelling_id=registered.labelling_id, identify=annotator.identify
     )
-    return Parts(annotator, rows, lambda sha256: store.is_annotated(registered.network_id, sha256))
+    return Parts(annotator, rows, KnownContents(store.engine, registered.network_id))
 
 
 def _start(settings: Settings, build: BuildParts | None) -> None:

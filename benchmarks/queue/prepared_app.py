@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from annotator.settings import Settings, load_settings
+from annotator.store.known import KnownContents
 from annotator.store.store import Store
 from annotator.types import (
     Candidate,
@@ -152,7 +153,7 @@ def build(_: Settings, store: Store) -> Parts:
     network_id, labelling_id = register(store)
     rows = StoreRows(network_id=network_id, labelling_id=labelling_id, identify=lambda _: [])
     annotator = PreparedAnnotator(float(os.environ.get("PREPARED_MEDIA_S", "0.002")))
-    return Parts(annotator, rows, lambda sha256: store.is_annotated(network_id, sha256))
+    return Parts(annotator, rows, KnownContents(store.engine, network_id))
 
 
 if os.environ.get("ANNOTATOR_BROKER_URL"):
