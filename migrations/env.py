@@ -7,21 +7,22 @@ From the ``alembic`` command the database is named with ``-x url=…``.
 from alembic import context
 from sqlalchemy import Connection
 
-from annotator.store.connection import open_engine, writing
+from annotator.store.connection import open_engine
 from annotator.store.schema import belongs_to_models, migrating
 from annotator.store.tables import metadata
 
 
 def run(connection: Connection) -> None:
-    """Run the migrations inside the transaction of the connection."""
+    """Run the migrations: in the connection's transaction, or each in one of its own where it has none."""
     context.configure(
         connection=connection,
         target_metadata=metadata,
         include_object=belongs_to_models,
         compare_type=True,
         render_as_batch=connection.dialect.name == "sqlite",
+        transaction_per_migration=True,
     )
-    with migrating(connection):
+    with context.begin_transaction():
         context.run_migrations()
 
 
@@ -34,5 +35,5 @@ else:
     url = context.get_x_argument(as_dictionary=True).get("url")
     if url is None:
         raise SystemExit("Name the database: alembic -x url=DATABASE …, or use `annotator db upgrade`.")
-    with writing(open_engine(url)) as opened:
+    with migrating(open_engine(url)) as opened:
         run(opened)

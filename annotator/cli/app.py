@@ -318,6 +318,18 @@ def upgrade_database(*, database: Database = None) -> None:
     upgrade(settings={"database_url": database})
 
 
+@db_app.command("roll-up")
+def roll_up_database(*, database: Database = None) -> None:
+    """Count anew who is seen how often, and with whom: what the views `identity_counts` and `co_appearances` show.
+
+    Beat does it all the time, and `annotator annotate` when it ends.
+
+    """
+    from annotator.cli.database import roll_up
+
+    roll_up(settings={"database_url": database})
+
+
 @db_app.command("check")
 def check_database(*, database: Database = None) -> None:
     """Say whether the tables are up to date; exit code 2 where they are not."""

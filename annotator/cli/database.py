@@ -7,6 +7,8 @@ from annotator.cli.output import out, print_json_line, print_table, remark
 from annotator.errors import ConfigError
 from annotator.settings import Settings, load_settings, mask_url
 from annotator.store.connection import sqlite_path
+from annotator.store.rollups import roll_up as roll_up_counts
+from annotator.store.schema import HEAD
 from annotator.store.schema import check as check_schema
 from annotator.store.schema import upgrade as upgrade_schema
 from annotator.store.store import Store
@@ -74,17 +76,30 @@ def retry_failed(reason: str | None, *, settings: Mapping[str, Any]) -> None:
 def upgrade(*, settings: Mapping[str, Any]) -> None:
     """Bring the tables up to date."""
     url = load_settings(**settings).database_url.get_secret_value()
-    revision = upgrade_schema(url)
-    out().print(f"{mask_url(url)} has schema {revision}, the newest", soft_wrap=True)
+    _say_revision(url, upgrade_schema(url))
 
 
 def check(*, settings: Mapping[str, Any]) -> None:
-    """Say whether the tables are up to date.
+    """Say whether the tables fit this program.
 
     Raises:
-        ConfigError: they are not.
+        ConfigError: they do not.
 
     """
     url = load_settings(**settings).database_url.get_secret_value()
-    revision = check_schema(url)
-    out().print(f"{mask_url(url)} has schema {revision}, the newest", soft_wrap=True)
+    _say_revision(url, check_schema(url))
+
+
+def _say_revision(url: str, revision: str) -> None:
+    which = "the newest" if revision == HEAD else f"of a newer program, which this one ({HEAD}) may use"
+    out().print(f"{mask_url(url)} has schema {revision}, {which}", soft_wrap=True)
+
+
+def roll_up(*, settings: Mapping[str, Any]) -> None:
+    """Count anew what `identity_counts` and `co_appearances` show."""
+    with open_store(load_settings(**settings), must_exist=True) as store:
+        done = roll_up_counts(store.engine)
+    if done is None:
+        out().print("nothing to count: nothing is annotated yet, or another process has just counted")
+        return
+    out().print(f"counts and co-appearances are as of {done.as_of:%Y-%m-%d %H:%M:%S} UTC; it took {done.took_ms} ms")

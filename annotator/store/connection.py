@@ -153,8 +153,12 @@ def refresh_statistics(engine: Engine) -> None:
 
 
 @contextlib.contextmanager
-def translated(engine: Engine) -> Iterator[None]:
+def translated(engine: Engine, *, keep: tuple[str, ...] = ()) -> Iterator[None]:
     """Turn errors that say «the database does not answer» into the package's own; others pass.
+
+    Args:
+        engine: of the database.
+        keep: codes of Postgres's errors that pass in any case.
 
     Raises:
         StoreUnavailableError: as said.
@@ -166,6 +170,8 @@ def translated(engine: Engine) -> Iterator[None]:
     except AnnotatorError:
         raise
     except DBAPIError as exc:
+        if sqlstate(exc) in keep:
+            raise
         where = engine.url.render_as_string(hide_password=True)
         code = getattr(exc.orig, "sqlite_errorcode", None) or 0
         if code == sqlite3.SQLITE_NOTADB:

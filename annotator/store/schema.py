@@ -2,29 +2,42 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
-from annotator.errors import ConfigError
-from annotator.store.connection import open_engine, reading, writing
+from annotator.errors import ConfigError, StoreUnavailableError
+from annotator.store.connection import open_engine, reading, sqlstate, translated, writing
+from annotator.store.tables import store_settings
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest revision, so that opening a store need not read the migrations; a test compares it with them.
 # Revisions are numbers of four digits, so that they sort.
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 # Alembic keeps the migration that runs in globals of the process.
 _ONE_AT_A_TIME: Final = threading.Lock()
 # One migration at a time: the key of Postgres's advisory lock, any fixed number ("annotate" in hexadecimal).
 _ADVISORY_LOCK: Final = 0x616E6E6F74617465
-# How long a migration waits for another migration, for a lock of a table, and for one statement, in milliseconds.
-_WAIT_FOR_MIGRATION_MS: Final = 60_000
-_LOCK_TIMEOUT_MS: Final = 5_000
+# How long a migration waits for another migration, and how often it looks, in seconds. It looks instead of waiting in
+# the lock: a waiting statement has a snapshot, and an index made CONCURRENTLY would wait for that one in turn.
+_WAIT_FOR_MIGRATION_S: Final = 60.0
+_LOOK_EVERY_S: Final = 0.2
+# How long a migration waits for a lock of a table, and for one statement, in milliseconds: while it waits, all that
+# come after it wait, too. So it gives way after a short time, and tries again after a pause.
+_LOCK_TIMEOUT_MS: Final = 2_000
 _STATEMENT_TIMEOUT_MS: Final = 60_000
+_TRIES: Final = 10
+_PAUSE_S: Final = 1.0
+_GIVES_WAY: Final = ("55P03", "40P01")  # lock not available, deadlock
+# The row of `store_settings` that says how old a program may be. A migration that only adds leaves it as it is.
+_OLDEST_PROGRAM: Final = "min_program_revision"
+_NEVER: Final = "9999"
 # Partitions are made at run time and are named parent__n1__0 or parent__l1__0.
 _PARTITION_MARK: Final = "__"
 
@@ -36,19 +49,19 @@ def upgrade(url: str | Path) -> str:
         url: as of ``annotator.store.connection.database_url``.
 
     Returns:
-        The revision that the database has now.
+        The revision that the database has now; a newer one than this program's stays.
 
     Raises:
-        ConfigError: the URL names no supported database, or the database is newer than this program.
-        StoreUnavailableError: the database does not answer, or is locked too long.
+        ConfigError: the URL names no supported database, or the database is not for this program any more.
+        StoreUnavailableError: the database does not answer, or its tables are in use all the time.
 
     """
     engine = open_engine(url)
     try:
         upgrade_engine(engine)
+        return check_engine(engine)
     finally:
         engine.dispose()
-    return HEAD
 
 
 def upgrade_engine(engine: Engine) -> None:
@@ -58,16 +71,30 @@ def upgrade_engine(engine: Engine) -> None:
     _make_folder(engine)
     found = current_revision(engine)
     if found is not None and found > HEAD:
-        raise _wrong_revision(found)
-    with _ONE_AT_A_TIME, writing(engine) as connection:
-        command.upgrade(alembic_config(connection), "head")
+        check_engine(engine)
+        return
+    for left in reversed(range(_TRIES)):
+        try:
+            with _ONE_AT_A_TIME, migrating(engine) as connection:
+                command.upgrade(alembic_config(connection), "head")
+        except DBAPIError as exc:
+            if sqlstate(exc) not in _GIVES_WAY:
+                raise
+            if not left:
+                raise StoreUnavailableError(
+                    "the tables are in use all the time: end long transactions, and run `annotator db upgrade` again"
+                ) from exc
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def check(url: str | Path) -> str:
-    """Say which revision a database has, and insist that it is the newest.
+    """Say which revision a database has, and insist that this program may use it.
 
     Raises:
-        ConfigError: the schema is missing, older or newer; the message says what to do.
+        ConfigError: the schema is missing, older, or so much newer that it is not for this program; the message says
+            what to do.
         StoreUnavailableError: the database does not answer.
 
     """
@@ -85,7 +112,15 @@ def check_engine(engine: Engine) -> str:
         return found
     if found is None:
         raise ConfigError("the database has no tables yet: run `annotator db upgrade`")
-    raise _wrong_revision(found)
+    if found < HEAD:
+        raise ConfigError(f"the database has schema {found}, this program needs {HEAD}: run `annotator db upgrade`")
+    oldest = _oldest_program(engine)
+    if oldest > HEAD:
+        raise ConfigError(
+            f"the database has schema {found} and takes programs from {oldest} on, this one is of {HEAD}:"
+            " a newer program made it: install that one"
+        )
+    return found
 
 
 def current_revision(engine: Engine) -> str | None:
@@ -97,6 +132,13 @@ def current_revision(engine: Engine) -> str | None:
             return None
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
         return None if found is None else str(found)
+
+
+def _oldest_program(engine: Engine) -> str:
+    """Return the lowest revision of a program that may use a database which is newer than this program."""
+    with reading(engine) as connection:
+        wanted = select(store_settings.c.value).where(store_settings.c.name == _OLDEST_PROGRAM)
+        return str(connection.execute(wanted).scalar_one_or_none() or _NEVER)
 
 
 def migrations_path() -> Path:
@@ -124,24 +166,46 @@ def alembic_config(connection: Connection) -> "Config":
 
 
 @contextlib.contextmanager
-def migrating(connection: Connection) -> Iterator[None]:
-    """Hold the lock of migrations, with time limits, until the transaction ends. SQLite's write lock does the same."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET LOCAL lock_timeout = {_WAIT_FOR_MIGRATION_MS}"))
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-        connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}"))
-        connection.execute(text(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT_MS}"))
-    yield
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """Give a connection for migrations, one at a time.
+
+    On SQLite all is one transaction. On Postgres each migration is one, with time limits, so that what it makes is free
+    before the next one waits for a lock.
+
+    Raises:
+        StoreUnavailableError: the database does not answer, or another migration takes too long.
+
+    """
+    if engine.dialect.name != "postgresql":
+        with writing(engine) as connection:
+            yield connection
+        return
+    with translated(engine, keep=_GIVES_WAY), engine.connect() as connection:
+        _wait_for_turn(connection)
+        try:
+            connection.execute(text(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
+            connection.execute(text(f"SET statement_timeout = {_STATEMENT_TIMEOUT_MS}"))
+            connection.commit()
+            yield connection
+        finally:
+            # The lock and the limits are the session's: it is closed, not given back to the pool.
+            connection.invalidate()
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    deadline_s = time.monotonic() + _WAIT_FOR_MIGRATION_S
+    taken = text(f"SELECT pg_try_advisory_lock({_ADVISORY_LOCK})")
+    while not connection.execute(taken).scalar_one():
+        connection.rollback()
+        if time.monotonic() > deadline_s:
+            raise StoreUnavailableError("another `annotator db upgrade` is at work: wait until it has ended")
+        time.sleep(_LOOK_EVERY_S)
+    connection.commit()
 
 
 def belongs_to_models(_object: Any, name: str | None, kind: str, reflected: bool, _other: Any) -> bool:  # noqa: ANN401, FBT001 - Alembic's signature
     """Tell Alembic's comparison to leave the partitions out: they are data, not schema."""
     return not (kind == "table" and reflected and name is not None and _PARTITION_MARK in name)
-
-
-def _wrong_revision(found: str) -> ConfigError:
-    remedy = "run `annotator db upgrade`" if found < HEAD else "a newer program made it: install that one"
-    return ConfigError(f"the database has schema {found}, this program needs {HEAD}: {remedy}")
 
 
 def _file_exists(engine: Engine) -> bool:

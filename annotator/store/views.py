@@ -1,7 +1,8 @@
 """The views that SQL users are promised, always of the active labelling; the same text on SQLite and Postgres.
 
 They say ``labelling_id = (SELECT labelling_id FROM active)``, not a join: Postgres then leaves the partitions of other
-labellings alone.
+labellings alone. Counts are read from what ``annotator.store.rollups`` has rolled up; labels of somebody who was merged
+are summed up with those of who took over. ``media_states`` reads the counters of ``annotator.store.counts``.
 """
 
 from typing import Final
@@ -16,7 +17,10 @@ SELECT s.uri || m.key AS media_uri,
        l.last_ms AS last_seen_ms,
        l.screen_ms AS screen_time_ms,
        (SELECT b.model FROM labellings b WHERE b.id = l.labelling_id) AS model,
-       l.labelled_at AS annotated_at
+       l.labelled_at AS annotated_at,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id
 FROM content_labels_by l
 JOIN identities a ON a.id = l.identity_id
 JOIN identities i ON i.id = a.survivor_id
@@ -27,30 +31,29 @@ WHERE l.labelling_id = (SELECT labelling_id FROM active)
     "identity_counts": """
 SELECT i.name AS identity,
        i.kg_mid AS kg_mid,
-       count(*) AS media,
-       count(DISTINCT l.content_id) AS contents,
-       sum(l.screen_ms) AS screen_time_ms,
-       max(l.confidence) AS best_confidence
-FROM content_labels_by l
-JOIN identities a ON a.id = l.identity_id
+       CAST(sum(c.media) AS bigint) AS media,
+       CAST(sum(c.contents) AS bigint) AS contents,
+       CAST(sum(c.screen_ms) AS bigint) AS screen_time_ms,
+       max(c.best_confidence) AS best_confidence,
+       (SELECT r.as_of FROM roll_ups r WHERE r.labelling_id = (SELECT labelling_id FROM active)) AS as_of
+FROM identity_counts_by c
+JOIN identities a ON a.id = c.identity_id
 JOIN identities i ON i.id = a.survivor_id
-JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
-WHERE l.labelling_id = (SELECT labelling_id FROM active)
+WHERE c.labelling_id = (SELECT labelling_id FROM active)
 GROUP BY i.id, i.name, i.kg_mid
 """,
     "co_appearances": """
 SELECT i.name AS identity,
        j.name AS other_identity,
-       count(*) AS media,
-       count(DISTINCT l.content_id) AS contents
-FROM content_labels_by l
-JOIN content_labels_by r ON r.content_id = l.content_id AND r.labelling_id = (SELECT labelling_id FROM active)
-JOIN identities a ON a.id = l.identity_id
+       CAST(sum(c.media) AS bigint) AS media,
+       CAST(sum(c.contents) AS bigint) AS contents,
+       (SELECT r.as_of FROM roll_ups r WHERE r.labelling_id = (SELECT labelling_id FROM active)) AS as_of
+FROM co_appearances_by c
+JOIN identities a ON a.id = c.identity_id
 JOIN identities i ON i.id = a.survivor_id
-JOIN identities b ON b.id = r.identity_id
+JOIN identities b ON b.id = c.other_identity_id
 JOIN identities j ON j.id = b.survivor_id
-JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
-WHERE l.labelling_id = (SELECT labelling_id FROM active) AND i.id <> j.id
+WHERE c.labelling_id = (SELECT labelling_id FROM active) AND i.id <> j.id
 GROUP BY i.id, i.name, j.id, j.name
 """,
     "unknown_tracks": """
@@ -63,7 +66,10 @@ SELECT s.uri || m.key AS media_uri,
        t.face_px AS face_px,
        t.quality AS quality,
        (SELECT b.model FROM labellings b WHERE b.id = c.labelling_id) AS model,
-       c.labelled_at AS annotated_at
+       c.labelled_at AS annotated_at,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id
 FROM tracks t
 JOIN labelled_contents c ON c.content_id = t.content_id AND c.labelling_id = (SELECT labelling_id FROM active)
 JOIN media m ON m.content_id = t.content_id AND m.deleted_at IS NULL
@@ -79,10 +85,25 @@ SELECT s.uri || m.key AS media_uri,
        w.reason AS reason,
        w.message AS message,
        w.attempts AS attempts,
-       w.finished_at AS failed_at
+       w.finished_at AS failed_at,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id
 FROM work w
 JOIN media m ON m.id = w.media_id AND m.deleted_at IS NULL
 JOIN sources s ON s.id = m.source_id
 WHERE w.network_id = (SELECT network_id FROM active) AND w.state >= 3
+""",
+    "media_states": """
+SELECT CASE n.state WHEN 0 THEN 'pending' WHEN 1 THEN 'claimed' WHEN 2 THEN 'done' WHEN 3 THEN 'failed'
+       ELSE 'quarantined' END AS status,
+       CASE n.reason WHEN '' THEN NULL ELSE n.reason END AS reason,
+       n.lane AS lane,
+       CAST(sum(n.media) AS bigint) AS media
+FROM (SELECT state, reason, lane, media FROM work_counts WHERE network_id = (SELECT network_id FROM active)
+      UNION ALL
+      SELECT state, reason, lane, media FROM work_deltas WHERE network_id = (SELECT network_id FROM active)) n
+GROUP BY n.state, n.reason, n.lane
+HAVING sum(n.media) <> 0
 """,
 }

@@ -4,18 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import DBAPIError
 
+from annotator.store.chunks import Piece
 from annotator.store.codec import encode_boxes, encode_evidence
 from annotator.store.columns import utc_now
+from annotator.store.counts import Delta, add_deltas
 from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
 from annotator.store.partitions import ensure_partitions
 from annotator.store.registry import dialect_insert, insert_missing, register_contents, register_media
-from annotator.store.tables import WorkState, annotations, labelled_contents, labellings, track_embeddings, tracks, work
+from annotator.store.tables import (
+    WorkState,
+    annotations,
+    labelled_contents,
+    labellings,
+    media,
+    track_embeddings,
+    tracks,
+    work,
+)
 from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
 
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
+# What of a row of `work` says what has become of the media.
+_FATE: Final = ("state", "reason", "message")
 # A row keeps a sentence, not a log.
 _MESSAGE_CHARACTERS: Final = 2000
 # Reason of a media whose result the database refuses.
@@ -107,29 +120,60 @@ def write_outcomes(
 def write_work(
     connection: Connection, outcomes: Sequence[Outcome], *, network_id: int, media_ids: Mapping[str, int]
 ) -> None:
-    """Write the fate of media that no queue looks after; rows are written only where something changed."""
-    rows = {}
-    for one in outcomes:
-        failure = one if isinstance(one, MediaFailure) else None
-        rows[media_ids[one.media.uri]] = {
-            "network_id": network_id,
-            "media_id": media_ids[one.media.uri],
-            "state": int(WorkState.DONE if failure is None else WorkState.FAILED),
-            "reason": None if failure is None else failure.reason,
-            "message": None if failure is None else clean_message(failure.message),
-        }
-    if not rows:
+    """Write the fate of media that no queue looks after; rows are written only where something changed.
+
+    What a queue has in hand changes hands: its late report is refused, since the row names its session no more.
+    """
+    fates = {media_ids[one.media.uri]: _fate(one) for one in outcomes}
+    before = {row.media_id: row for row in _work_rows(connection, network_id, sorted(fates))}
+    changed = [
+        media_id
+        for media_id, fate in sorted(fates.items())
+        if media_id not in before or fate != tuple(getattr(before[media_id], name) for name in _FATE)
+    ]
+    if not changed:
         return
+    pieces = _pieces(connection, [media_id for media_id in changed if media_id not in before])
+    rows = []
+    deltas = []
+    for media_id in changed:
+        state, reason, _ = fates[media_id]
+        old = before.get(media_id)
+        lane, cost_ms = (old.lane, old.cost_ms) if old else (pieces[media_id].lane, pieces[media_id].cost_ms)
+        run_id = old.run_id if old else None
+        if old:
+            left = WorkState(old.state)
+            deltas.append(Delta(network_id, run_id, lane, left, old.reason, -1, -cost_ms))
+        deltas.append(Delta(network_id, run_id, lane, WorkState(state), reason, 1, cost_ms))
+        key = {"network_id": network_id, "media_id": media_id, "lane": lane, "cost_ms": cost_ms}
+        rows.append(key | dict(zip(_FATE, fates[media_id], strict=True)))
     insert = dialect_insert(connection, work).values(finished_at=utc_now())
-    new = insert.excluded
-    names = ("state", "reason", "message")
-    changes = {name: new[name] for name in names}
     statement = insert.on_conflict_do_update(
         index_elements=[work.c.network_id, work.c.media_id],
-        set_=changes | {"finished_at": utc_now(), "session_id": None, "deadline_at": None, "not_before": None},
-        where=or_(*(work.c[name].is_distinct_from(new[name]) for name in names)),
+        set_={name: insert.excluded[name] for name in _FATE}
+        | {"finished_at": utc_now(), "session_id": None, "deadline_at": None, "not_before": None},
     )
-    connection.execute(statement, [rows[media_id] for media_id in sorted(rows)])
+    connection.execute(statement, rows)
+    add_deltas(connection, deltas)
+
+
+def _fate(outcome: Outcome) -> tuple[int, str | None, str | None]:
+    if isinstance(outcome, MediaFailure):
+        return int(WorkState.FAILED), outcome.reason, clean_message(outcome.message)
+    return int(WorkState.DONE), None, None
+
+
+def _work_rows(connection: Connection, network_id: int, media_ids: Sequence[int]) -> Sequence[Any]:
+    """Return the rows of media, in order, and keep others from moving them until the transaction ends."""
+    wanted = select(work).where(work.c.network_id == network_id, work.c.media_id.in_(media_ids))
+    return connection.execute(wanted.order_by(work.c.media_id).with_for_update()).all()
+
+
+def _pieces(connection: Connection, media_ids: Sequence[int]) -> dict[int, Piece]:
+    if not media_ids:
+        return {}
+    rows = connection.execute(select(media.c.id, media.c.key, media.c.size_bytes).where(media.c.id.in_(media_ids)))
+    return {row.id: Piece(row.id, row.key, row.size_bytes) for row in rows}
 
 
 def delete_contents(connection: Connection, network_id: int, content_ids: Sequence[int]) -> None:

@@ -17,6 +17,259 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 UTC_TIME = sa.DateTime(timezone=True)
+FUNCTIONS = {
+    "make_partition(text, text, text, text)": """
+CREATE FUNCTION make_partition(parent text, name text, bounds text, options text) RETURNS void
+LANGUAGE plpgsql SET search_path = {schema}, pg_temp AS $$
+BEGIN
+  IF to_regclass(format('{schema}.%I', name)) IS NULL THEN
+    EXECUTE format('CREATE TABLE {schema}.%I (LIKE {schema}.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS) %s',
+                   name, parent, options);
+    EXECUTE format('ALTER TABLE {schema}.%I ATTACH PARTITION {schema}.%I FOR VALUES %s', parent, name, bounds);
+  END IF;
+END
+$$
+""",
+    "make_partitions(text, integer, text[])": """
+CREATE FUNCTION make_partitions(mark text, owner_id integer, parents text[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = {schema}, pg_temp AS $$
+DECLARE
+  size constant bigint := 10000000;
+  newest bigint;
+  missing boolean;
+  parent text;
+  part text;
+BEGIN
+  SELECT greatest(last_value, (SELECT max(id) FROM {schema}.contents)) / size + 1 INTO newest
+    FROM {schema}.contents_id_seq;
+  SELECT bool_or(to_regclass(format('{schema}.%I', p || '__' || mark || owner_id || '__' || n)) IS NULL)
+    INTO missing FROM unnest(parents) p, generate_series(0, newest) n;
+  IF missing THEN
+    PERFORM pg_advisory_xact_lock(1885434484);
+    FOREACH parent IN ARRAY parents LOOP
+      part := parent || '__' || mark || owner_id;
+      PERFORM {schema}.make_partition(parent, part, format('IN (%s)', owner_id), 'PARTITION BY RANGE (content_id)');
+      FOR n IN 0..newest LOOP
+        PERFORM {schema}.make_partition(
+          part, part || '__' || n, format('FROM (%s) TO (%s)', n * size, (n + 1) * size), '');
+      END LOOP;
+    END LOOP;
+  END IF;
+  RETURN CASE WHEN missing THEN NULL ELSE newest END;
+END
+$$
+""",
+    "make_network_partitions(integer)": """
+CREATE FUNCTION make_network_partitions(of_network integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM {schema}.networks WHERE id = of_network) THEN
+    RAISE EXCEPTION 'there is no network %', of_network;
+  END IF;
+  IF to_regclass('{schema}.work__n' || of_network) IS NULL THEN
+    PERFORM pg_advisory_xact_lock(1885434484);
+    PERFORM {schema}.make_partition('work', 'work__n' || of_network, format('IN (%s)', of_network),
+                                    'WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02)');
+  END IF;
+  RETURN {schema}.make_partitions('n', of_network, '{{annotations,tracks,track_embeddings}}');
+END
+$$
+""",
+    "make_labelling_partitions(integer)": """
+CREATE FUNCTION make_labelling_partitions(of_labelling integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM {schema}.labellings WHERE id = of_labelling) THEN
+    RAISE EXCEPTION 'there is no labelling %', of_labelling;
+  END IF;
+  RETURN {schema}.make_partitions('l', of_labelling, '{{labelled_contents,track_labels,content_labels_by}}');
+END
+$$
+""",
+}
+
+VIEWS = {
+    "content_labels": """
+SELECT s.uri || m.key AS media_uri,
+       i.name AS identity,
+       i.kg_mid AS kg_mid,
+       l.confidence AS confidence,
+       l.first_ms AS first_seen_ms,
+       l.last_ms AS last_seen_ms,
+       l.screen_ms AS screen_time_ms,
+       (SELECT b.model FROM labellings b WHERE b.id = l.labelling_id) AS model,
+       l.labelled_at AS annotated_at,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id
+FROM content_labels_by l
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE l.labelling_id = (SELECT labelling_id FROM active)
+""",
+    "identity_counts": """
+SELECT i.name AS identity,
+       i.kg_mid AS kg_mid,
+       CAST(sum(c.media) AS bigint) AS media,
+       CAST(sum(c.contents) AS bigint) AS contents,
+       CAST(sum(c.screen_ms) AS bigint) AS screen_time_ms,
+       max(c.best_confidence) AS best_confidence,
+       (SELECT r.as_of FROM roll_ups r WHERE r.labelling_id = (SELECT labelling_id FROM active)) AS as_of
+FROM identity_counts_by c
+JOIN identities a ON a.id = c.identity_id
+JOIN identities i ON i.id = a.survivor_id
+WHERE c.labelling_id = (SELECT labelling_id FROM active)
+GROUP BY i.id, i.name, i.kg_mid
+""",
+    "co_appearances": """
+SELECT i.name AS identity,
+       j.name AS other_identity,
+       CAST(sum(c.media) AS bigint) AS media,
+       CAST(sum(c.contents) AS bigint) AS contents,
+       (SELECT r.as_of FROM roll_ups r WHERE r.labelling_id = (SELECT labelling_id FROM active)) AS as_of
+FROM co_appearances_by c
+JOIN identities a ON a.id = c.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN identities b ON b.id = c.other_identity_id
+JOIN identities j ON j.id = b.survivor_id
+WHERE c.labelling_id = (SELECT labelling_id FROM active) AND i.id <> j.id
+GROUP BY i.id, i.name, j.id, j.name
+""",
+    "unknown_tracks": """
+SELECT s.uri || m.key AS media_uri,
+       t.track_no AS track,
+       t.first_ms AS first_seen_ms,
+       t.last_ms AS last_seen_ms,
+       t.screen_ms AS screen_time_ms,
+       t.faces AS faces,
+       t.face_px AS face_px,
+       t.quality AS quality,
+       (SELECT b.model FROM labellings b WHERE b.id = c.labelling_id) AS model,
+       c.labelled_at AS annotated_at,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id
+FROM tracks t
+JOIN labelled_contents c ON c.content_id = t.content_id AND c.labelling_id = (SELECT labelling_id FROM active)
+JOIN media m ON m.content_id = t.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE t.network_id = (SELECT network_id FROM active)
+  AND NOT EXISTS (SELECT 1 FROM track_labels k
+                  WHERE k.labelling_id = (SELECT labelling_id FROM active)
+                    AND k.content_id = t.content_id AND k.track_no = t.track_no)
+""",
+    "failures": """
+SELECT s.uri || m.key AS media_uri,
+       CASE w.state WHEN 4 THEN 'quarantined' ELSE 'failed' END AS status,
+       w.reason AS reason,
+       w.message AS message,
+       w.attempts AS attempts,
+       w.finished_at AS failed_at,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id
+FROM work w
+JOIN media m ON m.id = w.media_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE w.network_id = (SELECT network_id FROM active) AND w.state >= 3
+""",
+    "media_states": """
+SELECT CASE n.state WHEN 0 THEN 'pending' WHEN 1 THEN 'claimed' WHEN 2 THEN 'done' WHEN 3 THEN 'failed'
+       ELSE 'quarantined' END AS status,
+       CASE n.reason WHEN '' THEN NULL ELSE n.reason END AS reason,
+       n.lane AS lane,
+       CAST(sum(n.media) AS bigint) AS media
+FROM (SELECT state, reason, lane, media FROM work_counts WHERE network_id = (SELECT network_id FROM active)
+      UNION ALL
+      SELECT state, reason, lane, media FROM work_deltas WHERE network_id = (SELECT network_id FROM active)) n
+GROUP BY n.state, n.reason, n.lane
+HAVING sum(n.media) <> 0
+""",
+}
+
+VIEWS_BEFORE = {
+    "content_labels": """
+SELECT s.uri || m.key AS media_uri,
+       i.name AS identity,
+       i.kg_mid AS kg_mid,
+       l.confidence AS confidence,
+       l.first_ms AS first_seen_ms,
+       l.last_ms AS last_seen_ms,
+       l.screen_ms AS screen_time_ms,
+       (SELECT b.model FROM labellings b WHERE b.id = l.labelling_id) AS model,
+       l.labelled_at AS annotated_at
+FROM content_labels_by l
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE l.labelling_id = (SELECT labelling_id FROM active)
+""",
+    "identity_counts": """
+SELECT i.name AS identity,
+       i.kg_mid AS kg_mid,
+       count(*) AS media,
+       count(DISTINCT l.content_id) AS contents,
+       sum(l.screen_ms) AS screen_time_ms,
+       max(l.confidence) AS best_confidence
+FROM content_labels_by l
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
+WHERE l.labelling_id = (SELECT labelling_id FROM active)
+GROUP BY i.id, i.name, i.kg_mid
+""",
+    "co_appearances": """
+SELECT i.name AS identity,
+       j.name AS other_identity,
+       count(*) AS media,
+       count(DISTINCT l.content_id) AS contents
+FROM content_labels_by l
+JOIN content_labels_by r ON r.content_id = l.content_id AND r.labelling_id = (SELECT labelling_id FROM active)
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+JOIN identities b ON b.id = r.identity_id
+JOIN identities j ON j.id = b.survivor_id
+JOIN media m ON m.content_id = l.content_id AND m.deleted_at IS NULL
+WHERE l.labelling_id = (SELECT labelling_id FROM active) AND i.id <> j.id
+GROUP BY i.id, i.name, j.id, j.name
+""",
+    "unknown_tracks": """
+SELECT s.uri || m.key AS media_uri,
+       t.track_no AS track,
+       t.first_ms AS first_seen_ms,
+       t.last_ms AS last_seen_ms,
+       t.screen_ms AS screen_time_ms,
+       t.faces AS faces,
+       t.face_px AS face_px,
+       t.quality AS quality,
+       (SELECT b.model FROM labellings b WHERE b.id = c.labelling_id) AS model,
+       c.labelled_at AS annotated_at
+FROM tracks t
+JOIN labelled_contents c ON c.content_id = t.content_id AND c.labelling_id = (SELECT labelling_id FROM active)
+JOIN media m ON m.content_id = t.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE t.network_id = (SELECT network_id FROM active)
+  AND NOT EXISTS (SELECT 1 FROM track_labels k
+                  WHERE k.labelling_id = (SELECT labelling_id FROM active)
+                    AND k.content_id = t.content_id AND k.track_no = t.track_no)
+""",
+    "failures": """
+SELECT s.uri || m.key AS media_uri,
+       CASE w.state WHEN 4 THEN 'quarantined' ELSE 'failed' END AS status,
+       w.reason AS reason,
+       w.message AS message,
+       w.attempts AS attempts,
+       w.finished_at AS failed_at
+FROM work w
+JOIN media m ON m.id = w.media_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE w.network_id = (SELECT network_id FROM active) AND w.state >= 3
+""",
+}
+
 _DUE = "delivered_at IS NULL AND given_up_at IS NULL"
 
 
@@ -183,7 +436,6 @@ def _roll_ups() -> None:
         sa.Column("contents", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("labelling_id", "identity_id", "other_identity_id", name=op.f("pk_co_appearances_by")),
     )
-    op.create_index("ix_content_labels_by_time", "content_labels_by", ["labelling_id", "labelled_at"])
 
 
 def _scaling(key: str) -> None:
@@ -198,6 +450,21 @@ def _scaling(key: str) -> None:
     )
 
 
+def _views(drop: dict[str, str], make: dict[str, str]) -> None:
+    for name in drop:
+        op.execute(f"DROP VIEW {name}")
+    for name, body in make.items():
+        op.execute(f"CREATE VIEW {name} AS {body}")
+
+
+def _functions() -> None:
+    """Make what makes partitions: nobody may call it but its owner and those whom `annotator db roles` allows to."""
+    schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar_one()
+    for signature, body in FUNCTIONS.items():
+        op.get_bind().exec_driver_sql(body.format(schema=schema).replace("%", "%%"))
+        op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
+
+
 def upgrade() -> None:
     """Apply."""
     _columns()
@@ -207,12 +474,21 @@ def upgrade() -> None:
     _outbox()
     _roll_ups()
     _scaling("queue")
+    _views(VIEWS_BEFORE, VIEWS)
+    if op.get_bind().dialect.name == "postgresql":
+        _functions()
+    # Programs of 0001 do not count what they do: those that run on go on, none starts.
+    op.execute("INSERT INTO store_settings (name, value) VALUES ('min_program_revision', '0002')")
 
 
 def downgrade() -> None:
     """Take back. Counts and call-backs are lost; what was annotated stays."""
+    op.execute("DELETE FROM store_settings WHERE name = 'min_program_revision'")
+    if op.get_bind().dialect.name == "postgresql":
+        for signature in reversed(FUNCTIONS):
+            op.execute(f"DROP FUNCTION {signature}")
+    _views(VIEWS, VIEWS_BEFORE)
     _scaling("lane")
-    op.drop_index("ix_content_labels_by_time", "content_labels_by")
     for name in (
         "co_appearances_by",
         "identity_counts_by",

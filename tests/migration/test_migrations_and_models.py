@@ -21,7 +21,8 @@ from sqlalchemy.exc import DBAPIError
 from annotator.errors import ConfigError
 from annotator.store import Store, check, schema, upgrade
 from annotator.store.connection import open_engine, reading, writing
-from annotator.store.schema import HEAD, alembic_config, belongs_to_models, migrations_path
+from annotator.store.functions import FUNCTIONS
+from annotator.store.schema import HEAD, alembic_config, belongs_to_models, migrating, migrations_path
 from annotator.store.tables import metadata
 from annotator.store.views import VIEWS
 from tests.store_values import ADA, SPEC, annotation, known, ref, track
@@ -37,7 +38,7 @@ def engine(empty_database_url: str) -> Any:
 
 
 def migrate(engine: Engine, *, to: str) -> None:
-    with writing(engine) as connection:
+    with migrating(engine) as connection:
         act = command.downgrade if to == "base" else command.upgrade
         act(alembic_config(connection), to)
 
@@ -56,6 +57,8 @@ def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
             """SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
                FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
             "SELECT 'view', viewname, definition FROM pg_views WHERE schemaname = 'public'",
+            """SELECT 'function', oid::regprocedure::text, pg_get_functiondef(oid), proacl::text FROM pg_proc
+               WHERE pronamespace = 'public'::regnamespace""",
             "SELECT 'partitioned', partrelid::regclass::text, pg_get_partkeydef(partrelid) FROM pg_partitioned_table",
             """SELECT 'comment', objoid::regclass::text, objsubid, description FROM pg_description
                WHERE classoid = 'pg_class'::regclass AND objoid >= 16384""",
@@ -95,6 +98,10 @@ def test_migrations_make_exactly_what_the_models_say(
         metadata.create_all(connection)
         for name, body in VIEWS.items():
             connection.execute(text(f"CREATE VIEW {name} AS {body}"))
+        if dialect == "postgres":
+            for signature, body in FUNCTIONS.items():
+                connection.exec_driver_sql(body.format(schema="public").replace("%", "%%"))
+                connection.execute(text(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC"))
     assert catalogue(engine) == catalogue(other)
     other.dispose()
 
@@ -151,15 +158,32 @@ def test_upgrade_makes_the_schema_and_check_accepts_it(empty_database_url: str) 
     assert upgrade(empty_database_url) == HEAD
 
 
-def test_a_database_of_a_newer_program_is_refused(database_url: str) -> None:
-    engine = open_engine(database_url)
+def pretend(url: str, *, revision: str, oldest_program: str | None) -> None:
+    """Let a database look as if a program of the future had migrated it."""
+    engine = open_engine(url)
     with writing(engine) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": revision})
+        connection.execute(
+            text("UPDATE store_settings SET value = :oldest WHERE name = 'min_program_revision'"),
+            {"oldest": oldest_program},
+        ) if oldest_program else connection.execute(text("DELETE FROM store_settings"))
     engine.dispose()
+
+
+@pytest.mark.parametrize("oldest_program", ["9998", None])
+def test_a_database_of_a_newer_program_is_refused(database_url: str, oldest_program: str | None) -> None:
+    pretend(database_url, revision="9999", oldest_program=oldest_program)
     with pytest.raises(ConfigError, match=r"has schema 9999.*a newer program made it"):
         Store.open(database_url)
     with pytest.raises(ConfigError, match="9999"):
         upgrade(database_url)
+
+
+def test_a_program_may_start_on_a_newer_database_that_only_added_something(database_url: str) -> None:
+    pretend(database_url, revision="9999", oldest_program=HEAD)
+    Store.open(database_url).close()
+    assert check(database_url) == "9999"
+    assert upgrade(database_url) == "9999"
 
 
 def test_upgrades_at_the_same_time_do_not_disturb_each_other(empty_database_url: str) -> None:
@@ -194,7 +218,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9998"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -209,10 +233,12 @@ def test_a_failed_migration_leaves_nothing_behind(
     folder = tmp_path / "migrations"
     shutil.copytree(migrations_path(), folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "versions" / "9998_broken.py").write_text(BROKEN)
+    migrate(engine, to="head")
+    before = catalogue(engine)
     monkeypatch.setattr(schema, "migrations_path", lambda: folder)
     with pytest.raises(DBAPIError, match="no_such_table"):
         migrate(engine, to="head")
-    assert catalogue(engine) == set()
+    assert catalogue(engine) == before
 
 
 def test_an_installed_package_carries_its_migrations(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from annotator.store import Store
+from annotator.store.rollups import roll_up
 from annotator.store.tables import metadata
 from annotator.store.views import VIEWS
 from annotator.types import Identity, MediaRef
@@ -39,6 +40,7 @@ def filled(store: Store) -> Store:
         network_id=network_id,
         labelling_id=labelling_id,
     )
+    roll_up(store.engine)
     return store
 
 
@@ -49,7 +51,7 @@ def test_each_query_of_the_page_finds_something(filled: Store, query: str) -> No
 
 
 def test_the_page_has_its_queries() -> None:
-    assert len(QUERIES) == 9
+    assert len(QUERIES) == 11
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from annotator.errors import IdentityError
 from annotator.store import Store
+from annotator.store.rollups import roll_up
 from annotator.types import Identity
 from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, digest, failure, known, ref, track, unknown
 
@@ -241,6 +242,7 @@ def test_unknown_tracks_and_co_appearances_are_views(store: Store, owners: dict[
     save(store, owners, ADA, BEN, name="a.gif")
     save(store, owners, ADA, BEN, CAT, name="b.gif")
     store.save([annotation(ref("c.gif"), content=77, tracks=[track(0)], labels=[unknown(ADA)])], **owners)
+    roll_up(store.engine)
     with store.reading() as connection:
         strangers = connection.execute(text("SELECT media_uri, track, screen_time_ms, faces FROM unknown_tracks")).all()
         pairs = connection.execute(

@@ -1,0 +1,150 @@
+"""Counts and co-appearances, rolled up as of a time: the views read some thousand rows instead of all labels.
+
+A roll-up recomputes the rows of one labelling in one transaction; whoever reads meanwhile sees the former ones. Rows
+have the identities that labels have: the views sum up those who were merged since.
+"""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, Engine, or_, select, text
+from sqlalchemy.exc import DBAPIError
+
+from annotator.errors import StoreUnavailableError
+from annotator.store.columns import utc_now
+from annotator.store.connection import reading, writing
+from annotator.store.dialect import is_postgres
+from annotator.store.registry import active_labelling, batched, dialect_insert
+from annotator.store.tables import co_appearances_by, identity_counts_by, roll_ups
+
+# A roll-up waits for so many times as long as the last one took: it has at most a twentieth of the time.
+_REST: Final = 20
+# How long a process that ends may roll up, in milliseconds: elsewhere beat does it.
+_AT_THE_END_MS: Final = 5_000
+_ROWS_AT_ONCE: Final = 10_000
+
+# Labels of a content count once for each media that holds it.
+_SHOWN: Final = """
+WITH held AS (
+  SELECT content_id, count(*) AS media FROM media
+  WHERE content_id IS NOT NULL AND deleted_at IS NULL GROUP BY content_id
+), shown AS (
+  SELECT l.content_id, l.identity_id, l.confidence, l.screen_ms, h.media
+  FROM content_labels_by l JOIN held h ON h.content_id = l.content_id WHERE l.labelling_id = :labelling
+)
+"""
+_COUNTS: Final = f"""
+{_SHOWN}
+SELECT identity_id, CAST(sum(media) AS bigint), count(*),
+       CAST(sum(screen_ms * media) AS bigint), max(confidence)
+FROM shown GROUP BY identity_id
+"""  # noqa: S608  (only constants are joined)
+_PAIRS: Final = f"""
+{_SHOWN}
+SELECT a.identity_id, b.identity_id, CAST(sum(a.media) AS bigint), count(*)
+FROM shown a JOIN shown b ON b.content_id = a.content_id AND b.identity_id <> a.identity_id
+GROUP BY a.identity_id, b.identity_id
+"""  # noqa: S608  (only constants are joined)
+_QUERIES: Final = ((identity_counts_by, _COUNTS), (co_appearances_by, _PAIRS))
+
+
+@dataclass(frozen=True, slots=True)
+class RollUp:
+    """What a roll-up came to.
+
+    Attributes:
+        labelling_id: of which labelling.
+        as_of: the state of the rows that it shows.
+        took_ms: how long it took.
+
+    """
+
+    labelling_id: int
+    as_of: datetime
+    took_ms: int
+
+
+def roll_up(engine: Engine, *, labelling_id: int | None = None) -> RollUp | None:
+    """Recompute the counts of a labelling. It reads without holding anybody up, then writes what it has found.
+
+    Args:
+        engine: of the database.
+        labelling_id: which; the active one by default.
+
+    Returns:
+        What it came to; None in an empty database, or where another process was quicker.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    return _roll_up(engine, labelling_id)
+
+
+def roll_up_if_due(engine: Engine) -> RollUp | None:
+    """Roll up the active labelling where that is cheap: for a process that has written and ends.
+
+    Nothing happens before twenty times as long has passed as the last one took, so that many short runs spend at most
+    a twentieth of their time here; on a large Postgres it is broken off after some seconds. Trouble with it is none of
+    the caller's: the counts stay as they were.
+    """
+    with contextlib.suppress(DBAPIError, StoreUnavailableError):
+        with reading(engine) as connection:
+            is_resting = _is_resting(connection)
+        if not is_resting:
+            return _roll_up(engine, None, timeout_ms=_AT_THE_END_MS)
+    return None
+
+
+def _is_resting(connection: Connection) -> bool:
+    if is_postgres(connection):
+        passed_ms = "extract(epoch FROM clock_timestamp() - r.as_of) * 1000"
+    else:
+        passed_ms = "(julianday('now') - julianday(r.as_of)) * 86400000"
+    resting = text(
+        f"SELECT count(*) FROM roll_ups r JOIN active a ON a.labelling_id = r.labelling_id"  # noqa: S608  (only constants are joined)
+        f" WHERE {passed_ms} BETWEEN 0 AND r.took_ms * {_REST}"
+    )
+    return bool(connection.execute(resting).scalar_one())
+
+
+def _roll_up(engine: Engine, labelling_id: int | None, *, timeout_ms: int = 0) -> RollUp | None:
+    started_s = time.monotonic()
+    with reading(engine) as connection:
+        if is_postgres(connection):
+            # All of one snapshot. Reading apart from writing also lets Postgres use several processes.
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            connection.execute(text(f"SET LOCAL statement_timeout = {timeout_ms}"))
+        chosen = active_labelling(connection) if labelling_id is None else labelling_id
+        if chosen is None:
+            return None
+        as_of = connection.execute(select(utc_now())).scalar_one()
+        found = {table: connection.execute(text(query), {"labelling": chosen}).all() for table, query in _QUERIES}
+    with writing(engine) as connection:
+        done = RollUp(chosen, as_of, max(1, round((time.monotonic() - started_s) * 1000)))
+        if not _is_newest(connection, done):
+            return None
+        for table, rows in found.items():
+            connection.execute(table.delete().where(table.c.labelling_id == chosen))
+            names = [column.name for column in table.c]
+            for some in batched(rows, _ROWS_AT_ONCE):
+                connection.execute(table.insert(), [dict(zip(names, (chosen, *row), strict=True)) for row in some])
+    return done
+
+
+def _is_newest(connection: Connection, done: RollUp) -> bool:
+    """Note a roll-up, and wait for others that are being written; say whether none of them is newer."""
+    noted = dialect_insert(connection, roll_ups).values(
+        labelling_id=done.labelling_id, as_of=done.as_of, took_ms=done.took_ms
+    )
+    new = noted.excluded
+    statement = noted.on_conflict_do_update(
+        index_elements=[roll_ups.c.labelling_id],
+        set_={"as_of": new.as_of, "took_ms": new.took_ms},
+        # A time in the future is no newer state: a clock was set back.
+        where=or_(roll_ups.c.as_of < new.as_of, roll_ups.c.as_of > utc_now()),
+    )
+    return connection.execute(statement.returning(roll_ups.c.labelling_id)).first() is not None
