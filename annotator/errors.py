@@ -9,13 +9,15 @@
     │   ├── ForbiddenSourceError    "forbidden"      a source that may not be read (private address, protocol)
     │   ├── SourceNotFoundError     "not_found"      no such file, object or page
     │   ├── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
-    │   └── IdentityError           "identity"       a name that nobody has, or that somebody else has
+    │   ├── IdentityError           "identity"       a name that nobody has, or that somebody else has
+    │   └── BacklogStoppedError     "stopped"        a backlog that was stopped takes nothing more
     ├── TransientError       "transient"   worth trying again later, with back-off
     │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
     │   ├── SourceChangedError      "source_changed"      the object is no longer the one registered
     │   ├── StoreUnavailableError   "store_unavailable"   the database does not answer
     │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
-    │   └── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
+    │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
+    │   └── BacklogTakenError       "taken"               another producer goes on with this part of a listing
     ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
     └── ConfigError          "config"      settings that cannot work; refuses to start
 
@@ -98,6 +100,12 @@ class IdentityError(InputError):
         self.suggestions = suggestions
 
 
+class BacklogStoppedError(InputError):
+    """A backlog that was stopped, by hand, by its deadline or by its budget, takes nothing more."""
+
+    reason = "stopped"
+
+
 class TransientError(AnnotatorError):
     """Worth trying again later."""
 
@@ -132,6 +140,12 @@ class DeadlineError(TransientError):
     """A media was not done within the time that a claim lasts; on another machine, or later, it may be."""
 
     reason = "deadline"
+
+
+class BacklogTakenError(TransientError):
+    """Another producer goes on with this part of a listing."""
+
+    reason = "taken"
 
 
 class ModelError(AnnotatorError):

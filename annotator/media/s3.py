@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from annotator.errors import (
     ConfigError,
@@ -50,9 +50,8 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-@dataclass(frozen=True, slots=True)
-class ListedObject:
-    """An object as a listing tells it.
+class ListedObject(NamedTuple):
+    """An object as a listing tells it; a tuple, since there are millions.
 
     Attributes:
         key: its key.

@@ -11,9 +11,9 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select, text
 
-from annotator.store.chunks import LANES
 from annotator.store.columns import utc_now
 from annotator.store.dialect import is_postgres
+from annotator.store.lanes import LANES
 from annotator.store.tables import ChunkState, chunks, outbox, scaling, worker_sessions
 
 MOST_COUNTED: Final = 100_000

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
-from annotator.store.chunks import LANES, Lane, Piece
+from annotator.store.chunks import Piece
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading
 from annotator.store.counts import add_deltas, moved
 from annotator.store.dialect import given_ids, ids_param, is_postgres, later, later_column, now
+from annotator.store.lanes import LANES, Lane
 from annotator.store.requeue import Returned, add_again
 from annotator.store.tables import WorkState, media, sources, work, worker_sessions
 from annotator.types import MediaRef
