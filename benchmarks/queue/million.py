@@ -167,9 +167,7 @@ def report(bench: Bench, samples: list[dict[str, float]], total: int, registered
     print("media/s by tenth: " + " ".join(f"{rate:.0f}" for rate in rates))
     print(f"last tenth against first: {100 * (rates[-1] / rates[0] - 1):+.1f} %")
     third = max(len(broker) // 3, 1)
-    print(
-        f"broker memory: {max(broker[:third]):.1f} MiB in the first third, {max(broker[-third:]):.1f} at the end"
-    )
+    print(f"broker memory: {max(broker[:third]):.1f} MiB in the first third, {max(broker[-third:]):.1f} at the end")
     print("CPU ms per media: " + ", ".join(f"{name} {value:.3f}" for name, value in cost.items()))
     print(f"together: {sum(cost.values()):.3f} ms")
     print(json.dumps({"sizes": sizes, "rates": rates, "cpu_ms": cost}))

@@ -105,7 +105,8 @@ class Backlog:
     def __init__(self, servers: Servers, name: str, folder: Path, *, workers: int) -> None:
         """Make the database and the environment of the programs."""
         self.url = servers.new_database(name)
-        self._workers = workers
+        self._size = workers
+        self.workers: list[subprocess.Popen[bytes]] = []
         self._log = (folder / f"{name}.log").open("wb")
         self._number = 0
         self._environment = {
@@ -139,13 +140,13 @@ class Backlog:
         """Annotate all; return the seconds from the first ready worker to the end, and how many workers were killed."""
         dice = random.Random(seed)  # noqa: S311  (no secret)
         beat = self._start("beat")
-        workers = [self._start_worker() for _ in range(self._workers)]
+        workers = self.workers = [self._start_worker() for _ in range(self._size)]
         kills = 0
-        while not self._count("SELECT count(*) FROM worker_sessions"):
+        while not self.count("SELECT count(*) FROM worker_sessions"):
             time.sleep(POLL_S)
         began_s = killed_s = time.monotonic()
         try:
-            while self._count("SELECT count(*) FROM work WHERE state < 2"):
+            while self.count("SELECT count(*) FROM work WHERE state < 2"):
                 time.sleep(POLL_S)
                 if kill_every_s is not None and time.monotonic() - killed_s >= kill_every_s:
                     killed_s = time.monotonic()
@@ -154,7 +155,7 @@ class Backlog:
                     workers[victim].wait()
                     workers[victim] = self._start_worker()
                     kills += 1
-                    left = self._count("SELECT count(*) FROM work WHERE state < 2")
+                    left = self.count("SELECT count(*) FROM work WHERE state < 2")
                     print(f"{kills} killed, {left} media left", file=sys.stderr, flush=True)
             return time.monotonic() - began_s, kills
         finally:
@@ -163,7 +164,8 @@ class Backlog:
             for process in [beat, *workers]:
                 process.wait(30)
 
-    def _count(self, statement: str) -> int:
+    def count(self, statement: str) -> int:
+        """Return the number that a statement gives."""
         with self._engine.connect() as connection:
             return int(connection.execute(text(statement)).scalar_one())
 
