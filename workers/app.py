@@ -15,6 +15,7 @@ from annotator.settings import Settings
 QUEUES: Final = ("gpu", "cpu", "default")
 ANNOTATE_QUEUE: Final = "gpu"
 ANNOTATE_TASK: Final = "workers.annotate_chunk"
+JOB_TASK: Final = "workers.run_job"
 MESSAGE_VERSION: Final = 1
 
 
@@ -84,10 +85,5 @@ def create_app(settings: Settings) -> AnnotatorApp:
         task_default_queue="default",
         task_create_missing_queues=True,
         beat_scheduler="workers.schedule:InProcessScheduler",
-        beat_schedule={
-            "feed": {"task": "feed", "schedule": worker.feed_every_s},
-            "sweep": {"task": "sweep", "schedule": worker.sweep_every_s},
-        },
-        beat_max_loop_interval=min(worker.feed_every_s, worker.sweep_every_s),
     )
     return app

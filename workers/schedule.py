@@ -1,144 +1,261 @@
-"""What ``celery -A workers beat`` does: feed the broker, take back what was lost.
+"""What ``celery -A workers beat`` does: a few jobs, each again and again in a thread of its own.
 
 The jobs run inside the beat process and not as messages. So ``celery -A workers worker -Q gpu`` and ``celery -A workers
 beat`` are all that a system needs, a full pool of threads does not keep a sweep waiting, the sweep goes on while the
-broker is away, and no heap of messages grows when nobody consumes them.
+broker is away, and no heap of messages grows when nobody consumes them. The slow ones go to workers that consume the
+queue ``default``, where there are any.
 """
 
+import atexit
 import logging
-import uuid
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Final, Protocol
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
+from typing import Final
 
 import redis
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import Scheduler
 from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 
-from annotator.errors import AnnotatorError
-from annotator.settings import WorkerSettings
-from annotator.store.chunks import FILM, LANES, Chunk, is_only_feeder, put_back, put_back_unclaimed, take_due
-from annotator.store.connection import open_engine, writing
-from annotator.store.sweeping import sweep
-from workers.app import ANNOTATE_QUEUE, ANNOTATE_TASK, MESSAGE_VERSION, AnnotatorApp
+from annotator.errors import AnnotatorError, ConfigError
+from annotator.settings import Settings
+from annotator.store.connection import open_engine, reading
+from annotator.store.feeding import living_queues
+from annotator.store.locks import only_one
+from workers.app import AnnotatorApp
+from workers.broker import RedisBroker
+from workers.feeder import Feeder
+from workers.routing import Caps
+from workers.sweeper import sweep_all
 
 _LOGGER: Final = logging.getLogger(__name__)
-EPOCH_KEY: Final = "annotator:broker_epoch"
-_FILM_SHARE: Final = 16  # films are long: few of them queue up, so that GIFs get their turn
+HOUSEKEEPING_QUEUE: Final = "default"
+_EXIT_CONFIG: Final = 2
+_WATCH_S: Final = 0.5
+_STOP_S: Final = 3.0  # a job that has not ended by then is cut off: each may be killed at any time
+_SAY_AGAIN_S: Final = 60.0  # the same trouble is told again
 
 
-class Broker(Protocol):
-    """Where messages go."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to be done again and again.
 
-    def is_new(self) -> bool:
-        """Say whether it has lost everything since it was marked."""
-
-    def mark(self) -> None:
-        """Mark it as known."""
-
-    def publish(self, chunk: Chunk) -> None:
-        """Send the message of a chunk."""
-
-
-def feed(engine: Engine, broker: Broker, *, max_queued: int) -> int:
-    """Publish due chunks up to each lane's cap, after the commit that marks them as published.
-
-    Args:
-        engine: of the database.
-        broker: takes the messages.
-        max_queued: most chunks of a lane in the broker.
-
-    Returns:
-        How many chunks were published.
+    Attributes:
+        name: stable: messages carry it, locks and logs name it.
+        every_s: from one beginning to the next; a job never overlaps itself.
+        run: does it once; may be killed at any time.
+        slow: may take longer than moments. It runs in one process at a time, of a worker where one has time for it.
 
     """
-    with writing(engine) as connection:
-        if not is_only_feeder(connection):
-            return 0
-        is_new = broker.is_new()
-        if is_new:
-            _LOGGER.warning("The broker is new or has lost all: %d chunks are published again.", put_back(connection))
-        taken = []
-        for lane in LANES:
-            cap = max(1, max_queued // _FILM_SHARE) if lane == FILM else max_queued
-            taken += take_due(connection, lane=lane, max_published=cap)
-    if is_new:
-        broker.mark()
-    for number, chunk in enumerate(taken):
+
+    name: str
+    every_s: float
+    run: Callable[[], object]
+    slow: bool = False
+
+
+@dataclass
+class JobContext:
+    """What jobs work with; nothing is connected before it is used.
+
+    Attributes:
+        app: the application.
+        stopping: set when the process is to end.
+
+    """
+
+    app: AnnotatorApp
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        return self.app.annotator_settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database."""
+        return open_engine(self.settings.database_url.get_secret_value(), pool_size=10)
+
+    @cached_property
+    def broker(self) -> RedisBroker:
+        """The broker."""
+        return RedisBroker(self.app)
+
+
+def make_jobs(context: JobContext) -> tuple[Job, ...]:
+    """Return all jobs of beat, the most urgent first."""
+    settings = context.settings
+    worker = settings.worker
+    feeder = Feeder(
+        context.engine,
+        context.broker,
+        caps=Caps(chunks=worker.max_queued_chunks, concurrency=worker.concurrency),
+        session_timeout_s=worker.session_timeout_s,
+    )
+    return (
+        Job("feed", worker.feed_every_s, feeder.run),
+        Job("sweep", worker.sweep_every_s, partial(sweep_all, context.engine, worker)),
+    )
+
+
+def run_job(job: Job, engine: Engine) -> None:
+    """Run a job once; a slow one only if nobody else is at it."""
+    if not job.slow:
+        job.run()
+        return
+    with only_one(engine, f"job {job.name}") as is_ours:
+        if is_ours:
+            job.run()
+
+
+def run_named_job(app: AnnotatorApp, name: str) -> None:
+    """Run a job that beat has asked for, in a worker; one that this program does not know is passed over."""
+    context, jobs = _jobs_of(app)
+    for job in jobs:
+        if job.name == name:
+            run_job(job, context.engine)
+            return
+    _LOGGER.warning("There is no job %s; beat is of another version.", name)
+
+
+@lru_cache(maxsize=1)
+def _jobs_of(app: AnnotatorApp) -> tuple[JobContext, tuple[Job, ...]]:
+    context = JobContext(app)
+    return context, make_jobs(context)
+
+
+class JobThread:
+    """Runs one job again and again."""
+
+    def __init__(self, job: Job, context: JobContext, *, jobs: int, on_fatal: Callable[[ConfigError], None]) -> None:
+        """Take the job; :meth:`start` begins.
+
+        Args:
+            job: which.
+            context: what it works with.
+            jobs: how many jobs there are; more messages for the housekeeping queue are not sent.
+            on_fatal: called when the settings cannot work.
+
+        """
+        self._job = job
+        self._context = context
+        self._jobs = jobs
+        self._on_fatal = on_fatal
+        self._told: tuple[str, float] = ("", 0.0)
+        self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; say whether it came."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        next_s = time.monotonic()
+        while not self._context.stopping.wait(max(0.0, next_s - time.monotonic())):
+            next_s = max(next_s + self._job.every_s, time.monotonic())
+            self._run_once()
+
+    def _run_once(self) -> None:
+        """Run it; a server that is away is tried again next time."""
         try:
-            broker.publish(chunk)
-        except BaseException:
-            with writing(engine) as connection:
-                put_back(connection, [one.id for one in taken[number:]])
-            raise
-    return len(taken)
+            if not (self._job.slow and self._is_passed_on()):
+                run_job(self._job, self._context.engine)
+        except ConfigError as error:
+            self._on_fatal(error)
+        except (AnnotatorError, OperationalError, redis.RedisError) as error:
+            self._tell(str(error))
+        except Exception:  # the boundary of a job: it is tried again
+            _LOGGER.exception("%s failed", self._job.name)
 
+    def _is_passed_on(self) -> bool:
+        """Ask a worker to run the job, if one consumes the queue and takes what is in it."""
+        timeout_s = self._context.settings.worker.session_timeout_s
+        with reading(self._context.engine) as connection:
+            consumed = living_queues(connection, timeout_s=timeout_s)
+        if not any(HOUSEKEEPING_QUEUE in queues for queues in consumed):
+            return False
+        try:
+            if self._context.broker.count(HOUSEKEEPING_QUEUE) >= self._jobs:
+                return False
+            self._context.broker.publish_job(self._job.name, HOUSEKEEPING_QUEUE)
+        except (OperationalError, redis.RedisError):
+            return False
+        return True
 
-def sweep_all(engine: Engine, settings: WorkerSettings) -> None:
-    """Take back what was lost: claims of silent sessions and past their deadline, and chunks that nobody claimed."""
-    with writing(engine) as connection:
-        report = sweep(connection, session_timeout_s=settings.session_timeout_s, max_tries=settings.max_attempts)
-    if report.requeued or report.settled:
-        _LOGGER.warning(
-            "Swept: %d silent sessions, %d media back (%d will run alone), %d given up.",
-            report.sessions,
-            report.requeued,
-            report.suspects,
-            report.settled,
-        )
-    with writing(engine) as connection:
-        again = put_back_unclaimed(connection, after_s=settings.unclaimed_after_s)
-    if again:
-        _LOGGER.warning("%d chunks that nobody claimed are published again.", again)
-
-
-class RedisBroker:
-    """The broker of an application."""
-
-    def __init__(self, app: AnnotatorApp) -> None:
-        """Take the application; nothing is connected yet."""
-        self._app = app
-        self._redis = redis.Redis.from_url(app.conf.broker_url, socket_timeout=5.0)
-
-    def is_new(self) -> bool:
-        """Say whether the key that :meth:`mark` sets is missing."""
-        return not self._redis.exists(EPOCH_KEY)
-
-    def mark(self) -> None:
-        """Set the key."""
-        self._redis.set(EPOCH_KEY, uuid.uuid4().hex)
-
-    def publish(self, chunk: Chunk) -> None:
-        """Send the message of a chunk."""
-        message = {"v": MESSAGE_VERSION, "chunk_id": chunk.id, "media_ids": list(chunk.media_ids)}
-        self._app.send_task(ANNOTATE_TASK, kwargs=message, queue=ANNOTATE_QUEUE, retry=False)
+    def _tell(self, trouble: str) -> None:
+        told, told_s = self._told
+        if trouble != told or time.monotonic() - told_s > _SAY_AGAIN_S:
+            self._told = (trouble, time.monotonic())
+            _LOGGER.warning("%s waits: %s", self._job.name, trouble)
 
 
 class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
-    """Runs the jobs of the schedule here, one after the other, and remembers nothing between two starts."""
+    """Runs the jobs here, and remembers nothing between two starts."""
 
     app: AnnotatorApp
-
-    def setup_schedule(self) -> None:
-        """Take the schedule from the application."""
-        self.merge_inplace(self.app.conf.beat_schedule)
+    _threads: Sequence[JobThread] = ()
+    _fatal: ConfigError | None = None
 
     @cached_property
-    def _jobs(self) -> Mapping[str, Callable[[], object]]:
-        settings = self.app.annotator_settings
-        engine = open_engine(settings.database_url.get_secret_value())
-        broker = RedisBroker(self.app)
-        return {
-            "feed": lambda: feed(engine, broker, max_queued=settings.worker.max_queued_chunks),
-            "sweep": lambda: sweep_all(engine, settings.worker),
-        }
+    def _context(self) -> JobContext:
+        return JobContext(self.app)
 
-    def apply_entry(self, entry: ScheduleEntry, producer: object = None) -> None:  # noqa: ARG002  (Celery's signature)
-        """Run a job; a server that is away is tried again next time."""
+    @property
+    def info(self) -> str:
+        """What the program prints of it."""
+        jobs = ", ".join(f"{job.name} ({job.every_s:g} s)" for job in make_jobs(self._context))
+        return f"    . jobs -> {jobs}"
+
+    def setup_schedule(self) -> None:
+        """Look at the broker, and start the jobs."""
         try:
-            self._jobs[entry.task]()
-        except (AnnotatorError, OperationalError, redis.RedisError) as error:
-            _LOGGER.warning("%s waits: %s", entry.task, error)
-        except Exception:  # the boundary of a job: the next one goes on
-            _LOGGER.exception("%s failed", entry.task)
+            self._context.broker.check()
+        except ConfigError as error:
+            sys.stderr.write(f"{error}\n")
+            raise SystemExit(_EXIT_CONFIG) from None
+        except redis.RedisError as error:
+            _LOGGER.warning("The broker does not answer yet: %s", error)
+        jobs = make_jobs(self._context)
+        slow = sum(job.slow for job in jobs)
+        self._threads = [JobThread(job, self._context, jobs=slow, on_fatal=self._on_fatal) for job in jobs]
+        for thread in self._threads:
+            thread.start()
+
+    def tick(self) -> float:
+        """Look whether the jobs can go on; says after how many seconds to look again."""
+        if self._fatal is not None:
+            sys.stderr.write(f"beat stops: {self._fatal}\n")
+            _leave(_EXIT_CONFIG)
+        return _WATCH_S
+
+    def close(self) -> None:
+        """End the jobs. Celery calls it in its signal handler, and again at its end."""
+        if self._context.stopping.is_set():
+            return
+        self._context.stopping.set()
+        until_s = time.monotonic() + _STOP_S
+        has_ended = [thread.join(max(0.0, until_s - time.monotonic())) for thread in self._threads]
+        if not all(has_ended):
+            # The interpreter's clean-up could hang on what a thread is doing in a driver.
+            atexit.register(_leave, 0)
+
+    def _on_fatal(self, error: ConfigError) -> None:
+        self._fatal = error
+
+
+def _leave(exitcode: int) -> None:
+    """Leave at once."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exitcode)

@@ -1,11 +1,11 @@
-"""The one task. A message says which media; whether there is anything to do stands in the database."""
+"""The two tasks. A message says what; whether there is anything to do stands in the database."""
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from celery import shared_task
 
-from workers.app import ANNOTATE_TASK, MESSAGE_VERSION
+from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION
 from workers.boot import current_worker
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -27,3 +27,20 @@ def annotate_chunk(v: int, chunk_id: int, media_ids: list[int]) -> None:
         current_worker().watch.malformed()
         return
     current_worker().run_chunk(chunk_id, media_ids)
+
+
+# Acknowledged at once: a job that is cut off is asked for again by its next period, not by its old message.
+@shared_task(name=JOB_TASK, bind=True, acks_late=False)  # type: ignore[untyped-decorator]  # Celery has no types
+def run_job(self: Any, v: int, name: str) -> None:  # noqa: ANN401  (Celery's task)
+    """Run a slow job of beat.
+
+    Args:
+        self: Celery's task.
+        v: version of the message.
+        name: of the job.
+
+    """
+    from workers.schedule import run_named_job  # noqa: PLC0415  (what annotates never needs it)
+
+    if v == MESSAGE_VERSION:
+        run_named_job(self.app, name)

@@ -6,28 +6,16 @@ or forgotten costs time and nothing else.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Final, Literal
+from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, text, update
 
 from annotator.store.columns import utc_now
 from annotator.store.dialect import earlier, given_ids, ids_param, later_value
+from annotator.store.lanes import FILM, Lane, cost_of, lane_of
 from annotator.store.tables import ChunkState, WorkState, chunks
 
-Lane = Literal["gif", "film"]
-GIF: Final = "gif"
-FILM: Final = "film"
-LANES: Final[tuple[Lane, ...]] = ("gif", "film")
-
 MAX_CHUNK_COST_MS: Final = 10_000
-_FILM_BYTES: Final = 32 << 20
-_SMALL_FILM_BYTES: Final = 8 << 20
-_FILM_SUFFIXES: Final = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"})
-# What a media costs, roughly; only the size of a chunk depends on it.
-_COST_PER_MEDIA_MS: Final = 60
-_COST_PER_MIB_MS: Final = 40
-_FEEDER_LOCK: Final = 0x66656564  # "feed": the key of Postgres's advisory lock of the one feeder
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +36,12 @@ class Piece:
     @property
     def lane(self) -> Lane:
         """Guess from name and size which lane is right; content decides later what it is."""
-        size_bytes = self.size_bytes or 0
-        is_film = PurePosixPath(self.key).suffix.lower() in _FILM_SUFFIXES and size_bytes >= _SMALL_FILM_BYTES
-        return FILM if is_film or size_bytes >= _FILM_BYTES else GIF
+        return lane_of(self.key, self.size_bytes)
 
     @property
     def cost_ms(self) -> int:
         """Estimate the work."""
-        return _COST_PER_MEDIA_MS + _COST_PER_MIB_MS * (self.size_bytes or 0) // (1 << 20)
+        return cost_of(self.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +67,7 @@ class Chunk:
     id: int
     lane: str
     media_ids: tuple[int, ...]
+    queue: str
 
 
 def pack(pieces: Iterable[Piece], *, limits: ChunkLimits) -> Iterator[list[Piece]]:
@@ -150,34 +137,6 @@ def add_chunks(
     return len(rows)
 
 
-def take_due(connection: Connection, *, lane: str, max_published: int) -> list[Chunk]:
-    """Mark due chunks of a lane as published, up to the lane's cap, and return them; publish after the commit.
-
-    Args:
-        connection: in a writing transaction.
-        lane: which lane.
-        max_published: most chunks of the lane that may be published and not yet settled: the back-pressure.
-
-    """
-    in_broker = select(func.count()).where(chunks.c.state == ChunkState.PUBLISHED, chunks.c.lane == lane)
-    room = max_published - int(connection.execute(in_broker).scalar_one())
-    if room <= 0:
-        return []
-    is_due = chunks.c.not_before.is_(None) | (chunks.c.not_before <= utc_now())
-    due = (
-        select(chunks.c.id, chunks.c.lane, chunks.c.media_ids)
-        .where(chunks.c.state == ChunkState.WAITING, chunks.c.lane == lane, is_due)
-        .order_by(chunks.c.priority.desc(), chunks.c.id)
-        .limit(room)
-        .with_for_update(skip_locked=True)
-    )
-    taken = [Chunk(row.id, row.lane, tuple(row.media_ids)) for row in connection.execute(due)]
-    if taken:
-        published = update(chunks).where(chunks.c.id.in_([chunk.id for chunk in taken]))
-        connection.execute(published.values(state=int(ChunkState.PUBLISHED), published_at=utc_now()))
-    return taken
-
-
 def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None, *, delay_s: float | None = None) -> int:
     """Let the feeder publish chunks again: some, or with None all (the broker has lost everything).
 
@@ -235,10 +194,3 @@ def _states(connection: Connection, network_id: int, media_ids: Sequence[int]) -
     statement = text(f"SELECT DISTINCT state FROM work WHERE network_id = :n AND media_id {given_ids(connection)}")  # noqa: S608
     found = connection.execute(statement, {"n": network_id, "ids": ids_param(connection, media_ids)})
     return {row.state for row in found}
-
-
-def is_only_feeder(connection: Connection) -> bool:
-    """Try to be the one feeder until the transaction ends; SQLite's write lock does the same."""
-    if connection.dialect.name != "postgresql":
-        return True
-    return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _FEEDER_LOCK}).scalar_one())

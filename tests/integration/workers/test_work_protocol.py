@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
-from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack, put_back, put_back_unclaimed, settle, take_due
+from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack, put_back_unclaimed
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
+from annotator.store.feeding import Marks, Wanted, take_due
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.sweeping import sweep
@@ -168,7 +169,7 @@ def test_a_retry_counts_waits_and_travels_again(engine: Engine) -> None:
     assert row.not_before is not None
     assert waiting(engine) == [[1]]
     with writing(engine) as connection:
-        assert take_due(connection, lane="gif", max_published=9) == []
+        assert take_due(connection, Wanted("gif", "gpu", limit=9), marks=Marks()) == []
     assert [again.tries for again in claimed(engine, session, [1])] == [2]
 
 
@@ -269,34 +270,13 @@ def test_a_sweep_passes_over_work_that_an_orderly_end_left_nothing_of(engine: En
         assert connection.execute(select(worker_sessions.c.ended_at)).scalar_one() is not None
 
 
-def test_the_feeder_stops_at_the_cap_and_goes_by_priority(engine: Engine, pieces: list[Piece]) -> None:
-    with writing(engine) as connection:
-        add_chunks(connection, NETWORK, [[pieces[0]], [pieces[1]]])
-        add_chunks(connection, NETWORK, [[pieces[2]]], priority=5)
-    with writing(engine) as connection:
-        taken = take_due(connection, lane="gif", max_published=2)
-    assert [chunk.media_ids for chunk in taken] == [(3,), (1,)]
-    with writing(engine) as connection:
-        assert take_due(connection, lane="gif", max_published=2) == []
-        settle(connection, taken[0].id)
-        assert [chunk.media_ids for chunk in take_due(connection, lane="gif", max_published=2)] == [(2,)]
-
-
-def test_everything_is_published_again_when_the_broker_has_lost_it(engine: Engine, pieces: list[Piece]) -> None:
-    with writing(engine) as connection:
-        add_chunks(connection, NETWORK, [[one] for one in pieces])
-        assert len(take_due(connection, lane="gif", max_published=9)) == 3
-        assert put_back(connection) == 3
-        assert len(take_due(connection, lane="gif", max_published=9)) == 3
-
-
 def test_unclaimed_chunks_are_published_again_and_settled_ones_forgotten(engine: Engine, pieces: list[Piece]) -> None:
     session = opened(engine)
     done, held = claimed(engine, session, [1, 2])
     reported(engine, Report(done, WorkState.DONE))
     with writing(engine) as connection:
         add_chunks(connection, NETWORK, [[one] for one in pieces])
-        take_due(connection, lane="gif", max_published=9)
+        take_due(connection, Wanted("gif", "gpu", limit=9), marks=Marks())
         assert put_back_unclaimed(connection, after_s=900.0) == 0
         connection.execute(update(chunks).values(published_at=utc_now()))
         connection.execute(text("UPDATE chunks SET published_at = :then"), {"then": LONG_AGO})

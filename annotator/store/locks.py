@@ -1,0 +1,79 @@
+"""Locks by name, for what one process at a time should do. SQLite has one only: the write lock of a transaction."""
+
+import contextlib
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, Engine, text
+
+from annotator.store.connection import reading
+from annotator.store.dialect import is_postgres
+
+_CLASS: Final = 0x616E6E6F  # "anno": keeps our advisory locks apart from those of other programs in the same database
+# A lock goes with its connection. Where a machine vanishes without a word, the server finds out by these: 40 s.
+_FIND_THE_DEAD: Final = (
+    "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3;"
+    " SET LOCAL idle_in_transaction_session_timeout = 0"
+)
+
+
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take a lock until the transaction ends; returns at once.
+
+    Args:
+        connection: in a transaction; on SQLite, in a writing one.
+        name: of the lock.
+
+    Returns:
+        Whether it is ours: nobody else has it.
+
+    """
+    if not is_postgres(connection):
+        return True
+    taken = text("SELECT pg_try_advisory_xact_lock(:class, :name)")
+    return bool(connection.execute(taken, {"class": _CLASS, "name": _key(name)}).scalar_one())
+
+
+@contextlib.contextmanager
+def only_one(engine: Engine, name: str) -> Iterator[bool]:
+    """Hold a lock over work that takes many transactions; gives whether it is ours.
+
+    A connection of its own holds it, in a transaction that reads nothing: it keeps no old rows alive, and a process
+    that is killed lets go. The work must do no harm if somebody else does it at the same time: when the database is
+    started anew, the lock is gone and the work still under way. On SQLite nothing is held.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    if engine.dialect.name != "postgresql":
+        yield True
+        return
+    with reading(engine) as connection:
+        connection.execute(text(_FIND_THE_DEAD))
+        yield try_lock(connection, name)
+
+
+@contextlib.contextmanager
+def holding(engine: Engine) -> Iterator[Callable[[str], bool]]:
+    """Give a function that takes locks by name and says whether they are ours; all are held until the end.
+
+    One thread at a time may call it. What :func:`only_one` says of its lock holds for these.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    if engine.dialect.name != "postgresql":
+        yield lambda _: True
+        return
+    with reading(engine) as connection:
+        connection.execute(text(_FIND_THE_DEAD))
+        yield partial(try_lock, connection)
+
+
+def _key(name: str) -> int:
+    """Return the name as a signed integer of four bytes."""
+    return zlib.crc32(name.encode()) - (1 << 31)

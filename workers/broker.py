@@ -1,0 +1,119 @@
+"""The broker, as beat sees it: messages go in, what it has lost is found out, and whether it may forget any."""
+
+import logging
+import threading
+import uuid
+from typing import Any, Final, Protocol
+
+import redis
+
+from annotator.errors import ConfigError
+from annotator.store.chunks import Chunk
+from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION, AnnotatorApp
+
+_LOGGER: Final = logging.getLogger(__name__)
+EPOCH_KEY: Final = "annotator:broker_epoch"
+_TIMEOUT_S: Final = 5.0  # of each answer: a broker that vanished without a word is given up soon
+_POLICY: Final = "maxmemory-policy"
+_SAFE_POLICY: Final = "noeviction"
+
+
+class Broker(Protocol):
+    """Where messages go."""
+
+    def check(self) -> None:
+        """Make sure that it forgets nothing."""
+
+    def is_new(self) -> bool:
+        """Say whether it has lost everything since it was marked."""
+
+    def mark(self) -> None:
+        """Mark it as known."""
+
+    def publish(self, chunk: Chunk) -> None:
+        """Send the message of a chunk."""
+
+    def forget(self, queue: str) -> None:
+        """Throw away the messages of a queue that nobody consumes: their chunks travel in another one."""
+
+
+class RedisBroker:
+    """The broker of an application. Thread-safe."""
+
+    def __init__(self, app: AnnotatorApp) -> None:
+        """Take the application; nothing is connected yet."""
+        self._app = app
+        self._redis = redis.Redis.from_url(
+            app.conf.broker_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+        )
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self._producer: Any = None
+
+    def check(self) -> None:
+        """Make sure that it forgets nothing.
+
+        Raises:
+            ConfigError: it may evict messages.
+            redis.RedisError: it does not answer.
+
+        """
+        try:
+            answer: Any = self._redis.config_get(_POLICY)
+        except redis.ResponseError as error:
+            _LOGGER.warning("Make sure that the broker's %s is %s; it does not tell: %s", _POLICY, _SAFE_POLICY, error)
+            return
+        policy = answer.get(_POLICY, _SAFE_POLICY)
+        if policy != _SAFE_POLICY:
+            raise ConfigError(
+                f"The broker's {_POLICY} is {policy}: it would forget messages when its memory is full. Set it to"
+                f" {_SAFE_POLICY}, and then it refuses new ones, which wait in the database."
+            )
+
+    def is_new(self) -> bool:
+        """Say whether the key that :meth:`mark` sets is missing."""
+        return not self._redis.exists(EPOCH_KEY)
+
+    def mark(self) -> None:
+        """Set the key."""
+        self._redis.set(EPOCH_KEY, uuid.uuid4().hex)
+
+    def publish(self, chunk: Chunk) -> None:
+        """Send the message of a chunk."""
+        message = {"v": MESSAGE_VERSION, "chunk_id": chunk.id, "media_ids": list(chunk.media_ids)}
+        self._send(ANNOTATE_TASK, chunk.queue, message)
+
+    def publish_job(self, name: str, queue: str) -> None:
+        """Ask whoever consumes a queue to run a job of beat."""
+        self._send(JOB_TASK, queue, {"v": MESSAGE_VERSION, "name": name})
+
+    def forget(self, queue: str) -> None:
+        """Throw away the messages of a queue."""
+        self._redis.delete(queue)
+
+    def count(self, queue: str) -> int:
+        """Return how many messages of a queue nobody has taken yet."""
+        length: Any = self._redis.llen(queue)
+        return int(length)
+
+    def _send(self, task: str, queue: str, message: dict[str, Any]) -> None:
+        # Celery sends by the exchange without a name, straight into the queue's list: nothing needs to be declared.
+        options = {"retry": False, "declare": ()}
+        with self._lock:
+            try:
+                self._app.send_task(task, kwargs=message, queue=queue, producer=self._ready_producer(), **options)
+            except BaseException:
+                self._disconnect()
+                raise
+
+    def _ready_producer(self) -> Any:  # noqa: ANN401  (Celery has no types)
+        if self._producer is None:
+            timeouts = {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S}
+            self._connection = self._app.connection_for_write(transport_options=timeouts)
+            self._producer = self._app.amqp.Producer(self._connection, auto_declare=False)
+        return self._producer
+
+    def _disconnect(self) -> None:
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            connection.release()
