@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, func, or_, select, tuple_, update
 
+from annotator.store.counts import add_deltas, moved
 from annotator.store.identities import find_identities, load_identities
 from annotator.store.tables import (
     WorkState,
@@ -21,6 +22,8 @@ from annotator.store.tables import (
     worker_sessions,
 )
 from annotator.types import Identity
+
+_RESET_AT_ONCE = 10_000  # SQLite takes 32,766 values
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,23 +232,43 @@ def retry(connection: Connection, *, reason: str | None = None, network_id: int 
     """
     if network_id is None:
         network_id = connection.execute(select(active.c.network_id)).scalar_one_or_none()
-    statement = update(work).where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
+    if network_id is None:
+        return []
+    wanted = (
+        select(work.c.media_id, work.c.state, work.c.reason, work.c.run_id, work.c.lane, work.c.cost_ms)
+        .where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
+        .order_by(work.c.media_id)
+        .with_for_update()
+    )
     if reason is not None:
-        statement = statement.where(work.c.reason == reason)
-    reset = statement.values(
-        state=int(WorkState.PENDING),
-        attempts=0,
-        losses=0,
-        deaths=0,
-        suspect=False,
-        session_id=None,
-        deadline_at=None,
-        not_before=None,
-        finished_at=None,
-        reason=None,
-        message=None,
-    ).returning(work.c.media_id)
-    return sorted(int(media_id) for media_id in connection.execute(reset).scalars())
+        wanted = wanted.where(work.c.reason == reason)
+    rows = connection.execute(wanted).all()
+    media_ids = [int(row.media_id) for row in rows]
+    for start in range(0, len(media_ids), _RESET_AT_ONCE):
+        _reset(connection, network_id, media_ids[start : start + _RESET_AT_ONCE])
+    for state in (WorkState.FAILED, WorkState.QUARANTINED):
+        left = [row for row in rows if row.state == state]
+        add_deltas(connection, moved(left, network_id=network_id, left=state, reached=WorkState.PENDING))
+    return media_ids
+
+
+def _reset(connection: Connection, network_id: int, media_ids: Sequence[int]) -> None:
+    failed = update(work).where(work.c.network_id == network_id, work.c.media_id.in_(media_ids))
+    connection.execute(
+        failed.values(
+            state=int(WorkState.PENDING),
+            attempts=0,
+            losses=0,
+            deaths=0,
+            suspect=False,
+            session_id=None,
+            deadline_at=None,
+            not_before=None,
+            finished_at=None,
+            reason=None,
+            message=None,
+        )
+    )
 
 
 def _count(connection: Connection, statement: Select[*tuple[int]]) -> int:

@@ -12,7 +12,7 @@ from annotator.store.feeding import Marks, Wanted, take_due
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.sweeping import sweep
-from annotator.store.tables import WorkState, chunks, media, sources, work, worker_sessions
+from annotator.store.tables import WorkState, chunks, media, runs, sources, work, worker_sessions
 from annotator.store.work import (
     Claim,
     Deadlines,
@@ -284,6 +284,50 @@ def test_unclaimed_chunks_are_published_again_and_settled_ones_forgotten(engine:
         left = connection.execute(select(func.count()).select_from(chunks)).scalar_one()
     assert waiting(engine) == [[3]]
     assert left == 2, f"the chunk of {held.media_id} is in hand, the one of 1 is settled"
+
+
+@pytest.mark.usefixtures("pieces")
+def test_what_is_pending_again_stays_with_its_backlog_and_keeps_its_priority(engine: Engine) -> None:
+    with writing(engine) as connection:
+        backlog = {"network_id": NETWORK, "source_id": 1, "prefix": "", "options": {}, "started_at": utc_now()}
+        connection.execute(insert(runs).values(id=7, priority=5, **backlog))
+        connection.execute(update(work).where(work.c.media_id < 3).values(run_id=7))
+    session = opened(engine)
+    one, two, three = claimed(engine, session)
+    reported(engine, *(Report(held, WorkState.PENDING, gives_back=True) for held in (one, three)))
+    with writing(engine) as connection:
+        close_session(connection, session)
+    swept(engine)
+    session = opened(engine)
+    reported(engine, Report(*claimed(engine, session, [two.media_id], suspects=True), WorkState.FAILED))
+    assert Store(engine).retry(network_id=NETWORK) == 1
+    with reading(engine) as connection:
+        found = connection.execute(select(chunks.c.media_ids, chunks.c.run_id, chunks.c.priority)).all()
+    assert sorted(tuple(row) for row in found) == [([1], 7, 5), ([2], 7, 5), ([2], 7, 5), ([3], None, 0)]
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_report_may_let_a_media_run_alone_next_time(engine: Engine) -> None:
+    session = opened(engine)
+    one, two, three = claimed(engine, session)
+    back = [Report(held, WorkState.PENDING, gives_back=True, runs_alone=True) for held in (one, two)]
+    reported(engine, *back, Report(three, WorkState.DONE, runs_alone=True))
+    assert waiting(engine) == [[1], [2]]
+    assert claimed(engine, session) == []
+    alone = claimed(engine, session, suspects=True)
+    assert [(held.media_id, held.suspect, held.tries) for held in alone] == [(1, True, 1), (2, True, 1)]
+    assert not state_of(engine, 3).suspect
+    reported(engine, Report(alone[0], WorkState.DONE))
+    assert not state_of(engine, 1).suspect
+
+
+def test_media_of_a_large_chunk_have_time_to_wait_for_each_other() -> None:
+    deadlines = Deadlines({"gif": 200.0, "film": 1000.0})
+    gifs = [Piece(number, f"{number}.gif", 1 << 20) for number in range(64)]
+    assert 200.0 < deadlines.of(gifs[:1]) < 202.0
+    assert deadlines.of(gifs) == pytest.approx(200.0 + 64 * 0.1 * 16)
+    assert deadlines.of([Piece(number, "a.gif", 30 << 20) for number in range(64)]) == 400.0, "twice at most"
+    assert 1000.0 < deadlines.of([Piece(1, "film.mp4", 20 << 20)]) < 1020.0
 
 
 @pytest.mark.usefixtures("pieces")
