@@ -1,0 +1,311 @@
+"""The feeder: caps, priorities, routing by living workers, and what it does when the broker refuses."""
+
+import itertools
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, func, insert, select, update
+
+from annotator.store.chunks import Chunk, Piece, add_chunks, put_back, settle
+from annotator.store.columns import utc_now
+from annotator.store.connection import reading, writing
+from annotator.store.registry import register_network
+from annotator.store.tables import ChunkState, chunks, runs, sources, worker_sessions
+from annotator.store.work import open_session
+from workers.feeder import AGE_SHARE, Feeder
+from workers.routing import Caps
+
+NETWORK = 1
+SMALL = Caps(chunks=4, concurrency=1)
+
+
+class BrokerDouble:
+    """Keeps messages in lists; refuses when told so."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, list[Chunk]] = {}
+        self.epochs = 0
+        self.checks = 0
+        self.accepts: int | None = None
+
+    def check(self) -> None:
+        self.checks += 1
+
+    def is_new(self) -> bool:
+        return self.epochs == 0
+
+    def mark(self) -> None:
+        self.epochs += 1
+
+    def publish(self, chunk: Chunk) -> None:
+        if self.accepts is not None:
+            if self.accepts == 0:
+                raise ConnectionError("the broker refuses")
+            self.accepts -= 1
+        self.queues.setdefault(chunk.queue, []).append(chunk)
+
+    def forget(self, queue: str) -> None:
+        self.queues.pop(queue, None)
+
+    def ids(self, queue: str = "gpu") -> list[int]:
+        return [chunk.media_ids[0] for chunk in self.queues.get(queue, [])]
+
+
+class Bench:
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.broker = BrokerDouble()
+        self.numbers = itertools.count(1)
+        with writing(engine) as connection:
+            assert register_network(connection, {"name": "fake"}) == NETWORK
+            connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
+
+    def feeder(self, caps: Caps = SMALL) -> Feeder:
+        return Feeder(self.engine, self.broker, caps=caps, session_timeout_s=45.0)
+
+    def add(self, count: int, *, priority: int = 0, film: bool = False, run_id: int | None = None) -> list[int]:
+        """Add chunks of one media each; returns their media."""
+        size = (64 if film else 1) << 20
+        pieces = [Piece(next(self.numbers), "film.mp4" if film else "x.gif", size) for _ in range(count)]
+        with writing(self.engine) as connection:
+            add_chunks(connection, NETWORK, [[one] for one in pieces], priority=priority, run_id=run_id)
+        return [one.media_id for one in pieces]
+
+    def worker(self, *queues: str) -> int:
+        with writing(self.engine) as connection:
+            return open_session(connection, worker="host:1", queues=queues)
+
+    def loses(self, session_id: int) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(
+                update(worker_sessions).where(worker_sessions.c.id == session_id).values(ended_at=utc_now())
+            )
+
+    def settle_all(self) -> None:
+        """Do the work of everybody: all published chunks are settled."""
+        with writing(self.engine) as connection:
+            for chunk in [one for queue in self.broker.queues.values() for one in queue]:
+                settle(connection, chunk.id)
+        self.broker.queues.clear()
+
+    def states(self) -> dict[int, int]:
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(chunks.c.state, func.count()).group_by(chunks.c.state)).all()
+        return {row[0]: row[1] for row in rows}
+
+
+def feed(feeder: Feeder) -> int:
+    """Run it with a full search, as it does each second while that is cheap."""
+    feeder._next_full_s = 0.0
+    return feeder.run()
+
+
+@pytest.fixture
+def bench(engine: Engine) -> Bench:
+    return Bench(engine)
+
+
+def test_it_stops_at_the_cap_and_goes_on_when_chunks_are_settled(bench: Bench) -> None:
+    ids = bench.add(6)
+    feeder = bench.feeder()
+    assert feed(feeder) == 4
+    assert bench.broker.ids() == ids[:4]
+    assert feed(feeder) == 0
+    bench.settle_all()
+    assert feed(feeder) == 2
+    assert bench.broker.ids() == ids[4:]
+
+
+def test_the_higher_priority_goes_first(bench: Bench) -> None:
+    low, high = bench.add(2), bench.add(3, priority=5)
+    bench.feeder().run()
+    assert bench.broker.ids() == [*high, low[0]]
+
+
+def test_an_eighth_goes_by_age_so_that_no_priority_starves_another(bench: Bench) -> None:
+    low = bench.add(10)
+    bench.add(200, priority=5)
+    feeder = bench.feeder(Caps(chunks=3, concurrency=1))
+    published: list[int] = []
+    while len(published) < 10 * AGE_SHARE:
+        feed(feeder)
+        published += bench.broker.ids()
+        bench.settle_all()
+    assert sum(one in low for one in published) == 10
+    assert sum(one in low for one in published[: 5 * AGE_SHARE]) in {4, 5}
+
+
+def test_lanes_have_caps_of_their_own(bench: Bench) -> None:
+    bench.worker("gpu")
+    bench.add(50, film=True, priority=9)
+    gifs = bench.add(50)
+    bench.feeder().run()
+    lanes = Counter(chunk.lane for chunk in bench.broker.queues["gpu"])
+    assert lanes == {"gif": 4, "film": 1}
+    assert [chunk.media_ids[0] for chunk in bench.broker.queues["gpu"] if chunk.lane == "gif"] == gifs[:4]
+
+
+def test_while_nobody_lives_each_lane_waits_where_it_is_done_best(bench: Bench) -> None:
+    bench.add(1)
+    bench.add(1, film=True)
+    bench.feeder().run()
+    assert {queue: len(sent) for queue, sent in bench.broker.queues.items()} == {"gpu": 1, "cpu": 1}
+
+
+@pytest.mark.parametrize("only", ["gpu", "cpu"])
+def test_only_queues_that_a_living_worker_consumes_are_fed(bench: Bench, only: str) -> None:
+    gone = bench.worker("cpu" if only == "gpu" else "gpu")
+    bench.loses(gone)
+    bench.worker(only, "default")
+    bench.add(1)
+    bench.add(1, film=True)
+    bench.feeder().run()
+    assert {queue: len(sent) for queue, sent in bench.broker.queues.items()} == {only: 2}
+
+
+def test_a_silent_worker_does_not_count_as_living(bench: Bench) -> None:
+    silent = bench.worker("gpu")
+    bench.worker("cpu")
+    with writing(bench.engine) as connection:
+        of_session = update(worker_sessions).where(worker_sessions.c.id == silent)
+        connection.execute(of_session.values(seen_at=datetime(2001, 1, 1, tzinfo=UTC)))
+    bench.add(2)
+    bench.feeder().run()
+    assert set(bench.broker.queues) == {"cpu"}
+
+
+def test_small_media_overflow_to_the_cpu_only_when_the_gpu_is_full(bench: Bench) -> None:
+    bench.worker("gpu")
+    bench.worker("cpu")
+    bench.add(3)
+    feeder = bench.feeder()
+    feed(feeder)
+    assert {queue: len(sent) for queue, sent in bench.broker.queues.items()} == {"gpu": 3}
+    bench.add(20)
+    feed(feeder)
+    assert {queue: len(sent) for queue, sent in bench.broker.queues.items()} == {"gpu": 4, "cpu": 4}
+
+
+def test_films_go_to_the_cpu_first(bench: Bench) -> None:
+    bench.worker("gpu")
+    bench.worker("cpu")
+    bench.add(9, film=True)
+    bench.feeder().run()
+    assert {queue: len(sent) for queue, sent in bench.broker.queues.items()} == {"cpu": 1, "gpu": 1}
+
+
+def test_a_worker_of_both_queues_gets_no_double_share(bench: Bench) -> None:
+    bench.worker("gpu", "cpu")
+    bench.add(20)
+    bench.feeder().run()
+    assert {queue: len(sent) for queue, sent in bench.broker.queues.items()} == {"gpu": 4}
+
+
+def test_many_workers_are_given_as_much_as_they_can_have_in_hand(bench: Bench) -> None:
+    for _ in range(5):
+        bench.worker("gpu")
+    bench.add(50)
+    assert bench.feeder(Caps(chunks=4, concurrency=2)).run() == 30
+
+
+def test_chunks_of_a_queue_without_workers_go_elsewhere_and_its_messages_are_thrown_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = itertools.count(1000.0, 0.001)
+    jump = [0.0]
+    monkeypatch.setattr("workers.feeder.time.monotonic", lambda: next(now) + jump[0])
+    gone = bench.worker("gpu")
+    ids = bench.add(3)
+    feeder = bench.feeder()
+    feed(feeder)
+    assert bench.broker.ids("gpu") == ids
+    bench.loses(gone)
+    jump[0] += 60.0
+    feed(feeder)
+    assert bench.broker.ids("gpu") == ids, "nobody lives: they wait where they are"
+    bench.worker("cpu")
+    feed(feeder)
+    assert bench.broker.ids("cpu") == ids
+    assert "gpu" not in bench.broker.queues
+
+
+def test_a_worker_that_is_started_anew_finds_its_chunks_where_they_were(bench: Bench) -> None:
+    gone = bench.worker("gpu")
+    bench.worker("cpu")
+    ids = bench.add(3)
+    feeder = bench.feeder()
+    feed(feeder)
+    bench.loses(gone)
+    feed(feeder)
+    assert bench.broker.ids("gpu") == ids
+    assert "cpu" not in bench.broker.queues
+
+
+def test_what_the_broker_refuses_waits_in_the_database(bench: Bench) -> None:
+    ids = bench.add(4)
+    feeder = bench.feeder()
+    bench.broker.accepts = 1
+    with pytest.raises(ConnectionError):
+        feed(feeder)
+    assert bench.states() == {ChunkState.PUBLISHED: 1, ChunkState.WAITING: 3}
+    bench.broker.accepts = None
+    assert feed(feeder) == 3
+    assert bench.broker.ids() == ids
+
+
+def test_everything_is_published_again_when_the_broker_has_lost_it(bench: Bench) -> None:
+    ids = bench.add(3)
+    feeder = bench.feeder()
+    feed(feeder)
+    bench.broker.queues.clear()
+    bench.broker.epochs = 0
+    feed(feeder)
+    assert bench.broker.ids() == ids
+    assert bench.broker.checks == 2, "another broker, other settings"
+
+
+def test_chunks_that_came_back_are_found_by_the_next_full_search(bench: Bench) -> None:
+    ids = bench.add(12)
+    feeder = bench.feeder()
+    feed(feeder)
+    feeder._next_full_s = float("inf")
+    with writing(bench.engine) as connection:
+        assert put_back(connection) == 4
+    bench.broker.queues.clear()
+    feeder.run()
+    assert bench.broker.ids() == [ids[0], *ids[4:7]], "it went on where it was, but for the one that goes by age"
+    bench.settle_all()
+    feed(feeder)
+    assert bench.broker.ids() == [*ids[1:4], ids[7]]
+
+
+def test_searches_that_go_on_pass_over_nothing(bench: Bench) -> None:
+    ids = [*bench.add(7, priority=3), *bench.add(7), *bench.add(7, priority=-2)]
+    feeder = bench.feeder()
+    feed(feeder)
+    feeder._next_full_s = float("inf")
+    published = bench.broker.ids()
+    bench.settle_all()
+    while feeder.run():
+        published += bench.broker.ids()
+        bench.settle_all()
+    assert sorted(published) == ids
+
+
+def test_chunks_of_a_stopped_backlog_are_forgotten(bench: Bench) -> None:
+    with writing(bench.engine) as connection:
+        run = {"id": 7, "network_id": NETWORK, "source_id": 1, "prefix": "", "options": {}}
+        connection.execute(insert(runs).values(started_at=utc_now(), stopped_at=utc_now(), **run))
+    bench.add(2, run_id=7)
+    others = bench.add(2)
+    bench.feeder().run()
+    assert bench.broker.ids() == others
+    assert bench.states() == {ChunkState.PUBLISHED: 2}
+
+
+def test_of_two_feeders_each_chunk_is_published_once(bench: Bench) -> None:
+    bench.add(3)
+    first, second = bench.feeder(), bench.feeder()
+    assert feed(first) + feed(second) == 3
+    assert len(bench.broker.ids()) == 3
