@@ -1,6 +1,6 @@
 """Results as rows, for the writer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -37,10 +37,10 @@ class StoreRows:
         """The network whose work this is."""
         return self._network_id
 
-    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
         """Write annotations and links to known contents in the caller's transaction."""
         report = write_outcomes(
-            connection, outcomes, network_id=self._network_id, labelling_id=self._labelling_id, with_work=False
+            connection, outcomes, network_id=self._network_id, labelling_id=self._labelling_id, media_ids=media_ids
         )
         if report.to_relabel:
             evidence = load_evidence(connection, self._network_id, sorted(report.to_relabel))

@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol
@@ -34,8 +34,15 @@ class ResultRows(Protocol):
     def network_id(self) -> int:
         """The network whose work this is."""
 
-    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Write annotations and links to known contents in the caller's transaction; no failures come here."""
+    def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
+        """Write annotations and links to known contents in the caller's transaction; no failures come here.
+
+        Args:
+            connection: in a transaction that writes.
+            outcomes: of media whose report counted.
+            media_ids: their ids, by URI.
+
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,10 +195,11 @@ class BatchWriter:
         began_s = time.monotonic()
         with self._watch.meters.busy("write"), writing(self._engine) as connection:
             counted = finish(connection, network_id=self._rows.network_id, reports=reports)
-            outcomes = [one.told for one in batch if one.claim.media_id in counted]
-            results = [one for one in outcomes if one is not None and not isinstance(one, MediaFailure)]
+            won = [(one.told, one.claim.media_id) for one in batch if one.claim.media_id in counted]
+            results = [(told, one) for told, one in won if told is not None and not isinstance(told, MediaFailure)]
             if results:
-                self._rows.write(connection, results)
+                media_ids = {told.media.uri: media_id for told, media_id in results}
+                self._rows.write(connection, [told for told, _ in results], media_ids)
         settled = [
             Settled(one.claim, one.told, report, counts=one.claim.media_id in counted)
             for one, report in zip(batch, reports, strict=True)

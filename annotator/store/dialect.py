@@ -15,12 +15,12 @@ def is_postgres(connection: Connection) -> bool:
 
 
 def given_ids(connection: Connection, name: str = "ids") -> str:
-    """Return the condition «is one of the ids of the parameter»; give the parameter with :func:`ids_param`."""
+    """Return the condition «is one of the ids (or names) of the parameter»; :func:`ids_param` gives the parameter."""
     return f"= ANY(:{name})" if is_postgres(connection) else f"IN (SELECT value FROM json_each(:{name}))"  # noqa: S608
 
 
-def ids_param(connection: Connection, ids: Sequence[int]) -> Any:  # noqa: ANN401  (what the driver takes)
-    """Return the value of a parameter of ids: an array, or JSON."""
+def ids_param(connection: Connection, ids: Sequence[int] | Sequence[str]) -> Any:  # noqa: ANN401  (what the driver takes)
+    """Return the value of a parameter of ids or names: an array, or JSON."""
     return list(ids) if is_postgres(connection) else json.dumps(list(ids))
 
 

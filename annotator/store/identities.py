@@ -2,14 +2,15 @@
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, or_, select, union, update
+from sqlalchemy import Connection, delete, func, or_, select, text, union, update
 
 from annotator.errors import IdentityError
 from annotator.store.columns import utc_now
+from annotator.store.dialect import given_ids, ids_param
 from annotator.store.registry import insert_missing
 from annotator.store.tables import (
     active,
@@ -71,6 +72,20 @@ def names_to_ids(connection: Connection) -> dict[str, int]:
     for name, identity_id in rows:
         found.setdefault(name, identity_id)
     return {name: int(identity_id) for name, identity_id in found.items() if identity_id is not None}
+
+
+def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
+    """Return the ids of those who stand for some names or aliases now; unknown names are left out."""
+    if not names:
+        return {}
+    is_asked = f"name {given_ids(connection, 'names')}"
+    statement = text(
+        f"SELECT name, survivor_id, 1 AS place FROM identities WHERE {is_asked}"  # noqa: S608  (only constants are joined)
+        " UNION ALL SELECT a.name, i.survivor_id, 0 FROM identity_aliases a JOIN identities i ON i.id = a.identity_id"
+        f" WHERE a.{is_asked} ORDER BY place"
+    )
+    found = connection.execute(statement, {"names": ids_param(connection, sorted(names))})
+    return {row.name: int(row.survivor_id) for row in found}  # names go before aliases: they come last
 
 
 def register_identities(connection: Connection, people: Iterable[Identity]) -> dict[str, int]:

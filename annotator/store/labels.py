@@ -1,18 +1,18 @@
 """Labels as rows, and relabelling from stored evidence."""
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select
 
 from annotator.results import covered_ms
+from annotator.store.bulk import insert_new, insert_rows
 from annotator.store.codec import StoredBoxes, decode_boxes, decode_evidence
-from annotator.store.columns import utc_now
-from annotator.store.identities import names_to_ids
+from annotator.store.identities import ids_of
 from annotator.store.partitions import ensure_partitions
-from annotator.store.registry import insert_missing
 from annotator.store.tables import (
     annotations,
     content_labels_by,
@@ -67,7 +67,7 @@ def label_rows(
         labelling_id: of which labelling.
         content_id: of which content.
         labelled: the content's tracks.
-        ids: identity ids by name, as of ``names_to_ids``.
+        ids: identity ids by name, as of ``ids_of``.
 
     Raises:
         LookupError: a label names somebody who was never registered.
@@ -133,15 +133,18 @@ def insert_labels(
     if not labelled:
         return set()
     ensure_partitions(connection, labelled, labelling_ids=[labelling_id])
-    statement = insert_missing(connection, labelled_contents).values(labelled_at=utc_now())
-    fresh = connection.execute(
-        statement.returning(labelled_contents.c.content_id),
-        [{"labelling_id": labelling_id, "content_id": content_id} for content_id in sorted(labelled)],
-    )
-    new = {int(content_id) for content_id in fresh.scalars()}
-    ids = names_to_ids(connection)
-    _insert_rows(connection, [label_rows(labelling_id, one, labelled[one], ids) for one in sorted(new)])
+    columns = {"content_id": sorted(labelled)}
+    same = {"labelling_id": labelling_id}
+    new = insert_new(connection, "labelled_contents", columns, same=same, now=["labelled_at"])
+    ids = ids_of(connection, _names(labelled[one] for one in new))
+    _insert_rows(connection, labelling_id, [label_rows(labelling_id, one, labelled[one], ids) for one in sorted(new)])
     return new
+
+
+def _names(labelled: Iterable[Sequence[LabelledTrack]]) -> set[str]:
+    """Return the names of all candidates of known tracks."""
+    known = (one.label for its_own in labelled for one in its_own if one.label.identity is not None)
+    return {candidate.identity.name for label in known for candidate in label.candidates}
 
 
 def replace_labels(
@@ -154,8 +157,8 @@ def replace_labels(
 
     """
     changed = insert_labels(connection, labelling_id, labelled)
-    ids = names_to_ids(connection)
     rest = sorted(labelled.keys() - changed)
+    ids = ids_of(connection, _names(labelled[one] for one in rest))
     stored = load_label_rows(connection, labelling_id, rest)
     rows = {one: label_rows(labelling_id, one, labelled[one], ids) for one in rest}
     different = [one for one in rest if rows[one] != stored[one]]
@@ -301,13 +304,17 @@ def identify_all(identify: Identify, evidence: Mapping[int, Sequence[TrackEviden
     return {content_id: [next(labels) for _ in its_own] for content_id, its_own in evidence.items()}
 
 
-def _insert_rows(connection: Connection, rows: Sequence[LabelRows]) -> None:
+def _insert_rows(connection: Connection, labelling_id: int, rows: Sequence[LabelRows]) -> None:
+    same = {"labelling_id": labelling_id}
     of_tracks = [row for one in rows for row in one.of_tracks]
-    of_content = [row for one in rows for row in one.of_content]
     if of_tracks:
-        connection.execute(track_labels.insert(), of_tracks)
+        columns = {name: [row[name] for row in of_tracks] for name in of_tracks[0] if name not in same}
+        columns["candidates"] = [None if one is None else json.dumps(one) for one in columns["candidates"]]
+        insert_rows(connection, "track_labels", columns, same=same)
+    of_content = [row for one in rows for row in one.of_content]
     if of_content:
-        connection.execute(content_labels_by.insert().values(labelled_at=utc_now()), of_content)
+        columns = {name: [row[name] for row in of_content] for name in of_content[0] if name not in same}
+        insert_rows(connection, "content_labels_by", columns, same=same, now=["labelled_at"])
 
 
 def _id(identity: Identity, ids: Mapping[str, int]) -> int:

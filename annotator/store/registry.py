@@ -4,14 +4,16 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, LargeBinary, Text, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from annotator.store import partitions
+from annotator.store.bulk import array_literal
 from annotator.store.columns import utc_now
+from annotator.store.dialect import is_postgres
 from annotator.store.tables import active, contents, labellings, media, networks, sources
 from annotator.types import MediaRef
 
@@ -152,20 +154,79 @@ def register_sources(connection: Connection, uris: Collection[str]) -> dict[str,
 
 def register_contents(connection: Connection, digests: Collection[str]) -> dict[str, int]:
     """Return the ids of contents, by the sha256 of their bytes (hexadecimal)."""
-    raw = sorted(bytes.fromhex(digest) for digest in set(digests))
-    found = find_contents(connection, digests)
-    missing = [one for one in raw if one.hex() not in found]
-    if missing:
-        connection.execute(insert_missing(connection, contents), [{"sha256": one} for one in missing])
-        found |= find_contents(connection, [one.hex() for one in missing])
+    wanted = sorted(bytes.fromhex(digest) for digest in set(digests))
+    if not wanted:
+        return {}
+    if is_postgres(connection):
+        # One round trip, and no number of the sequence for what is there.
+        found = _digests_to_ids(connection.exec_driver_sql(_ADD_CONTENTS, (array_literal(wanted, LargeBinary()),)))
+    else:
+        found = find_contents(connection, digests)
+        missing = [(one,) for one in wanted if one.hex() not in found]
+        if missing:
+            connection.exec_driver_sql("INSERT INTO contents (sha256) VALUES (?)", missing)
+    if len(found) < len(wanted):  # on Postgres: somebody else has added them meanwhile
+        found = find_contents(connection, digests)
     return found
+
+
+_ADD_CONTENTS: Final = """
+WITH given AS (SELECT unnest(%s::bytea[]) AS sha256),
+there AS (SELECT c.id, c.sha256 FROM given g JOIN contents c ON c.sha256 = g.sha256),
+added AS (
+  INSERT INTO contents (sha256) SELECT g.sha256 FROM given g
+  WHERE NOT EXISTS (SELECT FROM there t WHERE t.sha256 = g.sha256) ORDER BY g.sha256
+  ON CONFLICT DO NOTHING RETURNING id, sha256
+)
+SELECT sha256, id FROM there UNION ALL SELECT sha256, id FROM added
+"""
+
+
+def _digests_to_ids(rows: Iterable[Any]) -> dict[str, int]:
+    return {bytes(digest).hex(): content_id for digest, content_id in rows}
 
 
 def find_contents(connection: Connection, digests: Iterable[str]) -> dict[str, int]:
     """Return the ids of those contents that the store has, by the sha256 of their bytes (hexadecimal)."""
     raw = [bytes.fromhex(digest) for digest in digests]
     rows = connection.execute(select(contents.c.sha256, contents.c.id).where(contents.c.sha256.in_(raw)))
-    return {bytes(digest).hex(): content_id for digest, content_id in rows}
+    return _digests_to_ids(rows)
+
+
+def link_media(
+    connection: Connection, refs: Sequence[MediaRef], *, media_ids: Mapping[str, int], content_ids: Mapping[str, int]
+) -> None:
+    """Note what media hold that are registered; rows are written only where something changed.
+
+    Args:
+        connection: in a transaction that writes.
+        refs: media as they were read, with the etag that they were read under.
+        media_ids: their ids, by URI.
+        content_ids: what they hold, by URI; those that were not read are left out.
+
+    """
+    etags = {media_ids[ref.uri]: ref.etag for ref in refs if ref.uri in content_ids}
+    contents_of = {media_ids[uri]: content_id for uri, content_id in content_ids.items()}
+    ids = sorted(etags)
+    if is_postgres(connection):
+        columns = (array_literal(ids, BigInteger()), array_literal([etags[one] for one in ids], Text()))
+        held = array_literal([contents_of[one] for one in ids], BigInteger())
+        connection.exec_driver_sql(_LINK_MEDIA, (*columns, held))
+    elif ids:
+        rows = [(etags[one], contents_of[one]) for one in ids]
+        connection.exec_driver_sql(
+            "UPDATE media SET etag = ?1, content_id = ?2, deleted_at = NULL WHERE id = ?3"
+            " AND (etag IS NOT ?1 OR content_id IS NOT ?2 OR deleted_at IS NOT NULL)",
+            [(*row, one) for row, one in zip(rows, ids, strict=True)],
+        )
+
+
+_LINK_MEDIA: Final = """
+UPDATE media m SET etag = u.etag, content_id = u.content_id, deleted_at = NULL
+FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) u(id, etag, content_id)
+WHERE m.id = u.id AND (m.etag IS DISTINCT FROM u.etag OR m.content_id IS DISTINCT FROM u.content_id
+  OR m.deleted_at IS NOT NULL)
+"""
 
 
 def register_media(

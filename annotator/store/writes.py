@@ -7,13 +7,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import DBAPIError
 
+from annotator.store.bulk import insert_new, insert_rows
 from annotator.store.chunks import Piece
 from annotator.store.codec import encode_boxes, encode_evidence
 from annotator.store.columns import utc_now
 from annotator.store.counts import Delta, add_deltas
 from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
 from annotator.store.partitions import ensure_partitions
-from annotator.store.registry import dialect_insert, insert_missing, register_contents, register_media
+from annotator.store.registry import dialect_insert, link_media, register_contents, register_media
 from annotator.store.tables import (
     WorkState,
     annotations,
@@ -24,11 +25,12 @@ from annotator.store.tables import (
     tracks,
     work,
 )
-from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
+from annotator.types import FaceTrack, KnownMedia, MediaAnnotation, MediaFailure, MediaRef
 
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
 # What of a row of `work` says what has become of the media.
 _FATE: Final = ("state", "reason", "message")
+_CLIP_COLUMNS: Final = ("width_px", "height_px", "duration_ms", "frames_decoded", "frames_distinct")
 # A row keeps a sentence, not a log.
 _MESSAGE_CHARACTERS: Final = 2000
 # Reason of a media whose result the database refuses.
@@ -74,7 +76,7 @@ def write_outcomes(
     network_id: int,
     labelling_id: int,
     refresh: bool = False,
-    with_work: bool = True,
+    media_ids: Mapping[str, int] | None = None,
 ) -> SaveReport:
     """Write outcomes in the caller's transaction.
 
@@ -84,7 +86,8 @@ def write_outcomes(
         network_id: what made the tracks.
         labelling_id: what made the labels.
         refresh: replace what is there; the labels of all labellings over the network go with the tracks.
-        with_work: write the fate of each media into ``work``; a queue does that itself, under its fence.
+        media_ids: of a queue, by URI: it knows the ids, and writes the fates of its media itself, under its fence. By
+            default media are registered, and their fates written into ``work``.
 
     Raises:
         LookupError: a label names somebody who was never registered.
@@ -93,12 +96,16 @@ def write_outcomes(
     """
     annotated = {one.content_sha256: one for one in outcomes if isinstance(one, MediaAnnotation)}
     read = {one.media.uri: one.content_sha256 for one in outcomes if not isinstance(one, MediaFailure)}
+    # Before anything else: making partitions waits for others.
+    ensure_partitions(connection, network_ids=[network_id], labelling_ids=[labelling_id])
     content_ids = register_contents(connection, set(read.values()))
-    media_ids = register_media(
-        connection,
-        [one.media for one in outcomes],
-        content_ids={uri: content_ids[digest] for uri, digest in read.items()},
-    )
+    held = {uri: content_ids[digest] for uri, digest in read.items()}
+    refs = [one.media for one in outcomes]
+    is_queued = media_ids is not None
+    if media_ids is None:
+        media_ids = register_media(connection, refs, content_ids=held)
+    else:
+        link_media(connection, refs, media_ids=media_ids, content_ids=held)
     by_content = {content_ids[digest]: one for digest, one in annotated.items()}
     if refresh:
         delete_contents(connection, network_id, list(by_content))
@@ -106,7 +113,7 @@ def write_outcomes(
     labelled, to_relabel = _label(
         connection, by_content, new, network_id=network_id, labelling_id=labelling_id, all_ids=set(content_ids.values())
     )
-    if with_work:
+    if not is_queued:
         write_work(connection, outcomes, network_id=network_id, media_ids=media_ids)
     return SaveReport(
         annotated=frozenset(new),
@@ -208,20 +215,13 @@ def _insert_annotations(connection: Connection, network_id: int, by_content: Map
     if not by_content:
         return set()
     ensure_partitions(connection, by_content, network_ids=[network_id])
-    statement = insert_missing(connection, annotations).values(annotated_at=utc_now())
-    fresh = connection.execute(
-        statement.returning(annotations.c.content_id),
-        [_annotation_row(network_id, one, by_content[one]) for one in sorted(by_content)],
-    )
-    new = {int(content_id) for content_id in fresh.scalars()}
-    rows = [
-        ({"network_id": network_id, "content_id": content_id, "track_no": track.track_no}, track)
-        for content_id in sorted(new)
-        for track in by_content[content_id].tracks
-    ]
-    if rows:
-        connection.execute(tracks.insert(), [key | _track_columns(track) for key, track in rows])
-        connection.execute(track_embeddings.insert(), [key | encode_evidence(track.evidence) for key, track in rows])
+    same = {"network_id": network_id}
+    found = [(content_id, by_content[content_id]) for content_id in sorted(by_content)]
+    new = insert_new(connection, "annotations", _annotation_columns(found), same=same, now=["annotated_at"])
+    fresh = [(content_id, track) for content_id, one in found if content_id in new for track in one.tracks]
+    if fresh:
+        insert_rows(connection, "tracks", _track_columns(fresh), same=same)
+        insert_rows(connection, "track_embeddings", _evidence_columns(fresh), same=same)
     return new
 
 
@@ -263,31 +263,39 @@ def _same_evidence(annotation: MediaAnnotation, stored: Sequence[Any]) -> bool:
     return fresh == [encode_evidence(evidence) for evidence in stored]
 
 
-def _annotation_row(network_id: int, content_id: int, annotation: MediaAnnotation) -> dict[str, Any]:
-    clip = annotation.clip
+def _annotation_columns(found: Sequence[tuple[int, MediaAnnotation]]) -> dict[str, list[Any]]:
+    clips = [one.clip for _, one in found]
+    columns = {name: [getattr(clip, name) for clip in clips] for name in _CLIP_COLUMNS}
     return {
-        "network_id": network_id,
-        "content_id": content_id,
-        "width_px": clip.width_px,
-        "height_px": clip.height_px,
-        "duration_ms": clip.duration_ms,
-        "frames_decoded": clip.frames_decoded,
-        "frames_distinct": clip.frames_distinct,
-        "frames_sampled": annotation.frames_sampled,
-        "faces": annotation.faces,
-        "damage": None if clip.damage is None else clean_message(clip.damage),
+        "content_id": [content_id for content_id, _ in found],
+        **columns,
+        "frames_sampled": [one.frames_sampled for _, one in found],
+        "faces": [one.faces for _, one in found],
+        "damage": [None if clip.damage is None else clean_message(clip.damage) for clip in clips],
     }
 
 
-def _track_columns(track: Any) -> dict[str, Any]:  # noqa: ANN401 - a FaceTrack, or what is stored of one
-    evidence = track.evidence
+def _track_columns(fresh: Sequence[tuple[int, FaceTrack]]) -> dict[str, list[Any]]:
+    found = [track for _, track in fresh]
+    best = [float(one.evidence.face_px[0]) if len(one.evidence) else None for one in found]
     return {
-        "shot_no": track.shot_no,
-        "first_ms": track.start_ms,
-        "last_ms": track.end_ms,
-        "screen_ms": track.screen_time_ms,
-        "faces": len(track.pts_ms),
-        "face_px": float(evidence.face_px[0]) if len(evidence) else None,
-        "quality": float(evidence.quality[0]) if len(evidence) else None,
-        "boxes": encode_boxes(track),
+        "content_id": [content_id for content_id, _ in fresh],
+        "track_no": [one.track_no for one in found],
+        "shot_no": [one.shot_no for one in found],
+        "first_ms": [one.start_ms for one in found],
+        "last_ms": [one.end_ms for one in found],
+        "screen_ms": [one.screen_time_ms for one in found],
+        "faces": [len(one.pts_ms) for one in found],
+        "face_px": best,
+        "quality": [float(one.evidence.quality[0]) if len(one.evidence) else None for one in found],
+        "boxes": [encode_boxes(one) for one in found],
+    }
+
+
+def _evidence_columns(fresh: Sequence[tuple[int, FaceTrack]]) -> dict[str, list[Any]]:
+    encoded = [encode_evidence(track.evidence) for _, track in fresh]
+    return {
+        "content_id": [content_id for content_id, _ in fresh],
+        "track_no": [track.track_no for _, track in fresh],
+        **{name: [one[name] for one in encoded] for name in ("embeddings", "face_px", "quality")},
     }

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, text, update
 
 from annotator.results import MediaResult, to_json_line
 from annotator.store import Store, writes
+from annotator.store.counts import recount
+from annotator.store.registry import register_media
 from annotator.store.tables import contents, metadata, tracks
 from annotator.types import KnownMedia, MediaOutcome, MediaRef
 from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, digest, failure, known, ref, track, unknown
@@ -167,10 +169,8 @@ def test_one_refused_outcome_harms_no_other(saved: Saved) -> None:
 
 
 def test_what_the_database_itself_refuses_harms_no_other(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = writes._track_columns
-    monkeypatch.setattr(
-        writes, "_track_columns", lambda one: columns(one) | ({"boxes": None} if len(one.pts_ms) == 5 else {})
-    )
+    encode = writes.encode_boxes
+    monkeypatch.setattr(writes, "encode_boxes", lambda one: None if len(one.pts_ms) == 5 else encode(one))
     good = annotation(ref("good.gif"), content=1, tracks=[track(0)], labels=[known(ADA)])
     bad = annotation(ref("bad.gif"), content=2, tracks=[track(0, times=5)], labels=[known(ADA)])
     saved.save(bad, good)
@@ -354,3 +354,55 @@ def test_any_number_of_media_can_be_asked_for_at_once(saved: Saved) -> None:
     many = [ref(f"{number}.gif") for number in range(40_000)] + [ref()]
     assert set(saved.store.known_contents(saved.network_id, saved.labelling_id, many)) == {ref().uri}
     assert set(saved.store.load_annotations(saved.labelling_id, many)) == {ref().uri}
+
+
+def test_what_is_written_without_a_queue_is_counted(saved: Saved) -> None:
+    def states() -> list[tuple[Any, ...]]:
+        return saved.query("SELECT status, reason, lane, media FROM media_states ORDER BY status, reason")
+
+    saved.save(annotation(ref("a.gif"), content=1), annotation(ref("b.gif"), content=2), failure(ref("c.gif")))
+    assert states() == [("done", None, "gif", 2), ("failed", "undecodable", "gif", 1)]
+    saved.save(annotation(ref("c.gif"), content=3), failure(ref("a.gif", etag="2"), reason="too_large"))
+    assert states() == [("done", None, "gif", 2), ("failed", "too_large", "gif", 1)]
+    with saved.store.writing() as connection:
+        assert recount(connection) == []
+
+
+def test_a_failure_of_the_same_reason_with_another_message_moves_nothing(saved: Saved) -> None:
+    saved.save(failure(ref("c.gif"), message="one"))
+    saved.save(failure(ref("c.gif"), message="two"))
+    assert saved.query("SELECT message FROM failures") == [("two",)]
+    with saved.store.writing() as connection:
+        assert recount(connection) == []
+
+
+def test_media_that_a_queue_knows_are_linked_by_their_ids(saved: Saved) -> None:
+    refs = [ref("a.gif"), ref("b.gif", etag="new"), ref("same.gif")]
+    with saved.store.writing() as connection:
+        ids = register_media(connection, [ref("a.gif"), ref("b.gif", etag="old"), ref("same.gif")])
+    outcomes = [annotation(one, content=content) for one, content in zip(refs, (1, 2, 1), strict=True)]
+    for _ in range(2):
+        with saved.store.writing() as connection:
+            report = writes.write_outcomes(
+                connection, outcomes, network_id=saved.network_id, labelling_id=saved.labelling_id, media_ids=ids
+            )
+    assert report.media_ids == ids
+    rows = saved.query(
+        "SELECT m.key, m.etag, c.sha256 FROM media m JOIN contents c ON c.id = m.content_id ORDER BY m.key"
+    )
+    assert [(key, etag, bytes(sha256).hex()) for key, etag, sha256 in rows] == [
+        ("a.gif", "1", digest(1)),
+        ("b.gif", "new", digest(2)),
+        ("same.gif", "1", digest(1)),
+    ]
+    assert saved.query("SELECT count(*) FROM work") == [(0,)]
+
+
+def test_odd_texts_and_numbers_come_back_as_they_were(saved: Saved) -> None:
+    texts = ['a "quoted" \\ {brace}, NULL', "", "line\nbreak", "ünï %s %(x)s 日本", "null"]
+    outcomes = [annotation(ref(f"{number}.gif"), content=number, damage=one) for number, one in enumerate(texts)]
+    saved.save(*outcomes)
+    stored = saved.query("SELECT a.damage FROM annotations a JOIN contents c ON c.id = a.content_id ORDER BY c.sha256")
+    assert [damage for (damage,) in stored] == texts
+    saved.save(annotation(ref("f.gif"), content=77, tracks=[track(0)], labels=[known(ADA, confidence=1e-300)]))
+    assert saved.query("SELECT confidence FROM content_labels") == [(1e-300,)]

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -162,8 +162,8 @@ def test_bytes_that_are_annotated_already_are_linked(bench: Bench) -> None:
 class RefusingRows(StoreRows):
     """Rows that the database refuses for one media."""
 
-    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        super().write(connection, outcomes)
+    def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
+        super().write(connection, outcomes, media_ids)
         if any(one.media.media_id == "7.gif" for one in outcomes):
             connection.execute(text("INSERT INTO contents (id, sha256) VALUES (NULL, NULL)"))
 
@@ -182,11 +182,11 @@ class LosingRows(StoreRows):
 
     writes = 0
 
-    def write(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
         self.writes += 1
         if self.writes % 2:
             raise OperationalError("INSERT", {}, DeadlockError())
-        super().write(connection, outcomes)
+        super().write(connection, outcomes, media_ids)
 
 
 class DeadlockError(Exception):
