@@ -123,6 +123,7 @@ def array_literal(values: Sequence[Any], kind: Any) -> str:  # noqa: ANN401  (a 
         values: numbers, texts (JSON too) or bytes; None is NULL.
         kind: the column's type.
 
+    >>> from sqlalchemy import Text
     >>> array_literal([1, None], Integer()), array_literal(['a "b" \\', None], Text())
     ('{1,NULL}', '{"a \\"b\\" \\\\",NULL}')
     >>> array_literal([b"\x00\xff"], LargeBinary())
