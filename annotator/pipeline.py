@@ -16,7 +16,7 @@ import numpy as np
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.metering import NoMeter, StageMeter, metered
 from annotator.quality import face_quality, visible_share
-from annotator.recognition.alignment import align_faces
+from annotator.recognition.alignment import FACE_SIDE_PX, align_faces
 from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, shot_thumbnail
 from annotator.types import (
     F32,
@@ -34,6 +34,8 @@ from annotator.types import (
 )
 
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
+
+_WARM_UP_PX = 128
 
 
 class FaceDetector(Protocol):
@@ -119,6 +121,11 @@ class Annotator:
             "tracking": tracking,
             "embedder": self._embedder.network_id,
         }
+
+    def warm_up(self) -> None:
+        """Run the networks on an empty picture, so that the first media does not wait for their compilation."""
+        self._detector.detect([np.zeros((_WARM_UP_PX, _WARM_UP_PX, 3), np.uint8)])
+        self._embedder.embed(np.zeros((1, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8))
 
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         """Label stored evidence anew, as ``annotate`` would label it."""

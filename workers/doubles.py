@@ -15,6 +15,11 @@ class FakeAnnotator:
     """Annotates nothing: every media has one frame and no face. The digest is that of its URI.
 
     Like the real one it reads the media from threads of its own, ahead of what it yields.
+
+    Attributes:
+        seen: URIs, in the order in which they were annotated.
+        broken: what its networks raise on an empty picture; None where they work.
+
     """
 
     def __init__(self, *, media_s: float = 0.0, scripted: dict[str, Exception | MediaFailure] | None = None) -> None:
@@ -29,11 +34,17 @@ class FakeAnnotator:
         self._scripted = dict(scripted or {})
         self._pause = threading.Event()
         self.seen: list[str] = []
+        self.broken: Exception | None = None
 
     @property
     def model(self) -> str:
         """The model version."""
         return "fake@1"
+
+    def warm_up(self) -> None:
+        """Raise what :attr:`broken` says."""
+        if self.broken is not None:
+            raise self.broken
 
     def annotate(
         self, media: Iterable[MediaRef], *, is_known: Callable[[str], bool] | None = None

@@ -5,17 +5,38 @@ Media of all chunks in hand flow into one endless ``annotate`` call, so frames o
 
 import logging
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from annotator.errors import AnnotatorError, ConfigError, ModelError
+from annotator.errors import AnnotatorError, ModelError
 from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
+from workers.media_queue import Begun, MediaQueue
+from workers.retry import INTERNAL, policy_of_error
 
 _LOGGER: Final = logging.getLogger(__name__)
-_MAX_BREAKDOWNS: Final = 3
+_MAX_BROKEN_MEDIA: Final = 5
+"""So many different media, each alone, one after the other: it is not the media."""
 
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """What becomes of a media that was under way when the engine broke down.
+
+    Attributes:
+        failure: what broke.
+        was_alone: whether nothing else was under way, so that it is to blame.
+
+    """
+
+    failure: MediaFailure
+    was_alone: bool
+
+
+OnDone = Callable[[Outcome | Breakdown], None]
 
 
 class MediaAnnotator(Protocol):
@@ -25,86 +46,21 @@ class MediaAnnotator(Protocol):
     def model(self) -> str:
         """The model version that labels come from."""
 
+    def warm_up(self) -> None:
+        """Run the networks on nothing, so that they are compiled; raises whatever they raise."""
+
     def annotate(
         self, media: Iterable[MediaRef], *, is_known: Callable[[str], bool] | None = None
     ) -> Iterator[Outcome]:
         """Annotate media, one outcome for each, in any order."""
 
 
-class MediaQueue:
-    """The endless iterable that the annotator reads. Thread-safe; waits for media; ends when it is closed."""
-
-    def __init__(self) -> None:
-        """Start empty and open."""
-        self._waiting: deque[MediaRef] = deque()
-        self._changed = threading.Condition()
-        self._is_closed = False
-
-    def put(self, media: MediaRef) -> None:
-        """Append a media."""
-        with self._changed:
-            self._waiting.append(media)
-            self._changed.notify()
-
-    def clear(self) -> None:
-        """Forget everything that nobody has begun."""
-        with self._changed:
-            self._waiting.clear()
-
-    def waiting(self) -> frozenset[MediaRef]:
-        """Return what nobody has begun."""
-        with self._changed:
-            return frozenset(self._waiting)
-
-    def reader(self) -> "QueueReader":
-        """Return an iterator over what is in the queue and will be."""
-        return QueueReader(self)
-
-    def close(self) -> None:
-        """End every reader once the queue is empty."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
-
-    def take(self, is_stopped: Callable[[], bool]) -> MediaRef | None:
-        """Wait for a media; None when the queue is closed and empty, or the reader has stopped."""
-        with self._changed:
-            self._changed.wait_for(lambda: is_stopped() or self._is_closed or bool(self._waiting))
-            return self._waiting.popleft() if self._waiting and not is_stopped() else None
-
-    def wake(self) -> None:
-        """Let waiting readers look whether they have stopped."""
-        with self._changed:
-            self._changed.notify_all()
-
-
-class QueueReader:
-    """One run's iterator over a :class:`MediaQueue`; ``close`` ends it also while a thread waits in it."""
-
-    def __init__(self, queue: MediaQueue) -> None:
-        """Read from a queue."""
-        self._queue = queue
-        self._is_stopped = False
-
-    def __iter__(self) -> Iterator[MediaRef]:
-        """Return itself."""
-        return self
-
-    def __next__(self) -> MediaRef:
-        """Wait for the next media."""
-        media = self._queue.take(lambda: self._is_stopped)
-        if media is None:
-            raise StopIteration
-        return media
-
-    def close(self) -> None:
-        """End it."""
-        self._is_stopped = True
-        self._queue.wake()
-
-
 class BatchingEngine:
-    """Annotates what any thread submits. A fault of the networks stops it; a fault of ours costs a try."""
+    """Annotates what any thread submits. A breakdown costs a try of the media that was alone, and nothing of others.
+
+    It goes on after a breakdown, unless the networks are at fault: they fail on an empty picture as well, or several
+    different media have broken them one after the other, each of them alone.
+    """
 
     def __init__(
         self,
@@ -112,6 +68,7 @@ class BatchingEngine:
         *,
         is_known: Callable[[str], bool] | None = None,
         on_fatal: Callable[[AnnotatorError], None],
+        max_films: int = 1,
     ) -> None:
         """Take the annotator; :meth:`start` begins.
 
@@ -119,40 +76,58 @@ class BatchingEngine:
             annotator: used by the engine's thread alone.
             is_known: whether the bytes of this digest are annotated already.
             on_fatal: called once, from the engine's thread, when it cannot go on; what is in hand stays unanswered.
+            max_films: films under way at once.
 
         """
         self._annotator = annotator
         self._is_known = is_known
         self._on_fatal = on_fatal
-        self._queue = MediaQueue()
+        self._queue = MediaQueue(max_films=max_films)
         self._lock = threading.Lock()
-        self._in_hand: dict[MediaRef, list[Callable[[Outcome], None]]] = {}
+        self._in_hand: dict[MediaRef, list[OnDone]] = {}
+        self._broken_alone: set[object] = set()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._is_closed = False
 
     def start(self) -> None:
-        """Start the engine's thread."""
+        """Warm the networks up and start the engine's thread.
+
+        Raises:
+            ModelError: the networks do not run.
+
+        """
+        try:
+            self._annotator.warm_up()
+        except AnnotatorError:
+            raise
+        except Exception as error:
+            raise ModelError(f"The networks do not run here ({type(error).__name__}: {error}).") from error
         self._thread.start()
 
-    def submit(self, media: MediaRef, on_done: Callable[[Outcome], None]) -> None:
+    def submit(self, media: MediaRef, on_done: OnDone, *, is_film: bool = False) -> None:
         """Annotate a media; one that is in hand already (its claim passed the deadline) is not done twice.
 
         Args:
             media: what to read.
             on_done: called once from the engine's thread; must not block for long.
+            is_film: it will take long; media that are none do not wait for it.
 
         """
         with self._lock:
             waiting = self._in_hand.setdefault(media, [])
             waiting.append(on_done)
             if len(waiting) == 1:
-                self._queue.put(media)
+                self._queue.put(media, is_film=is_film)
 
     @property
     def in_hand(self) -> int:
         """Return how many media are waiting or under way."""
         with self._lock:
             return len(self._in_hand)
+
+    def begun(self) -> list[Begun]:
+        """Return what is under way, what nobody waits for any more included."""
+        return self._queue.begun()
 
     def abandon(self) -> None:
         """Forget everything; outcomes of what is under way are thrown away."""
@@ -174,33 +149,53 @@ class BatchingEngine:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        breakdowns = 0
         while not self._is_closed:
             try:
                 for outcome in self._annotator.annotate(self._queue.reader(), is_known=self._is_known):
-                    breakdowns = 0
-                    self._deliver(outcome)
-            except (ModelError, ConfigError) as error:
-                self._on_fatal(error)
-                return
-            except Exception as error:
-                _LOGGER.exception("the engine broke down; what was under way is tried again")
-                breakdowns += 1
-                self._fail_started(error)
-                if breakdowns >= _MAX_BREAKDOWNS:
-                    self._on_fatal(ModelError(f"The engine broke down {breakdowns} times in a row: {error}"))
+                    if isinstance(outcome, MediaAnnotation):  # the networks work
+                        self._broken_alone.clear()
+                    self._deliver(outcome.media, outcome)
+            except Exception as error:  # noqa: BLE001 - the boundary of the engine's thread: nobody else sees it
+                fatal = self._survive(error)
+                if fatal is not None:
+                    self._on_fatal(fatal)
                     return
 
-    def _deliver(self, outcome: Outcome) -> None:
+    def _deliver(self, media: MediaRef, outcome: Outcome | Breakdown) -> None:
+        self._queue.done(media)
         with self._lock:
-            waiting = self._in_hand.pop(outcome.media, [])
+            waiting = self._in_hand.pop(media, [])
         for on_done in waiting:
             on_done(outcome)
 
-    def _fail_started(self, error: Exception) -> None:
-        with self._lock:
-            waiting = self._queue.waiting()
-            started = [media for media in self._in_hand if media not in waiting]
-        message = f"an unexpected {type(error).__name__}: {error}"
-        for media in started:
-            self._deliver(MediaFailure(media, self._annotator.model, "internal", message, is_transient=True))
+    def _survive(self, error: Exception) -> AnnotatorError | None:
+        """Answer what was under way; return what makes it impossible to go on."""
+        if isinstance(error, AnnotatorError) and policy_of_error(error).stops_worker:
+            return error
+        _LOGGER.error("The engine broke down; what was under way is tried again, alone.", exc_info=error)
+        broken = self._check_networks()
+        self._answer_begun(error, is_blameless=broken is not None)
+        if len(self._broken_alone) >= _MAX_BROKEN_MEDIA:
+            return ModelError(
+                f"The engine broke down on {_MAX_BROKEN_MEDIA} different media in a row, each alone: {error}"
+            )
+        return broken
+
+    def _check_networks(self) -> ModelError | None:
+        try:
+            self._annotator.warm_up()
+        except Exception as error:
+            _LOGGER.exception("the networks fail on an empty picture, too")
+            return ModelError(f"The networks do not run any more ({type(error).__name__}: {error}).")
+        return None
+
+    def _answer_begun(self, error: Exception, *, is_blameless: bool) -> None:
+        begun = self._queue.forget_begun()
+        is_alone = len(begun) <= 1 and not is_blameless
+        if is_alone:  # where nothing was under way, each breakdown is one of its own
+            self._broken_alone.add(begun[0].media if begun else time.monotonic_ns())
+        reason = error.reason if isinstance(error, AnnotatorError) else INTERNAL
+        message = str(error) if isinstance(error, AnnotatorError) else f"an unexpected {type(error).__name__}: {error}"
+        for one in begun:
+            failure = MediaFailure(one.media, self._annotator.model, reason, message, is_transient=True)
+            self._deliver(one.media, Breakdown(failure, is_alone))

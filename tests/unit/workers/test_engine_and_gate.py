@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from annotator.errors import AnnotatorError, ModelError
-from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
+from annotator.types import KnownMedia, MediaAnnotation, MediaRef
 from workers.doubles import FakeAnnotator
-from workers.engine import BatchingEngine, Outcome
+from workers.engine import BatchingEngine, Breakdown, Outcome
 from workers.gate import Gate
 
 TIMEOUT_S = 10.0
@@ -22,7 +22,7 @@ class Running:
     """An engine whose outcomes come through a queue."""
 
     def __init__(self, annotator: FakeAnnotator, **known: object) -> None:
-        self.outcomes: queue.Queue[Outcome] = queue.Queue()
+        self.outcomes: queue.Queue[Outcome | Breakdown] = queue.Queue()
         self.fatal: queue.Queue[AnnotatorError] = queue.Queue()
         self.engine = BatchingEngine(annotator, on_fatal=self.fatal.put, **known)  # type: ignore[arg-type]
         self.engine.start()
@@ -31,7 +31,7 @@ class Running:
         for number in numbers:
             self.engine.submit(media(number), self.outcomes.put)
 
-    def take(self, count: int) -> list[Outcome]:
+    def take(self, count: int) -> list[Outcome | Breakdown]:
         return [self.outcomes.get(timeout=TIMEOUT_S) for _ in range(count)]
 
 
@@ -41,7 +41,9 @@ def test_media_of_many_threads_come_back_to_who_asked() -> None:
     for thread in threads:
         thread.start()
     taken = running.take(40)
-    assert {one.media for one in taken} == {media(n) for number in range(20) for n in (number, number + 100)}
+    assert {one.media for one in taken if not isinstance(one, Breakdown)} == {
+        media(n) for number in range(20) for n in (number, number + 100)
+    }
     assert running.engine.in_hand == 0
     assert running.engine.close(timeout_s=TIMEOUT_S)
 
@@ -53,25 +55,69 @@ def test_bytes_that_are_annotated_already_are_told_as_known() -> None:
     running.engine.close(timeout_s=TIMEOUT_S)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_of_ours_costs_a_try_and_the_engine_goes_on() -> None:
-    running = Running(FakeAnnotator(scripted={media(1).uri: ValueError("a bug")}))
+def bugs(*numbers: int) -> FakeAnnotator:
+    return FakeAnnotator(scripted={media(number).uri: ValueError("a bug") for number in numbers})
+
+
+def test_who_breaks_the_engine_alone_is_to_blame_and_the_engine_goes_on() -> None:
+    running = Running(bugs(1))
     running.submit(1)
-    (failed,) = running.take(1)
-    assert isinstance(failed, MediaFailure)
-    assert (failed.reason, failed.is_transient) == ("internal", True)
+    (broken,) = running.take(1)
+    assert isinstance(broken, Breakdown)
+    assert broken.was_alone
+    assert (broken.failure.reason, broken.failure.is_transient) == ("internal", True)
     running.submit(2)
     assert isinstance(running.take(1)[0], MediaAnnotation)
-    running.engine.close(timeout_s=TIMEOUT_S)
+    assert running.engine.close(timeout_s=TIMEOUT_S)
 
 
-def test_three_breakdowns_in_a_row_stop_the_engine() -> None:
-    bugs: dict[str, Exception | MediaFailure] = {media(number).uri: ValueError("a bug") for number in (1, 2, 3)}
-    running = Running(FakeAnnotator(scripted=bugs))
-    for number in (1, 2, 3):
+def test_who_was_under_way_with_others_is_told_so_and_who_waited_is_annotated() -> None:
+    running = Running(bugs(3))
+    running.submit(*range(1, 10))
+    outcomes = running.take(9)
+    broken = [one for one in outcomes if isinstance(one, Breakdown)]
+    assert 1 < len(broken) < 9
+    assert media(3) in {one.failure.media for one in broken}
+    assert not any(one.was_alone for one in broken)
+    assert running.engine.begun() == []
+    assert running.engine.close(timeout_s=TIMEOUT_S)
+
+
+def test_the_same_media_may_break_the_engine_again_and_again() -> None:
+    running = Running(bugs(1, 2))
+    for number in (1, 2, 1, 2, 1, 2, 1, 2, 1, 2):
         running.submit(number)
         running.take(1)
-    assert "3 times in a row" in str(running.fatal.get(timeout=TIMEOUT_S))
+    assert running.fatal.empty()
+    running.submit(3)
+    assert isinstance(running.take(1)[0], MediaAnnotation)
+    assert running.engine.close(timeout_s=TIMEOUT_S)
+
+
+def test_different_media_that_break_it_alone_in_a_row_stop_the_engine() -> None:
+    running = Running(bugs(1, 2, 3, 4, 6, 7, 8, 9, 10))
+    for number in range(1, 11):  # the fifth is annotated in between: the networks work
+        running.submit(number)
+        running.take(1)
+    assert "5 different media in a row" in str(running.fatal.get(timeout=TIMEOUT_S))
+
+
+def test_networks_that_fail_on_an_empty_picture_stop_the_engine_and_blame_nobody() -> None:
+    annotator = bugs(1)
+    running = Running(annotator)
+    annotator.broken = RuntimeError("the device is lost")
+    running.submit(1)
+    (broken,) = running.take(1)
+    assert isinstance(broken, Breakdown)
+    assert not broken.was_alone
+    assert "the device is lost" in str(running.fatal.get(timeout=TIMEOUT_S))
+
+
+def test_networks_that_do_not_run_are_found_before_anything_is_claimed() -> None:
+    annotator = FakeAnnotator()
+    annotator.broken = RuntimeError("no kernel image")
+    with pytest.raises(ModelError, match="no kernel image"):
+        Running(annotator)
 
 
 def test_a_fault_of_the_networks_stops_the_engine_and_leaves_media_unanswered() -> None:
@@ -90,6 +136,7 @@ def test_what_was_abandoned_never_comes_back() -> None:
     assert running.engine.in_hand == 0
     running.submit(6)
     later = running.take(1)[0]
+    assert isinstance(later, MediaAnnotation)
     assert later.media == media(6)
     running.engine.close(timeout_s=TIMEOUT_S)
 

@@ -1,5 +1,7 @@
 """What becomes of a media that failed."""
 
+from random import Random
+
 import pytest
 
 from annotator import errors
@@ -7,7 +9,7 @@ from annotator.store.chunks import Piece
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim
 from annotator.types import MediaFailure, MediaRef
-from workers.retry import POLICIES, policy_of, report_failure
+from workers.retry import POLICIES, RetryPolicy, policy_of, policy_of_error, report_breakdown, report_failure
 
 MEDIA = MediaRef("a.gif", "s3://clips/a.gif", '"1"')
 
@@ -35,6 +37,23 @@ def test_passing_trouble_waits_longer_each_time_and_then_is_final() -> None:
     assert report_failure(claim_of(5), failure, max_tries=5).state == WorkState.FAILED
 
 
+def test_waits_are_spread_within_a_quarter_and_the_same_seed_gives_the_same_waits() -> None:
+    failure = failure_of(errors.SourceUnavailableError)
+
+    def waits(seed: int) -> list[float | None]:
+        random = Random(seed)  # noqa: S311 - no secret
+        drawn = [random.random() for _ in range(200)]
+        return [report_failure(claim_of(2), failure, max_tries=5, luck=luck).delay_s for luck in drawn]
+
+    given = [wait_s for wait_s in waits(1) if wait_s is not None]
+    assert len(given) == 200
+    assert 15.0 <= min(given) < 16.0
+    assert 24.0 < max(given) <= 25.0
+    assert waits(1) == given
+    assert waits(2) != given
+    assert RetryPolicy().wait_s(1000, luck=1.0) == 750.0, "a long series stays bounded"
+
+
 def test_a_changed_object_is_read_as_it_is_now() -> None:
     report = report_failure(claim_of(1), failure_of(errors.SourceChangedError), max_tries=5)
     assert (report.state, report.forgets_etag) == (WorkState.PENDING, True)
@@ -45,8 +64,43 @@ def test_a_fault_of_ours_is_tried_again() -> None:
     assert policy_of(internal).retries
 
 
-def test_every_error_of_the_package_that_a_media_can_have_has_a_policy() -> None:
-    for error in (errors.InputError, errors.TransientError):
-        for one in [error, *error.__subclasses__()]:
-            assert policy_of(failure_of(one)).retries == issubclass(one, errors.TransientError), one
-    assert errors.ModelError not in POLICIES
+def test_who_was_under_way_with_others_when_the_engine_broke_pays_nothing_and_runs_alone() -> None:
+    internal = MediaFailure(MEDIA, "fake@1", "internal", "unexpected", is_transient=True)
+    report = report_breakdown(claim_of(5), internal, was_alone=False, max_tries=5)
+    assert (report.state, report.gives_back, report.runs_alone) == (WorkState.PENDING, True, True)
+    assert report.delay_s == 5.0
+    assert report.reason == "internal"
+
+
+def test_who_broke_the_engine_alone_is_named_after_its_tries() -> None:
+    internal = MediaFailure(MEDIA, "fake@1", "internal", "unexpected", is_transient=True)
+    first = report_breakdown(claim_of(1), internal, was_alone=True, max_tries=5)
+    assert (first.state, first.gives_back, first.runs_alone) == (WorkState.PENDING, False, True)
+    last = report_breakdown(claim_of(5), internal, was_alone=True, max_tries=5)
+    assert (last.state, last.reason) == (WorkState.FAILED, "internal")
+
+
+def classes_of_errors() -> list[type[errors.AnnotatorError]]:
+    found = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.AnnotatorError)]
+    return [one for one in found if one.__module__ == errors.__name__]
+
+
+@pytest.mark.parametrize("error", classes_of_errors())
+def test_every_class_of_errors_has_a_policy_of_its_own(error: type[errors.AnnotatorError]) -> None:
+    assert error in POLICIES, "say in workers/retry.py what becomes of a media that has this error"
+    policy = policy_of_error(error.__new__(error))
+    assert policy is POLICIES[error]
+    assert policy.retries == (issubclass(error, errors.TransientError) or error is errors.AnnotatorError)
+    assert policy.stops_worker == issubclass(error, errors.ModelError | errors.ConfigError)
+    assert policy_of(failure_of(error)) is policy
+
+
+def test_every_reason_names_one_class() -> None:
+    reasons = [one.reason for one in classes_of_errors()]
+    assert len(set(reasons)) == len(reasons) == len(POLICIES)
+
+
+def test_what_is_no_error_of_the_package_is_tried_again() -> None:
+    policy = policy_of_error(ZeroDivisionError("a fault of ours"))
+    assert policy.retries
+    assert not policy.stops_worker
