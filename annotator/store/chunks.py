@@ -4,11 +4,11 @@ A chunk is a hint. Whether a media is still to be done stands in ``work`` alone;
 or forgotten costs time and nothing else.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, text, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 
 from annotator.store.columns import utc_now
 from annotator.store.dialect import earlier, given_ids, ids_param, later_value
@@ -160,6 +160,32 @@ def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None, *, 
 def settle(connection: Connection, chunk_id: int) -> None:
     """Forget a chunk: each of its media is settled, claimed by somebody, or travels in a newer chunk."""
     connection.execute(delete(chunks).where(chunks.c.id == chunk_id))
+
+
+def forget_lost(connection: Connection, network_id: int, media_ids: Collection[int]) -> None:
+    """Let go of published chunks whose worker was lost: they would hold their places in the queue for nothing.
+
+    Args:
+        connection: in a writing transaction.
+        network_id: the network of the media.
+        media_ids: what a sweep has taken back; what is pending of it travels in newer chunks.
+
+    """
+    published = select(chunks.c.id, chunks.c.media_ids).where(
+        chunks.c.state == ChunkState.PUBLISHED, chunks.c.network_id == network_id
+    )
+    lost = set(media_ids)
+    forgotten: list[int] = []
+    again: list[int] = []
+    for row in connection.execute(published).all():
+        if lost.isdisjoint(row.media_ids):
+            continue
+        others = [media_id for media_id in row.media_ids if media_id not in lost]
+        (again if WorkState.PENDING in _states(connection, network_id, others) else forgotten).append(row.id)
+    if forgotten:
+        connection.execute(delete(chunks).where(chunks.c.id.in_(forgotten)))
+    if again:
+        put_back(connection, again)
 
 
 def put_back_unclaimed(connection: Connection, *, after_s: float) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from annotator.store.chunks import Piece
+from annotator.store.chunks import Piece, forget_lost
 from annotator.store.counts import Delta, add_deltas, moved
 from annotator.store.dialect import earlier, is_postgres, now
 from annotator.store.requeue import Returned, add_again
@@ -85,6 +85,7 @@ def _requeue_swept(connection: Connection, swept: Sequence[Row[*tuple[Any, ...]]
     media_ids = sorted({row.media_id for row in pending})
     pieces = {row.id: Piece(row.id, row.key, row.size_bytes) for row in describe_media(connection, media_ids)}
     for network_id in sorted({row.network_id for row in swept}):
+        forget_lost(connection, network_id, [row.media_id for row in swept if row.network_id == network_id])
         of_network = [row for row in pending if row.network_id == network_id]
         returned = [Returned(pieces[row.media_id], row.run_id, is_alone=row.suspect) for row in of_network]
         add_again(connection, network_id, returned)
