@@ -130,6 +130,12 @@ class StoreUnavailableError(TransientError):
     reason = "store_unavailable"
 
 
+class BrokerUnavailableError(TransientError):
+    """The broker does not answer, or takes no more messages."""
+
+    reason = "broker_unavailable"
+
+
 class DeviceMemoryError(TransientError):
     """A single input of a network does not fit into the memory of the device that runs it."""
 

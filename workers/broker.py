@@ -1,13 +1,16 @@
 """The broker, as beat sees it: messages go in, what it has lost is found out, and whether it may forget any."""
 
+import contextlib
 import logging
 import threading
 import uuid
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 import redis
+from kombu.exceptions import OperationalError
 
-from annotator.errors import ConfigError
+from annotator.errors import BrokerUnavailableError, ConfigError
 from annotator.store.chunks import Chunk
 from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION, AnnotatorApp
 
@@ -19,7 +22,7 @@ _SAFE_POLICY: Final = "noeviction"
 
 
 class Broker(Protocol):
-    """Where messages go."""
+    """Where messages go. Each method raises ``BrokerUnavailableError`` where it does not answer."""
 
     def check(self) -> None:
         """Make sure that it forgets nothing."""
@@ -55,14 +58,15 @@ class RedisBroker:
 
         Raises:
             ConfigError: it may evict messages.
-            redis.RedisError: it does not answer.
+            BrokerUnavailableError: it does not answer.
 
         """
-        try:
-            answer: Any = self._redis.config_get(_POLICY)
-        except redis.ResponseError as error:
-            _LOGGER.warning("Make sure that the broker's %s is %s; it does not tell: %s", _POLICY, _SAFE_POLICY, error)
-            return
+        with _translated():
+            try:
+                answer: Any = self._redis.config_get(_POLICY)
+            except redis.ResponseError as error:  # managed servers forbid it
+                _LOGGER.warning("The broker's %s must be %s; it does not tell: %s", _POLICY, _SAFE_POLICY, error)
+                return
         policy = answer.get(_POLICY, _SAFE_POLICY)
         if policy != _SAFE_POLICY:
             raise ConfigError(
@@ -72,11 +76,13 @@ class RedisBroker:
 
     def is_new(self) -> bool:
         """Say whether the key that :meth:`mark` sets is missing."""
-        return not self._redis.exists(EPOCH_KEY)
+        with _translated():
+            return not self._redis.exists(EPOCH_KEY)
 
     def mark(self) -> None:
         """Set the key."""
-        self._redis.set(EPOCH_KEY, uuid.uuid4().hex)
+        with _translated():
+            self._redis.set(EPOCH_KEY, uuid.uuid4().hex)
 
     def publish(self, chunk: Chunk) -> None:
         """Send the message of a chunk."""
@@ -89,11 +95,13 @@ class RedisBroker:
 
     def forget(self, queue: str) -> None:
         """Throw away the messages of a queue."""
-        self._redis.delete(queue)
+        with _translated():
+            self._redis.delete(queue)
 
     def count(self, queue: str) -> int:
         """Return how many messages of a queue nobody has taken yet."""
-        length: Any = self._redis.llen(queue)
+        with _translated():
+            length: Any = self._redis.llen(queue)
         return int(length)
 
     def _send(self, task: str, queue: str, message: dict[str, Any]) -> None:
@@ -101,7 +109,8 @@ class RedisBroker:
         options = {"retry": False, "declare": ()}
         with self._lock:
             try:
-                self._app.send_task(task, kwargs=message, queue=queue, producer=self._ready_producer(), **options)
+                with _translated():
+                    self._app.send_task(task, kwargs=message, queue=queue, producer=self._ready_producer(), **options)
             except BaseException:
                 self._disconnect()
                 raise
@@ -117,3 +126,12 @@ class RedisBroker:
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             connection.release()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn errors of the client into the package's own."""
+    try:
+        yield
+    except (redis.RedisError, OperationalError, OSError) as error:
+        raise BrokerUnavailableError(f"the broker takes nothing now: {error}") from error

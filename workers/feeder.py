@@ -88,11 +88,7 @@ class Feeder:
         if is_full:
             ended_s = time.monotonic()
             self._next_full_s = ended_s + (ended_s - began_s) * (1 / _FULL_SEARCH_SHARE - 1)
-        if is_new:
-            self._broker.mark()
-        for queue in stranded:
-            self._broker.forget(queue)
-        self._publish(taken)
+        self._send(taken, is_new=is_new, stranded=stranded)
         return len(taken)
 
     def _take(self, connection: Connection) -> tuple[list[Chunk], Collection[str]]:
@@ -132,12 +128,18 @@ class Feeder:
             queue for _, queue in published if now_s - self._consumed_at_s.get(queue, self._began_s) > _STRANDED_AFTER_S
         )
 
-    def _publish(self, taken: Sequence[Chunk]) -> None:
-        for number, chunk in enumerate(taken):
-            try:
+    def _send(self, taken: Sequence[Chunk], *, is_new: bool, stranded: Collection[str]) -> None:
+        sent = 0
+        try:
+            if is_new:
+                self._broker.mark()
+            for queue in stranded:
+                self._broker.forget(queue)
+            for chunk in taken:
                 self._broker.publish(chunk)
-            except BaseException:
-                self._marks.forget()
-                with writing(self._engine) as connection:
-                    put_back(connection, [one.id for one in taken[number:]])
-                raise
+                sent += 1
+        except BaseException:
+            self._marks.forget()
+            with writing(self._engine) as connection:
+                put_back(connection, [chunk.id for chunk in taken[sent:]])
+            raise

@@ -17,12 +17,10 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import Final
 
-import redis
 from celery.beat import Scheduler
-from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 
-from annotator.errors import AnnotatorError, ConfigError
+from annotator.errors import AnnotatorError, BrokerUnavailableError, ConfigError
 from annotator.settings import Settings
 from annotator.store.connection import open_engine, reading
 from annotator.store.feeding import living_queues
@@ -172,7 +170,7 @@ class JobThread:
                 run_job(self._job, self._context.engine)
         except ConfigError as error:
             self._on_fatal(error)
-        except (AnnotatorError, OperationalError, redis.RedisError) as error:
+        except AnnotatorError as error:
             self._tell(str(error))
         except Exception:  # the boundary of a job: it is tried again
             _LOGGER.exception("%s failed", self._job.name)
@@ -188,7 +186,7 @@ class JobThread:
             if self._context.broker.count(HOUSEKEEPING_QUEUE) >= self._jobs:
                 return False
             self._context.broker.publish_job(self._job.name, HOUSEKEEPING_QUEUE)
-        except (OperationalError, redis.RedisError):
+        except BrokerUnavailableError:
             return False
         return True
 
@@ -223,8 +221,8 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
         except ConfigError as error:
             sys.stderr.write(f"{error}\n")
             raise SystemExit(_EXIT_CONFIG) from None
-        except redis.RedisError as error:
-            _LOGGER.warning("The broker does not answer yet: %s", error)
+        except BrokerUnavailableError as error:
+            _LOGGER.warning("The jobs wait for the broker: %s", error)
         jobs = make_jobs(self._context)
         slow = sum(job.slow for job in jobs)
         self._threads = [JobThread(job, self._context, jobs=slow, on_fatal=self._on_fatal) for job in jobs]

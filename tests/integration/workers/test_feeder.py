@@ -2,14 +2,15 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, select, text, update
 
 from annotator.store.chunks import Chunk, Piece, add_chunks, put_back, settle
 from annotator.store.columns import utc_now
-from annotator.store.connection import reading, writing
+from annotator.store.connection import open_engine, reading, writing
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, chunks, runs, sources, worker_sessions
 from annotator.store.work import open_session
@@ -309,3 +310,42 @@ def test_of_two_feeders_each_chunk_is_published_once(bench: Bench) -> None:
     first, second = bench.feeder(), bench.feeder()
     assert feed(first) + feed(second) == 3
     assert len(bench.broker.ids()) == 3
+
+
+DEAD = 3000
+
+
+def entries_read(engine: Engine) -> int:
+    """Return how many entries of the indexes of chunks have been read so far, dead ones included."""
+    with reading(engine) as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+    with reading(engine) as connection:
+        read = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'chunks'"
+        return int(connection.execute(text(read)).scalar_one())
+
+
+@pytest.mark.servers
+def test_dead_chunks_behind_an_old_snapshot_are_read_by_full_searches_only(make_database: Callable[..., str]) -> None:
+    engine = open_engine(make_database("postgres"), pool_size=1)
+    analyst = open_engine(engine.url.render_as_string(hide_password=False))
+    bench = Bench(engine)
+    bench.add(2 * DEAD)
+    with analyst.connect().execution_options(isolation_level="REPEATABLE READ") as snapshot:
+        snapshot.execute(select(func.count()).select_from(chunks))
+        with writing(engine) as connection:
+            connection.execute(update(chunks).where(chunks.c.id <= DEAD).values(state=1, published_at=utc_now()))
+        with writing(engine) as connection:
+            connection.execute(delete(chunks).where(chunks.c.id <= DEAD))
+        feeder = bench.feeder(Caps(chunks=AGE_SHARE, concurrency=1))
+        before = entries_read(engine)
+        assert feed(feeder) == AGE_SHARE
+        after_full = entries_read(engine)
+        feeder._next_full_s = float("inf")
+        for _ in range(5):
+            bench.settle_all()
+            assert feeder.run() == AGE_SHARE
+        after_going_on = entries_read(engine)
+    engine.dispose()
+    analyst.dispose()
+    assert after_full - before > DEAD, "the snapshot keeps them"
+    assert after_going_on - after_full < DEAD / 10

@@ -1,0 +1,128 @@
+"""The broker as beat sees it, with a real Valkey: full, forgetful, away, emptied."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import Engine, func, insert, select
+
+from annotator.errors import BrokerUnavailableError, ConfigError
+from annotator.settings import load_settings
+from annotator.stack.broker import BrokerChild
+from annotator.stack.child import free_port
+from annotator.store.chunks import Chunk, Piece, add_chunks
+from annotator.store.connection import reading, writing
+from annotator.store.registry import register_network
+from annotator.store.tables import ChunkState, chunks, sources
+from workers.app import AnnotatorApp, create_app
+from workers.broker import RedisBroker
+from workers.feeder import Feeder
+from workers.routing import Caps
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[BrokerChild]:
+    child = BrokerChild(tmp_path / "broker", free_port())
+    yield child
+    child.process.stop(timeout_s=5.0)
+
+
+@pytest.fixture
+def client(server: BrokerChild) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(server.url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def app(server: BrokerChild) -> AnnotatorApp:
+    return create_app(load_settings(env_file=None, broker_url=server.url))
+
+
+def states(engine: Engine) -> dict[int, int]:
+    with reading(engine) as connection:
+        rows = connection.execute(select(chunks.c.state, func.count()).group_by(chunks.c.state)).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def feeder_of(engine: Engine, app: AnnotatorApp, media: int) -> Feeder:
+    """A feeder with chunks of 64 media each waiting."""
+    with writing(engine) as connection:
+        network_id = register_network(connection, {"name": "fake"})
+        connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
+        pieces = [Piece(number, "x.gif", 1) for number in range(64)]
+        add_chunks(connection, network_id, [pieces] * media)
+    return Feeder(engine, RedisBroker(app), caps=Caps(chunks=2000, concurrency=4), session_timeout_s=45.0)
+
+
+def test_a_broker_without_memory_refuses_and_chunks_wait_until_it_has_some(
+    engine: Engine, app: AnnotatorApp, client: redis.Redis
+) -> None:
+    feeder = feeder_of(engine, app, media=1000)
+    client.config_set("maxmemory", int(client.info("memory")["used_memory"]) + 500_000)
+    with pytest.raises(BrokerUnavailableError, match="used memory > 'maxmemory'"):
+        feeder.run()
+    sent = client.llen("gpu")
+    assert 0 < sent < 1000
+    assert states(engine) == {ChunkState.PUBLISHED: sent, ChunkState.WAITING: 1000 - sent}
+    client.config_set("maxmemory", 0)
+    assert feeder.run() == 1000 - sent
+    assert client.llen("gpu") == 1000
+
+
+def test_a_broker_that_has_no_memory_from_the_start_costs_nothing_but_time(
+    engine: Engine, app: AnnotatorApp, client: redis.Redis
+) -> None:
+    feeder = feeder_of(engine, app, media=3)
+    client.config_set("maxmemory", 1)
+    with pytest.raises(BrokerUnavailableError):
+        feeder.run()
+    assert states(engine) == {ChunkState.WAITING: 3}
+
+
+def test_a_broker_that_may_forget_messages_is_refused(app: AnnotatorApp, client: redis.Redis) -> None:
+    broker = RedisBroker(app)
+    broker.check()
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(ConfigError, match=r"maxmemory-policy is allkeys-lru.*noeviction"):
+        broker.check()
+
+
+def test_a_broker_that_tells_nothing_of_its_settings_is_taken_with_a_warning(
+    server: BrokerChild, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.execute_command("ACL", "SETUSER", "beat", "on", ">pass", "~*", "&*", "+@all", "-config")
+    url = server.url.replace("redis://", "redis://beat:pass@")
+    with caplog.at_level(logging.WARNING):
+        RedisBroker(create_app(load_settings(env_file=None, broker_url=url))).check()
+    assert "The broker's maxmemory-policy must be noeviction" in caplog.text
+
+
+def test_a_broker_that_is_away_is_tried_again(engine: Engine, app: AnnotatorApp, server: BrokerChild) -> None:
+    feeder = feeder_of(engine, app, media=3)
+    server.process.stop(timeout_s=5.0)
+    with pytest.raises(BrokerUnavailableError):
+        feeder.run()
+    assert states(engine) == {ChunkState.WAITING: 3}
+
+
+def test_a_broker_that_was_emptied_gets_everything_again_and_drops_nothing(
+    engine: Engine, app: AnnotatorApp, client: redis.Redis
+) -> None:
+    feeder = feeder_of(engine, app, media=3)
+    assert feeder.run() == 3
+    client.flushall()
+    feeder._next_full_s = 0.0
+    assert feeder.run() == 3
+    assert client.llen("gpu") == 3
+
+
+def test_messages_of_a_queue_that_nobody_consumes_are_thrown_away(app: AnnotatorApp, client: redis.Redis) -> None:
+    broker = RedisBroker(app)
+    broker.publish(Chunk(1, "gif", (1,), "gpu"))
+    broker.publish(Chunk(2, "gif", (2,), "cpu"))
+    broker.forget("gpu")
+    assert (client.llen("gpu"), client.llen("cpu"), broker.count("cpu")) == (0, 1, 1)
