@@ -159,6 +159,26 @@ class WorkerSettings(_Group):
         return self
 
 
+class BacklogSettings(_Group):
+    """How `annotate-backlog` lists."""
+
+    listers: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=4, description="parts of a bucket that are listed and registered at once"
+    )
+    attempts: Count = Field(
+        default=8, description="tries of a request that the bucket refuses for now; each waits longer"
+    )
+
+
+class ScalingSettings(_Group):
+    """How many workers beat asks for, in the table ``scaling``; what starts them reads it there."""
+
+    queues: tuple[str, ...] = Field(default=("gpu", "cpu"), description="queues whose workers are started as needed")
+    target_drain_s: Seconds = Field(default=3600.0, description="time in which all that waits should be done")
+    min_workers: Annotated[int, Field(ge=0)] = Field(default=0, description="fewest of a queue, with nothing to do too")
+    max_workers: Count = Field(default=20, description="most of a queue")
+
+
 class MetricsSettings(_Group):
     """Where a worker and beat show their metrics to Prometheus; docs/metrics.md lists them."""
 
@@ -216,6 +236,8 @@ class Settings(BaseSettings):
     fetch: FetchSettings = FetchSettings()
     decode: DecodeSettings = DecodeSettings()
     worker: WorkerSettings = WorkerSettings()
+    backlog: BacklogSettings = BacklogSettings()
+    scaling: ScalingSettings = ScalingSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")

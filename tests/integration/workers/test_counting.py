@@ -1,0 +1,158 @@
+"""What beat does about counts: sums, progress, and how many workers there should be; on both databases."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select, text, update
+
+from annotator.settings import ScalingSettings, Settings
+from annotator.store.columns import utc_now
+from annotator.store.connection import reading, writing
+from annotator.store.counts import Delta, add_deltas, read_counts
+from annotator.store.registry import register_network
+from annotator.store.tables import WorkState, chunks, progress, runs, scaling, sources, worker_sessions
+from annotator.store.work import open_session
+from workers.counting import count_all, queues_for
+
+PENDING, CLAIMED, DONE = WorkState.PENDING, WorkState.CLAIMED, WorkState.DONE
+NETWORK = 1
+SETTINGS = Settings(scaling=ScalingSettings(target_drain_s=100.0, max_workers=50))
+
+
+def of(state: WorkState, cost_s: float, *, lane: str = "gif", run_id: int | None = 1) -> Delta:
+    return Delta(NETWORK, run_id, lane, state, None, round(cost_s * 10), round(cost_s * 1000))
+
+
+@pytest.fixture
+def engine(database: Engine) -> Engine:
+    """A database with a network and a backlog."""
+    with writing(database) as connection:
+        assert register_network(connection, {"name": "fake"}) == NETWORK
+        connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
+    add_backlog(database, 1)
+    return database
+
+
+def add_backlog(engine: Engine, run_id: int, **values: Any) -> None:
+    row = {"id": run_id, "network_id": NETWORK, "source_id": 1, "prefix": "", "options": {}, **values}
+    with writing(engine) as connection:
+        connection.execute(insert(runs).values(started_at=utc_now(), **row))
+
+
+def move(engine: Engine, *deltas: Delta) -> None:
+    with writing(engine) as connection:
+        add_deltas(connection, deltas)
+
+
+def wanted(engine: Engine, settings: Settings = SETTINGS) -> dict[str, int]:
+    count_all(engine, settings)
+    with reading(engine) as connection:
+        return {row.queue: row.desired_workers for row in connection.execute(select(scaling))}
+
+
+def progress_rows(engine: Engine) -> list[Any]:
+    with reading(engine) as connection:
+        return list(connection.execute(select(progress).order_by(progress.c.at, progress.c.lane)))
+
+
+def shift_progress(engine: Engine, by: timedelta) -> None:
+    """Let what was written have been written earlier."""
+    for row in progress_rows(engine):
+        with writing(engine) as connection:
+            same = (progress.c.at == row.at) & (progress.c.lane == row.lane)
+            connection.execute(update(progress).where(same).values(at=row.at - by))
+
+
+def test_workers_are_wanted_for_what_is_pending_and_claimed_and_none_for_nothing(engine: Engine) -> None:
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}
+    move(engine, of(PENDING, 250.0), of(CLAIMED, 30.0), of(PENDING, 90.0, lane="film"), of(DONE, 9000.0))
+    assert wanted(engine) == {"cpu": 1, "gpu": 3}
+    move(engine, of(PENDING, -250.0), of(CLAIMED, -30.0), of(PENDING, -90.0, lane="film"))
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM work_deltas")).scalar_one() == 0
+        assert read_counts(connection).media(DONE) == 90_000
+
+
+def test_bounds_deadlines_and_budgets_count(engine: Engine) -> None:
+    move(engine, of(PENDING, 100_000.0))
+    assert wanted(engine)["gpu"] == 50
+    move(engine, of(PENDING, -100_000.0), of(PENDING, 6000.0, run_id=2))
+    with reading(engine) as connection:
+        soon = connection.execute(select(utc_now())).scalar_one() + timedelta(minutes=10)
+    slow = Settings(scaling=ScalingSettings(target_drain_s=86_400.0))
+    assert wanted(engine, slow)["gpu"] == 1
+    add_backlog(engine, 2, deadline_at=soon)
+    assert wanted(engine, slow)["gpu"] == 11
+    with writing(engine) as connection:
+        connection.execute(update(runs).where(runs.c.id == 2).values(max_worker_s=700.0, worker_s=100.0))
+    assert wanted(engine, slow)["gpu"] == 2
+    with writing(engine) as connection:
+        connection.execute(update(runs).where(runs.c.id == 2).values(stopped_at=utc_now()))
+    assert wanted(engine, slow)["gpu"] == 0, "nobody queues what is pending of a stopped backlog"
+    assert wanted(engine, Settings(scaling=ScalingSettings(min_workers=1))) == {"cpu": 1, "gpu": 1}
+
+
+def test_files_of_one_machine_ask_for_no_worker_until_they_travel(engine: Engine) -> None:
+    move(engine, of(PENDING, 250.0, run_id=None))
+    assert wanted(engine)["gpu"] == 0
+    with writing(engine) as connection:
+        row = {"network_id": NETWORK, "lane": "gif", "media_ids": [1]}
+        connection.execute(insert(chunks).values(created_at=utc_now(), **row))
+    assert wanted(engine)["gpu"] == 3
+
+
+def test_films_count_for_the_workers_that_do_them_and_for_those_that_should(engine: Engine) -> None:
+    move(engine, of(PENDING, 250.0, lane="film"))
+    assert wanted(engine) == {"cpu": 3, "gpu": 0}
+    with writing(engine) as connection:
+        open_session(connection, worker="host:1", queues=["gpu"])
+    assert wanted(engine) == {"cpu": 3, "gpu": 3}
+    only_gpu = Settings(scaling=ScalingSettings(target_drain_s=100.0, queues=("gpu",)))
+    assert wanted(engine, only_gpu) == {"gpu": 3}, "a queue that is not scaled any more has no row"
+    both = [frozenset({"gpu"}), frozenset({"cpu"})]
+    assert queues_for(("cpu", "gpu"), scaled=("gpu", "cpu"), living=both) == ["cpu"]
+
+
+def test_a_row_of_progress_is_written_each_minute_while_something_is_to_be_done(engine: Engine) -> None:
+    count_all(engine, SETTINGS)
+    assert progress_rows(engine) == []
+    move(engine, of(PENDING, 100.0))
+    for _ in range(5):
+        count_all(engine, SETTINGS)
+    begun = [row for row in progress_rows(engine) if row.lane == "gif"]
+    assert len({row.at.replace(second=0, microsecond=0) for row in begun}) == len(begun) < 5
+    assert [(row.pending, row.pending_cost_ms, row.done) for row in begun[:1]] == [(1000, 100_000, 0)]
+    shift_progress(engine, timedelta(minutes=1))
+    move(engine, of(PENDING, -100.0), of(DONE, 100.0))
+    count_all(engine, SETTINGS)
+    done = progress_rows(engine)
+    assert (done[-1].lane, done[-1].pending, done[-1].done, done[-1].done_cost_ms) == ("gif", 0, 1000, 100_000)
+    shift_progress(engine, timedelta(minutes=1))
+    count_all(engine, SETTINGS)
+    assert len(progress_rows(engine)) == len(done), "the row that says that all is done is the last one"
+
+
+def test_old_progress_is_forgotten(engine: Engine) -> None:
+    move(engine, of(PENDING, 100.0))
+    count_all(engine, SETTINGS)
+    shift_progress(engine, timedelta(days=15))
+    old = progress_rows(engine)[-1].at
+    count_all(engine, SETTINGS)
+    assert all(row.at > old for row in progress_rows(engine))
+
+
+def test_measured_speed_counts_for_more_than_the_estimate(engine: Engine) -> None:
+    """Two workers have done 1200 s of estimated cost in two minutes: five times as fast as estimated."""
+    with writing(engine) as connection:
+        for number in (1, 2):
+            open_session(connection, worker=f"host:{number}", queues=["gpu"])
+        then = connection.execute(select(utc_now())).scalar_one() - timedelta(hours=1)
+        connection.execute(update(worker_sessions).values(started_at=then))
+    move(engine, of(PENDING, 3200.0))
+    assert wanted(engine)["gpu"] == 32
+    shift_progress(engine, timedelta(minutes=2))
+    move(engine, of(PENDING, -1200.0), of(DONE, 1200.0))
+    count_all(engine, SETTINGS)  # writes the second point; the next one measures
+    assert wanted(engine)["gpu"] == 4
