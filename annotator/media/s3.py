@@ -31,6 +31,7 @@ _FORBIDDEN = frozenset({"401", "403", "AccessDenied", "InvalidAccessKeyId", "Sig
 _CHANGED = frozenset({"412", "PreconditionFailed"})
 # Connections kept open to a server: as many as threads may fetch at a time.
 _CONNECTIONS = 32
+_ATTEMPTS = 3
 
 
 class _Sink(Protocol):
@@ -85,13 +86,15 @@ class S3Store:
     Args:
         access: server and credentials.
         limits: time of a transfer; ``max_bytes`` refuses by the declared length, the sink by the real one.
+        attempts: how often a request is tried; with more than a few, requests slow down as the server asks for it.
 
     """
 
-    def __init__(self, access: S3Access, limits: FetchLimits) -> None:
+    def __init__(self, access: S3Access, limits: FetchLimits, *, attempts: int = _ATTEMPTS) -> None:
         """Remember how to connect."""
         self._access = access
         self._limits = limits
+        self._attempts = attempts
         self._lock = threading.Lock()
 
     def fetch(self, bucket: str, key: str, *, etag: str | None, sink: _Sink) -> None:
@@ -144,13 +147,14 @@ class S3Store:
                     if not item["Key"].endswith("/"):
                         yield item["Key"], item["ETag"]
 
-    def list_page(self, bucket: str, prefix: str, *, after_key: str) -> "ListedPage":
-        """List the next thousand objects below a prefix; resumes by key, never by a stored token.
+    def list_page(self, bucket: str, prefix: str, *, after_key: str, max_keys: int = 1000) -> "ListedPage":
+        """List the next objects below a prefix; resumes by key, never by a stored token.
 
         Args:
             bucket: which bucket.
             prefix: what keys begin with.
             after_key: the last key of the page before, ``""`` at first.
+            max_keys: most of them; no server gives more than a thousand.
 
         Raises:
             SourceNotFoundError: no such bucket.
@@ -160,9 +164,40 @@ class S3Store:
 
         """
         with _translated(f"s3://{bucket}/{prefix}"):
-            answer = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=after_key)
+            answer = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=after_key, MaxKeys=max_keys)
         objects = tuple(ListedObject(item["Key"], item["ETag"], item["Size"]) for item in answer.get("Contents", []))
         return ListedPage(objects, is_last=not answer["IsTruncated"])
+
+    def list_folders(self, bucket: str, prefix: str) -> tuple[tuple[str, ...], bool]:
+        """Return the first folders below a prefix (as they begin keys, with ``/``), and whether these are all.
+
+        Raises:
+            SourceNotFoundError: no such bucket.
+            ForbiddenSourceError: no permission.
+            SourceUnavailableError: the server does not answer.
+            ConfigError: no credentials.
+
+        """
+        with _translated(f"s3://{bucket}/{prefix}"):
+            answer = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        folders = tuple(folder["Prefix"] for folder in answer.get("CommonPrefixes", []))
+        return folders, not answer["IsTruncated"]
+
+    def find_object(self, bucket: str, key: str) -> ListedObject | None:
+        """Return an object as a listing would tell it, None where there is none.
+
+        Raises:
+            ForbiddenSourceError: no permission.
+            SourceUnavailableError: the server does not answer.
+            ConfigError: no credentials.
+
+        """
+        try:
+            with _translated(f"s3://{bucket}/{key}"):
+                answer = self._client.head_object(Bucket=bucket, Key=key)
+        except SourceNotFoundError:
+            return None
+        return ListedObject(key, answer["ETag"], answer["ContentLength"])
 
     @property
     def _client(self) -> "S3Client":
@@ -183,7 +218,10 @@ class S3Store:
             connect_timeout=self._limits.connect_timeout_s,
             read_timeout=self._limits.read_timeout_s,
             max_pool_connections=_CONNECTIONS,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={
+                "mode": "standard" if self._attempts <= _ATTEMPTS else "adaptive",
+                "total_max_attempts": self._attempts,
+            },
             s3={"addressing_style": "path"} if self._access.endpoint_url else None,
         )
         return session.client("s3", endpoint_url=self._access.endpoint_url, config=config)

@@ -1,138 +1,280 @@
-"""Listings as rows: what a page of a bucket says becomes media, work and chunks, and the cursor moves with them.
+"""Backlogs and their shards: stretches of a listing with a cursor each, which moves with what is registered.
 
-A run can be stopped anywhere and goes on where its cursor stands. Rows of unchanged objects are not written.
+A producer can be killed anywhere; the next one goes on where each cursor stands. A cursor moves only from where its
+producer has read it: of two that list the same stretch, one registers it and the other is refused.
 """
 
-import io
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
+from annotator.errors import BacklogStoppedError, BacklogTakenError
 from annotator.store.columns import utc_now
-from annotator.store.dialect import given_ids, ids_param, is_postgres, now
+from annotator.store.registration import Asked
 from annotator.store.registry import register_sources
-from annotator.store.tables import listing_shards, media, runs, sources, work
+from annotator.store.tables import ChunkState, chunks, listing_shards, media, runs, sources
 
-_COPY_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+# Options of a backlog that say what it is; one with others is another backlog.
+REFRESH: Final = "refresh"
+ORDER: Final = "order"
 
 
-class Listed(Protocol):
-    """An object of a listing."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How urgent a backlog is, when it ends, and who is told. None: as it was, or the default.
 
-    @property
-    def key(self) -> str:
-        """Its key."""
+    Attributes:
+        priority: higher goes first.
+        callback_url: who is told of each media and of the end.
+        deadline_at: when what is pending is no longer wanted.
+        max_worker_s: worker time that may be spent.
 
-    @property
-    def etag(self) -> str:
-        """Its version mark."""
+    """
 
-    @property
-    def size_bytes(self) -> int:
-        """Its length."""
+    priority: int | None = None
+    callback_url: str | None = None
+    deadline_at: datetime | None = None
+    max_worker_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a producer wants listed.
+
+    Attributes:
+        network_id: which network is to annotate it.
+        source_uri: ``s3://bucket/``.
+        prefix: what keys begin with.
+        options: what makes it another backlog: filters, another list than the bucket's, refreshing, an order.
+        starts: where its shards begin; each ends where the next one begins, unless they are files.
+        terms: how urgent it is.
+
+    """
+
+    network_id: int
+    source_uri: str
+    prefix: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    starts: Sequence[str] = ("",)
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A listing under way.
+    """A backlog that is being listed.
 
     Attributes:
         id: its row.
-        shard_id: the row of its cursor.
-        network_id: which network is to annotate what is listed.
-        source_id: the bucket.
+        asked: as registering needs it.
         prefix: what keys begin with.
-        after_key: the last key that is registered.
         is_resumed: whether it was begun earlier.
 
     """
 
     id: int
-    shard_id: int
-    network_id: int
-    source_id: int
+    asked: Asked
     prefix: str
-    after_key: str
     is_resumed: bool
 
 
-@dataclass(slots=True)
-class ListingCount:
-    """What a listing has come to."""
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A stretch of a listing.
 
-    listed: int = 0
-    new: int = 0
-    changed: int = 0
-    deleted: int = 0
-    queued: int = 0
-    chunks: int = 0
+    Attributes:
+        id: its row.
+        run_id: its backlog.
+        start_key: where it begins, exclusive; or the file that it is.
+        cursor: the last key that is registered; or a line of the file.
+        end_key: its last key; None where nothing but the prefix ends it.
+        pages: how many have been registered.
 
-    def add(self, other: "ListingCount") -> None:
-        """Add another part of the listing."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+    """
+
+    id: int
+    run_id: int
+    start_key: str
+    cursor: str
+    end_key: str | None
+    pages: int
 
 
-def begin_run(connection: Connection, *, network_id: int, source_uri: str, prefix: str) -> Run:
-    """Begin a listing, or go on with one that was not finished.
+def begin_run(connection: Connection, wish: Wish) -> Run:
+    """Begin a backlog, or go on with the same one whose listing was not finished.
 
     Args:
         connection: in a writing transaction.
-        network_id: which network is to annotate what is listed.
-        source_uri: ``s3://bucket/``.
-        prefix: what keys begin with.
+        wish: what is wanted; its terms hold from now on.
 
     """
-    source_id = register_sources(connection, [source_uri])[source_uri]
-    of_source = (runs.c.network_id == network_id) & (runs.c.source_id == source_id) & (runs.c.prefix == prefix)
-    unfinished = select(runs.c.id).where(of_source, runs.c.listed_at.is_(None)).order_by(runs.c.id).limit(1)
-    run_id = connection.execute(unfinished).scalar_one_or_none()
-    is_resumed = run_id is not None
-    if run_id is None:
-        row = {"network_id": network_id, "source_id": source_id, "prefix": prefix, "options": {}}
-        begun = insert(runs).values(started_at=utc_now(), **row).returning(runs.c.id)
-        run_id = connection.execute(begun).scalar_one()
-        connection.execute(insert(listing_shards).values(run_id=run_id, prefix=prefix))
-    shard = connection.execute(
-        select(listing_shards.c.id, listing_shards.c.after_key).where(listing_shards.c.run_id == run_id)
-    ).one()
-    return Run(run_id, shard.id, network_id, source_id, prefix, shard.after_key, is_resumed)
+    source_id = register_sources(connection, [wish.source_uri])[wish.source_uri]
+    # Two producers that start at the same time go on with one backlog.
+    connection.execute(select(sources.c.id).where(sources.c.id == source_id).with_for_update(key_share=True))
+    unfinished = select(runs.c.id, runs.c.options).where(
+        runs.c.network_id == wish.network_id,
+        runs.c.source_id == source_id,
+        runs.c.prefix == wish.prefix,
+        runs.c.listed_at.is_(None),
+        runs.c.stopped_at.is_(None),
+    )
+    same = [row.id for row in connection.execute(unfinished.order_by(runs.c.id)) if row.options == dict(wish.options)]
+    run_id = same[0] if same else _add_run(connection, wish, source_id)
+    if same:
+        _change_terms(connection, run_id, wish.terms)
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().one()
+    return Run(run_id, _asked(row), wish.prefix, is_resumed=bool(same))
 
 
-def register_objects(
-    connection: Connection, run: Run, objects: Sequence[Listed], *, is_last: bool, limits: ChunkLimits
-) -> ListingCount:
-    """Register some pages and move the cursor, in the caller's transaction.
+def _add_run(connection: Connection, wish: Wish, source_id: int) -> int:
+    row = {"network_id": wish.network_id, "source_id": source_id, "prefix": wish.prefix, "options": dict(wish.options)}
+    begun = insert(runs).values(started_at=utc_now(), **row, **_given(wish.terms)).returning(runs.c.id)
+    run_id = int(connection.execute(begun).scalar_one())
+    connection.execute(
+        insert(listing_shards),
+        [{"run_id": run_id, "prefix": wish.prefix, "start_key": start, "after_key": ""} for start in wish.starts],
+    )
+    return run_id
+
+
+def _change_terms(connection: Connection, run_id: int, terms: Terms) -> None:
+    given = _given(terms)
+    if given:
+        connection.execute(update(runs).where(runs.c.id == run_id).values(given))
+    if terms.priority is not None:
+        waiting = update(chunks).where(chunks.c.run_id == run_id, chunks.c.state == ChunkState.WAITING)
+        connection.execute(waiting.values(priority=terms.priority))
+
+
+def _given(terms: Terms) -> dict[str, Any]:
+    every = {
+        "priority": terms.priority,
+        "callback_url": terms.callback_url,
+        "deadline_at": terms.deadline_at,
+        "max_worker_s": terms.max_worker_s,
+    }
+    return {name: value for name, value in every.items() if value is not None}
+
+
+def _asked(row: RowMapping) -> Asked:
+    return Asked(
+        run_id=row["id"],
+        network_id=row["network_id"],
+        source_id=row["source_id"],
+        priority=row["priority"],
+        refresh=bool(row["options"].get(REFRESH)),
+        has_callback=row["callback_url"] is not None,
+        is_queued_later=row["options"].get(ORDER) is not None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- shards
+
+
+def open_shards(connection: Connection, run_id: int) -> list[Shard]:
+    """Return the shards of a backlog that have not been listed to their end, in the order of keys."""
+    wanted = select(listing_shards).where(listing_shards.c.run_id == run_id, ~listing_shards.c.done)
+    return [_shard(row) for row in connection.execute(wanted.order_by(listing_shards.c.start_key)).mappings()]
+
+
+def split_shard(connection: Connection, shard: Shard, cuts: Sequence[str]) -> Shard:
+    """Cut what is left of a shard into several.
 
     Args:
         connection: in a writing transaction.
-        run: with the cursor before these pages.
-        objects: in the order of their keys.
-        is_last: whether nothing follows: then what lies behind the last key is gone.
-        limits: of a chunk.
+        shard: as it was read.
+        cuts: the keys where new shards begin, exclusive, ascending, between its cursor and its end.
+
+    Returns:
+        The shard, which ends at the first cut now.
+
+    Raises:
+        BacklogTakenError: somebody else has moved or cut it.
 
     """
-    count = ListingCount(listed=len(objects))
-    last_key = objects[-1].key if objects else run.after_key
-    bound = {"source": run.source_id, "network": run.network_id}
-    _fill_table(connection, objects)
-    count.deleted = _mark_deleted(connection, run, until=None if is_last else last_key)
-    changed = _ids(connection, _CHANGED, bound)
-    connection.execute(text(_REVIVED), bound)
-    count.new = len(_ids(connection, _NEW, bound))
-    count.changed = len(changed)
-    again = _reset_work(connection, run.network_id, changed)
-    pieces = _pieces(connection, {*again, *_ids(connection, _WORK, bound)})
-    count.queued = len(pieces)
-    count.chunks = add_chunks(connection, run.network_id, pack(pieces, limits=limits), run_id=run.id)
-    _move_cursor(connection, run, last_key, len(objects), is_last=is_last)
-    return count
+    _change(connection, shard, {"end_key": cuts[0]})
+    ends = [*cuts[1:], shard.end_key]
+    prefix = connection.execute(select(runs.c.prefix).where(runs.c.id == shard.run_id)).scalar_one()
+    rows = [
+        {"run_id": shard.run_id, "prefix": prefix, "start_key": cut, "after_key": cut, "end_key": end}
+        for cut, end in zip(cuts, ends, strict=True)
+    ]
+    connection.execute(insert(listing_shards), rows)
+    return replace(shard, end_key=cuts[0])
 
 
-def compare_objects(connection: Connection, source_uri: str, objects: Sequence[Listed]) -> tuple[int, int]:
+def move_cursor(
+    connection: Connection, shard: Shard, cursor: str, *, pages: int, listed: int, is_end: bool = False
+) -> Shard:
+    """Move the cursor of a shard, in the transaction that registers what lies up to there.
+
+    Args:
+        connection: in a writing transaction.
+        shard: as it was read.
+        cursor: where it stands now.
+        pages: how many pages these are.
+        listed: how many objects.
+        is_end: whether the shard is done.
+
+    Raises:
+        BacklogTakenError: somebody else has moved it.
+        BacklogStoppedError: the backlog was stopped.
+
+    """
+    stopped = select(runs.c.stopped_at, runs.c.stop_reason).where(runs.c.id == shard.run_id)
+    row = connection.execute(stopped).one()
+    if row.stopped_at is not None:
+        why = f" ({row.stop_reason})" if row.stop_reason else ""
+        raise BacklogStoppedError(f"backlog {shard.run_id} was stopped{why}; what lies there is queued by a new one")
+    moved = {
+        "after_key": cursor,
+        "pages": listing_shards.c.pages + pages,
+        "listed": listing_shards.c.listed + listed,
+        "done": is_end,
+    }
+    _change(connection, shard, moved)
+    return replace(shard, cursor=cursor, pages=shard.pages + pages)
+
+
+def finish_listing(connection: Connection, run_id: int) -> bool:
+    """Say whether everything is listed and the caller is to end the backlog's listing; it holds the backlog's row.
+
+    Args:
+        connection: in a writing transaction; end it with :func:`mark_listed`.
+        run_id: the backlog.
+
+    """
+    of_run = select(runs.c.id).where(runs.c.id == run_id, runs.c.listed_at.is_(None))
+    if connection.execute(of_run.with_for_update()).scalar_one_or_none() is None:
+        return False
+    undone = select(listing_shards.c.id).where(listing_shards.c.run_id == run_id, ~listing_shards.c.done).limit(1)
+    return connection.execute(undone).scalar_one_or_none() is None
+
+
+def mark_listed(connection: Connection, run_id: int) -> None:
+    """Say that everything is listed and queued."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(listed_at=utc_now()))
+
+
+def _change(connection: Connection, shard: Shard, values: Mapping[str, Any]) -> None:
+    table = listing_shards.c
+    as_read = (table.id == shard.id) & (table.after_key == shard.cursor) & ~table.done
+    if connection.execute(update(listing_shards).where(as_read).values(values)).rowcount != 1:
+        raise BacklogTakenError("another annotate-backlog goes on with this listing; let it finish, or run it again")
+
+
+def _shard(row: RowMapping) -> Shard:
+    return Shard(row["id"], row["run_id"], row["start_key"], row["after_key"], row["end_key"], row["pages"])
+
+
+# ---------------------------------------------------------------------------------------------------------- dry run
+
+
+def compare_objects(
+    connection: Connection, source_uri: str, objects: Sequence[tuple[str, str, int]]
+) -> tuple[int, int]:
     """Say what registering would find; nothing is kept.
 
     Returns:
@@ -142,99 +284,9 @@ def compare_objects(connection: Connection, source_uri: str, objects: Sequence[L
     source_id = connection.execute(select(sources.c.id).where(sources.c.uri == source_uri)).scalar_one_or_none()
     rows = connection.execute(
         select(media.c.key, media.c.etag).where(
-            media.c.source_id == source_id, media.c.key.in_([one.key for one in objects])
+            media.c.source_id == source_id, media.c.key.in_([key for key, _, _ in objects])
         )
     )
     known = {row.key: row.etag for row in rows}
-    changed = sum(one.key in known and known[one.key] != one.etag for one in objects)
-    return sum(one.key not in known for one in objects), changed
-
-
-_SAME_KEY: Final = "media.source_id = :source AND media.key = listed.key"
-_CHANGED: Final = (
-    "UPDATE media SET etag = listed.etag, size_bytes = listed.size_bytes, content_id = NULL, deleted_at = NULL"  # noqa: S608  (only constants are joined)
-    f" FROM listed WHERE {_SAME_KEY} AND media.etag IS DISTINCT FROM listed.etag RETURNING media.id AS id"
-)
-_REVIVED: Final = f"UPDATE media SET deleted_at = NULL FROM listed WHERE {_SAME_KEY} AND media.deleted_at IS NOT NULL"  # noqa: S608
-_NEW: Final = (
-    "INSERT INTO media (source_id, key, etag, size_bytes)"  # noqa: S608  (only constants are joined)
-    " SELECT :source, listed.key, listed.etag, listed.size_bytes FROM listed"
-    f" WHERE NOT EXISTS (SELECT 1 FROM media WHERE {_SAME_KEY}) ORDER BY listed.key"
-    " ON CONFLICT (source_id, key) DO NOTHING RETURNING id"
-)
-# Also for unchanged media that another network has annotated and this one has not.
-_WORK: Final = (
-    "INSERT INTO work (network_id, media_id)"  # noqa: S608  (only constants are joined)
-    f" SELECT :network, media.id FROM listed JOIN media ON {_SAME_KEY} WHERE true ORDER BY media.id"
-    " ON CONFLICT (network_id, media_id) DO NOTHING RETURNING media_id AS id"
-)
-
-
-def _ids(connection: Connection, statement: str, bound: dict[str, int]) -> list[int]:
-    return [row.id for row in connection.execute(text(statement), bound)]
-
-
-def _fill_table(connection: Connection, objects: Sequence[Listed]) -> None:
-    """Put the objects into a temporary table; by COPY where there is one."""
-    if not is_postgres(connection):
-        connection.execute(text("DROP TABLE IF EXISTS temp.listed"))
-        connection.execute(text("CREATE TEMP TABLE listed (key TEXT PRIMARY KEY, etag TEXT, size_bytes INTEGER)"))
-        rows = [{"key": one.key, "etag": one.etag, "size_bytes": one.size_bytes} for one in objects]
-        if rows:
-            connection.execute(text("INSERT INTO temp.listed VALUES (:key, :etag, :size_bytes)"), rows)
-        return
-    connection.execute(text("DROP TABLE IF EXISTS pg_temp.listed"))
-    connection.execute(
-        text('CREATE TEMP TABLE listed (key text COLLATE "C", etag text, size_bytes bigint) ON COMMIT DROP')
-    )
-    lines = io.StringIO(
-        "".join(
-            f"{one.key.translate(_COPY_ESCAPES)}\t{one.etag.translate(_COPY_ESCAPES)}\t{one.size_bytes}\n"
-            for one in objects
-        )
-    )
-    cursor: Any = connection.connection.cursor()
-    cursor.copy_expert("COPY pg_temp.listed FROM STDIN", lines)
-    connection.execute(text("ANALYZE pg_temp.listed"))
-
-
-def _mark_deleted(connection: Connection, run: Run, *, until: str | None) -> int:
-    """Mark media whose keys lie between the cursor and the end of these pages and are not in them."""
-    statement = text(
-        f"UPDATE media SET deleted_at = {now(connection)} WHERE source_id = :source AND deleted_at IS NULL"  # noqa: S608
-        " AND key > :after AND (CAST(:until AS text) IS NULL OR key <= :until)"
-        " AND substr(key, 1, :length) = :prefix"
-        " AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.key = media.key)"
-    )
-    bound = {"source": run.source_id, "after": run.after_key, "until": until}
-    return connection.execute(statement, bound | {"prefix": run.prefix, "length": len(run.prefix)}).rowcount
-
-
-def _reset_work(connection: Connection, network_id: int, media_ids: Sequence[int]) -> list[int]:
-    """Make media pending whose bytes are others now; who has one in hand is fenced out."""
-    statement = (
-        update(work)
-        .where(work.c.network_id == network_id, work.c.media_id.in_(media_ids))
-        .values(state=0, attempts=work.c.attempts + 1, losses=work.c.attempts + 1, deaths=0, suspect=False)
-        .values(session_id=None, deadline_at=None, not_before=None, finished_at=None, reason=None, message=None)
-        .returning(work.c.media_id)
-    )
-    return [row.media_id for row in connection.execute(statement)] if media_ids else []
-
-
-def _pieces(connection: Connection, media_ids: Collection[int]) -> list[Piece]:
-    statement = text(
-        f"SELECT id, key, size_bytes FROM media WHERE id {given_ids(connection)} ORDER BY id"  # noqa: S608
-    )
-    rows = connection.execute(statement, {"ids": ids_param(connection, sorted(media_ids))})
-    return [Piece(row.id, row.key, row.size_bytes) for row in rows]
-
-
-def _move_cursor(connection: Connection, run: Run, last_key: str, listed: int, *, is_last: bool) -> None:
-    moved = update(listing_shards).where(listing_shards.c.id == run.shard_id)
-    table = listing_shards.c
-    connection.execute(
-        moved.values(after_key=last_key, pages=table.pages + 1, listed=table.listed + listed, done=is_last)
-    )
-    if is_last:
-        connection.execute(update(runs).where(runs.c.id == run.id).values(listed_at=utc_now()))
+    changed = sum(key in known and known[key] != etag for key, etag, _ in objects)
+    return sum(key not in known for key, _, _ in objects), changed

@@ -1,12 +1,13 @@
 """Register a made-up listing, as the producer does with a bucket's pages."""
 
 import time
-from dataclasses import replace
 
 from annotator.media.s3 import ListedObject
 from annotator.store import Store
 from annotator.store.chunks import ChunkLimits
-from annotator.store.listing import begin_run, register_objects
+from annotator.store.gone import KeyRange
+from annotator.store.listing import Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
+from annotator.store.registration import register_objects
 
 BUCKET = "s3://archive/"
 PAGE = 10_000
@@ -16,14 +17,18 @@ def register_synthetic(store: Store, network_id: int, total: int) -> float:
     """Register so many GIFs and return the seconds that it took."""
     began_s = time.perf_counter()
     with store.writing() as connection:
-        run = begin_run(connection, network_id=network_id, source_uri=BUCKET, prefix="")
+        run = begin_run(connection, Wish(network_id, BUCKET, prefix=""))
+        (shard,) = open_shards(connection, run.id)
     for start in range(0, total, PAGE):
         count = min(PAGE, total - start)
         objects = [_object(start + number) for number in range(count)]
+        cursor, is_end = objects[-1].key, start + count == total
+        told = KeyRange("", shard.cursor, None if is_end else cursor)
         with store.writing() as connection:
-            is_last = start + count == total
-            register_objects(connection, run, objects, is_last=is_last, limits=ChunkLimits())
-        run = replace(run, after_key=objects[-1].key)
+            register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits())
+            shard = move_cursor(connection, shard, cursor, pages=PAGE // 1000, listed=count, is_end=is_end)
+            if is_end and finish_listing(connection, run.id):
+                mark_listed(connection, run.id)
     return time.perf_counter() - began_s
 
 

@@ -1,24 +1,32 @@
 """The command ``annotate-backlog``: arguments, progress, summary, exit codes."""
 
+import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
 
 import typer
 from rich.console import Console
 
-from annotator.errors import AnnotatorError, ConfigError, InputError
-from annotator.media.limits import FetchLimits, S3Access
+from annotator.errors import AnnotatorError, ConfigError, InputError, TransientError
+from annotator.media.limits import GIB, FetchLimits, S3Access
 from annotator.media.s3 import S3Store
 from annotator.settings import Settings, load_settings
-from annotator.store.chunks import ChunkLimits
-from annotator.store.listing import ListingCount
+from annotator.store.registration import ListingCount
 from annotator.store.store import Store
-from workers.backlog.listing import forecast_backlog, register_backlog
+from workers.backlog.options import Request, parse_deadline
+from workers.backlog.running import Backlog, chunk_limits, forecast, open_backlog
 
 _PROGRESS_EVERY_S: Final = 1.0
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+# Files of an inventory are long; objects that are annotated are not fetched here.
+_FETCH: Final = FetchLimits(max_bytes=64 * GIB, timeout_s=4 * 3600.0)
+# Threads that list, the one that holds their locks, and some to spare.
+_SPARE_CONNECTIONS: Final = 4
+_WHAT, _ORDER, _TIME, _HOW = "What is annotated", "Which first", "How long, and who is told", "How it runs"
 
 app = typer.Typer(
     add_completion=False,
@@ -29,43 +37,148 @@ app = typer.Typer(
 
 
 @app.command()
-def annotate_backlog(
-    uri: Annotated[str, typer.Argument(metavar="s3://BUCKET/PREFIX", help="What is to be annotated.")],
+def annotate_backlog(  # noqa: PLR0913 - options of a command
+    uri: Annotated[
+        str, typer.Argument(metavar="s3://BUCKET/PREFIX", help="Objects whose keys begin so; s3://BUCKET/ is all.")
+    ],
     *,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many objects this time.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be queued, and write nothing.")] = False,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name or folder of a model. [default: starter]")
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only keys that match, e.g. '*.gif'; repeatable.", rich_help_panel=_WHAT),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="No keys that match, e.g. 'drafts/*'; repeatable.", rich_help_panel=_WHAT),
+    ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only these keys or s3:// addresses, one a line; - reads standard input.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    inventory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="s3://…/manifest.json", help="Read an S3 Inventory (CSV) instead of listing.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many objects this time.", rich_help_panel=_WHAT)
+    ] = None,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="Also what is annotated already; results stay until they are replaced.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name or folder of a model. [default: starter]", rich_help_panel=_WHAT),
+    ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option(
+            min=-100,
+            max=100,
+            help="Higher goes first; also raises what is pending. [default: 0]",
+            rich_help_panel=_ORDER,
+        ),
+    ] = None,
+    order: Annotated[
+        Literal["listed", "most-viewed"],
+        typer.Option(
+            help="most-viewed needs --views or --views-query; it queues when all is listed.", rich_help_panel=_ORDER
+        ),
+    ] = "listed",
+    views: Annotated[
+        str | None, typer.Option(metavar="FILE.csv", help="Lines of key,views.", rich_help_panel=_ORDER)
+    ] = None,
+    views_query: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="Yields key and views; it cannot write.", rich_help_panel=_ORDER),
+    ] = None,
+    views_database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where --views-query is run. [default: --database]", rich_help_panel=_ORDER),
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Stop then: 36h, 2d, 2026-12-01T08:00. What is done stays.", rich_help_panel=_TIME
+        ),
+    ] = None,
+    max_worker_hours: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="H", help="Stop when workers have spent so many hours.", rich_help_panel=_TIME),
+    ] = None,
+    callback: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Told of each media and of the end; its host must be allowed.", rich_help_panel=_TIME
+        ),
+    ] = None,
+    listers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Parts listed at once. [default: 4]", rich_help_panel=_HOW),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be queued, and write nothing.", rich_help_panel=_HOW)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The summary as a JSON line, for programs.", rich_help_panel=_HOW)
+    ] = False,
     database: Annotated[
-        str | None, typer.Option(metavar="URL", help="postgresql://… [default: ANNOTATOR_DATABASE_URL]")
+        str | None,
+        typer.Option(metavar="URL", help="postgresql://… [default: ANNOTATOR_DATABASE_URL]", rich_help_panel=_HOW),
     ] = None,
 ) -> None:
     """List a bucket, register what lies in it, and queue what is not annotated yet.
 
     It never waits for workers: they are fed by `celery -A workers beat` and annotate with
     `celery -A workers worker -Q gpu`. Run it again at any time: it goes on where it was stopped, queues what is new or
-    has changed, and marks what is gone.
+    has changed, and marks what is gone. Two at the same time share the work.
+
+    Examples:
+    - `annotate-backlog s3://archive/gifs/` queues all below a prefix
+    - `annotate-backlog s3://archive/ --include '*.gif' --limit 1000` tries it with the first thousand
+    - `annotate-backlog s3://archive/ --ids urgent.txt --priority 10` lets some go first
+    - `annotate-backlog s3://archive/ --inventory s3://reports/archive/daily/2026-12-01T01-00Z/manifest.json`
+
+    Exit code: 0; 1 where a service does not answer (run it again to go on) or keys of --ids are not there; 2 usage.
+
     """
-    settings = load_settings(model=model, database_url=database)
-    objects = S3Store(_access(settings), FetchLimits())
-    limits = ChunkLimits(media=settings.worker.chunk_media, size_bytes=settings.worker.chunk_bytes)
-    with Store.open(settings.database_url.get_secret_value()) as store:
-        if dry_run:
-            total = _sum_up(forecast_backlog(store, objects, uri, limit=limit, limits=limits))
-            typer.echo(f"{_in_words(total)}; would queue {total.queued} media in {total.chunks} chunks")
-            return
-        network_id = _network_id(settings, store)
-        parts = register_backlog(store, objects, uri, network_id=network_id, limit=limit, limits=limits)
-        total = _sum_up(parts)
-        typer.echo(f"{_in_words(total)}; queued {total.queued} media in {total.chunks} chunks")
+    if (order == "most-viewed") != bool(views or views_query) or (views and views_query):
+        raise typer.BadParameter("give --order most-viewed with one of --views and --views-query")
+    settings = load_settings(model=model, database_url=database, backlog={"listers": listers})
+    request = Request(
+        uri=uri,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        ids=ids,
+        inventory=inventory,
+        limit=limit,
+        refresh=refresh,
+        priority=priority,
+        views=views,
+        views_query=views_query,
+        views_database=views_database,
+        deadline_at=None if deadline is None else parse_deadline(deadline, now=datetime.now(UTC)),
+        max_worker_hours=max_worker_hours,
+        callback_url=callback,
+        listers=settings.backlog.listers,
+    )
+    raise typer.Exit(_run(request, settings, dry_run=dry_run, as_json=as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: known errors are one line with the remedy.
 
     Returns:
-        The exit code: 0 ok, 1 a service does not answer, 2 usage.
+        The exit code: 0 ok, 1 a service does not answer or keys are not there, 2 usage.
 
     """
     try:
@@ -76,9 +189,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("annotate-backlog: interrupted; run it again to go on\n")
         return _INTERRUPTED
     except AnnotatorError as error:
-        sys.stderr.write(f"annotate-backlog: {' '.join(str(error).split())}\n")
+        again = "; run it again to go on" if isinstance(error, TransientError) else ""
+        sys.stderr.write(f"annotate-backlog: {' '.join(str(error).split()).rstrip('.')}{again}\n")
         return _USAGE if isinstance(error, InputError | ConfigError) else _FAILED
     return _OK
+
+
+def _run(request: Request, settings: Settings, *, dry_run: bool, as_json: bool) -> int:
+    bucket = S3Store(_access(settings), _FETCH, attempts=settings.backlog.attempts)
+    pool_size = settings.backlog.listers + _SPARE_CONNECTIONS
+    began_s = time.monotonic()
+    with Store.open(settings.database_url.get_secret_value(), pool_size=pool_size) as store:
+        if dry_run:
+            total = _sum_up(forecast(store, bucket, request, limits=chunk_limits(settings)), lambda: 1)
+            _tell({"backlog": None, **_counted(total, began_s)}, f"{_in_words(total, 'would queue')}", as_json=as_json)
+            return _OK
+        network_id = _network_id(settings, store)
+        opened = open_backlog(store, bucket, request, network_id=network_id, settings=settings, stdin=sys.stdin.buffer)
+        with opened as backlog:
+            if backlog.run.is_resumed:
+                sys.stderr.write(f"goes on with backlog {backlog.run.id}\n")
+            total = _sum_up(backlog.listing.counts(), lambda: backlog.listing.shards)
+            return _end(backlog, total, began_s, as_json=as_json)
+
+
+def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool) -> int:
+    count, first = backlog.unknown
+    for line in first:
+        sys.stderr.write(f"not there: {line}\n")
+    if count > len(first):
+        sys.stderr.write(f"not there: {count - len(first)} more\n")
+    said = {"backlog": backlog.run.id, **_counted(total, began_s), "unknown": count}
+    _tell(said, f"{_in_words(total, 'queued')} (backlog {backlog.run.id})", as_json=as_json)
+    return _FAILED if count else _OK
+
+
+def _tell(said: dict[str, object], words: str, *, as_json: bool) -> None:
+    typer.echo(json.dumps(said) if as_json else words)
+
+
+def _counted(total: ListingCount, began_s: float) -> dict[str, object]:
+    seconds = time.monotonic() - began_s
+    unchanged = total.listed - total.new - total.changed
+    return {**asdict(total), "unchanged": unchanged, "seconds": round(seconds, 3)}
 
 
 def _access(settings: Settings) -> S3Access:
@@ -93,20 +246,28 @@ def _network_id(settings: Settings, store: Store) -> int:
     return register_model(store, build_annotator(settings, store=store)).network_id
 
 
-def _sum_up(parts: Iterator[ListingCount]) -> ListingCount:
+def _sum_up(parts: Iterator[ListingCount], shards: Callable[[], int]) -> ListingCount:
     """Sum up, and tell on stderr how far it has come."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     total = ListingCount()
     began_s = told_s = time.monotonic()
     for part in parts:
         total.add(part)
-        if time.monotonic() - told_s > _PROGRESS_EVERY_S:
-            told_s = time.monotonic()
-            console.print(f"{total.listed} listed, {total.listed / (told_s - began_s):.0f}/s")
+        now_s = time.monotonic()
+        if now_s - told_s > _PROGRESS_EVERY_S:
+            told_s = now_s
+            rate = total.listed / (now_s - began_s)
+            console.print(
+                f"{total.listed} listed, {total.new} new, {total.changed} changed, {rate:.0f} keys/s, {shards()} shards"
+            )
     return total
 
 
-def _in_words(total: ListingCount) -> str:
+def _in_words(total: ListingCount, verb: str) -> str:
     unchanged = total.listed - total.new - total.changed
     gone = f", {total.deleted} gone" if total.deleted else ""
-    return f"listed {total.listed} media: {total.new} new, {total.changed} changed, {unchanged} unchanged{gone}"
+    left_out = f", {total.left_out} left out" if total.left_out else ""
+    return (
+        f"listed {total.listed} media: {total.new} new, {total.changed} changed, {unchanged} unchanged{gone}{left_out};"
+        f" {verb} {total.queued} media in {total.chunks} chunks"
+    )

@@ -1,14 +1,32 @@
-"""What a bucket's listing becomes: media, work, chunks, and a cursor that moves with them."""
+"""What a bucket's listing becomes: media, work, chunks, counts, and cursors that move with them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, insert, select, text, update
 
+from annotator.errors import BacklogTakenError
 from annotator.media.s3 import ListedObject
-from annotator.store.chunks import ChunkLimits
+from annotator.store.chunks import ChunkLimits, Piece
 from annotator.store.connection import reading, writing
-from annotator.store.listing import ListingCount, begin_run, compare_objects, register_objects
+from annotator.store.counts import recount
+from annotator.store.gone import KeyRange
+from annotator.store.lanes import COST_SQL, LANE_SQL
+from annotator.store.listing import (
+    Run,
+    Shard,
+    Terms,
+    Wish,
+    begin_run,
+    compare_objects,
+    finish_listing,
+    mark_listed,
+    move_cursor,
+    open_shards,
+    split_shard,
+)
+from annotator.store.registration import ListingCount, register_objects
 from annotator.store.registry import register_network
 from annotator.store.tables import WorkState, chunks, media, runs, work
 from annotator.store.work import Deadlines, Report, claim, finish, open_session
@@ -22,16 +40,49 @@ def network_id(engine: Engine) -> int:
         return register_network(connection, {"name": "fake"})
 
 
-def listed(*names: str, etag: str = "1") -> list[ListedObject]:
-    return [ListedObject(name, f'"{etag}"', 1000) for name in names]
+def listed(*names: str, etag: str = "1", size_bytes: int = 1000) -> list[ListedObject]:
+    return [ListedObject(name, f'"{etag}"', size_bytes) for name in names]
+
+
+def begun(engine: Engine, network_id: int, *, prefix: str = "a/", terms: Terms | None = None, **options: Any) -> Run:
+    wish = Wish(network_id, SOURCE, prefix, options=options, terms=terms or Terms())
+    with writing(engine) as connection:
+        return begin_run(connection, wish)
+
+
+def shards(engine: Engine, run: Run) -> list[Shard]:
+    with reading(engine) as connection:
+        return open_shards(connection, run.id)
 
 
 def registered(
-    engine: Engine, network_id: int, objects: Sequence[ListedObject], *, is_last: bool = True, prefix: str = "a/"
+    engine: Engine,
+    network_id: int,
+    objects: Sequence[ListedObject],
+    *,
+    is_last: bool = True,
+    prefix: str = "a/",
+    is_meant: Callable[[str], bool] | None = None,
+    terms: Terms | None = None,
+    **options: Any,
 ) -> ListingCount:
+    """Register some pages, as a producer with one shard does it."""
+    run = begun(engine, network_id, prefix=prefix, terms=terms, **options)
+    (shard,) = shards(engine, run)
+    last_key = objects[-1].key if objects else shard.cursor
+    told = KeyRange(prefix, shard.cursor, None if is_last else last_key, is_meant)
     with writing(engine) as connection:
-        run = begin_run(connection, network_id=network_id, source_uri=SOURCE, prefix=prefix)
-        return register_objects(connection, run, objects, is_last=is_last, limits=ChunkLimits(media=2))
+        count = register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=2))
+        move_cursor(connection, shard, last_key, pages=1, listed=len(objects), is_end=is_last)
+        if is_last and finish_listing(connection, run.id):
+            mark_listed(connection, run.id)
+    return count
+
+
+def is_counted(engine: Engine) -> bool:
+    """Whether the counters say what the rows say."""
+    with writing(engine) as connection:
+        return recount(connection) == []
 
 
 def test_new_objects_become_media_work_and_bounded_chunks(engine: Engine, network_id: int) -> None:
@@ -81,18 +132,24 @@ def test_another_network_gets_work_for_unchanged_media(engine: Engine, network_i
 
 def test_a_listing_that_was_stopped_goes_on_behind_its_last_key(engine: Engine, network_id: int) -> None:
     registered(engine, network_id, listed("a/1.gif", "a/2.gif"), is_last=False)
-    with writing(engine) as connection:
-        run = begin_run(connection, network_id=network_id, source_uri=SOURCE, prefix="a/")
+    run = begun(engine, network_id)
     assert run.is_resumed
-    assert run.after_key == "a/2.gif"
+    assert [shard.cursor for shard in shards(engine, run)] == ["a/2.gif"]
     registered(engine, network_id, listed("a/3.gif"))
-    with writing(engine) as connection:
-        assert begin_run(connection, network_id=network_id, source_uri=SOURCE, prefix="a/").after_key == ""
+    again = begun(engine, network_id)
+    assert not again.is_resumed
+    assert [shard.cursor for shard in shards(engine, again)] == [""]
 
 
-def test_objects_that_are_gone_are_marked_and_come_back_without_new_work(engine: Engine, network_id: int) -> None:
+def test_objects_that_are_gone_are_marked_and_what_was_done_of_them_comes_back_without_new_work(
+    engine: Engine, network_id: int
+) -> None:
     registered(engine, network_id, listed("b/0.gif"), prefix="b/")
     registered(engine, network_id, listed("a/1.gif", "a/2.gif", "a/3.gif"))
+    with writing(engine) as connection:
+        (done,) = connection.execute(select(media.c.id).where(media.c.key == "a/2.gif")).scalars()
+        connection.execute(update(work).where(work.c.media_id == done).values(state=int(WorkState.DONE)))
+        recount(connection)
     assert registered(engine, network_id, listed("a/1.gif")).deleted == 2
 
     def gone() -> list[str]:
@@ -100,13 +157,91 @@ def test_objects_that_are_gone_are_marked_and_come_back_without_new_work(engine:
             return list(connection.execute(select(media.c.key).where(media.c.deleted_at.is_not(None))).scalars())
 
     assert sorted(gone()) == ["a/2.gif", "a/3.gif"]
+    with reading(engine) as connection:
+        assert connection.execute(select(func.count()).select_from(work)).scalar_one() == 3
+    assert is_counted(engine)
     count = registered(engine, network_id, listed("a/1.gif", "a/2.gif", "a/3.gif"))
-    assert (count.new, count.changed, count.queued) == (0, 0, 0)
+    assert (count.new, count.changed, count.queued) == (0, 0, 1)
     assert gone() == []
+    assert is_counted(engine)
+
+
+def test_a_changed_object_is_asked_for_anew_by_every_network(engine: Engine, network_id: int) -> None:
+    registered(engine, network_id, listed("a/1.gif"))
+    with writing(engine) as connection:
+        other = register_network(connection, {"name": "other"})
+    registered(engine, other, listed("a/1.gif"))
+    with writing(engine) as connection:
+        connection.execute(update(work).values(state=int(WorkState.DONE)))
+        recount(connection)
+    assert registered(engine, network_id, listed("a/1.gif", etag="2")).queued == 1
+    assert registered(engine, other, listed("a/1.gif", etag="2")).queued == 1
+    assert is_counted(engine)
 
 
 def test_an_empty_prefix_is_the_end_of_a_listing(engine: Engine, network_id: int) -> None:
     assert registered(engine, network_id, []).listed == 0
+
+
+def test_of_two_producers_that_list_the_same_stretch_one_is_refused(engine: Engine, network_id: int) -> None:
+    run = begun(engine, network_id)
+    (shard,) = shards(engine, run)
+    with writing(engine) as connection:
+        move_cursor(connection, shard, "a/5.gif", pages=1, listed=5)
+
+    def register_late() -> None:
+        with writing(engine) as connection:
+            register_objects(connection, run.asked, listed("a/1.gif"), told=None, limits=ChunkLimits())
+            move_cursor(connection, shard, "a/1.gif", pages=1, listed=1)
+
+    with pytest.raises(BacklogTakenError):
+        register_late()
+    with pytest.raises(BacklogTakenError), writing(engine) as connection:
+        split_shard(connection, shard, ["a/3.gif"])
+    with reading(engine) as connection:
+        assert connection.execute(select(func.count()).select_from(media)).scalar_one() == 0
+    assert [one.cursor for one in shards(engine, run)] == ["a/5.gif"]
+
+
+def test_other_options_are_another_backlog_and_terms_are_not(engine: Engine, network_id: int) -> None:
+    first = begun(engine, network_id)
+    assert begun(engine, network_id, include=["*.gif"]).id != first.id
+    again = begun(engine, network_id, terms=Terms(priority=7))
+    assert (again.id, again.asked.priority, again.is_resumed) == (first.id, 7, True)
+
+
+def test_a_backlog_of_another_network_or_a_stopped_one_is_not_gone_on_with(engine: Engine, network_id: int) -> None:
+    first = begun(engine, network_id)
+    with writing(engine) as connection:
+        other = register_network(connection, {"name": "other"})
+    assert begun(engine, other).id != first.id
+    with writing(engine) as connection:
+        connection.execute(update(runs).values(stopped_at=func.now()))
+    assert not begun(engine, network_id).is_resumed
+
+
+def test_chunks_hold_no_more_than_their_limits_but_for_the_last_piece(engine: Engine, network_id: int) -> None:
+    sizes = [(number * 7919) % (40 << 20) for number in range(3000)]
+    objects = [ListedObject(f"a/{number:05}.gif", '"1"', size) for number, size in enumerate(sizes)]
+    limits = ChunkLimits(media=32, size_bytes=64 << 20, cost_ms=5000)
+    run = begun(engine, network_id)
+    with writing(engine) as connection:
+        count = register_objects(connection, run.asked, objects, told=None, limits=limits)
+        assert count.queued == 3000
+        by_id = {row.id: Piece(row.id, row.key, row.size_bytes) for row in connection.execute(select(media))}
+        rows = connection.execute(select(chunks).order_by(chunks.c.id)).all()
+    assert count.chunks == len(rows)
+    for row in rows:
+        pieces = [by_id[one] for one in row.media_ids]
+        assert {piece.lane for piece in pieces} == {row.lane}
+        assert row.cost_ms == sum(piece.cost_ms for piece in pieces)
+        assert len(pieces) == 1 or row.lane == "gif"
+        assert len(pieces) <= limits.media
+        assert sum(piece.size_bytes or 0 for piece in pieces[:-1]) < limits.size_bytes
+        assert sum(piece.cost_ms for piece in pieces[:-1]) < limits.cost_ms
+    full = sum(len(row.media_ids) for row in rows if row.lane == "gif") / sum(row.lane == "gif" for row in rows)
+    assert full >= 2.5  # of at most 4 by their bytes
+    assert is_counted(engine)
 
 
 def test_comparing_tells_new_and_changed_and_writes_nothing(engine: Engine, network_id: int) -> None:
@@ -118,9 +253,31 @@ def test_comparing_tells_new_and_changed_and_writes_nothing(engine: Engine, netw
 
 
 def test_thousands_of_objects_fit_a_transaction(engine: Engine, network_id: int) -> None:
+    run = begun(engine, network_id)
     names = [f"a/{number:05}.gif" for number in range(10_000)]
     with writing(engine) as connection:
-        run = begin_run(connection, network_id=network_id, source_uri=SOURCE, prefix="a/")
-        count = register_objects(connection, run, listed(*names), is_last=True, limits=ChunkLimits())
+        count = register_objects(connection, run.asked, listed(*names), told=None, limits=ChunkLimits())
     assert count.queued == 10_000
     assert count.chunks == 157
+    with reading(engine) as connection:
+        ids = [one for row in connection.execute(select(chunks).order_by(chunks.c.id)) for one in row.media_ids]
+        assert len(ids) == len(set(ids)) == 10_000
+    assert is_counted(engine)
+
+
+def test_sql_and_python_agree_on_lane_and_cost(engine: Engine) -> None:
+    suffixes = ["gif", "mp4", "MP4", "mKv", "m\u212av", "webm", "ts", "", "gif.mp4", "mp4.gif", "av\u0130", "mpeg"]
+    sizes = [None, 0, 1, 26_213, 26_215, (8 << 20) - 1, 8 << 20, (32 << 20) - 1, 32 << 20, 33 << 20, 5 << 40]
+    keys = [f"{name}.{suffix}" for name in ("a", "a/b.d", "\u00e4/\u65e5", ".") for suffix in suffixes]
+    rows = [(key, size) for key in [*keys, "mp4", "a/mp4", ".mp4", "a.mp4/b"] for size in sizes]
+    with writing(engine) as connection:
+        values = [
+            {"source_id": 1, "key": f"{number:04}/{key}", "size_bytes": size} for number, (key, size) in enumerate(rows)
+        ]
+        connection.execute(insert(media), values)
+        statement = text(f"SELECT key, size_bytes, {LANE_SQL} AS lane, {COST_SQL} AS cost_ms FROM media")
+        said = connection.execute(statement).all()
+    assert len(said) == len(rows)
+    for row in said:
+        piece = Piece(0, row.key, row.size_bytes)
+        assert (row.key, row.size_bytes, row.lane, row.cost_ms) == (row.key, row.size_bytes, piece.lane, piece.cost_ms)

@@ -1,0 +1,239 @@
+"""The producer on a real S3 endpoint and both databases: what it registers, in parts, again, and after a stop."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, SourceNotFoundError
+from annotator.store.tables import chunks, media, runs, work
+from annotator.store.work import Deadlines, claim, open_session
+from tests.integration.backlog.conftest import Producer
+from workers.backlog.lister import Listing, Pace, Registrar
+
+pytestmark = pytest.mark.servers
+ODD_KEYS = [
+    "a b+c%20.gif",
+    "tab\there.gif",
+    "back\\slash.gif",
+    "ü/日本.gif",
+    "\x01control.gif",
+    "\U0001f600.gif",
+]
+
+
+def test_every_key_that_s3_allows_is_registered_as_it_is(producer: Producer) -> None:
+    producer.put(*ODD_KEYS, "folder/")
+    total = producer.run()
+    assert (total.listed, total.new, total.left_out) == (len(ODD_KEYS), len(ODD_KEYS), 0)
+    assert producer.known() == sorted(ODD_KEYS)
+    again = producer.run()
+    assert (again.listed, again.new, again.changed, again.deleted) == (len(ODD_KEYS), 0, 0, 0)
+    producer.check()
+
+
+def test_folders_become_shards_that_cover_every_key_once(producer: Producer) -> None:
+    keys = [f"top/{folder}/{number}.gif" for folder in "abcdefgh" for number in range(3)]
+    producer.put("top/0.gif", *keys, "top/~.gif")
+    total = producer.run("top/", listers=2)
+    assert total.new == len(keys) + 2
+    ends = [(shard.start_key, shard.end_key) for shard in producer.shards()]
+    assert len(ends) > 2
+    assert ends[0][0] == ""
+    assert ends[-1][1] is None
+    assert all(one[1] == following[0] for one, following in pairwise(ends))
+    assert producer.known() == sorted(["top/0.gif", *keys, "top/~.gif"])
+    producer.check()
+
+
+def test_a_busy_shard_is_cut_in_the_middle_and_nothing_is_lost_or_doubled(producer: Producer) -> None:
+    keys = [f"{number:04}.gif" for number in range(300)]
+    producer.put(*keys)
+    producer.server.page_keys = 3
+    with producer.open() as backlog:
+        registrar = Registrar(producer.store, backlog.run, limits=Pace().limits)
+        pace = Pace(listers=3, pages_until_split=10)
+        listing = Listing(producer.store, backlog.run, source=backlog.source, registrar=registrar, pace=pace)
+        assert sum(part.new for part in listing.counts()) == 300
+    assert len(producer.shards()) > 2
+    assert all(shard.done for shard in producer.shards())
+    assert sum(shard.listed for shard in producer.shards()) == 300
+    assert producer.known() == keys
+    producer.check()
+
+
+def test_a_listing_that_is_stopped_anywhere_goes_on_and_ends_like_an_undisturbed_one(producer: Producer) -> None:
+    keys = [f"{folder}/{number:03}.gif" for folder in "abc" for number in range(40)]
+    producer.put(*keys)
+    producer.server.page_keys = 2
+    stops = 0
+    while True:
+        with producer.open(listers=2) as backlog:
+            assert backlog.run.is_resumed == (stops > 0)
+            counts = backlog.listing.counts()
+            if next(counts, None) is None:
+                break
+            counts.close()  # what is under way is registered or not; both are fine
+            stops += 1
+        if all(shard.done for shard in producer.shards()):
+            break
+    assert stops > 1
+    assert producer.known() == sorted(keys)
+    assert sorted(key for chunk in producer.queued() for key in chunk) == sorted(keys)
+    assert sum(shard.listed for shard in producer.shards()) == len(keys)
+    producer.check()
+
+
+def test_what_is_gone_is_marked_shard_by_shard_also_a_whole_folder(producer: Producer) -> None:
+    producer.put("a/1.gif", "a/2.gif", "b/1.gif", "c/1.gif", "c/2.gif")
+    producer.run()
+    producer.delete("a/2.gif", "b/1.gif", "c/2.gif")
+    total = producer.run()
+    assert total.deleted == 3
+    assert producer.known(gone=True) == ["a/2.gif", "b/1.gif", "c/2.gif"]
+    states = producer.rows(select(work.c.media_id))
+    assert len(states) == 2  # what was pending of them is no longer work
+    producer.put("b/1.gif")
+    assert producer.run().queued == 1
+    assert producer.known(gone=True) == ["a/2.gif", "c/2.gif"]
+    producer.check()
+
+
+def test_a_limit_takes_the_first_and_says_nothing_of_the_rest(producer: Producer) -> None:
+    keys = [f"a/{number}.gif" for number in range(6)]
+    producer.put(*keys)
+    producer.run()
+    producer.delete("a/5.gif")
+    assert producer.run(limit=4).listed == 4
+    assert producer.known(gone=True) == []
+    assert producer.run(limit=4).listed == 1  # it goes on, to the end
+    assert producer.known(gone=True) == ["a/5.gif"]
+    producer.check()
+
+
+def test_what_a_filter_refuses_is_neither_registered_nor_marked_as_gone(producer: Producer) -> None:
+    producer.put("a/1.gif", "a/2.txt", "a/3.gif", "a/drafts/4.gif")
+    producer.run()
+    producer.delete("a/2.txt", "a/3.gif", "a/drafts/4.gif")
+    producer.put("a/5.gif", "a/6.txt")
+    total = producer.run("a/", include=("*.gif",), exclude=("drafts/*",))
+    assert (total.listed, total.new, total.deleted, total.left_out) == (2, 1, 1, 1)
+    assert producer.known(gone=True) == ["a/3.gif"]
+    assert "a/6.txt" not in producer.known()
+    producer.check()
+
+
+def test_a_list_takes_its_keys_alone_and_tells_what_is_not_there(producer: Producer) -> None:
+    producer.put("a/1.gif", "a/2.gif", "b/3.gif", "#hash.gif")
+    lines = f"a/1.gif\n\n# a remark\ns3://{producer.bucket}/b/3.gif\r\nno/such.gif\ns3://other/x.gif\na/1.gif\n"
+    lines += f"s3://{producer.bucket}/#hash.gif\n"
+    total = producer.run(ids="-", stdin=lines.encode())
+    assert total.new == 3
+    assert producer.known() == ["#hash.gif", "a/1.gif", "b/3.gif"]
+    assert producer.backlogs[-1].unknown == (2, ["no/such.gif", "s3://other/x.gif"])
+    assert producer.run(ids="-", stdin=lines.encode()).queued == 0
+    producer.check()
+
+
+def test_a_higher_priority_raises_what_is_pending_and_a_lower_one_leaves_it(producer: Producer) -> None:
+    producer.put("a/1.gif", "a/2.gif", "a/3.gif")
+    producer.run()
+    assert producer.run(priority=-1).queued == 0
+    total = producer.run(ids="-", stdin=b"a/3.gif\n", priority=5)
+    assert (total.new, total.queued, total.chunks) == (0, 1, 1)
+    assert producer.queued()[0] == ["a/3.gif"]
+    asked = dict(producer.rows(select(media.c.key, work.c.run_id).join(work, work.c.media_id == media.c.id)))
+    assert asked["a/1.gif"] == asked["a/2.gif"] == producer.backlogs[0].run.id
+    assert asked["a/3.gif"] == producer.backlogs[-1].run.id
+    producer.check()
+
+
+def test_a_claimed_media_is_not_raised(producer: Producer) -> None:
+    producer.put("a/1.gif")
+    producer.run()
+    with producer.store.writing() as connection:
+        session = open_session(connection, worker="host:1")
+        ids = [row.id for row in connection.execute(select(media.c.id))]
+        claim(
+            connection,
+            network_id=producer.network_id,
+            media_ids=ids,
+            session_id=session,
+            deadlines=Deadlines(),
+        )
+    assert producer.run(priority=5).queued == 0
+    producer.check()
+
+
+def test_refreshing_asks_again_for_what_is_settled_and_once_per_backlog(producer: Producer) -> None:
+    producer.put("a/1.gif", "a/2.gif")
+    producer.run()
+    with producer.store.writing() as connection:
+        connection.execute(update(work).values(state=2))
+        connection.execute(chunks.delete())
+    assert producer.run().queued == 0
+    total = producer.run(refresh=True)
+    assert (total.new, total.changed, total.queued) == (0, 0, 2)
+    assert {row.state for row in producer.rows(select(work.c.state))} == {0}
+    assert [row.options for row in producer.rows(select(runs.c.options).order_by(runs.c.id))][-1] == {"refresh": True}
+
+
+def test_the_most_viewed_go_first(producer: Producer, tmp_path: Any) -> None:
+    keys = [f"a/{number:03}.gif" for number in range(150)]
+    producer.put(*keys)
+    table = tmp_path / "views.csv"
+    table.write_text(
+        "key,views\n" + "".join(f"s3://{producer.bucket}/{key},{int(key[2:5]) * 10}\n" for key in keys[:100])
+    )
+    total = producer.run(views=str(table), listers=2)
+    assert total.queued == 150
+    order = [key for chunk in producer.queued() for key in chunk]
+    assert order[:100] == keys[99::-1]
+    assert sorted(order[100:]) == keys[100:]
+    producer.check()
+
+
+def test_views_may_come_from_a_query_that_cannot_write(producer: Producer) -> None:
+    producer.put("a/1.gif", "a/2.gif", "a/3.gif")
+    keys = "SELECT 'a/1.gif' AS key UNION SELECT 'a/2.gif'"
+    order = f"SELECT key, CASE key WHEN 'a/2.gif' THEN 5 ELSE 1 END FROM ({keys}) AS both_of_them"
+    producer.run(views_query=order)
+    assert [key for chunk in producer.queued() for key in chunk] == ["a/2.gif", "a/1.gif", "a/3.gif"]
+    for harmful in ("DELETE FROM media RETURNING key, id", "SELECT 1", "SELECT nothing FROM nowhere"):
+        with pytest.raises(AnnotatorError):
+            producer.run(views_query=harmful)
+    assert len(producer.known()) == 3
+
+
+def test_no_bucket_and_no_permission_are_said(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, producer.bucket = producer.bucket, "no-such-bucket-at-all"
+    with pytest.raises(SourceNotFoundError):
+        producer.run()
+    producer.bucket = bucket
+    monkeypatch.setattr(type(producer.server), "list_page", _refused)
+    with pytest.raises(ForbiddenSourceError):
+        producer.run()
+
+
+def _refused(*_: Any, **__: Any) -> Any:
+    raise ForbiddenSourceError("it may not be read (AccessDenied); check the credentials.")
+
+
+def test_an_empty_prefix_is_listed(producer: Producer) -> None:
+    assert producer.run("nothing/here/").listed == 0
+    producer.check()
+
+
+def test_a_stopped_backlog_registers_nothing_more(producer: Producer) -> None:
+    producer.put(*[f"{number}.gif" for number in range(4)])
+    with producer.open() as backlog:
+        with producer.store.writing() as connection:
+            connection.execute(update(runs).values(stopped_at=datetime.now(UTC), stop_reason="by hand"))
+        with pytest.raises(BacklogStoppedError, match="by hand"):
+            list(backlog.listing.counts())
+    assert producer.known() == []
+    assert producer.run().new == 4  # a new one
+    with producer.open() as backlog:
+        assert not backlog.run.is_resumed

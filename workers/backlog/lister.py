@@ -1,0 +1,273 @@
+"""Several threads that list the shards of a backlog and register what they find, each its own stretch."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from annotator.store.chunks import ChunkLimits
+from annotator.store.connection import is_conflict
+from annotator.store.listing import (
+    Run,
+    Shard,
+    finish_listing,
+    mark_listed,
+    move_cursor,
+    open_shards,
+    split_shard,
+)
+from annotator.store.locks import holding
+from annotator.store.registration import ListingCount, register_objects
+from annotator.store.store import Store
+from workers.backlog.batches import Batch, KeySource
+
+PAGES_UNTIL_SPLIT: Final = 200
+_MAX_CONFLICTS: Final = 5
+_SHARDS_PER_LISTER: Final = 4
+# How often it is looked whether another producer has left a shard behind.
+_LOOK_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a listing goes on.
+
+    Attributes:
+        listers: threads.
+        limits: of a chunk.
+        most: objects in all; then one thread lists in the order of keys.
+        pages_until_split: after so many a shard is cut, if shards run out.
+
+    """
+
+    listers: int = 4
+    limits: ChunkLimits = field(default_factory=ChunkLimits)
+    most: int | None = None
+    pages_until_split: int = PAGES_UNTIL_SPLIT
+
+
+class Registrar:
+    """Writes batches: what they say and where the cursor stands, in one transaction."""
+
+    def __init__(
+        self, store: Store, run: Run, limits: ChunkLimits, *, before_end: Callable[[Connection], int] | None = None
+    ) -> None:
+        """Take the database.
+
+        Args:
+            store: the database.
+            run: the backlog.
+            limits: of a chunk.
+            before_end: called in the transaction that ends the listing; returns how many chunks it has made.
+
+        """
+        self._store = store
+        self._run = run
+        self._limits = limits
+        self._before_end = before_end
+        # SQLite has one writer; the others would ask again and again.
+        self._turn = threading.Lock() if store.engine.dialect.name == "sqlite" else threading.Semaphore(1 << 16)
+
+    def register(self, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
+        """Register a batch; return the shard as it stands then.
+
+        Raises:
+            BacklogTakenError: somebody else has moved its cursor.
+            BacklogStoppedError: the backlog was stopped.
+            StoreUnavailableError: the database does not answer.
+
+        """
+        conflicts = 0
+        while True:
+            try:
+                with self._turn, self._store.writing() as connection:
+                    return self._write(connection, shard, batch)
+            except DBAPIError as error:  # somebody else has registered the same objects at the same time
+                conflicts += 1
+                if not (is_conflict(error) or isinstance(error, IntegrityError)) or conflicts >= _MAX_CONFLICTS:
+                    raise
+
+    def _write(self, connection: Connection, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
+        count = register_objects(connection, self._run.asked, batch.objects, told=batch.told, limits=self._limits)
+        count.left_out = batch.left_out
+        listed = len(batch.objects)
+        moved = move_cursor(connection, shard, batch.cursor, pages=batch.pages, listed=listed, is_end=batch.is_end)
+        if batch.is_end and finish_listing(connection, self._run.id):
+            if self._before_end is not None:
+                count.chunks += self._before_end(connection)
+            mark_listed(connection, self._run.id)
+        return moved, count
+
+    def split(self, shard: Shard, cuts: list[str]) -> Shard:
+        """Cut a shard; return it as it is then."""
+        with self._turn, self._store.writing() as connection:
+            return split_shard(connection, shard, cuts)
+
+
+class _Shards:
+    """Who lists which shard, in this process; shards of other producers are left to them."""
+
+    def __init__(self, store: Store, run: Run, try_lock: Callable[[str], bool]) -> None:
+        self._store = store
+        self._run = run
+        self._try_lock = try_lock
+        self._changed = threading.Condition()
+        self._held: set[int] = set()
+        self._is_over = False
+
+    def take(self) -> Shard | None:
+        """Wait for a shard that nobody lists; None when none is left."""
+        with self._changed:
+            while not self._is_over:
+                waiting = self._waiting()
+                for shard in waiting:
+                    if self._try_lock(f"shard {shard.id}"):
+                        self._held.add(shard.id)
+                        return self._as_it_stands(shard)
+                if not waiting and not self._held:
+                    return None
+                self._changed.wait(_LOOK_EVERY_S)
+        return None
+
+    def _waiting(self) -> list[Shard]:
+        with self._store.reading() as connection:
+            return [one for one in open_shards(connection, self._run.id) if one.id not in self._held]
+
+    def _as_it_stands(self, shard: Shard) -> Shard:
+        """Read it again: who had it may have moved it just before letting go."""
+        with self._store.reading() as connection:
+            return next((one for one in open_shards(connection, self._run.id) if one.id == shard.id), shard)
+
+    def are_few(self, listers: int) -> bool:
+        """Whether fewer shards wait than there are threads."""
+        with self._changed:
+            return len(self._waiting()) < listers
+
+    def have_changed(self) -> None:
+        """Let threads that wait look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def let_go(self, shard: Shard) -> None:
+        """Say that a shard is done."""
+        with self._changed:
+            self._held.discard(shard.id)
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Let nobody take a shard any more."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    @property
+    def count(self) -> int:
+        """How many are being listed here."""
+        return len(self._held)
+
+
+class Listing:
+    """A backlog under way."""
+
+    def __init__(self, store: Store, run: Run, *, source: KeySource, registrar: Registrar, pace: Pace) -> None:
+        """Start nothing yet.
+
+        Args:
+            store: the database.
+            run: the backlog.
+            source: where its keys come from.
+            registrar: writes what is found.
+            pace: how fast, how much.
+
+        """
+        self._store = store
+        self._run = run
+        self._source = source
+        self._registrar = registrar
+        self._pace = pace
+        self._told: queue.Queue[ListingCount | Exception | None] = queue.Queue()
+        self._stopping = threading.Event()
+        self._left = pace.most
+        self.shards = 0
+
+    def counts(self) -> Iterator[ListingCount]:
+        """List to the end, and yield what each transaction has come to. Stops its threads when it is closed.
+
+        Raises:
+            AnnotatorError: as of :meth:`Registrar.register` and of the source; what was registered stays.
+
+        """
+        with holding(self._store.engine) as try_lock:
+            shards = _Shards(self._store, self._run, try_lock)
+            listers = 1 if self._pace.most is not None else self._pace.listers
+            threads = [
+                threading.Thread(target=self._run_thread, args=[shards], name=f"lister-{number}", daemon=True)
+                for number in range(listers)
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                yield from self._heard(shards, len(threads))
+            finally:
+                self._stopping.set()
+                shards.end()
+                for thread in threads:
+                    thread.join()
+
+    def _heard(self, shards: _Shards, running: int) -> Iterator[ListingCount]:
+        while running:
+            told = self._told.get()
+            self.shards = shards.count
+            if told is None:
+                running -= 1
+            elif isinstance(told, Exception):
+                raise told
+            else:
+                yield told
+
+    def _run_thread(self, shards: _Shards) -> None:
+        try:
+            while not self._stopping.is_set() and (shard := shards.take()) is not None:
+                self._list(shard, shards)
+                shards.let_go(shard)
+        except Exception as error:  # noqa: BLE001  (the boundary of the thread: it is raised where the counts are read)
+            self._told.put(error)
+        self._told.put(None)
+
+    def _list(self, shard: Shard, shards: _Shards) -> None:
+        """List a shard to its end, and cut it when the others have nothing to do."""
+        is_whole = shard.pages == 0 and not shard.start_key and shard.end_key is None
+        if is_whole and self._pace.most is None:
+            shard = self._cut(shard, list(self._source.plan(shard, shards=_SHARDS_PER_LISTER * self._pace.listers)))
+            shards.have_changed()
+        since_cut = 0
+        batches = self._source.batches(shard, most=self._left)
+        while (batch := next(batches, None)) is not None and not self._stopping.is_set():
+            shard, count = self._registrar.register(shard, batch)
+            self._told.put(count)
+            if self._is_enough(count, shards):
+                return
+            since_cut += batch.pages
+            if since_cut >= self._pace.pages_until_split and not batch.is_end and self._pace.most is None:
+                since_cut = 0
+                if shards.are_few(self._pace.listers) and (middle := self._source.split(shard)) is not None:
+                    shard = self._cut(shard, [middle])
+                    shards.have_changed()
+                    batches = self._source.batches(shard, most=None)
+
+    def _cut(self, shard: Shard, cuts: list[str]) -> Shard:
+        inside = [cut for cut in cuts if cut > shard.cursor and (shard.end_key is None or cut < shard.end_key)]
+        return self._registrar.split(shard, inside) if inside else shard
+
+    def _is_enough(self, count: ListingCount, shards: _Shards) -> bool:
+        if self._left is None:
+            return False
+        self._left -= count.listed
+        if self._left > 0:
+            return False
+        shards.end()
+        return True

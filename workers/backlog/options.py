@@ -1,0 +1,95 @@
+"""What the command line says, as values: a request, points in time, addresses."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from annotator.errors import InputError
+
+_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be annotated, in which order, how long, and how it is listed.
+
+    Attributes:
+        uri: ``s3://BUCKET/PREFIX``.
+        include: patterns of which one must match.
+        exclude: patterns of which none may match.
+        ids: a file of keys, ``-`` for standard input.
+        inventory: the manifest of an S3 Inventory.
+        limit: most objects this time.
+        refresh: also what is annotated.
+        priority: higher goes first.
+        views: a file of views: the most viewed go first.
+        views_query: SQL that yields views.
+        views_database: where that is run; None for the annotator's own.
+        deadline_at: when what is pending is no longer wanted.
+        max_worker_hours: worker time that may be spent.
+        callback_url: who is told.
+        listers: how many parts are listed at once.
+
+    """
+
+    uri: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    ids: str | None = None
+    inventory: str | None = None
+    limit: int | None = None
+    refresh: bool = False
+    priority: int | None = None
+    views: str | None = None
+    views_query: str | None = None
+    views_database: str | None = None
+    deadline_at: datetime | None = None
+    max_worker_hours: float | None = None
+    callback_url: str | None = None
+    listers: int = 4
+
+
+def parse_deadline(written: str, *, now: datetime) -> datetime:
+    """Return a point in time: one that is written out, or so long from now.
+
+    >>> now = datetime.fromisoformat("2026-11-25T10:00:00+00:00")
+    >>> parse_deadline("1d12h", now=now).isoformat(), parse_deadline("2026-12-01T08:00+01:00", now=now).isoformat()
+    ('2026-11-26T22:00:00+00:00', '2026-12-01T08:00:00+01:00')
+
+    Raises:
+        InputError: it is neither, or has passed.
+
+    """
+    found = _DURATION.fullmatch(written.strip())
+    if written.strip() and found is not None:
+        days, hours, minutes = (int(number or 0) for number in found.groups())
+        deadline = now + timedelta(days=days, hours=hours, minutes=minutes)
+    else:
+        try:
+            deadline = datetime.fromisoformat(written.strip())
+        except ValueError as exc:
+            raise InputError(f"{written!r} is no time: write 36h, 2d, 90m, or 2026-12-01T08:00") from exc
+        if deadline.tzinfo is None:  # as the clock on the wall says it
+            deadline = deadline.astimezone()
+    if deadline <= now:
+        raise InputError(f"the deadline {written!r} has passed; give a later one")
+    return deadline
+
+
+def check_callback(url: str, *, allowed_hosts: tuple[str, ...]) -> str:
+    """Return an address that may be called back.
+
+    Raises:
+        InputError: it is no http(s) address, or its host is not among those that the settings allow.
+
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InputError(f"{url!r} cannot be called back; give https://HOST/PATH")
+    if parts.hostname not in allowed_hosts:
+        raise InputError(
+            f"{parts.hostname} may not be called back; name it in ANNOTATOR_CALLBACKS__ALLOWED_HOSTS of all programs"
+        )
+    return url

@@ -1,0 +1,181 @@
+"""A backlog from a request: which keys, which row of ``runs``, which threads."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Final
+
+from sqlalchemy import Connection
+
+from annotator.errors import InputError
+from annotator.media.s3 import S3Store, split_s3_uri
+from annotator.settings import Settings
+from annotator.store.chunks import ChunkLimits, Piece, pack
+from annotator.store.listing import ORDER, REFRESH, Run, Shard, Terms, Wish, begin_run, compare_objects
+from annotator.store.ordering import queue_most_viewed
+from annotator.store.registration import ListingCount
+from annotator.store.store import Store
+from workers.backlog.batches import Choice, KeySource
+from workers.backlog.bucket import BucketSource
+from workers.backlog.ids import IdSource, open_ids
+from workers.backlog.inventory import InventorySource, read_manifest
+from workers.backlog.lister import Listing, Pace, Registrar
+from workers.backlog.options import Request
+from workers.backlog.views import Views, ViewsFile, ViewsQuery
+
+_HOUR_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A backlog that is ready to be listed.
+
+    Attributes:
+        run: its row.
+        listing: yields what each transaction comes to.
+        source: where its keys come from.
+
+    """
+
+    run: Run
+    listing: Listing
+    source: KeySource
+
+    @property
+    def unknown(self) -> tuple[int, list[str]]:
+        """How many of the keys that a list names are not there, and the first of them."""
+        source = self.source
+        return (source.unknown_count, source.unknown) if isinstance(source, IdSource) else (0, [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Where keys come from, and how the backlog is told from others."""
+
+    source: KeySource
+    options: dict[str, object]
+    starts: tuple[str, ...] = ("",)
+
+
+@contextlib.contextmanager
+def open_backlog(
+    store: Store, bucket: S3Store, request: Request, *, network_id: int, settings: Settings, stdin: IO[bytes]
+) -> Iterator[Backlog]:
+    """Begin a backlog, or go on with it.
+
+    Args:
+        store: the database.
+        bucket: the bucket's server.
+        request: what is wanted.
+        network_id: which network is to annotate it.
+        settings: of the annotator.
+        stdin: what ``--ids -`` reads.
+
+    Raises:
+        InputError: what is given cannot be.
+        SourceUnavailableError: the bucket does not answer.
+        StoreUnavailableError: the database does not answer.
+
+    """
+    name, prefix = split_s3_uri(request.uri)
+    views = _views(request, name, settings)
+    if views is not None:
+        views.check()
+    limits = chunk_limits(settings)
+    with _open_keys(bucket, request, stdin) as keys:
+        wish = Wish(
+            network_id=network_id,
+            source_uri=f"s3://{name}/",
+            prefix=prefix,
+            options=keys.options | _choices(request),
+            starts=keys.starts,
+            terms=_terms(request),
+        )
+        with store.writing() as connection:
+            run = begin_run(connection, wish)
+        before_end = None
+        if views is not None:
+            before_end = partial(_queue_by_views, run=run, views=views, limits=limits)
+        registrar = Registrar(store, run, limits, before_end=before_end)
+        pace = Pace(listers=request.listers, most=request.limit)
+        yield Backlog(run, Listing(store, run, source=keys.source, registrar=registrar, pace=pace), keys.source)
+
+
+@contextlib.contextmanager
+def _open_keys(bucket: S3Store, request: Request, stdin: IO[bytes]) -> Iterator[_Keys]:
+    name, prefix = split_s3_uri(request.uri)
+    choice = Choice(prefix, request.include, request.exclude)
+    if request.ids is not None and request.inventory is not None:
+        raise InputError("give only one of --ids and --inventory")
+    if request.ids is not None:
+        with open_ids(request.ids, stdin) as ids:
+            yield _Keys(IdSource(bucket, name, ids, choice), {"ids": ids.digest})
+    elif request.inventory is not None:
+        manifest = read_manifest(bucket, request.inventory, source_bucket=name)
+        where = split_s3_uri(request.inventory)[0]
+        source = InventorySource(bucket, where, manifest, choice)
+        yield _Keys(source, {"inventory": manifest.digest}, tuple(one.key for one in manifest.files))
+    else:
+        yield _Keys(BucketSource(bucket, name, choice), {})
+
+
+def _choices(request: Request) -> dict[str, object]:
+    every: dict[str, object] = {
+        "include": list(request.include),
+        "exclude": list(request.exclude),
+        REFRESH: request.refresh,
+        ORDER: "most-viewed" if request.views or request.views_query else None,
+        "views": request.views or request.views_query,
+    }
+    return {key: value for key, value in every.items() if value}
+
+
+def _terms(request: Request) -> Terms:
+    hours = request.max_worker_hours
+    return Terms(
+        priority=request.priority,
+        callback_url=request.callback_url,
+        deadline_at=request.deadline_at,
+        max_worker_s=None if hours is None else hours * _HOUR_S,
+    )
+
+
+def _views(request: Request, bucket: str, settings: Settings) -> Views | None:
+    if request.views is not None:
+        return ViewsFile(Path(request.views), bucket)
+    if request.views_query is None:
+        return None
+    return ViewsQuery(request.views_query, request.views_database or settings.database_url.get_secret_value(), bucket)
+
+
+def _queue_by_views(connection: Connection, *, run: Run, views: Views, limits: ChunkLimits) -> int:
+    return queue_most_viewed(connection, run.asked, views.rows(), limits=limits)
+
+
+def chunk_limits(settings: Settings) -> ChunkLimits:
+    """Return how large a chunk may be."""
+    return ChunkLimits(media=settings.worker.chunk_media, size_bytes=settings.worker.chunk_bytes)
+
+
+def forecast(store: Store, bucket: S3Store, request: Request, *, limits: ChunkLimits) -> Iterator[ListingCount]:
+    """Count what registering would do; nothing is written.
+
+    Args:
+        store: the database.
+        bucket: the bucket's server.
+        request: what is wanted.
+        limits: of a chunk.
+
+    """
+    name, prefix = split_s3_uri(request.uri)
+    source = BucketSource(bucket, name, Choice(prefix, request.include, request.exclude))
+    for batch in source.batches(Shard(0, 0, "", "", None, 0), most=request.limit):
+        with store.reading() as connection:
+            new, changed = compare_objects(connection, f"s3://{name}/", batch.objects)
+        pieces = [Piece(0, one.key, one.size_bytes) for one in batch.objects]
+        chunks = sum(1 for _ in pack(pieces, limits=limits)) if new + changed else 0
+        yield ListingCount(
+            len(batch.objects), new, changed, queued=new + changed, chunks=chunks, left_out=batch.left_out
+        )
