@@ -30,6 +30,8 @@ class _QuietWorker(CeleryWorker):  # type: ignore[misc]  # Celery has no types
 class AnnotatorApp(Celery):  # type: ignore[misc]  # Celery has no types
     """A Celery application that carries the settings of the package."""
 
+    log_cls = "workers.logs:QueueLogging"
+
     def __init__(self, settings: Settings, **kwargs: Any) -> None:  # noqa: ANN401  (Celery's)
         """Keep the settings."""
         super().__init__("workers", set_as_current=False, **kwargs)

@@ -20,7 +20,7 @@ from annotator.store.work import Deadlines
 from workers.app import AnnotatorApp
 from workers.engine import MediaAnnotator
 from workers.meters import Meters
-from workers.watch import Watch
+from workers.observing import Observing, start_observing
 from workers.worker import Worker, WorkerTimes
 from workers.writer import ResultRows
 
@@ -54,6 +54,7 @@ class _Process:
     """The one worker of this process; task threads find it here."""
 
     worker: Worker | None = None
+    observing: Observing | None = None
 
 
 def current_worker() -> Worker:
@@ -120,9 +121,9 @@ def build_parts(settings: Settings, store: Store, *, meters: Meters | None = Non
 
 
 def _start(settings: Settings, build: BuildParts | None) -> None:
-    threads = settings.worker.concurrency
-    watch = Watch(Meters(threads={"claim": threads, "message": threads}))
     try:
+        observing = start_observing(settings)
+        watch = observing.watch
         pool_size = settings.worker.concurrency + _SPARE_CONNECTIONS
         store = Store.open(settings.database_url.get_secret_value(), pool_size=pool_size)
         parts = build(settings, store) if build else build_parts(settings, store, meters=watch.meters)
@@ -140,7 +141,10 @@ def _start(settings: Settings, build: BuildParts | None) -> None:
         _LOGGER.critical("The worker cannot start: %s", error)
         sys.stderr.write(f"{error}\n")
         raise SystemExit(_EXIT_CONFIG if isinstance(error, ConfigError) else _EXIT_FAILURE) from None
-    _Process.worker = worker
+    observing.follow(
+        in_hand=lambda: worker.in_hand, is_ready=lambda: not worker.is_draining, model=parts.annotator.model
+    )
+    _Process.worker, _Process.observing = worker, observing
     _LOGGER.info("ready: %s", parts.annotator.model)
     if celery_state.should_stop is not None:  # the signal came while the networks were loaded
         worker.start_draining()
@@ -178,6 +182,9 @@ def _stop(parent: Any) -> None:  # noqa: ANN401  (Celery's worker)
     if worker is not None and not worker.close():
         # The networks are at work on what was given back. The interpreter's clean-up could hang on them.
         atexit.register(_leave, parent.exitcode or 0)
+    observing, _Process.observing = _Process.observing, None
+    if observing is not None:
+        observing.close()
 
 
 def _leave(exitcode: int) -> None:

@@ -13,17 +13,35 @@ from dataclasses import dataclass
 from typing import Final, get_args
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from annotator.errors import AnnotatorError, ConfigError, InputError, TransientError
+from annotator.errors import (
+    ConfigError,
+    DecodeTimeoutError,
+    ForbiddenSourceError,
+    MediaTooLargeError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+    UndecodableMediaError,
+    UnsupportedMediaError,
+)
 from annotator.settings import MetricsSettings
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim
 from annotator.types import KnownMedia, MediaAnnotation, MediaFailure
 from workers.meters import Meters
-from workers.watch import Message, MessageResult, Settled
+from workers.watch import Message, MessageResult, Observer, Settled
 
 _STAGE_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 _MEDIA_BUCKETS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
@@ -33,19 +51,20 @@ MEDIA_STAGES: Final = ("fetch", "decode", "detect", "link", "embed", "identify")
 """The stages of one media, as ``MediaAnnotation.timings_s`` names them."""
 
 
-def reasons_of(*roots: type[AnnotatorError]) -> list[str]:
-    """Return the reasons of error classes and all below them, and of those faults that have no class."""
-    found = {"internal", "unstorable"}
-    classes = list(roots)
-    while classes:
-        error = classes.pop()
-        found.add(error.reason)
-        classes += error.__subclasses__()
-    return sorted(found)
+_FAULTS_OF_MEDIA: Final = (
+    UnsupportedMediaError,
+    UndecodableMediaError,
+    MediaTooLargeError,
+    DecodeTimeoutError,
+    ForbiddenSourceError,
+    SourceNotFoundError,
+)
+_PASSING_TROUBLE: Final = (SourceUnavailableError, SourceChangedError)
+_FAULTS_OF_OURS: Final = ("internal", "unstorable")
 
 
-class WorkerMetrics:
-    """The metrics of one worker process; an :class:`~workers.watch.Observer`."""
+class WorkerMetrics(Observer):
+    """The metrics of one worker process."""
 
     def __init__(self, meters: Meters) -> None:
         """Register everything in a registry of its own.
@@ -54,6 +73,7 @@ class WorkerMetrics:
             meters: clocks of the stages.
 
         """
+        disable_created_metrics()  # a second series for each one, which nobody reads
         self.registry = CollectorRegistry()
         self._make_counters()
         self._make_histograms()
@@ -63,10 +83,10 @@ class WorkerMetrics:
         # A series that appears with its first event has no rate of that event.
         for outcome in ("annotated", "linked"):
             self._media.labels(outcome, "")
-        for reason in reasons_of(InputError):
+        passing = [*_FAULTS_OF_OURS, *(error.reason for error in _PASSING_TROUBLE)]
+        for reason in [*passing, *(error.reason for error in _FAULTS_OF_MEDIA)]:
             self._media.labels("failed", reason)
-        for reason in reasons_of(TransientError):
-            self._media.labels("failed", reason)
+        for reason in passing:
             self._retries.labels(reason)
         for result in get_args(MessageResult):
             self._messages.labels(result)
@@ -136,9 +156,6 @@ class WorkerMetrics:
         self._info.labels(**info).set(1)
 
     # ------------------------------------------------------------------------------------------------------ observer
-
-    def message_begun(self, message: Message) -> None:
-        """Nothing is counted before a message is through."""
 
     def message_ended(self, message: Message) -> None:
         """Count a message."""

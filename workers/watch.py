@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from annotator.store.work import Claim, Report
 from workers.engine import Outcome
@@ -50,8 +50,11 @@ class Settled:
     counts: bool
 
 
-class Observer(Protocol):
-    """Listens. Called from many threads, after the fact; must neither block nor raise."""
+class Observer:
+    """Listens. Called from many threads, after the fact; must neither block nor raise.
+
+    Who derives from it hears only what it defines.
+    """
 
     def message_begun(self, message: Message) -> None:
         """A task thread has taken a message."""
