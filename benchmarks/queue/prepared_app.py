@@ -52,6 +52,9 @@ class PreparedAnnotator:
         self._media_s = media_s
         self._results = [_result(number) for number in range(_VARIANTS)]
 
+    def warm_up(self) -> None:
+        """Do nothing: there are no networks."""
+
     def annotate(
         self, media: Iterable[MediaRef], *, is_known: Callable[[str], bool] | None = None
     ) -> Iterator[Outcome]:
