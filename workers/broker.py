@@ -4,7 +4,8 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import redis
@@ -19,6 +20,7 @@ EPOCH_KEY: Final = "annotator:broker_epoch"
 _TIMEOUT_S: Final = 5.0  # of each answer: a broker that vanished without a word is given up soon
 _POLICY: Final = "maxmemory-policy"
 _SAFE_POLICY: Final = "noeviction"
+_UNACKNOWLEDGED: Final = "unacked"  # Kombu's name
 
 
 class Broker(Protocol):
@@ -38,6 +40,24 @@ class Broker(Protocol):
 
     def forget(self, queue: str) -> None:
         """Throw away the messages of a queue that nobody consumes: their chunks travel in another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerDepths:
+    """What the broker holds.
+
+    Attributes:
+        messages: by queue, those that nobody has taken.
+        unacknowledged: messages in the hands of workers.
+        used_bytes: its memory.
+        max_bytes: the most it may use; 0 where there is no limit.
+
+    """
+
+    messages: dict[str, int]
+    unacknowledged: int
+    used_bytes: int
+    max_bytes: int
 
 
 class RedisBroker:
@@ -103,6 +123,22 @@ class RedisBroker:
         with _translated():
             length: Any = self._redis.llen(queue)
         return int(length)
+
+    def depths(self, queues: Sequence[str]) -> BrokerDepths:
+        """Return what it holds, asked in one round trip.
+
+        Raises:
+            BrokerUnavailableError: it does not answer.
+
+        """
+        with _translated(), self._redis.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.llen(queue)
+            pipe.hlen(_UNACKNOWLEDGED)
+            pipe.info("memory")
+            *lengths, unacknowledged, memory = pipe.execute()
+        messages = dict(zip(queues, lengths, strict=True))
+        return BrokerDepths(messages, unacknowledged, int(memory["used_memory"]), int(memory.get("maxmemory", 0)))
 
     def _send(self, task: str, queue: str, message: dict[str, Any]) -> None:
         # Celery sends by the exchange without a name, straight into the queue's list: nothing needs to be declared.

@@ -73,7 +73,7 @@ class WorkerMetrics(Observer):
             meters: clocks of the stages.
 
         """
-        disable_created_metrics()  # a second series for each one, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
         self.registry = CollectorRegistry()
         self._make_counters()
         self._make_histograms()

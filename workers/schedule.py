@@ -25,15 +25,18 @@ from annotator.settings import Settings
 from annotator.store.connection import open_engine, reading
 from annotator.store.feeding import living_queues
 from annotator.store.locks import only_one
-from workers.app import AnnotatorApp
+from workers.app import QUEUES, AnnotatorApp
 from workers.broker import RedisBroker
 from workers.feeder import Feeder
+from workers.metrics import MetricsServer, serve_metrics
+from workers.queue_metrics import QueueMetrics
 from workers.routing import Caps
 from workers.sweeper import sweep_all
 
 _LOGGER: Final = logging.getLogger(__name__)
 HOUSEKEEPING_QUEUE: Final = "default"
 _EXIT_CONFIG: Final = 2
+_GAUGES_EVERY_S: Final = 10.0
 _WATCH_S: Final = 0.5
 _STOP_S: Final = 3.0  # a job that has not ended by then is cut off: each may be killed at any time
 _SAY_AGAIN_S: Final = 60.0  # the same trouble is told again
@@ -64,11 +67,13 @@ class JobContext:
     Attributes:
         app: the application.
         stopping: set when the process is to end.
+        metrics: what is told of jobs and of the queue.
 
     """
 
     app: AnnotatorApp
     stopping: threading.Event = field(default_factory=threading.Event)
+    metrics: QueueMetrics = field(default_factory=QueueMetrics)
 
     @property
     def settings(self) -> Settings:
@@ -85,6 +90,11 @@ class JobContext:
         """The broker."""
         return RedisBroker(self.app)
 
+    def refresh_metrics(self) -> None:
+        """Read the gauges of the queue."""
+        timeout_s = self.settings.worker.session_timeout_s
+        self.metrics.refresh(self.engine, self.broker, queues=QUEUES, session_timeout_s=timeout_s)
+
 
 def make_jobs(context: JobContext) -> tuple[Job, ...]:
     """Return all jobs of beat, the most urgent first."""
@@ -96,10 +106,11 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         caps=Caps(chunks=worker.max_queued_chunks, concurrency=worker.concurrency),
         session_timeout_s=worker.session_timeout_s,
     )
-    return (
+    jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
-        Job("sweep", worker.sweep_every_s, partial(sweep_all, context.engine, worker)),
+        Job("sweep", worker.sweep_every_s, partial(sweep_all, context.engine, worker, metrics=context.metrics)),
     )
+    return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
 
 
 def run_job(job: Job, engine: Engine) -> None:
@@ -165,15 +176,21 @@ class JobThread:
 
     def _run_once(self) -> None:
         """Run it; a server that is away is tried again next time."""
+        began_s = time.monotonic()
+        failure: Exception | None = None
         try:
             if not (self._job.slow and self._is_passed_on()):
                 run_job(self._job, self._context.engine)
         except ConfigError as error:
+            failure = error
             self._on_fatal(error)
         except AnnotatorError as error:
+            failure = error
             self._tell(str(error))
-        except Exception:  # the boundary of a job: it is tried again
+        except Exception as error:  # the boundary of a job: it is tried again
+            failure = error
             _LOGGER.exception("%s failed", self._job.name)
+        self._context.metrics.job_ended(self._job.name, took_s=time.monotonic() - began_s, error=failure)
 
     def _is_passed_on(self) -> bool:
         """Ask a worker to run the job, if one consumes the queue and takes what is in it."""
@@ -202,6 +219,7 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
 
     app: AnnotatorApp
     _threads: Sequence[JobThread] = ()
+    _server: MetricsServer | None = None
     _fatal: ConfigError | None = None
 
     @cached_property
@@ -217,6 +235,7 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
     def setup_schedule(self) -> None:
         """Look at the broker, and start the jobs."""
         try:
+            self._server = serve_metrics(self._context.metrics.registry, self._context.settings.metrics)
             self._context.broker.check()
         except ConfigError as error:
             sys.stderr.write(f"{error}\n")
