@@ -20,6 +20,7 @@ from annotator.errors import (
     SourceUnavailableError,
     UnsupportedMediaError,
 )
+from annotator.media import s3_pages
 from annotator.media.limits import FetchLimits, S3Access
 
 if TYPE_CHECKING:
@@ -224,7 +225,9 @@ class S3Store:
             },
             s3={"addressing_style": "path"} if self._access.endpoint_url else None,
         )
-        return session.client("s3", endpoint_url=self._access.endpoint_url, config=config)
+        client = session.client("s3", endpoint_url=self._access.endpoint_url, config=config)
+        client.meta.events.register(s3_pages.EVENT, s3_pages.take_objects)
+        return client
 
 
 @contextlib.contextmanager

@@ -202,13 +202,12 @@ def _run(request: Request, settings: Settings, *, dry_run: bool, as_json: bool) 
     with Store.open(settings.database_url.get_secret_value(), pool_size=pool_size) as store:
         if dry_run:
             total = _sum_up(forecast(store, bucket, request, limits=chunk_limits(settings)), lambda: 1)
-            _tell({"backlog": None, **_counted(total, began_s)}, f"{_in_words(total, 'would queue')}", as_json=as_json)
+            _tell({"backlog": None, **_counted(total, began_s)}, _in_words(total, "would queue"), as_json=as_json)
             return _OK
         network_id = _network_id(settings, store)
         opened = open_backlog(store, bucket, request, network_id=network_id, settings=settings, stdin=sys.stdin.buffer)
         with opened as backlog:
-            if backlog.run.is_resumed:
-                sys.stderr.write(f"goes on with backlog {backlog.run.id}\n")
+            sys.stderr.write(f"{'goes on with ' if backlog.run.is_resumed else ''}backlog {backlog.run.id}\n")
             total = _sum_up(backlog.listing.counts(), lambda: backlog.listing.shards)
             return _end(backlog, total, began_s, as_json=as_json)
 
@@ -220,7 +219,7 @@ def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool
     if count > len(first):
         sys.stderr.write(f"not there: {count - len(first)} more\n")
     said = {"backlog": backlog.run.id, **_counted(total, began_s), "unknown": count}
-    _tell(said, f"{_in_words(total, 'queued')} (backlog {backlog.run.id})", as_json=as_json)
+    _tell(said, _in_words(total, "queued"), as_json=as_json)
     return _FAILED if count else _OK
 
 
