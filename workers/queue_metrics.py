@@ -11,13 +11,15 @@ from typing import Final, Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from sqlalchemy import Engine
 
-from annotator.errors import AnnotatorError
+from annotator.errors import AnnotatorError, BrokerUnavailableError, StoreUnavailableError
 from annotator.store.connection import reading
 from annotator.store.counts import Counts, read_counts
 from annotator.store.depths import QueueDepths, read_depths
+from annotator.store.lanes import LANES
 from annotator.store.tables import WorkState
 from workers.broker import BrokerDepths
 
+_REASONS: Final = (StoreUnavailableError.reason, BrokerUnavailableError.reason, "internal")
 _JOB_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
 
 
@@ -38,6 +40,7 @@ class QueueMetrics:
         self._make_jobs()
         self._make_depths()
         self._make_workers()
+        self._media_seen: frozenset[tuple[str, str, str]] = frozenset()
         ProcessCollector(registry=self.registry)
 
     def _make_jobs(self) -> None:
@@ -98,6 +101,8 @@ class QueueMetrics:
     def job_ended(self, job: str, *, took_s: float, error: BaseException | None = None) -> None:
         """Count a run of a job, and remember when one went well."""
         self._job_s.labels(job).observe(took_s)
+        for reason in _REASONS:  # a series that appears with its first event has no rate of that event
+            self._job_failures.labels(job, reason)
         if error is None:
             self._job_success.labels(job).set(time.time())
         else:
@@ -140,19 +145,20 @@ class QueueMetrics:
         self._show_broker(broker.depths(queues))
 
     def _show_counts(self, counts: Counts) -> None:
-        media: dict[tuple[str, str, str], int] = {}
-        for row in counts.rows:  # over all networks and backlogs
+        """Show the counts over all networks and backlogs. What has gone is set to 0: a scrape may come in between."""
+        through = {
+            (lane, state.name.lower(), ""): 0 for lane in LANES for state in WorkState if state < WorkState.FAILED
+        }
+        media = dict.fromkeys(self._media_seen, 0) | through
+        for row in counts.rows:
             key = (row.lane, row.state.name.lower(), row.reason or "")
             media[key] = media.get(key, 0) + row.media
-        self._media.clear()
+        self._media_seen = frozenset(media)
         for key, count in media.items():
             self._media.labels(*key).set(count)
-        for lane in sorted({row.lane for row in counts.rows} | {"gif", "film"}):
+        for lane in LANES:
             for state in (WorkState.PENDING, WorkState.CLAIMED):
-                name = state.name.lower()
-                self._cost.labels(lane, name).set(counts.cost_ms(state, lane=lane) / 1000)
-                if (lane, name, "") not in media:
-                    self._media.labels(lane, name, "").set(0)
+                self._cost.labels(lane, state.name.lower()).set(counts.cost_ms(state, lane=lane) / 1000)
 
     def _show_depths(self, depths: QueueDepths, queues: Sequence[str]) -> None:
         for lane in depths.lanes:
