@@ -151,6 +151,7 @@ identities = Table(
     Column("created_at", UtcTime, nullable=False),
     Index(None, "name_key"),
     Index(None, "survivor_id"),
+    Index(None, "kg_mid"),
 )
 
 identity_aliases = Table(

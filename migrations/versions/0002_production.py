@@ -101,7 +101,8 @@ SELECT s.uri || m.key AS media_uri,
        l.labelled_at AS annotated_at,
        s.uri AS source_uri,
        m.key AS media_key,
-       m.id AS media_id
+       m.id AS media_id,
+       l.identity_id AS identity_id
 FROM content_labels_by l
 JOIN identities a ON a.id = l.identity_id
 JOIN identities i ON i.id = a.survivor_id
@@ -474,6 +475,7 @@ def upgrade() -> None:
     _outbox()
     _roll_ups()
     _scaling("queue")
+    op.create_index("ix_identities_kg_mid", "identities", ["kg_mid"])
     _views(VIEWS_BEFORE, VIEWS)
     if op.get_bind().dialect.name == "postgresql":
         _functions()
@@ -488,6 +490,7 @@ def downgrade() -> None:
         for signature in reversed(FUNCTIONS):
             op.execute(f"DROP FUNCTION {signature}")
     _views(VIEWS, VIEWS_BEFORE)
+    op.drop_index("ix_identities_kg_mid", "identities")
     _scaling("lane")
     for name in (
         "co_appearances_by",

@@ -51,7 +51,7 @@ def test_each_query_of_the_page_finds_something(filled: Store, query: str) -> No
 
 
 def test_the_page_has_its_queries() -> None:
-    assert len(QUERIES) == 11
+    assert len(QUERIES) == 12
 
 
 @pytest.mark.parametrize("view", VIEWS)
