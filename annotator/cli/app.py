@@ -182,11 +182,31 @@ def search(
 
 
 @app.command()
-def status(*, as_json: AsJson = False, database: Database = None) -> None:
-    """Say how far the database has come: media, results, failures."""
-    from annotator.cli.database import show_status
+def status(
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until Ctrl-C; where stdout is no terminal, a line for each change.")
+    ] = False,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count all rows and correct the counters; say what differed.")
+    ] = False,
+    as_json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Say how far it has come: media by state, rate, remaining time, workers, queue, and what holds it up.
 
-    show_status(as_json=as_json, settings={"database_url": database})
+    Examples:
+    - `annotator status --watch` draws it anew every two seconds
+    - `annotator status --json | jq .binds` says what holds it up, and which setting to change
+
+    """
+    from annotator.cli.status import recount_all, show_status
+
+    settings = {"database_url": database}
+    if recount:
+        recount_all(settings=settings)
+        return
+    show_status(as_json=as_json, is_watched=watch, settings=settings)
 
 
 @app.command()

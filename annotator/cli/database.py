@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from annotator.cli.output import out, print_json_line, print_table, remark
+from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
 from annotator.settings import Settings, load_settings, mask_url
 from annotator.store.connection import sqlite_path
@@ -32,32 +32,6 @@ def open_store(settings: Settings, *, must_exist: bool = False) -> Store:
         if path is not None and not path.exists():
             raise ConfigError(f"there is no database {path} yet: annotate something into it, or name another one.")
     return Store.open(url)
-
-
-def show_status(*, as_json: bool, settings: Mapping[str, Any]) -> None:
-    """Print how far the database has come."""
-    loaded = load_settings(**settings)
-    with open_store(loaded, must_exist=True) as store:
-        status = store.status()
-    facts: dict[str, Any] = {
-        "database": str(loaded.database_url),
-        "model": status.model,
-        "media": status.media,
-        "contents": status.contents,
-        **status.by_state,
-        "damaged": status.damaged,
-        "identities": status.identities,
-        "workers": status.workers,
-    }
-    if as_json:
-        print_json_line(facts | {"failures": dict(status.failures)})
-        return
-    print_table(["what", "value"], [[name, "-" if value is None else str(value)] for name, value in facts.items()])
-    if status.failures:
-        out().print()
-        rows = [[reason, str(count)] for reason, count in status.failures.items()]
-        print_table(["failed because", "media"], rows, right=["media"])
-        remark("`annotator retry --reason REASON` lets them be tried again.")
 
 
 def retry_failed(reason: str | None, *, settings: Mapping[str, Any]) -> None:

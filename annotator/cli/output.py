@@ -53,8 +53,8 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[str] = ()) -> None:
-    """Print a table.
+def make_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[str] = ()) -> Table:
+    """Return a table, to be printed.
 
     Args:
         header: one title per column.
@@ -68,7 +68,12 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, 
         table.add_column(title, justify="right" if title in aligned else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    out().print(table)
+    return table
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Iterable[str] = ()) -> None:
+    """Print a table; as :func:`make_table`."""
+    out().print(make_table(header, rows, right=right))
 
 
 def percent(confidence: float) -> str:

@@ -6,6 +6,8 @@ from typing import Final, Literal, Self
 
 Binding = Literal[
     "nothing to do",
+    "nothing queued",
+    "waiting",
     "no worker",
     "feeder",
     "decode",
@@ -16,6 +18,7 @@ Binding = Literal[
     "nothing alone",
     "unknown",
 ]
+QueueState = Literal["empty", "later", "due"]
 
 _MUCH: Final = 0.6  # of its time: a stage that is busy so much leaves the others waiting
 _HALF: Final = 0.5
@@ -79,6 +82,8 @@ class Verdict:
 
 _REMEDIES: Final[Mapping[Binding, str]] = {
     "nothing to do": "annotate-backlog s3://BUCKET/PREFIX queues more.",
+    "nothing queued": "Files of one machine travel to no worker: annotate them there again.",
+    "waiting": "Nothing: it is tried again at its time.",
     "no worker": "Start some: celery -A workers worker -Q gpu (or -Q cpu).",
     "feeder": "See that beat runs (celery -A workers beat); with many fast workers, raise"
     " ANNOTATOR_WORKER__MAX_QUEUED_CHUNKS.",
@@ -94,17 +99,20 @@ _REMEDIES: Final[Mapping[Binding, str]] = {
 }
 
 
-def what_binds(busy: Busy | None, *, left: int, workers: int) -> Verdict:
+def what_binds(busy: Busy | None, *, left: int, workers: int, queue: QueueState) -> Verdict:
     """Judge what holds the queue up.
 
     Args:
         busy: the mean of the living workers; None where none has told yet.
         left: media pending or claimed.
         workers: living workers that annotate.
+        queue: whether chunks wait for a worker: none at all, only such as are due later, or some that are due.
 
     """
     if left == 0:
         return _verdict("nothing to do", "nothing is pending")
+    if queue != "due":
+        return _not_due(queue)
     if workers == 0:
         return _verdict("no worker", "no worker has said lately that it lives")
     if busy is None:
@@ -112,6 +120,12 @@ def what_binds(busy: Busy | None, *, left: int, workers: int) -> Verdict:
     if busy.idle >= _HALF:
         return _verdict("feeder", f"task threads have no message {_percent(busy.idle)} of their time")
     return _busiest(busy)
+
+
+def _not_due(queue: QueueState) -> Verdict:
+    if queue == "later":
+        return _verdict("waiting", "what is pending waits to be tried again")
+    return _verdict("nothing queued", "what is pending is in no chunk")
 
 
 def _busiest(busy: Busy) -> Verdict:

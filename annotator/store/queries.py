@@ -1,25 +1,22 @@
-"""What users ask: who is where, how far it has come, and what shall be tried again."""
+"""What users ask: who is where, and what shall be tried again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, or_, select, tuple_, update
 
 from annotator.store.counts import add_deltas, moved
 from annotator.store.identities import find_identities, load_identities
 from annotator.store.tables import (
     WorkState,
     active,
-    annotations,
     content_labels_by,
-    contents,
     identities,
     labellings,
     media,
     sources,
     work,
-    worker_sessions,
 )
 from annotator.types import Identity
 
@@ -73,32 +70,6 @@ class Page:
 
     found: tuple[Found, ...]
     next: Cursor | None
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How far a database has come, for one network.
-
-    Attributes:
-        model: the active labelling as users see it; None where nothing was annotated yet.
-        media: media that are registered and not deleted.
-        contents: different contents among those that were read.
-        by_state: media by state: pending, claimed, done, failed, quarantined.
-        failures: failed and quarantined media by reason.
-        damaged: contents of which only a part could be read.
-        identities: people whom the database knows.
-        workers: open worker sessions.
-
-    """
-
-    model: str | None
-    media: int
-    contents: int
-    by_state: Mapping[str, int]
-    failures: Mapping[str, int]
-    damaged: int
-    identities: int
-    workers: int
 
 
 def search(
@@ -172,52 +143,6 @@ def _search_statement(
     return statement
 
 
-def status(connection: Connection, *, network_id: int | None = None) -> Status:
-    """Return how far the database has come.
-
-    Args:
-        connection: any.
-        network_id: for which network; the active one by default.
-
-    """
-    pointer = connection.execute(
-        select(active.c.network_id, labellings.c.model).join_from(
-            active, labellings, labellings.c.id == active.c.labelling_id
-        )
-    ).one_or_none()
-    if network_id is None and pointer is not None:
-        network_id = pointer.network_id
-    states: dict[int, int] = dict(
-        connection.execute(
-            select(work.c.state, func.count()).where(work.c.network_id == network_id).group_by(work.c.state)
-        ).all()
-    )
-    reasons = connection.execute(
-        select(work.c.reason, func.count())
-        .where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
-        .group_by(work.c.reason)
-    )
-    return Status(
-        model=None if pointer is None else pointer.model,
-        media=_count(connection, select(func.count()).select_from(media).where(media.c.deleted_at.is_(None))),
-        contents=_count(connection, select(func.count()).select_from(contents)),
-        by_state={state.name.lower(): states.get(int(state), 0) for state in WorkState},
-        failures={reason or "unknown": count for reason, count in sorted(reasons, key=lambda row: (-row[1], row[0]))},
-        damaged=_count(
-            connection,
-            select(func.count())
-            .select_from(annotations)
-            .where(annotations.c.network_id == network_id, annotations.c.damage.is_not(None)),
-        ),
-        identities=_count(
-            connection, select(func.count()).select_from(identities).where(identities.c.merged_into.is_(None))
-        ),
-        workers=_count(
-            connection, select(func.count()).select_from(worker_sessions).where(worker_sessions.c.ended_at.is_(None))
-        ),
-    )
-
-
 def retry(connection: Connection, *, reason: str | None = None, network_id: int | None = None) -> list[int]:
     """Let failed and quarantined media be tried again, as if they never had been.
 
@@ -269,7 +194,3 @@ def _reset(connection: Connection, network_id: int, media_ids: Sequence[int]) ->
             message=None,
         )
     )
-
-
-def _count(connection: Connection, statement: Select[*tuple[int]]) -> int:
-    return int(connection.execute(statement).scalar_one())

@@ -16,6 +16,7 @@ from annotator.store.connection import is_conflict, open_engine, reading, refres
 from annotator.store.registry import batched
 from annotator.store.requeue import requeue
 from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
+from annotator.store.status import Status, read_status
 from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
 # Outcomes in one transaction: enough that the commit costs little, few enough that others wait little.
@@ -391,10 +392,10 @@ class Store:
         with self.reading() as connection:
             return queries.search(connection, name, min_confidence=min_confidence, limit=limit, after=after)
 
-    def status(self, *, network_id: int | None = None) -> queries.Status:
+    def status(self, *, network_id: int | None = None) -> Status:
         """Return how far the database has come, for the active network by default."""
         with self.reading() as connection:
-            return queries.status(connection, network_id=network_id)
+            return read_status(connection, network_id=network_id)
 
     def retry(self, *, reason: str | None = None, network_id: int | None = None) -> int:
         """Let failed and quarantined media be tried again, all or those of one reason; return how many."""

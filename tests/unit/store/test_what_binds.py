@@ -20,7 +20,7 @@ from annotator.store.binding import Busy, what_binds
     ],
 )
 def test_the_stage_that_is_busy_binds_and_a_setting_is_named(busy: Busy, binds: str, setting: str) -> None:
-    verdict = what_binds(busy, left=100, workers=2)
+    verdict = what_binds(busy, left=100, workers=2, queue="due")
     assert verdict.binds == binds
     assert setting in verdict.remedy
     assert verdict.why
@@ -28,9 +28,11 @@ def test_the_stage_that_is_busy_binds_and_a_setting_is_named(busy: Busy, binds: 
 
 def test_without_work_without_workers_and_without_measurements_it_is_said_so() -> None:
     busy = Busy(decode=1.0)
-    assert what_binds(busy, left=0, workers=2).binds == "nothing to do"
-    assert what_binds(None, left=5, workers=0).binds == "no worker"
-    assert what_binds(None, left=5, workers=1).binds == "unknown"
+    assert what_binds(busy, left=0, workers=2, queue="empty").binds == "nothing to do"
+    assert what_binds(busy, left=5, workers=2, queue="empty").binds == "nothing queued"
+    assert what_binds(busy, left=5, workers=0, queue="later").binds == "waiting"
+    assert what_binds(None, left=5, workers=0, queue="due").binds == "no worker"
+    assert what_binds(None, left=5, workers=1, queue="due").binds == "unknown"
 
 
 def test_workers_that_have_told_nothing_do_not_count_for_the_mean() -> None:
