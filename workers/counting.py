@@ -22,6 +22,8 @@ from annotator.store.progress import WINDOW, Point, read_points, write_progress
 from annotator.store.tables import WorkState, chunks, runs, scaling, worker_sessions
 from workers.routing import QUEUES_OF
 
+EVERY_S: Final = 10.0
+"""How often it should run."""
 _LEAST_WORKER_S: Final = 60.0  # worker time that tells something about speed
 _SPEEDS: Final = (0.05, 100.0)  # estimated seconds that a worker does in one; beyond these something else is wrong
 _LEAST_TIME_LEFT_S: Final = 60.0

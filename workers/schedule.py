@@ -27,6 +27,7 @@ from annotator.store.feeding import living_queues
 from annotator.store.locks import only_one
 from workers.app import QUEUES, AnnotatorApp
 from workers.broker import RedisBroker
+from workers.counting import EVERY_S, count_all
 from workers.feeder import Feeder
 from workers.metrics import MetricsServer, serve_metrics
 from workers.queue_metrics import QueueMetrics
@@ -109,6 +110,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
     jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
         Job("sweep", worker.sweep_every_s, partial(sweep_all, context.engine, worker, metrics=context.metrics)),
+        Job("count", EVERY_S, partial(count_all, context.engine, settings)),
     )
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
 
