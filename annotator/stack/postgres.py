@@ -59,8 +59,8 @@ class PostgresChild:
 
         """
         self._bin = binaries()
-        self._folder = folder
-        self._port = port
+        self.folder = folder
+        self.port = port
         self._uid = _NOBODY if os.geteuid() == 0 else None
         folder.mkdir(parents=True, exist_ok=True)
         self._password = self._read_or_make_password()
@@ -88,7 +88,7 @@ class PostgresChild:
     @property
     def url(self) -> str:
         """Return the database's URL, for SQLAlchemy and for ``psql``."""
-        return f"postgresql://{USER}:{self._password}@127.0.0.1:{self._port}/{DATABASE}"
+        return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.port}/{DATABASE}"
 
     @property
     def psql(self) -> str:
@@ -96,7 +96,7 @@ class PostgresChild:
         return str(self._bin / "psql")
 
     def _read_or_make_password(self) -> str:
-        path = self._folder / "password"
+        path = self.folder / "password"
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(18))
@@ -104,7 +104,7 @@ class PostgresChild:
 
     def _initialise(self) -> None:
         """Make the data folder under a temporary name, so that a broken attempt leaves no half."""
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix="initdb-") as name:
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix="initdb-") as name:
             work = Path(name)
             (work / "password").write_text(self._password)
             if self._uid is not None:
@@ -114,17 +114,17 @@ class PostgresChild:
                 *(str(self._bin / "initdb"), "-D", str(work / "data"), "-U", USER, "--encoding=UTF8", "--locale=C"),
                 *("--auth=scram-sha-256", f"--pwfile={work / 'password'}", "--no-instructions"),
             ]
-            made = ChildProcess("initdb", command, log_path=self._folder / "initdb.log", uid=self._uid)
+            made = ChildProcess("initdb", command, log_path=self.folder / "initdb.log", uid=self._uid)
             try:
                 made.wait_until(lambda: made.returncode() == 0, timeout_s=_INITDB_TIMEOUT_S)
             finally:
                 made.stop(timeout_s=5.0)
-            (work / "data").rename(self._folder / "data")
+            (work / "data").rename(self.folder / "data")
 
     def _run_psql(self, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
-                *(self.psql, "--no-psqlrc", "-qAt", "-h", "127.0.0.1", "-p", str(self._port), "-U", USER),
+                *(self.psql, "--no-psqlrc", "-qAt", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER),
                 *("-d", database, *arguments),
             ],
             env={**os.environ, "PGPASSWORD": self._password, "PGCONNECT_TIMEOUT": "5"},
@@ -135,7 +135,7 @@ class PostgresChild:
         )
 
     def _answers(self) -> bool:
-        return is_port_open(self._port) and self._run_psql("postgres", "-c", "SELECT 1").returncode == 0
+        return is_port_open(self.port) and self._run_psql("postgres", "-c", "SELECT 1").returncode == 0
 
     def _make_database(self) -> None:
         known = self._run_psql("postgres", "-c", f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'")  # noqa: S608  (a constant)

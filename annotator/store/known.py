@@ -15,10 +15,9 @@ from annotator.store.connection import reading
 from annotator.store.reads import is_annotated
 
 _PREPARE: Final = (
-    "PREPARE is_annotated (int, bytea) AS SELECT EXISTS (SELECT 1 FROM contents c"
-    " JOIN annotations a ON a.content_id = c.id AND a.network_id = $1 WHERE c.sha256 = $2)"
+    "PREPARE find_content (bytea) AS SELECT id FROM contents WHERE sha256 = $1",
+    "PREPARE is_annotated (int, bigint) AS SELECT 1 FROM annotations WHERE network_id = $1 AND content_id = $2",
 )
-_ASK: Final = "EXECUTE is_annotated (%s, %s)"
 
 
 class KnownContents:
@@ -55,8 +54,12 @@ class KnownContents:
         cursor: Any = getattr(self._own, "cursor", None)
         if cursor is None:
             cursor = self._open()
-        cursor.execute(_ASK, (self._network_id, bytes.fromhex(sha256)))
-        return bool(cursor.fetchone()[0])
+        cursor.execute("EXECUTE find_content (%s)", (bytes.fromhex(sha256),))
+        content = cursor.fetchone()
+        if content is None:  # as nearly always: the partitions need not be looked at
+            return False
+        cursor.execute("EXECUTE is_annotated (%s, %s)", (self._network_id, content[0]))
+        return cursor.fetchone() is not None
 
     def _open(self) -> Any:  # noqa: ANN401  (the driver's cursor)
         connection = self._engine.raw_connection()
@@ -65,7 +68,10 @@ class KnownContents:
         self._own.connection = connection
         driver.autocommit = True
         cursor = connection.cursor()
-        cursor.execute(_PREPARE)
+        # The tables may be empty now: the plan that is kept must be the one for many rows.
+        cursor.execute("SET enable_seqscan = off")
+        for statement in _PREPARE:
+            cursor.execute(statement)
         self._own.cursor = cursor
         return cursor
 

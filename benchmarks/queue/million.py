@@ -60,10 +60,25 @@ def _children(pid: int) -> list[int]:
 class Bench:
     """The servers and programs of one run."""
 
-    database_url: str
-    broker_url: str
-    pids: dict[str, list[int]]
+    postgres: PostgresChild
+    broker: BrokerChild
+    pids: dict[str, list[int]] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Note whose processor time is read."""
+        self.pids |= {"postgres": [self.postgres.process.pid], "broker": [self.broker.process.pid]}
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL."""
+        return self.postgres.url
+
+    def restart_postgres(self) -> None:
+        """Start the server anew, on the same port, so that its settings count."""
+        self.postgres.process.stop(timeout_s=30)
+        self.postgres = PostgresChild(self.postgres.folder, self.postgres.port)
+        self.pids["postgres"] = [self.postgres.process.pid]
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a Celery program."""
@@ -71,7 +86,7 @@ class Bench:
             **os.environ,
             "PYTHONPATH": f"{HERE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
             "ANNOTATOR_DATABASE_URL": self.database_url,
-            "ANNOTATOR_BROKER_URL": self.broker_url,
+            "ANNOTATOR_BROKER_URL": self.broker.url,
         }
         process = subprocess.Popen([CELERY, "-A", "prepared_app", *arguments], env=environment, cwd=HERE)
         self.processes.append(process)
@@ -96,16 +111,18 @@ class Bench:
 def servers() -> Iterator[Bench]:
     """Run Postgres and Valkey in a temporary folder, with the settings that they have by default."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        postgres = PostgresChild(Path(name) / "postgres", free_port())
-        broker = BrokerChild(Path(name) / "broker", free_port())
+        bench = Bench(
+            PostgresChild(Path(name) / "postgres", free_port()), BrokerChild(Path(name) / "broker", free_port())
+        )
         try:
-            bench = Bench(
-                postgres.url, broker.url, {"postgres": [postgres.process.pid], "broker": [broker.process.pid]}
-            )
             yield bench
         finally:
-            broker.process.stop(timeout_s=10)
-            postgres.process.stop(timeout_s=30)
+            bench.broker.process.stop(timeout_s=10)
+            bench.postgres.process.stop(timeout_s=30)
+
+
+def _driver_url(url: str) -> str:
+    return url.replace("postgresql:", "postgresql+psycopg2:")
 
 
 def settled(connection: Connection) -> int:
@@ -121,8 +138,8 @@ def settled(connection: Connection) -> int:
 
 def drain(bench: Bench, total: int) -> list[dict[str, float]]:
     """Wait until all is done; return a sample every few seconds."""
-    engine = create_engine(bench.database_url.replace("postgresql:", "postgresql+psycopg2:"), pool_size=1)
-    broker = redis.Redis.from_url(bench.broker_url)
+    engine = create_engine(_driver_url(bench.database_url), pool_size=1)
+    broker = redis.Redis.from_url(bench.broker.url)
     samples: list[dict[str, float]] = []
     began_s = time.monotonic()
     told = 0
@@ -173,9 +190,41 @@ def report(bench: Bench, samples: list[dict[str, float]], total: int, registered
     print(json.dumps({"sizes": sizes, "rates": rates, "cpu_ms": cost}))
 
 
+def count_statements(bench: Bench) -> None:
+    """Restart the server with ``pg_stat_statements``."""
+    engine = create_engine(_driver_url(bench.database_url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'"))
+        connection.execute(text("ALTER SYSTEM SET pg_stat_statements.track_planning = on"))
+    engine.dispose()
+    bench.restart_postgres()
+    with engine.connect() as connection:
+        connection.execute(text("CREATE EXTENSION pg_stat_statements"))
+    engine.dispose()
+
+
+def statements(url: str, total: int) -> str:
+    """Return the dearest statements: planning and execution in ms per media, calls per media, and their text."""
+    engine = create_engine(_driver_url(url))
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT total_plan_time AS plan_ms, total_exec_time AS run_ms, calls, query FROM pg_stat_statements"
+                " ORDER BY total_plan_time + total_exec_time DESC LIMIT 30"
+            )
+        ).all()
+    engine.dispose()
+    lines = [
+        f"{row.plan_ms / total:.4f} {row.run_ms / total:.4f} {row.calls / total:.4f} "
+        + " ".join(row.query.split())[:150]
+        for row in rows
+    ]
+    return "\n".join(["plan  run  calls", *lines])
+
+
 def sizes(url: str, total: int) -> dict[str, float]:
     """Return the bytes per media of each table with its indexes, partitions summed up."""
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg2:"))
+    engine = create_engine(_driver_url(url))
     with engine.connect() as connection:
         rows = connection.execute(
             text(
@@ -195,14 +244,17 @@ def main() -> None:
     parser.add_argument("--media", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--media-ms", type=float, default=2.0, help="engine time of one media")
+    parser.add_argument("--statements", action="store_true", help="also tell what each statement costs the server")
     parser.add_argument("--analyst", action="store_true", help="keep a snapshot open from the start to the end")
     options = parser.parse_args()
     os.environ["PREPARED_MEDIA_S"] = str(options.media_ms / 1000)
     with servers() as bench:
+        if options.statements:
+            count_statements(bench)
         with Store.open(bench.database_url, upgrade=True) as store:
             network_id, _ = register(store)
             registered_s = register_synthetic(store, network_id, options.media)
-        analyst = create_engine(bench.database_url.replace("postgresql:", "postgresql+psycopg2:"))
+        analyst = create_engine(_driver_url(bench.database_url))
         snapshot = analyst.connect().execution_options(isolation_level="REPEATABLE READ") if options.analyst else None
         if snapshot is not None:
             snapshot.execute(text("SELECT count(*) FROM work")).scalar_one()
@@ -213,6 +265,8 @@ def main() -> None:
             samples = drain(bench, options.media)
         finally:
             bench.stop()
+        if options.statements:
+            print(statements(bench.database_url, options.media))
         report(bench, samples, options.media, registered_s, sizes=sizes(bench.database_url, options.media))
         if snapshot is not None:
             snapshot.close()
