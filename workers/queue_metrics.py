@@ -1,7 +1,7 @@
 """What beat shows to Prometheus: the state of the whole queue, and whether its own jobs go on.
 
 The gauges are read every few seconds by a job of beat, not when Prometheus asks: it gets its answer also while the
-database is away, and ``annotator_job_success_timestamp_seconds{job="gauges"}`` says how old the answer is.
+database is away, and ``annotator_job_success_timestamp_seconds{name="gauges"}`` says how old the answer is.
 """
 
 import time
@@ -44,13 +44,14 @@ class QueueMetrics:
         ProcessCollector(registry=self.registry)
 
     def _make_jobs(self) -> None:
+        # The label is no «job»: Prometheus calls its own targets so.
         self._job_success = self._gauge(
-            "annotator_job_success_timestamp_seconds", "When a job of beat last went well, Unix time.", "job"
+            "annotator_job_success_timestamp_seconds", "When a job of beat last went well, Unix time.", "name"
         )
         self._job_s = Histogram(
-            "annotator_job_seconds", "Time of a job of beat.", ["job"], registry=self.registry, buckets=_JOB_BUCKETS_S
+            "annotator_job_seconds", "Time of a job of beat.", ["name"], registry=self.registry, buckets=_JOB_BUCKETS_S
         )
-        self._job_failures = self._counter("annotator_job_failures", "Jobs of beat that failed.", "job", "reason")
+        self._job_failures = self._counter("annotator_job_failures", "Jobs of beat that failed.", "name", "reason")
         self._swept = self._counter("annotator_swept", "What the sweeper of this process has taken back.", "what")
         self._callbacks = self._counter("annotator_callbacks", "Call-backs by what came of a try.", "result")
         for what in ("sessions", "media", "suspects", "given_up", "chunks"):

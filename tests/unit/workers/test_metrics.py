@@ -179,11 +179,11 @@ def test_jobs_of_beat_say_when_they_last_went_well_and_why_not() -> None:
     metrics.job_ended("feed", took_s=0.02, error=BrokerUnavailableError("away"))
     metrics.job_ended("sweep", took_s=0.02, error=ValueError("a bug"))
     value = metrics.registry.get_sample_value
-    assert (value("annotator_job_success_timestamp_seconds", {"job": "feed"}) or 0) > 1.7e9
-    assert value("annotator_job_success_timestamp_seconds", {"job": "sweep"}) is None
-    assert value("annotator_job_seconds_count", {"job": "feed"}) == 2
-    assert value("annotator_job_failures_total", {"job": "feed", "reason": "broker_unavailable"}) == 1
-    assert value("annotator_job_failures_total", {"job": "sweep", "reason": "internal"}) == 1
+    assert (value("annotator_job_success_timestamp_seconds", {"name": "feed"}) or 0) > 1.7e9
+    assert value("annotator_job_success_timestamp_seconds", {"name": "sweep"}) is None
+    assert value("annotator_job_seconds_count", {"name": "feed"}) == 2
+    assert value("annotator_job_failures_total", {"name": "feed", "reason": "broker_unavailable"}) == 1
+    assert value("annotator_job_failures_total", {"name": "sweep", "reason": "internal"}) == 1
 
 
 def test_what_the_sweeper_took_back_and_call_backs_are_counted() -> None:
