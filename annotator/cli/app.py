@@ -350,6 +350,23 @@ def roll_up_database(*, database: Database = None) -> None:
     roll_up(settings={"database_url": database})
 
 
+@db_app.command("roles")
+def set_up_database_roles(
+    *,
+    is_printed: Annotated[bool, typer.Option("--print", help="Print the SQL instead of running it.")] = False,
+    database: Database = None,
+) -> None:
+    """Make the roles of Postgres: migrator, worker, producer and reader, each with the rights it needs and no others.
+
+    Run it as somebody who owns the tables and may make roles; doing it again changes nothing. The roles cannot log in:
+    `GRANT annotator_worker TO NAME` gives one to a user.
+
+    """
+    from annotator.cli.database import set_up_roles
+
+    set_up_roles(is_printed=is_printed, settings={"database_url": database})
+
+
 @db_app.command("check")
 def check_database(*, database: Database = None) -> None:
     """Say whether the tables are up to date; exit code 2 where they are not."""

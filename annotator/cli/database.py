@@ -1,17 +1,23 @@
 """``annotator status``, ``retry`` and ``db``."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+from sqlalchemy.exc import ProgrammingError
 
 from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
 from annotator.settings import Settings, load_settings, mask_url
-from annotator.store.connection import sqlite_path
+from annotator.store.connection import open_engine, sqlite_path, sqlstate
+from annotator.store.roles import ROLES, role_statements
+from annotator.store.roles import set_up_roles as make_roles
 from annotator.store.rollups import roll_up as roll_up_counts
-from annotator.store.schema import HEAD
+from annotator.store.schema import HEAD, check_engine
 from annotator.store.schema import check as check_schema
 from annotator.store.schema import upgrade as upgrade_schema
 from annotator.store.store import Store
+
+_NO_RIGHT: Final = "42501"  # Postgres's code
 
 
 def open_store(settings: Settings, *, must_exist: bool = False) -> Store:
@@ -67,6 +73,33 @@ def check(*, settings: Mapping[str, Any]) -> None:
 def _say_revision(url: str, revision: str) -> None:
     which = "the newest" if revision == HEAD else f"of a newer program, which this one ({HEAD}) may use"
     out().print(f"{mask_url(url)} has schema {revision}, {which}", soft_wrap=True)
+
+
+def set_up_roles(*, is_printed: bool, settings: Mapping[str, Any]) -> None:
+    """Make the roles of Postgres, or print how.
+
+    Raises:
+        ConfigError: the database is no Postgres, has no tables yet, or its user may not make roles.
+
+    """
+    url = load_settings(**settings).database_url.get_secret_value()
+    engine = open_engine(url)
+    try:
+        check_engine(engine)
+        if is_printed:
+            for statement in role_statements(engine):
+                out().print(f"{statement};", soft_wrap=True, markup=False, highlight=False)
+            return
+        make_roles(engine)
+    except ProgrammingError as exc:
+        if sqlstate(exc) != _NO_RIGHT:
+            raise
+        why = str(exc.orig).strip().partition("\n")[0]
+        raise ConfigError(f"this user may not make roles ({why}): give --database as one who owns the tables") from exc
+    finally:
+        engine.dispose()
+    out().print(f"{mask_url(url)} has the roles {', '.join(ROLES)}", soft_wrap=True)
+    remark("Give them to those who log in: GRANT annotator_worker TO NAME.")
 
 
 def roll_up(*, settings: Mapping[str, Any]) -> None:

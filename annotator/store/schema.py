@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import ConfigError, StoreUnavailableError
 from annotator.store.connection import open_engine, reading, sqlstate, translated, writing
+from annotator.store.roles import owner_role, renew_grants
 from annotator.store.tables import store_settings
 
 if TYPE_CHECKING:
@@ -185,10 +186,15 @@ def migrating(engine: Engine) -> Iterator[Connection]:
         try:
             connection.execute(text(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
             connection.execute(text(f"SET statement_timeout = {_STATEMENT_TIMEOUT_MS}"))
+            role = owner_role(connection)
+            if role is not None:  # what it makes belongs to the role, whoever migrates next
+                connection.execute(text(f"SET ROLE {role}"))
             connection.commit()
             yield connection
+            renew_grants(connection)
+            connection.commit()
         finally:
-            # The lock and the limits are the session's: it is closed, not given back to the pool.
+            # Lock, limits and role are the session's: it is closed, not given back to the pool.
             connection.invalidate()
 
 
