@@ -1,0 +1,8 @@
+-- Run by Postgres's container at its first start: who may log in, and as what. The rights of the roles come with
+-- `annotator db roles`. Passwords come from the environment and stand in no command line.
+\getenv worker_password WORKER_PASSWORD
+\getenv producer_password PRODUCER_PASSWORD
+CREATE ROLE annotator_worker NOLOGIN;
+CREATE ROLE annotator_producer NOLOGIN;
+CREATE ROLE worker LOGIN PASSWORD :'worker_password' IN ROLE annotator_worker;
+CREATE ROLE producer LOGIN PASSWORD :'producer_password' IN ROLE annotator_producer;
