@@ -1,13 +1,14 @@
 """Put the stages together from the settings: the one place that knows both."""
 
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from annotator.decoding import PipelineParams
 from annotator.detection import DetectionParams, MtcnnDetector
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, DeadlineError
 from annotator.media import DecodeLimits, FetchLimits, MediaReader, S3Access, SampledFrames, Sampling, sample_frames
 from annotator.media.reader import BoundedSink
 from annotator.media.s3 import S3Store, split_s3_uri
@@ -22,8 +23,12 @@ from annotator.settings import Settings
 from annotator.store import Store
 from annotator.types import ClipReport, FrameBatch, Identity, MediaRef
 
+TimeLimit = Callable[[str, int], float]
+"""How long a media may take, in seconds, by its name and size in bytes."""
+
 STARTER = "starter"
 STARTER_FOLDER = Path(__file__).parent / "starter" / "bundle"
+_DECODING = 8 / 9  # of the time of a media: a decoder that hangs is found before the media is late
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,14 @@ class SampledMedia:
 
     content_sha256: str
     frames: SampledFrames
+    until_s: float | None = None
 
     def __iter__(self) -> Iterator[FrameBatch]:
-        """Decode."""
-        return iter(self.frames)
+        """Decode; raises ``DeadlineError`` when it takes too long, the waiting for the networks included."""
+        for batch in self.frames:
+            if self.until_s is not None and time.monotonic() > self.until_s:
+                raise DeadlineError("it was not done before its deadline; give workers more time, or more of them")
+            yield batch
 
     @property
     def report(self) -> ClipReport:
@@ -59,11 +68,20 @@ class SampledMedia:
 
 @dataclass(frozen=True, slots=True)
 class MediaSource:
-    """Fetches media and samples their frames. Used from several threads at once."""
+    """Fetches media and samples their frames. Used from several threads at once.
+
+    Attributes:
+        reader: fetches.
+        sampling: which frames.
+        limits: what decoding may cost.
+        time_limit_s: how long a media may take in all, by its name and size in bytes; None for as long as it takes.
+
+    """
 
     reader: MediaReader
     sampling: Sampling
     limits: DecodeLimits
+    time_limit_s: TimeLimit | None = None
 
     @contextmanager
     def open(self, media: MediaRef) -> Iterator[SampledMedia]:
@@ -74,11 +92,14 @@ class MediaSource:
             TransientError: it cannot be fetched now.
 
         """
-        with (
-            self.reader.open(media) as local,
-            sample_frames(local, sampling=self.sampling, limits=self.limits) as frames,
-        ):
-            yield SampledMedia(local.sha256, frames)
+        began_s = time.monotonic()
+        with self.reader.open(media) as local:
+            limits, until_s = self.limits, None
+            if self.time_limit_s is not None:
+                limit_s = self.time_limit_s(media.media_id, local.size_bytes)
+                limits, until_s = replace(limits, wall_s=min(limits.wall_s, _DECODING * limit_s)), began_s + limit_s
+            with sample_frames(local, sampling=self.sampling, limits=limits) as frames:
+                yield SampledMedia(local.sha256, frames, until_s)
 
     def spec(self) -> dict[str, object]:
         """Return what of decoding and sampling can change a result."""
@@ -95,13 +116,23 @@ def build_engine(settings: Settings) -> Engine:
     return create_engine(settings.device, threads=settings.threads, cache_dir=settings.cache_dir / "networks")
 
 
-def build_source(settings: Settings, *, sampling: Sampling | None = None) -> MediaSource:
-    """Make what fetches and samples media; ``sampling`` goes before the settings'."""
+def build_source(
+    settings: Settings, *, sampling: Sampling | None = None, time_limit_s: TimeLimit | None = None
+) -> MediaSource:
+    """Make what fetches and samples media.
+
+    Args:
+        settings: what can be set.
+        sampling: goes before that of the settings.
+        time_limit_s: how long a media may take in all; see :class:`MediaSource`.
+
+    """
     limits = _decode_limits(settings)
     return MediaSource(
         reader=MediaReader(fetch=_fetch_limits(settings), decode=limits, s3=s3_access(settings)),
         sampling=sampling or _sampling(settings),
         limits=limits,
+        time_limit_s=time_limit_s,
     )
 
 
@@ -173,7 +204,8 @@ def build_annotator(
     *,
     store: Store | None = None,
     engine: Engine | None = None,
-    keep_faces: bool = False,
+    params: PipelineParams | None = None,
+    time_limit_s: TimeLimit | None = None,
     meter: StageMeter | None = None,
 ) -> Annotator:
     """Make a whole pipeline.
@@ -182,7 +214,8 @@ def build_annotator(
         settings: what can be set.
         store: the database whose enrolled people and corrected names count; None leaves the bundle as it is.
         engine: what runs the networks, where one exists already.
-        keep_faces: whether tracks keep the crops of their best faces, for whoever draws them.
+        params: how much is in hand at once, and what is kept.
+        time_limit_s: how long a media may take in all; see :class:`MediaSource`.
         meter: is told how busy the stages are.
 
     Raises:
@@ -195,11 +228,11 @@ def build_annotator(
     embedder = FaceEmbedder(engine, precision="bf16")
     gallery.check_embedder(embedder.network_id)
     return Annotator(
-        source=build_source(settings),
+        source=build_source(settings, time_limit_s=time_limit_s),
         detector=build_detector(settings, engine),
         embedder=embedder,
         identifier=Identifier(gallery),
-        params=PipelineParams(keep_faces=keep_faces),
+        params=params,
         meter=meter,
     )
 

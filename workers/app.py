@@ -13,10 +13,42 @@ from annotator.errors import ConfigError
 from annotator.settings import Settings
 
 QUEUES: Final = ("gpu", "cpu", "default")
-ANNOTATE_QUEUE: Final = "gpu"
+ANNOTATE_QUEUES: Final = ("gpu", "cpu")
 ANNOTATE_TASK: Final = "workers.annotate_chunk"
 JOB_TASK: Final = "workers.run_job"
 MESSAGE_VERSION: Final = 1
+
+# Why each is as it is stands in docs/queue.md.
+_WORKER: Final = {
+    "worker_pool": "threads",
+    "worker_consumer": "workers.consuming:StrictConsumer",
+    "worker_prefetch_multiplier": 1,
+    "worker_disable_prefetch": True,
+    "worker_detect_quorum_queues": False,
+    "worker_enable_remote_control": True,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_soft_shutdown_timeout": 0.0,
+    "worker_hijack_root_logger": True,
+    "broker_connection_retry_on_startup": True,
+    "beat_scheduler": "workers.schedule:InProcessScheduler",
+}
+_MESSAGES: Final = {
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_ignore_result": True,
+    "task_store_errors_even_if_ignored": False,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "event_serializer": "json",
+    "task_default_queue": "default",
+    "task_create_missing_queues": True,
+}
+_TRANSPORT: Final = {
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
 
 
 class _QuietWorker(CeleryWorker):  # type: ignore[misc]  # Celery has no types
@@ -59,33 +91,7 @@ def create_app(settings: Settings) -> AnnotatorApp:
     if worker.visibility_timeout_s < 2 * longest_s:  # the settings say so, too; a message that lasts longer runs twice
         raise ConfigError(f"ANNOTATOR_WORKER__VISIBILITY_TIMEOUT_S must be at least {2 * longest_s:g}.")
     app = AnnotatorApp(settings, broker=settings.broker_url.get_secret_value(), include=["workers.tasks"])
-    app.conf.update(
-        worker_pool="threads",
-        worker_concurrency=worker.concurrency,
-        worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,
-        worker_detect_quorum_queues=False,
-        worker_enable_remote_control=True,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_soft_shutdown_timeout=0.0,
-        worker_hijack_root_logger=True,
-        broker_connection_retry_on_startup=True,
-        broker_transport_options={
-            "visibility_timeout": worker.visibility_timeout_s,
-            "unacked_restore_interval": 10,
-            "unacked_restore_throttle": 1,
-            "socket_keepalive": True,
-            "health_check_interval": 25,
-        },
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_ignore_result=True,
-        task_store_errors_even_if_ignored=False,
-        task_serializer="json",
-        accept_content=["json"],
-        event_serializer="json",
-        task_default_queue="default",
-        task_create_missing_queues=True,
-        beat_scheduler="workers.schedule:InProcessScheduler",
-    )
+    app.conf.update(_WORKER | _MESSAGES)
+    app.conf.update(worker_concurrency=worker.concurrency)
+    app.conf.broker_transport_options = _TRANSPORT | {"visibility_timeout": worker.visibility_timeout_s}
     return app

@@ -1,26 +1,35 @@
 """How a worker process starts and stops: warm up, open a session, consume; drain, leave."""
 
 import atexit
+import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from celery import bootsteps, signals
 from celery.worker import state as celery_state
+from sqlalchemy import Engine
 
 from annotator.errors import AnnotatorError, ConfigError
-from annotator.settings import Settings
+from annotator.liveness import AliveFile
+from annotator.settings import Settings, WorkerSettings
 from annotator.store.known import KnownContents
+from annotator.store.lanes import FILM, GIF, lane_of
 from annotator.store.store import Store
 from annotator.store.work import Deadlines
-from workers.app import AnnotatorApp
+from workers.app import ANNOTATE_QUEUES, AnnotatorApp
 from workers.engine import MediaAnnotator
+from workers.housekeeper import Housekeeper
 from workers.meters import Meters
 from workers.observing import Observing, start_observing
+from workers.session import Place
+from workers.spot import SpotWatch, metadata_service
+from workers.watch import Watch
 from workers.worker import Worker, WorkerTimes
 from workers.writer import ResultRows
 
@@ -29,6 +38,8 @@ _EXIT_FAILURE: Final = 1
 _EXIT_CONFIG: Final = 2
 # Task threads, writer, heartbeat, decoding threads: each may hold a connection.
 _SPARE_CONNECTIONS: Final = 6
+# Of a claim's deadline: what a media may take in a decoding thread, before the watchdog would blame the networks.
+_MEDIA_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +50,60 @@ class Parts:
         annotator: with its networks loaded.
         rows: writes results.
         is_known: whether the bytes of this digest are annotated already.
+        device: what the networks run on.
 
     """
 
     annotator: MediaAnnotator
     rows: ResultRows
     is_known: Callable[[str], bool] | None
+    device: str | None = None
 
 
 BuildParts = Callable[[Settings, Store], Parts]
 
 
+class _Body(Protocol):
+    """What this process is: a worker with networks, or one without."""
+
+    @property
+    def is_draining(self) -> bool: ...
+    @property
+    def drain_s(self) -> float: ...
+    @property
+    def in_hand(self) -> int: ...
+    def start(self) -> None: ...
+    def start_draining(self) -> None: ...
+    def hurry(self) -> None: ...
+    def close(self) -> bool: ...
+
+
 class _Process:
     """The one worker of this process; task threads find it here."""
 
-    worker: Worker | None = None
+    body: _Body | None = None
     observing: Observing | None = None
+    spot: SpotWatch | None = None
 
 
 def current_worker() -> Worker:
     """Return the worker of this process.
 
     Raises:
-        RuntimeError: this is no worker process.
+        RuntimeError: this is no worker process, or one without networks.
 
     """
-    if _Process.worker is None:
-        msg = "there is no worker in this process; it is started by celery -A workers worker"
-        raise RuntimeError(msg)
-    return _Process.worker
+    body = _Process.body
+    if isinstance(body, Worker):
+        return body
+    msg = "there is no worker with networks in this process; it is started by celery -A workers worker -Q gpu"
+    raise RuntimeError(msg)
+
+
+def tell_malformed() -> None:
+    """Count a message that was none of ours."""
+    if _Process.observing is not None:
+        _Process.observing.watch.malformed()
 
 
 def prepare_worker(app: AnnotatorApp, build: BuildParts | None = None) -> None:
@@ -84,8 +120,8 @@ def prepare_worker(app: AnnotatorApp, build: BuildParts | None = None) -> None:
 
         requires = ("celery.worker.components:Pool",)
 
-        def start(self, parent: Any) -> None:  # noqa: ANN401, ARG002
-            _start(app.annotator_settings, build)
+        def start(self, parent: Any) -> None:  # noqa: ANN401
+            _start(app.annotator_settings, tuple(parent.app.amqp.queues.consume_from), build)
 
         def stop(self, parent: Any) -> None:  # noqa: ANN401
             _stop(parent)
@@ -109,79 +145,149 @@ def build_parts(settings: Settings, store: Store, *, meters: Meters | None = Non
         ModelError: a network or bundle fails its checks.
 
     """
-    from annotator.build import build_annotator, register_model  # noqa: PLC0415  (loads the networks' engine)
+    from annotator.build import build_annotator, build_engine, register_model  # noqa: PLC0415  (loads the engine)
+    from annotator.decoding import PipelineParams  # noqa: PLC0415
     from workers.results import StoreRows  # noqa: PLC0415
 
-    annotator = build_annotator(settings, store=store, meter=meters)
+    by_lane = _deadlines(settings.worker).by_lane
+    engine = build_engine(settings)
+    annotator = build_annotator(
+        settings,
+        store=store,
+        engine=engine,
+        params=PipelineParams(decoders=settings.worker.decoders),
+        time_limit_s=lambda key, size_bytes: _MEDIA_SHARE * by_lane[lane_of(key, size_bytes)],
+        meter=meters,
+    )
     registered = register_model(store, annotator)
     rows = StoreRows(
         network_id=registered.network_id, labelling_id=registered.labelling_id, identify=annotator.identify
     )
-    return Parts(annotator, rows, KnownContents(store.engine, registered.network_id))
+    device = "gpu" if engine.name == "tensorflow" else "cpu"
+    return Parts(annotator, rows, KnownContents(store.engine, registered.network_id), device)
 
 
-def _start(settings: Settings, build: BuildParts | None) -> None:
+def _start(settings: Settings, queues: tuple[str, ...], build: BuildParts | None) -> None:
     try:
         observing = start_observing(settings)
-        watch = observing.watch
         pool_size = settings.worker.concurrency + _SPARE_CONNECTIONS
         store = Store.open(settings.database_url.get_secret_value(), pool_size=pool_size)
-        parts = build(settings, store) if build else build_parts(settings, store, meters=watch.meters)
-        worker = Worker(
-            store.engine,
-            parts.annotator,
-            parts.rows,
-            is_known=parts.is_known,
-            times=_times(settings),
-            on_fatal=_on_fatal,
-            watch=watch,
-        )
-        worker.start()
+        body, model = _make_body(settings, store, queues=queues, watch=observing.watch, build=build)
+        body.start()
     except AnnotatorError as error:  # the boundary of the process: one line, and an exit code
         _LOGGER.critical("The worker cannot start: %s", error)
         sys.stderr.write(f"{error}\n")
         raise SystemExit(_EXIT_CONFIG if isinstance(error, ConfigError) else _EXIT_FAILURE) from None
-    observing.follow(
-        in_hand=lambda: worker.in_hand, is_ready=lambda: not worker.is_draining, model=parts.annotator.model
-    )
-    _Process.worker, _Process.observing = worker, observing
-    _LOGGER.info("ready: %s", parts.annotator.model)
+    observing.follow(in_hand=lambda: body.in_hand, is_ready=lambda: not body.is_draining, model=model)
+    _Process.body, _Process.observing, _Process.spot = body, observing, _watch_spot(settings.worker)
+    _LOGGER.info("ready for %s: %s", ", ".join(queues), model or "housekeeping only, no networks")
     if celery_state.should_stop is not None:  # the signal came while the networks were loaded
-        worker.start_draining()
+        body.start_draining()
 
 
-def _times(settings: Settings) -> WorkerTimes:
+def _make_body(
+    settings: Settings, store: Store, *, queues: tuple[str, ...], watch: Watch, build: BuildParts | None
+) -> tuple[_Body, str]:
+    """Return what this process is, with its model; without a queue of media it loads no networks."""
     chosen = settings.worker
+    if not set(queues) & set(ANNOTATE_QUEUES):
+        return _make_housekeeper(chosen, store.engine, place=Place(queues), watch=watch), ""
+    parts = build(settings, store) if build else build_parts(settings, store, meters=watch.meters)
+    place = Place(queues, parts.device)
+    return _make_worker(chosen, parts, database=store.engine, place=place, watch=watch), parts.annotator.model
+
+
+def _make_worker(chosen: WorkerSettings, parts: Parts, *, database: Engine, place: Place, watch: Watch) -> Worker:
+    return Worker(
+        database,
+        parts.annotator,
+        parts.rows,
+        is_known=parts.is_known,
+        times=_times(chosen),
+        on_fatal=_on_fatal,
+        on_hang=lambda: _leave(_EXIT_FAILURE),
+        place=place,
+        alive=AliveFile(chosen.alive_file),
+        watch=watch,
+        on_turn=lambda: _leave_unless_called_again(chosen),
+    )
+
+
+def _make_housekeeper(chosen: WorkerSettings, database: Engine, *, place: Place, watch: Watch) -> Housekeeper:
+    return Housekeeper(database, times=_times(chosen), place=place, watch=watch, alive=AliveFile(chosen.alive_file))
+
+
+def _times(chosen: WorkerSettings) -> WorkerTimes:
+    # One decoder and one task thread are always left to small media, where there is more than one.
+    max_films = max(1, min(chosen.decoders, chosen.concurrency) - 1)
     return WorkerTimes(
         heartbeat_s=chosen.heartbeat_s,
         drain_s=chosen.drain_s,
-        deadlines=Deadlines({"gif": chosen.gif_deadline_s, "film": chosen.film_deadline_s}),
+        deadlines=_deadlines(chosen),
         max_tries=chosen.max_attempts,
         write_media=chosen.write_media,
         write_wait_s=chosen.write_every_ms / 1000,
+        max_films=max_films,
     )
 
 
-def _on_shutting_down(exitcode: int = 0, **_: object) -> None:
+def _deadlines(chosen: WorkerSettings) -> Deadlines:
+    return Deadlines({GIF: chosen.gif_deadline_s, FILM: chosen.film_deadline_s})
+
+
+def _watch_spot(chosen: WorkerSettings) -> SpotWatch | None:
+    if chosen.spot_notice is None:
+        return None
+    # The same way as from outside: Celery stops consuming, and its signal starts the drain.
+    watch = SpotWatch(
+        metadata_service(chosen.spot_notice, chosen.spot_url), on_notice=lambda: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    watch.start()
+    return watch
+
+
+def _leave_unless_called_again(chosen: WorkerSettings) -> None:
+    """Let the interpreter's own watchdog end the process if no thread of Python gets a turn any more.
+
+    Code that hangs while it holds the interpreter's lock stops every thread, the watchdog's included.
+    """
+    longest_s = max(chosen.gif_deadline_s, chosen.film_deadline_s)
+    faulthandler.dump_traceback_later(longest_s, exit=True, file=sys.__stderr__ or 2)
+
+
+def _on_shutting_down(exitcode: int = 0, how: str = "Warm", **_: object) -> None:
     """Drain. Runs in a signal handler on the main thread: only starts threads."""
-    worker = _Process.worker
-    if worker is not None and not worker.is_draining:
-        worker.start_draining()
-        leave = threading.Timer(worker.drain_s, _leave, [exitcode])
-        leave.daemon = True
-        leave.start()
+    body = _Process.body
+    if body is None:
+        return
+    if not body.is_draining:
+        body.start_draining()
+        _leave_after(body.drain_s, exitcode)
+    if how == "Cold":  # a second Ctrl-C, or SIGQUIT: somebody is in a hurry
+        body.hurry()
 
 
 def _on_fatal(error: AnnotatorError) -> None:
     sys.stderr.write(f"The worker stops: {error}\n")
     celery_state.should_stop = _EXIT_FAILURE
+    if _Process.body is not None:
+        _leave_after(_Process.body.drain_s, _EXIT_FAILURE)
+
+
+def _leave_after(wait_s: float, exitcode: int) -> None:
+    leave = threading.Timer(wait_s, _leave, [exitcode])
+    leave.daemon = True
+    leave.start()
 
 
 def _stop(parent: Any) -> None:  # noqa: ANN401  (Celery's worker)
-    worker, _Process.worker = _Process.worker, None
-    if worker is not None and not worker.close():
+    if _Process.spot is not None:
+        _Process.spot.close()
+    body, _Process.body = _Process.body, None
+    if body is not None and not body.close():
         # The networks are at work on what was given back. The interpreter's clean-up could hang on them.
         atexit.register(_leave, parent.exitcode or 0)
+    faulthandler.cancel_dump_traceback_later()
     observing, _Process.observing = _Process.observing, None
     if observing is not None:
         observing.close()

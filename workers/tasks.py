@@ -6,27 +6,31 @@ from typing import Any, Final
 from celery import shared_task
 
 from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION
-from workers.boot import current_worker
+from workers.boot import current_worker, tell_malformed
+from workers.messages import MalformedMessageError, parse_chunk_message
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-@shared_task(name=ANNOTATE_TASK)  # type: ignore[untyped-decorator]  # Celery has no types
-def annotate_chunk(v: int, chunk_id: int, media_ids: list[int]) -> None:
+@shared_task(name=ANNOTATE_TASK, typing=False)  # type: ignore[untyped-decorator]  # Celery has no types
+def annotate_chunk(*args: object, **given: object) -> None:
     """Annotate the media of a chunk that are still to be done.
 
+    A message that is none of ours harms nothing: its media, if there are any, stay pending, and their chunk is
+    published again when it is found unclaimed.
+
     Args:
-        v: version of the message.
-        chunk_id: the chunk's row.
-        media_ids: rows of media.
+        args: none; see :mod:`workers.messages`.
+        given: version, chunk and media.
 
     """
-    if v != MESSAGE_VERSION:
-        # Its media stay pending; the chunk is published again when it is found unclaimed.
-        _LOGGER.error("A message of version %s is not for this program (%d).", v, MESSAGE_VERSION)
-        current_worker().watch.malformed()
+    try:
+        message = parse_chunk_message(args, given)
+    except MalformedMessageError as error:
+        _LOGGER.warning("A message is malformed and was thrown away: %s.", error)
+        tell_malformed()
         return
-    current_worker().run_chunk(chunk_id, media_ids)
+    current_worker().run_chunk(message.chunk_id, message.media_ids)
 
 
 # Acknowledged at once: a job that is cut off is asked for again by its next period, not by its old message.

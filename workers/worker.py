@@ -1,47 +1,48 @@
 """What a worker process does with a message: claim, annotate, report; and how it lives, is fenced and drains."""
 
 import logging
-import os
-import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 from typing import Final
 
 from sqlalchemy import Engine
 
 from annotator.errors import AnnotatorError, StoreUnavailableError
-from annotator.store.chunks import put_back, settle
+from annotator.liveness import AliveFile
+from annotator.store.chunks import put_back, read_chunk, settle
 from annotator.store.connection import reading, writing
+from annotator.store.lanes import FILM
 from annotator.store.tables import WorkState
-from annotator.store.work import (
-    Claim,
-    Deadlines,
-    Report,
-    claim,
-    clear_suspicion,
-    close_session,
-    find_suspects,
-    finish,
-    heartbeat,
-    open_session,
-)
-from workers.engine import BatchingEngine, MediaAnnotator, Outcome
+from annotator.store.work import Claim, Deadlines, Report, claim, clear_suspicion, find_suspects, finish
+from workers.engine import BatchingEngine, Breakdown, MediaAnnotator, Outcome
 from workers.gate import Gate
+from workers.held import Held
+from workers.media_queue import Begun
+from workers.session import Place, Session, Tally
 from workers.watch import Watch
+from workers.watchdog import Watchdog
 from workers.writer import BatchWriter, ResultRows, Settlement
 
 _LOGGER: Final = logging.getLogger(__name__)
 _DATABASE_RETRY_S: Final = 2.0
 # Of the time that a drain may take: until then media are finished, the rest is for giving back and leaving.
 _FINISH_SHARE: Final = 8 / 12
+# How long a chunk waits that could not be run here: about, so that many do not come back together.
+_FILM_WAIT_S: Final = 10.0
+_ALONE_WAIT_S: Final = 20.0
+_FAULT_WAIT_S: Final = 15.0
+# How long a suspect waits for the others in hand to be done, and keeps new ones out meanwhile.
+_ALONE_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerTimes:
-    """How a worker keeps time.
+    """How a worker keeps time, and how much it does at once.
 
     Attributes:
         heartbeat_s: between two signs of life.
@@ -50,6 +51,7 @@ class WorkerTimes:
         max_tries: tries until a passing trouble counts as failed.
         write_media: most media of one transaction.
         write_wait_s: longest wait of a media for its transaction.
+        max_films: films in hand at once; fewer than decoders, and fewer than task threads.
 
     """
 
@@ -59,23 +61,15 @@ class WorkerTimes:
     max_tries: int = 5
     write_media: int = 32
     write_wait_s: float = 0.25
+    max_films: int = 1
 
 
-class _Latch:
-    """Opens when so many claims are settled or given up."""
+class _GoesBackError(Exception):
+    """A chunk cannot be run here now; the feeder publishes it again."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._changed = threading.Condition()
-
-    def count_down(self) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-
-    def wait(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._count <= 0)
+    def __init__(self, delay_s: float | None = None) -> None:
+        super().__init__()
+        self.delay_s = delay_s
 
 
 class Worker:
@@ -90,7 +84,11 @@ class Worker:
         is_known: Callable[[str], bool] | None = None,
         times: WorkerTimes | None = None,
         on_fatal: Callable[[AnnotatorError], None],
+        on_hang: Callable[[], None] = lambda: None,
+        place: Place | None = None,
+        alive: AliveFile | None = None,
         watch: Watch | None = None,
+        on_turn: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the parts; :meth:`start` begins.
 
@@ -101,32 +99,55 @@ class Worker:
             is_known: whether the bytes of this digest are annotated already.
             times: deadlines and periods.
             on_fatal: called once when the worker cannot go on and should be stopped.
+            on_hang: called once when something in the engine never returns and the process has to leave at once.
+            place: what the database is told of this worker.
+            alive: where the supervisor is told that it lives.
             watch: who is told of the work.
+            on_turn: called by the watchdog at every look.
 
         """
         self._watch = watch or Watch()
         self._database = database
         self._rows = rows
-        self._times = times or WorkerTimes()
-        self._engine = BatchingEngine(annotator, is_known=is_known, on_fatal=partial(self._on_fatal, on_fatal))
+        self._times = times = times or WorkerTimes()
+        self._engine = BatchingEngine(
+            annotator, is_known=is_known, on_fatal=partial(self._on_fatal, on_fatal), max_films=times.max_films
+        )
         self._writer = BatchWriter(
             database,
             rows,
             expects_more=lambda: self._engine.in_hand > 0,
-            max_tries=self._times.max_tries,
-            max_media=self._times.write_media,
-            max_wait_s=self._times.write_wait_s,
+            max_tries=times.max_tries,
+            max_media=times.write_media,
+            max_wait_s=times.write_wait_s,
             watch=self._watch,
         )
+        self._session = Session(
+            database,
+            place=place or Place(),
+            heartbeat_s=times.heartbeat_s,
+            watch=self._watch,
+            tally=self._tally,
+            on_opened=self._begin_session,
+        )
+        self._watchdog = Watchdog(
+            every_s=times.heartbeat_s,
+            begun=self._engine.begun,
+            deadlines=times.deadlines.by_lane,
+            silent_s=lambda: self._session.silent_s,
+            state=lambda: "draining" if self.is_draining else "ready",
+            alive=alive,
+            on_hang=partial(self._on_hang, on_hang),
+            on_turn=on_turn,
+        )
         self._gate = Gate()
-        self._lock = threading.Lock()
-        self._held: dict[tuple[int, int, int], tuple[Claim, _Latch]] = {}
-        self._is_over = False
-        self._session_id = 0
+        self._films = threading.BoundedSemaphore(times.max_films)
+        self._suspect_waits_until_s = 0.0
+        self._random = Random()  # noqa: S311 - no secret
+        self._held = Held()
         self._stopping = threading.Event()
+        self._hurrying = threading.Event()
         self._drained = threading.Event()
-        self._closed = threading.Event()
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     @property
     def watch(self) -> Watch:
@@ -146,134 +167,145 @@ class Worker:
     @property
     def in_hand(self) -> int:
         """Return how many media are claimed and not settled."""
-        with self._lock:
-            return len(self._held)
+        return len(self._held)
 
     def start(self) -> None:
-        """Start the threads and open a session.
+        """Warm up, start the threads, open a session, say that it is ready.
 
         Raises:
+            ModelError: the networks do not run.
             StoreUnavailableError: the database does not answer.
 
         """
         self._engine.start()
         self._writer.start()
-        self._session_id = self._open_session()
-        self._heart.start()
+        self._session.open()
+        self._watchdog.start()
+
+    # ------------------------------------------------------------------------------------------------------ messages
 
     def run_chunk(self, chunk_id: int, media_ids: Sequence[int]) -> None:
-        """Annotate those media of a message that are still to be done; return when each is settled or given back."""
+        """Annotate those media of a message that are still to be done; return when each is settled or given back.
+
+        Whatever goes wrong, the chunk is not lost, and the caller's thread is free again.
+        """
         with self._watch.message(chunk_id, media=len(media_ids)) as message:
-            while not self.is_draining:
-                try:
-                    if self._run_all(media_ids):
-                        with writing(self._database) as connection:
-                            settle(connection, chunk_id)
-                        return
-                except StoreUnavailableError as error:
-                    _LOGGER.warning("A message waits: %s", error)
-                    self._watch.database_refused()
-                    self._stopping.wait(_DATABASE_RETRY_S)
-            message.result = "returned"
-            self._return_chunk(chunk_id)
+            try:
+                self._run_when_it_answers(chunk_id, media_ids)
+            except _GoesBackError as back:
+                message.result = "returned"
+                self._return_chunk(chunk_id, back.delay_s)
+            except Exception:  # the boundary of a task: Celery would acknowledge the message and forget it
+                _LOGGER.exception("chunk %d cannot be run and goes back", chunk_id)
+                message.result = "failed"
+                self._return_chunk(chunk_id, _FAULT_WAIT_S)
 
-    def _run_all(self, media_ids: Sequence[int]) -> bool:
-        """Claim and run; whether everything that was pending has been claimed (what went back travels anew)."""
-        with self._gate.together():
-            if not self._run(self._claim(media_ids)):
-                return False
+    def _run_when_it_answers(self, chunk_id: int, media_ids: Sequence[int]) -> None:
+        while not self.is_draining:
+            try:
+                self._run_message(chunk_id, media_ids)
+            except StoreUnavailableError as error:
+                _LOGGER.warning("A message waits: %s", error)
+                self._watch.database_refused()
+                self._stopping.wait(_DATABASE_RETRY_S)
+            else:
+                return
+        raise _GoesBackError
+
+    def _run_message(self, chunk_id: int, media_ids: Sequence[int]) -> None:
         with reading(self._database) as connection:
-            suspects = find_suspects(connection, self._rows.network_id, media_ids)
-        return all(self._run_alone(media_id) for media_id in suspects)
+            chunk = read_chunk(connection, chunk_id)
+        with self._place_for_film(is_film=chunk is not None and chunk.lane == FILM):
+            with self._gate.together():
+                self._run(self._claim(media_ids))
+            with reading(self._database) as connection:
+                suspects = find_suspects(connection, self._rows.network_id, media_ids)
+            for media_id in suspects:
+                self._run_alone(media_id)
+        if chunk is not None and set(chunk.media_ids) <= set(media_ids):
+            with writing(self._database) as connection:
+                settle(connection, chunk_id)
 
-    def _run_alone(self, media_id: int) -> bool:
-        """Run a suspect with nothing else in hand: if the process dies now, it is known who killed it."""
-        with self._gate.alone():
-            return self._run(self._claim([media_id], suspects=True))
+    @contextmanager
+    def _place_for_film(self, *, is_film: bool) -> Iterator[None]:
+        """Hold one of the few places of films: the other task threads stay free for small media."""
+        if not is_film:
+            yield
+            return
+        if time.monotonic() < self._suspect_waits_until_s or not self._films.acquire(blocking=False):
+            raise _GoesBackError(_FILM_WAIT_S)
+        try:
+            yield
+        finally:
+            self._films.release()
 
-    def _claim(self, media_ids: Sequence[int], *, suspects: bool = False) -> list[Claim] | None:
+    def _run_alone(self, media_id: int) -> None:
+        """Run a suspect with nothing else in hand: if the process dies now, it is known who killed it.
+
+        A film in hand is not waited for, since nothing else could begin meanwhile. Instead the suspect comes back
+        again and again, and no new film begins until it has had its turn.
+        """
+        timeout_s = 0.0 if self._held.films() else _ALONE_TIMEOUT_S
+        with self._gate.alone(timeout_s=timeout_s) as is_alone:
+            if not is_alone:
+                self._suspect_waits_until_s = time.monotonic() + 2 * _ALONE_WAIT_S
+                raise _GoesBackError(_ALONE_WAIT_S)
+            self._run(self._claim([media_id], suspects=True))
+
+    def _claim(self, media_ids: Sequence[int], *, suspects: bool = False) -> list[Claim]:
         if self.is_draining:
-            return None
+            raise _GoesBackError
         began_s = time.monotonic()
         with self._watch.meters.busy("claim"), writing(self._database) as connection:
             claims = claim(
                 connection,
                 network_id=self._rows.network_id,
                 media_ids=media_ids,
-                session_id=self._session_id,
+                session_id=self._held.session_id,
                 deadlines=self._times.deadlines,
                 suspects=suspects,
             )
         self._watch.claimed(claims, took_s=time.monotonic() - began_s)
         return claims
 
-    def _run(self, claims: Sequence[Claim] | None) -> bool:
-        """Run claims until each is settled; False if there was no claiming any more."""
-        if claims is None:
-            return False
-        latch = _Latch(len(claims))
-        with self._lock:
-            is_over = self._is_over
-            if not is_over:
-                self._held.update({_key(one): (one, latch) for one in claims})
-        if is_over:  # the drain has ended between the claim and here
+    def _run(self, claims: Sequence[Claim]) -> None:
+        """Run claims until each is settled."""
+        latch = self._held.add(claims)
+        if latch is None:
             self._give_back(claims)
-            return True
+            return
         for one in claims:
-            self._engine.submit(one.media, partial(self._on_outcome, one))
+            self._engine.submit(one.media, partial(self._on_outcome, one), is_film=one.piece.lane == FILM)
         latch.wait()
-        return True
 
     def _give_back(self, claims: Sequence[Claim]) -> None:
         reports = [Report(one, WorkState.PENDING, gives_back=True) for one in claims]
         with writing(self._database) as connection:
             finish(connection, network_id=self._rows.network_id, reports=reports)
 
-    def _on_outcome(self, one: Claim, outcome: Outcome) -> None:
-        self._writer.put(Settlement(one, outcome, self._on_settled))
+    def _on_outcome(self, one: Claim, outcome: Outcome | Breakdown) -> None:
+        self._writer.put(Settlement(one, outcome, self._held.settle))
 
-    def _on_settled(self, one: Claim) -> None:
-        with self._lock:
-            _, latch = self._held.pop(_key(one), (one, None))
-        if latch is not None:
-            latch.count_down()
-
-    def _return_chunk(self, chunk_id: int) -> None:
+    def _return_chunk(self, chunk_id: int, delay_s: float | None) -> None:
         """Let the feeder publish the chunk again; a rejected message would be lost if the broker were away."""
+        wait_s = None if delay_s is None else delay_s * self._random.uniform(0.75, 1.25)
         try:
             with writing(self._database) as connection:
-                put_back(connection, [chunk_id])
-        except StoreUnavailableError as error:
+                put_back(connection, [chunk_id], delay_s=wait_s)
+        except Exception as error:  # noqa: BLE001 - the last thing that a task does: it has to end
             _LOGGER.warning("Chunk %d is published again when it is found unclaimed: %s", chunk_id, error)
 
     # ------------------------------------------------------------------------------------------------------- session
 
-    def _open_session(self) -> int:
-        with writing(self._database) as connection:
-            return open_session(connection, worker=f"{socket.gethostname()}:{os.getpid()}")
+    def _tally(self) -> Tally:
+        return Tally(in_hand=len(self._held), media_done=self._held.settled)
 
-    def _beat(self) -> None:
-        while not self._closed.wait(self._times.heartbeat_s):
-            try:
-                with writing(self._database) as connection:
-                    lives = heartbeat(connection, self._session_id, in_hand=self.in_hand)
-                if not lives:
-                    self._start_over()
-            except StoreUnavailableError as error:
-                _LOGGER.warning("No sign of life: %s", error)
-                self._watch.database_refused()
-            except Exception:  # the boundary of the heart's thread: without it all work in hand is taken for lost
-                _LOGGER.exception("a sign of life failed")
-
-    def _start_over(self) -> None:
+    def _begin_session(self, session_id: int) -> None:
         """Drop all in hand: a sweeper has taken it for lost, and somebody else may have it by now."""
-        _LOGGER.warning("This session was taken for dead; %d media in hand are dropped.", self.in_hand)
-        fresh = self._open_session()
-        with self._lock:
-            self._session_id = fresh
-            dropped = list(self._held.values())
-            self._held.clear()
-            self._engine.abandon()
+        self._engine.abandon()  # first: what is claimed under the new session must not be forgotten with the rest
+        dropped = self._held.begin_session(session_id)
+        if not dropped:
+            return
         self._watch.session_lost([one for one, _ in dropped])
         try:
             with writing(self._database) as connection:
@@ -290,38 +322,32 @@ class Worker:
             self._stopping.set()
             threading.Thread(target=self._drain, name="drain", daemon=True).start()
 
+    def hurry(self) -> None:
+        """Drain, and finish nothing more: give back at once. May be called from a signal handler."""
+        self._hurrying.set()
+        self.start_draining()
+
     def _drain(self) -> None:
-        began_s = time.monotonic()
-        finish_s = self._times.drain_s * _FINISH_SHARE
-        while self.in_hand and time.monotonic() - began_s < finish_s:
+        until_s = time.monotonic() + self._times.drain_s * _FINISH_SHARE
+        while self.in_hand and time.monotonic() < until_s and not self._hurrying.is_set():
             time.sleep(0.05)
         self._give_back_rest()
         self._end_session()
         self._drained.set()
 
-    def _give_back_rest(self) -> None:
-        with self._lock:
-            rest = [one for one, _ in self._held.values()]
-            self._is_over = True
-            self._engine.abandon()
+    def _give_back_rest(self, *, begun: Sequence[Begun] = ()) -> None:
+        """Give back what is in hand, except what has begun and must not be given to others as if it were innocent."""
+        rest = self._held.close(without={one.media for one in begun})
+        self._engine.abandon()
         for one in rest:
-            self._writer.put(Settlement(one, None, self._on_settled))
+            self._writer.put(Settlement(one, None, self._held.settle))
         if rest:
             _LOGGER.info("%d media go back.", len(rest))
 
     def _end_session(self) -> None:
-        left_s = self._times.drain_s * (1 - _FINISH_SHARE) / 2
-        self._writer.close(timeout_s=left_s)
-        try:
-            with writing(self._database) as connection:
-                close_session(connection, self._session_id)
-        except StoreUnavailableError as error:
-            _LOGGER.warning("The session is left to the sweeper: %s", error)
-        with self._lock:
-            latches = [latch for _, latch in self._held.values()]
-            self._held.clear()
-        for latch in latches:
-            latch.count_down()
+        self._writer.close(timeout_s=self._times.drain_s * (1 - _FINISH_SHARE) / 2)
+        self._session.end()
+        self._held.give_up()
 
     def close(self) -> bool:
         """Drain if nobody has asked for it yet, and end the threads.
@@ -333,7 +359,7 @@ class Worker:
         """
         self.start_draining()
         self._drained.wait(self._times.drain_s)
-        self._closed.set()
+        self._watchdog.close()
         return self._engine.close(timeout_s=1.0)
 
     def _on_fatal(self, report: Callable[[AnnotatorError], None], error: AnnotatorError) -> None:
@@ -343,6 +369,14 @@ class Worker:
         self._give_back_rest()
         report(error)
 
-
-def _key(one: Claim) -> tuple[int, int, int]:
-    return one.media_id, one.session_id, one.attempts
+    def _on_hang(self, leave: Callable[[], None], hung: Begun) -> None:
+        """Leave as if the process had died of what is under way; only what has not begun goes back."""
+        _LOGGER.critical(
+            "%s has been in the engine for longer than its claim lasts: something in it never returns. This process "
+            "leaves; what is under way will run alone.",
+            hung.media.uri,
+        )
+        self._stopping.set()
+        self._give_back_rest(begun=self._engine.begun())
+        self._end_session()
+        leave()

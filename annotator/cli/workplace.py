@@ -8,7 +8,7 @@ from annotator.build import build_annotator, build_source, register_model
 from annotator.cli.database import open_store
 from annotator.cli.output import err, progress, remark
 from annotator.cli.session import Saving
-from annotator.decoding import FrameSource
+from annotator.decoding import FrameSource, PipelineParams
 from annotator.media import Sampling
 from annotator.pipeline import Annotator
 from annotator.settings import Settings
@@ -61,7 +61,7 @@ def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = Fal
         store = stack.enter_context(open_store(settings)) if is_saved else None
         is_first = not (settings.cache_dir / "networks").is_dir()
         with err().status("making the networks ready, once: half a minute" if is_first else "loading the model"):
-            annotator = build_annotator(settings, store=store, keep_faces=keep_faces)
+            annotator = build_annotator(settings, store=store, params=PipelineParams(keep_faces=keep_faces))
         saving = None
         if store is not None:
             registered = register_model(store, annotator)

@@ -157,6 +157,13 @@ def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None, *, 
     return connection.execute(waiting).rowcount
 
 
+def read_chunk(connection: Connection, chunk_id: int) -> Chunk | None:
+    """Return a chunk; None where it is forgotten already."""
+    columns = (chunks.c.id, chunks.c.lane, chunks.c.media_ids, chunks.c.queue)
+    row = connection.execute(select(*columns).where(chunks.c.id == chunk_id)).one_or_none()
+    return None if row is None else Chunk(row.id, row.lane, tuple(row.media_ids), row.queue)
+
+
 def settle(connection: Connection, chunk_id: int) -> None:
     """Forget a chunk: each of its media is settled, claimed by somebody, or travels in a newer chunk."""
     connection.execute(delete(chunks).where(chunks.c.id == chunk_id))

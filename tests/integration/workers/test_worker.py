@@ -257,13 +257,13 @@ def test_suspects_run_alone(bench: Bench) -> None:
 def test_a_heart_that_stumbled_beats_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     beats: queue.Queue[int] = queue.Queue()
 
-    def stumbling(connection: Connection, session_id: int, *, in_hand: int) -> bool:
+    def stumbling(connection: Connection, session_id: int, *, in_hand: int, **measured: Any) -> bool:
         beats.put(in_hand)
         if beats.qsize() == 1:
             raise RuntimeError("no room in the pool")
-        return heartbeat(connection, session_id, in_hand=in_hand)
+        return heartbeat(connection, session_id, in_hand=in_hand, **measured)
 
-    monkeypatch.setattr("workers.worker.heartbeat", stumbling)
+    monkeypatch.setattr("workers.session.heartbeat", stumbling)
     bench.worker(FakeAnnotator(), heartbeat_s=0.02)
     wait_until(lambda: beats.qsize() > 2)
 
