@@ -48,6 +48,7 @@ class QueueMetrics:
         self._job_success = self._gauge(
             "annotator_job_success_timestamp_seconds", "When a job of beat last went well, Unix time.", "name"
         )
+        self._job_period = self._gauge("annotator_job_period_seconds", "How often a job of beat is done.", "name")
         self._job_s = Histogram(
             "annotator_job_seconds", "Time of a job of beat.", ["name"], registry=self.registry, buckets=_JOB_BUCKETS_S
         )
@@ -99,11 +100,16 @@ class QueueMetrics:
 
     # ---------------------------------------------------------------------------------------------------------- jobs
 
+    def job_begun(self, job: str, *, every_s: float) -> None:
+        """Expect a job from now on: one that never goes well is found out, too."""
+        self._job_period.labels(job).set(every_s)
+        self._job_success.labels(job).set(time.time())
+        for reason in _REASONS:  # a series that appears with its first event has no rate of that event
+            self._job_failures.labels(job, reason)
+
     def job_ended(self, job: str, *, took_s: float, error: BaseException | None = None) -> None:
         """Count a run of a job, and remember when one went well."""
         self._job_s.labels(job).observe(took_s)
-        for reason in _REASONS:  # a series that appears with its first event has no rate of that event
-            self._job_failures.labels(job, reason)
         if error is None:
             self._job_success.labels(job).set(time.time())
         else:

@@ -163,6 +163,7 @@ class JobThread:
 
     def start(self) -> None:
         """Start the thread."""
+        self._context.metrics.job_begun(self._job.name, every_s=self._job.every_s)
         self._thread.start()
 
     def join(self, timeout_s: float) -> bool:

@@ -175,12 +175,15 @@ def test_without_a_port_nothing_is_shown() -> None:
 
 def test_jobs_of_beat_say_when_they_last_went_well_and_why_not() -> None:
     metrics = QueueMetrics()
+    metrics.job_begun("feed", every_s=1.0)
     metrics.job_ended("feed", took_s=0.01)
     metrics.job_ended("feed", took_s=0.02, error=BrokerUnavailableError("away"))
     metrics.job_ended("sweep", took_s=0.02, error=ValueError("a bug"))
     value = metrics.registry.get_sample_value
     assert (value("annotator_job_success_timestamp_seconds", {"name": "feed"}) or 0) > 1.7e9
     assert value("annotator_job_success_timestamp_seconds", {"name": "sweep"}) is None
+    assert value("annotator_job_period_seconds", {"name": "feed"}) == 1
+    assert value("annotator_job_failures_total", {"name": "feed", "reason": "store_unavailable"}) == 0
     assert value("annotator_job_seconds_count", {"name": "feed"}) == 2
     assert value("annotator_job_failures_total", {"name": "feed", "reason": "broker_unavailable"}) == 1
     assert value("annotator_job_failures_total", {"name": "sweep", "reason": "internal"}) == 1
