@@ -16,8 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
 from annotator.errors import ConfigError
 
@@ -58,6 +67,11 @@ def _expanded(path: Path) -> Path:
 
 def _xdg_folder(variable: str, fallback: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / fallback) / APP_FOLDER
+
+
+def _listed(value: object) -> object:
+    """Read a list that is written with commas."""
+    return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
 
 
 Folder = Annotated[Path, AfterValidator(_expanded)]
@@ -179,6 +193,19 @@ class ScalingSettings(_Group):
     max_workers: Count = Field(default=20, description="most of a queue")
 
 
+class CallbackSettings(_Group):
+    """Who may be called back, and how; docs/callbacks.md."""
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), description="hosts, *.DOMAINs and private networks (10.0.0.0/8) that may be called, with commas"
+    )
+    secret: SecretStr | None = Field(default=None, min_length=16, description="signs call-backs; receivers know it too")
+    previous_secret: SecretStr | None = Field(
+        default=None, min_length=16, description="signs them too, while receivers change over to the new one"
+    )
+    timeout_s: Seconds = Field(default=10.0, description="longest time of one call-back")
+
+
 class MetricsSettings(_Group):
     """Where a worker and beat show their metrics to Prometheus; docs/metrics.md lists them."""
 
@@ -238,6 +265,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     backlog: BacklogSettings = BacklogSettings()
     scaling: ScalingSettings = ScalingSettings()
+    callbacks: CallbackSettings = CallbackSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")

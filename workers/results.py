@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from annotator.store.labels import identify_all, load_evidence, save_labels
+from annotator.store.outbox import ReceiverMemory, Told, tell_media
+from annotator.store.tables import WorkState
+from annotator.store.work import Report
 from annotator.store.writes import write_outcomes
 from annotator.types import TrackEvidence, TrackLabel
 from workers.engine import Outcome
@@ -31,6 +34,7 @@ class StoreRows:
         self._network_id = network_id
         self._labelling_id = labelling_id
         self._identify = identify
+        self._receivers = ReceiverMemory()
 
     @property
     def network_id(self) -> int:
@@ -45,3 +49,16 @@ class StoreRows:
         if report.to_relabel:
             evidence = load_evidence(connection, self._network_id, sorted(report.to_relabel))
             save_labels(connection, self._labelling_id, identify_all(self._identify, evidence))
+
+    def tell(self, connection: Connection, reports: Sequence[Report]) -> None:
+        """Write what is to be told of settled media whose backlogs have a receiver."""
+        settled = [one for one in reports if one.state != WorkState.PENDING]
+        wanted = self._receivers.with_receiver(connection, {one.claim.run_id for one in settled})
+        if not wanted:
+            return
+        told = [
+            Told(one.claim.media_id, run_id, f"{one.claim.session_id}-{one.claim.attempts}", one.reason, one.message)
+            for one in settled
+            if (run_id := one.claim.run_id) in wanted and run_id is not None
+        ]
+        tell_media(connection, told, network_id=self._network_id, labelling_id=self._labelling_id)

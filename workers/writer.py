@@ -44,6 +44,15 @@ class ResultRows(Protocol):
 
         """
 
+    def tell(self, connection: Connection, reports: Sequence[Report]) -> None:
+        """Write in the same transaction what is to be told of media that are settled.
+
+        Args:
+            connection: in a transaction that writes.
+            reports: those that counted.
+
+        """
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settlement:
@@ -200,6 +209,7 @@ class BatchWriter:
             if results:
                 media_ids = {told.media.uri: media_id for told, media_id in results}
                 self._rows.write(connection, [told for told, _ in results], media_ids)
+            self._rows.tell(connection, [one for one in reports if one.claim.media_id in counted])
         settled = [
             Settled(one.claim, one.told, report, counts=one.claim.media_id in counted)
             for one, report in zip(batch, reports, strict=True)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, text
 from annotator.store.chunks import Piece, forget_lost
 from annotator.store.counts import Delta, add_deltas, moved
 from annotator.store.dialect import earlier, is_postgres, now
+from annotator.store.outbox import Told, find_receivers, tell_media
 from annotator.store.requeue import Returned, add_again
 from annotator.store.tables import WorkState
 from annotator.store.work import describe_media
@@ -50,6 +51,7 @@ def sweep(connection: Connection, *, session_timeout_s: float, max_tries: int) -
     while swept := connection.execute(text(_sweep_sql(connection)), bound).all():
         add_deltas(connection, _deltas(swept))
         _requeue_swept(connection, swept, report)
+        _tell(connection, [row for row in swept if row.state != WorkState.PENDING])
     return report
 
 
@@ -76,7 +78,8 @@ def _sweep_sql(connection: Connection) -> str:
         " suspect = suspect OR lost.died"
         " FROM lost WHERE work.network_id = lost.network_id AND work.media_id = lost.media_id"
         " RETURNING work.network_id, work.media_id, work.state, work.suspect,"
-        " work.run_id, work.lane, work.cost_ms, work.reason"
+        " work.run_id, work.lane, work.cost_ms, work.reason,"
+        " work.message, work.attempts, work.finished_at"
     )
 
 
@@ -92,6 +95,14 @@ def _requeue_swept(connection: Connection, swept: Sequence[Row[*tuple[Any, ...]]
     report.requeued += len(pending)
     report.suspects += sum(row.suspect for row in pending)
     report.settled += len(swept) - len(pending)
+
+
+def _tell(connection: Connection, given_up: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    wanted = find_receivers(connection, {row.run_id for row in given_up if row.run_id is not None})
+    for row in given_up:
+        if row.run_id in wanted:
+            told = Told(row.media_id, row.run_id, f"{row.attempts}-{row.finished_at}", row.reason, row.message)
+            tell_media(connection, [told], network_id=row.network_id)
 
 
 def _deltas(swept: Sequence[Row[*tuple[Any, ...]]]) -> list[Delta]:

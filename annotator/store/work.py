@@ -39,6 +39,7 @@ class Claim:
         piece: how it travels.
         suspect: the process that had it before died; it must run alone.
         tries: claims that ended with a verdict, this one included.
+        run_id: the backlog that asked for it; None where nobody did.
         claimed_s: when, by this process's monotonic clock.
 
     """
@@ -50,6 +51,7 @@ class Claim:
     piece: Piece
     suspect: bool
     tries: int
+    run_id: int | None = None
     claimed_s: float = field(default_factory=time.monotonic, compare=False)
 
 
@@ -256,6 +258,7 @@ def _claimed(row: Row[*tuple[Any, ...]], *, session_id: int, described: Row[*tup
         piece=piece,
         suspect=bool(row.suspect),
         tries=row.attempts - row.losses,
+        run_id=row.run_id,
     )
 
 
