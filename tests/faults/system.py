@@ -212,8 +212,10 @@ class System:
 
     def wait_for_ready(self, worker: Program) -> None:
         """Wait until a worker has opened a session."""
-        of_process = f"worker LIKE '%:{worker.child.pid}' AND ended_at IS NULL"
-        self.wait_until(lambda: self.count("worker_sessions", of_process) > 0, what=f"{worker.name} is ready")
+        of_process = "SELECT id FROM worker_sessions WHERE worker LIKE :worker AND ended_at IS NULL"
+        self.wait_until(
+            lambda: bool(self.query(of_process, worker=f"%:{worker.child.pid}")), what=f"{worker.name} is ready"
+        )
 
     def wait_for_rows(self, table: str, condition: str, *, at_least: int = 1) -> None:
         """Wait until so many rows of a table fulfil a condition."""

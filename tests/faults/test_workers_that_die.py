@@ -32,10 +32,11 @@ def test_a_worker_killed_while_decoding(system: System, undisturbed: Rows) -> No
 
 
 def test_a_worker_killed_while_its_networks_run(system: System, undisturbed: Rows) -> None:
-    first = system.worker()
+    first = system.worker(worker__concurrency=8)
     first.halt_at("network")
     first.start()
     first.wait_for_halt("network")
+    system.wait_until(lambda: system.count("work", "state = 0") == 0, what="it has everything in hand")
     first.kill()
     second = system.worker()
     second.halt_at("network")
