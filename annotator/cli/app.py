@@ -23,6 +23,8 @@ models_app = typer.Typer(help="The models: whom they know, and where they come f
 db_app = typer.Typer(help="The tables of the database.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(db_app, name="db")
+worker_app = typer.Typer(help="What a supervisor asks about the worker of this machine.", no_args_is_help=True)
+app.add_typer(worker_app, name="worker")
 
 Database = Annotated[
     str | None,
@@ -373,3 +375,19 @@ def check_database(*, database: Database = None) -> None:
     from annotator.cli.database import check
 
     check(settings={"database_url": database})
+
+
+@worker_app.command("ready")
+def worker_ready() -> None:
+    """Say whether the worker has warmed up and takes work; exit code 0 if it does, else 1."""
+    from annotator.cli.worker import tell_ready
+
+    raise typer.Exit(tell_ready())
+
+
+@worker_app.command("alive")
+def worker_alive() -> None:
+    """Say whether the worker lives and gets on with its work; exit code 0 if it does, else 1."""
+    from annotator.cli.worker import tell_alive
+
+    raise typer.Exit(tell_alive())
