@@ -50,10 +50,21 @@ def _make(table: str, *, is_divided: bool, above: str | None) -> None:
             _make(name, is_divided=is_divided_too, above=index)
     elif state != "valid":
         if state == "invalid":
-            op.execute(f"DROP INDEX CONCURRENTLY {index}")
-        op.execute(f"CREATE INDEX CONCURRENTLY {index} ON {table} (labelling_id, labelled_at)")
+            _without_limits(f"DROP INDEX CONCURRENTLY {index}")
+        _without_limits(f"CREATE INDEX CONCURRENTLY {index} ON {table} (labelling_id, labelled_at)")
     if above is not None:
         op.execute(f"ALTER INDEX {above} ATTACH PARTITION {index}")
+
+
+def _without_limits(statement: str) -> None:
+    """Run what waits for whoever has an older snapshot, and holds nobody up meanwhile."""
+    names = ("statement_timeout", "lock_timeout")
+    limits = {name: op.get_bind().execute(sa.text(f"SHOW {name}")).scalar_one() for name in names}
+    for name in names:
+        op.execute(f"SET {name} = 0")
+    op.execute(statement)
+    for name, limit in limits.items():
+        op.execute(f"SET {name} = '{limit}'")
 
 
 def upgrade() -> None:
@@ -64,9 +75,6 @@ def upgrade() -> None:
         op.execute(f"CREATE INDEX IF NOT EXISTS {INDEX} ON {TABLE} (labelling_id, labelled_at)")
     else:
         with op.get_context().autocommit_block():
-            # It waits for whoever has an older snapshot, and holds nobody up meanwhile.
-            op.execute("SET statement_timeout = 0")
-            op.execute("SET lock_timeout = 0")
             _make(TABLE, is_divided=True, above=None)
 
 
