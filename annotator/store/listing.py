@@ -260,7 +260,8 @@ def mark_listed(connection: Connection, run_id: int) -> None:
 
 def _change(connection: Connection, shard: Shard, values: Mapping[str, Any]) -> None:
     table = listing_shards.c
-    as_read = (table.id == shard.id) & (table.after_key == shard.cursor) & ~table.done
+    stands = (table.after_key == shard.cursor) & table.end_key.is_not_distinct_from(shard.end_key) & ~table.done
+    as_read = (table.id == shard.id) & stands
     if connection.execute(update(listing_shards).where(as_read).values(values)).rowcount != 1:
         raise BacklogTakenError("another annotate-backlog goes on with this listing; let it finish, or run it again")
 

@@ -106,7 +106,7 @@ def _check_manifest(parsed: Mapping[str, Any], uri: str, source_bucket: str, dig
     file_format, schema, files = (parsed.get(name) for name in ("fileFormat", "fileSchema", "files"))
     if file_format != "CSV":
         raise InputError(f"{uri} is an inventory in the format {file_format}, which is not read; {_REMEDY}")
-    if not isinstance(schema, str) or not isinstance(files, list):
+    if not isinstance(schema, str) or not isinstance(files, list) or not files:
         raise InputError(f"{uri} names no fileSchema or no files; give the manifest.json of an S3 Inventory")
     columns = tuple(name.strip() for name in schema.split(","))
     missing = [name for name in _NEEDED if name not in columns]

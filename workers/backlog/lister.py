@@ -69,8 +69,6 @@ class Registrar:
         self._run = run
         self._limits = limits
         self._before_end = before_end
-        # SQLite has one writer; the others would ask again and again.
-        self._turn = threading.Lock() if store.engine.dialect.name == "sqlite" else threading.Semaphore(1 << 16)
 
     def register(self, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
         """Register a batch; return the shard as it stands then.
@@ -84,7 +82,7 @@ class Registrar:
         conflicts = 0
         while True:
             try:
-                with self._turn, self._store.writing() as connection:
+                with self._store.writing() as connection:
                     return self._write(connection, shard, batch)
             except DBAPIError as error:  # somebody else has registered the same objects at the same time
                 conflicts += 1
@@ -104,7 +102,7 @@ class Registrar:
 
     def split(self, shard: Shard, cuts: list[str]) -> Shard:
         """Cut a shard; return it as it is then."""
-        with self._turn, self._store.writing() as connection:
+        with self._store.writing() as connection:
             return split_shard(connection, shard, cuts)
 
 
@@ -203,7 +201,9 @@ class Listing:
         """
         with holding(self._store.engine) as try_lock:
             shards = _Shards(self._store, self._run, try_lock)
-            listers = 1 if self._pace.most is not None else self._pace.listers
+            # On SQLite there are no locks: of two producers, the one that is refused at their common shard leaves.
+            is_alone = self._pace.most is not None or self._store.engine.dialect.name == "sqlite"
+            listers = 1 if is_alone else self._pace.listers
             threads = [
                 threading.Thread(target=self._run_thread, args=[shards], name=f"lister-{number}", daemon=True)
                 for number in range(listers)
