@@ -17,7 +17,10 @@ from tests.deploy.kubernetes_checks import read_manifests
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 # Programs of others: only known to be meant.
-OTHERS = {"aws", "docker", "export", "install", "kubectl", "python3", "set", "systemctl", "useradd", "."}
+OTHERS = {
+    *("aws", "docker", "export", "install", "kubectl", "python3", "set", "systemctl", "useradd", "."),
+    *("createdb", "pg_dump", "pg_dumpall", "pg_restore", "psql", "sqlite3"),
+}
 
 
 def blocks(language: str) -> list[str]:
