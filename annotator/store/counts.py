@@ -23,6 +23,8 @@ _MARKS: Final = "work_deltas"  # the name of the row of store_settings
 _KEY: Final = ("network_id", "run_id", "lane", "state", "reason")
 _COLUMNS: Final = ", ".join(_KEY)
 _ADDED: Final = "media = c.media + excluded.media, cost_ms = c.cost_ms + excluded.cost_ms"
+# With a range that has two ends the planner follows the primary key, also before it knows anything of the table.
+_NEW: Final = f"id > :low AND id <= {(1 << 63) - 1}"
 _Key = tuple[int, int, str, int, str]
 
 
@@ -165,7 +167,7 @@ def read_counts(connection: Connection, *, network_id: int | None = None, run_id
     statement = text(
         f"SELECT {_COLUMNS}, sum(media) AS media, sum(cost_ms) AS cost_ms FROM ("  # noqa: S608  (only constants are joined)
         f"SELECT {_COLUMNS}, media, cost_ms FROM work_counts WHERE true{where}"
-        f" UNION ALL SELECT {_COLUMNS}, media, cost_ms FROM work_deltas WHERE id > :low{where}"
+        f" UNION ALL SELECT {_COLUMNS}, media, cost_ms FROM work_deltas WHERE {_NEW}{where}"
         f") AS both_of_them GROUP BY {_COLUMNS} ORDER BY {_COLUMNS}"
     )
     found = connection.execute(statement, {**given, "low": _read_marks(connection).low})
@@ -213,7 +215,7 @@ def sum_up(connection: Connection, *, limit: int = MAX_SUMMED) -> int:
 _SUM_UP: Final = f"""
 WITH gone AS (
   DELETE FROM work_deltas WHERE id > :low AND id <= (
-    SELECT max(id) FROM (SELECT id FROM work_deltas WHERE id > :low ORDER BY id LIMIT :limit) AS chosen
+    SELECT max(id) FROM (SELECT id FROM work_deltas WHERE {_NEW} ORDER BY id LIMIT :limit) AS chosen
   ) RETURNING *
 ), summed AS (
   INSERT INTO work_counts AS c ({_COLUMNS}, media, cost_ms)
@@ -316,7 +318,7 @@ def recount(connection: Connection) -> list[Delta]:
         f"SELECT network_id, coalesce(run_id, 0) AS run_id, lane, state,"
         " CASE WHEN state >= 3 THEN coalesce(reason, '') ELSE '' END AS reason, 1 AS media, cost_ms FROM work"
         f" UNION ALL SELECT {_COLUMNS}, -media, -cost_ms FROM work_counts"
-        f" UNION ALL SELECT {_COLUMNS}, -media, -cost_ms FROM work_deltas WHERE id > :low"
+        f" UNION ALL SELECT {_COLUMNS}, -media, -cost_ms FROM work_deltas WHERE {_NEW}"
         f") AS all_of_them GROUP BY {_COLUMNS} HAVING sum(media) <> 0 OR sum(cost_ms) <> 0 ORDER BY {_COLUMNS}"
     )
     found = connection.execute(differences, {"low": _read_marks(connection).low})

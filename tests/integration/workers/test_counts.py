@@ -115,14 +115,30 @@ class TestWithManyConnections:
         with second_engine.connect() as analyst, analyst.begin():
             analyst.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             analyst.execute(text("SELECT count(*) FROM work"))
-            for _ in range(30):
-                with writing(database) as connection:
-                    for number in range(100):
-                        add_deltas(connection, [moved_by(1, run_id=number)])
-                summed(database)
-            with reading(database) as connection:
-                low = connection.execute(text("SELECT value FROM store_settings")).scalar_one().split()[0]
-        assert int(low) > 2800
+            self.move_and_sum_up(database, times=20)
+            whole = self.scans_of_the_whole_table(database)
+            self.move_and_sum_up(database, times=10)
+            assert self.scans_of_the_whole_table(database) == whole
+        with reading(database) as connection:
+            marks = connection.execute(text("SELECT value FROM store_settings WHERE name = 'work_deltas'"))
+            assert marks.scalar_one().split()[0] == "2900"
+
+    @staticmethod
+    def move_and_sum_up(engine: Engine, *, times: int) -> None:
+        for _ in range(times):
+            with writing(engine) as connection:
+                for number in range(100):
+                    add_deltas(connection, [moved_by(1, run_id=number)])
+            summed(engine)
+            assert counts_of(engine).media(run_id=1) > 0
+
+    @staticmethod
+    def scans_of_the_whole_table(engine: Engine) -> int:
+        with reading(engine) as connection:
+            connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        with reading(engine) as connection:
+            scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'work_deltas'"
+            return int(connection.execute(text(scans)).scalar_one())
 
 
 def test_a_repair_says_what_differed_and_corrects_it(database: Engine) -> None:
