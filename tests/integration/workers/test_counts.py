@@ -1,6 +1,8 @@
 """Counters of work: deltas, their sums, the repair. The same on both databases."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -122,6 +124,31 @@ class TestWithManyConnections:
         with reading(database) as connection:
             marks = connection.execute(text("SELECT value FROM store_settings WHERE name = 'work_deltas'"))
             assert marks.scalar_one().split()[0] == "2900"
+
+    def test_two_repairs_at_once_correct_once(self, database: Engine, second_engine: Engine) -> None:
+        appended(database, moved_by(5))
+        with ThreadPoolExecutor(1) as threads:
+            with writing(second_engine) as first:
+                assert recount(first) == [moved_by(-5)]
+                second = threads.submit(self.repair, database)
+                self.wait_until_somebody_waits(second_engine, second)
+            assert second.result(timeout=60) == []
+        assert counts_of(database).media() == 0
+
+    @staticmethod
+    def repair(engine: Engine) -> list[Delta]:
+        with writing(engine) as connection:
+            return recount(connection)
+
+    @staticmethod
+    def wait_until_somebody_waits(engine: Engine, task: "Future[list[Delta]]") -> None:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        until_s = time.monotonic() + 60
+        while time.monotonic() < until_s and not task.done():
+            with reading(engine) as connection:
+                if connection.execute(waiting).scalar_one():
+                    return
+        pytest.fail("the second repair did not wait")
 
     @staticmethod
     def move_and_sum_up(engine: Engine, *, times: int) -> None:
