@@ -72,20 +72,34 @@ def rest_s(failures: int, *, luck: float = 1.0) -> float:
 class Deliverer:
     """Delivers what is due. Several may run at once, and each may be killed at any time."""
 
-    def __init__(self, engine: Engine, settings: CallbackSettings, *, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: CallbackSettings,
+        *,
+        is_stopping: Callable[[], bool],
+        on_result: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Take what it needs.
 
         Args:
             engine: of the database.
             settings: who may be called, and the secret.
             is_stopping: asked between call-backs.
+            on_result: told of each try: ``"delivered"``, ``"retried"`` or ``"given_up"``.
 
         """
         self._engine = engine
         self._settings = settings
         self._is_stopping = is_stopping
+        self._on_result = on_result
         self._random = random.Random()  # noqa: S311  (spreads waits)
         self._slow: set[int] = set()
+
+    def is_wanted(self) -> bool:
+        """Say whether anything is due."""
+        with reading(self._engine) as connection:
+            return bool(due_receivers(connection))
 
     def run(self) -> int:
         """Deliver until nothing is due, or for half a minute.
@@ -167,6 +181,8 @@ class Deliverer:
                 receiver_answers(connection, receiver.run_id)
         if failed is not None:
             _LOGGER.warning("Call-backs of backlog %d wait: %s", receiver.run_id, failed)
+        for _ in accepted:
+            self._on_result("delivered")
         return len(accepted)
 
     def _refuse(self, connection: Connection, one: CallBack, answer: Answer) -> None:
@@ -175,8 +191,10 @@ class Deliverer:
         delay_s = None if answer.is_gone else wait_s(one.tries, luck=self._random.random())
         if delay_s is None:
             give_up(connection, one.id, message=answer.trouble)
+            self._on_result("given_up")
         else:
             postpone(connection, one.id, delay_s=delay_s, message=answer.trouble)
+            self._on_result("retried")
 
 
 def forget_old_call_backs(engine: Engine) -> int:

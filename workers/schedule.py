@@ -25,18 +25,25 @@ from annotator.settings import Settings
 from annotator.store.connection import open_engine, reading
 from annotator.store.feeding import living_queues
 from annotator.store.locks import only_one
+from annotator.store.rollups import roll_up_in_turn
 from workers.app import QUEUES, AnnotatorApp
 from workers.broker import RedisBroker
+from workers.callbacks import Deliverer, forget_old_call_backs
 from workers.counting import EVERY_S, count_all
 from workers.feeder import Feeder
 from workers.metrics import MetricsServer, serve_metrics
 from workers.queue_metrics import QueueMetrics
 from workers.routing import Caps
+from workers.runs import look_after_backlogs
 from workers.sweeper import sweep_all
 
 _LOGGER: Final = logging.getLogger(__name__)
 HOUSEKEEPING_QUEUE: Final = "default"
 _EXIT_CONFIG: Final = 2
+_BACKLOGS_EVERY_S: Final = 5.0
+_DELIVER_EVERY_S: Final = 1.0
+_ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it takes
+_FORGET_EVERY_S: Final = 3600.0
 _GAUGES_EVERY_S: Final = 10.0
 _WATCH_S: Final = 0.5
 _STOP_S: Final = 3.0  # a job that has not ended by then is cut off: each may be killed at any time
@@ -52,6 +59,7 @@ class Job:
         every_s: from one beginning to the next; a job never overlaps itself.
         run: does it once; may be killed at any time.
         slow: may take longer than moments. It runs in one process at a time, of a worker where one has time for it.
+        is_wanted: asked before a worker is; whether there is anything to do.
 
     """
 
@@ -59,6 +67,7 @@ class Job:
     every_s: float
     run: Callable[[], object]
     slow: bool = False
+    is_wanted: Callable[[], bool] = lambda: True
 
 
 @dataclass
@@ -107,10 +116,16 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         caps=Caps(chunks=worker.max_queued_chunks, concurrency=worker.concurrency),
         session_timeout_s=worker.session_timeout_s,
     )
+    engine, timeout_s, told = context.engine, worker.session_timeout_s, context.metrics.called_back
+    deliverer = Deliverer(engine, settings.callbacks, is_stopping=context.stopping.is_set, on_result=told)
     jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
-        Job("sweep", worker.sweep_every_s, partial(sweep_all, context.engine, worker, metrics=context.metrics)),
-        Job("count", EVERY_S, partial(count_all, context.engine, settings)),
+        Job("sweep", worker.sweep_every_s, partial(sweep_all, engine, worker, metrics=context.metrics)),
+        Job("count", EVERY_S, partial(count_all, engine, settings)),
+        Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
+        Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
+        Job("roll-up", _ROLL_UP_EVERY_S, partial(roll_up_in_turn, engine), slow=True),
+        Job("forget", _FORGET_EVERY_S, partial(forget_old_call_backs, engine), slow=True),
     )
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
 
@@ -182,7 +197,7 @@ class JobThread:
         began_s = time.monotonic()
         failure: Exception | None = None
         try:
-            if not (self._job.slow and self._is_passed_on()):
+            if self._job.is_wanted() and not (self._job.slow and self._is_passed_on()):
                 run_job(self._job, self._context.engine)
         except ConfigError as error:
             failure = error

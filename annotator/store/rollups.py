@@ -99,6 +99,18 @@ def roll_up_if_due(engine: Engine) -> RollUp | None:
     return None
 
 
+def roll_up_in_turn(engine: Engine) -> RollUp | None:
+    """Roll up the active labelling, unless it rests from the last time: for whoever calls again and again.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with reading(engine) as connection:
+        is_resting = _is_resting(connection)
+    return None if is_resting else _roll_up(engine, None)
+
+
 def _is_resting(connection: Connection) -> bool:
     if is_postgres(connection):
         passed_ms = "extract(epoch FROM clock_timestamp() - r.as_of) * 1000"
