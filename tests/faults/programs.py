@@ -10,7 +10,7 @@ from typing import Final
 
 from annotator.media.child import ffmpeg_path
 from annotator.stack.child import ChildProcess
-from tests.faults.servers import wait_until
+from tests.faults.servers import TIMEOUT_S, wait_until
 from tests.faults.tcp_proxy import FaultyProxy
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -110,13 +110,13 @@ class Program:
         """Let them go on."""
         self.signal(signal.SIGCONT)
 
-    def wait_for_end(self, timeout_s: float = 60.0) -> int:
+    def wait_for_end(self, timeout_s: float = TIMEOUT_S) -> int:
         """Wait until it has left, and return its exit code."""
         self._may_end = True
         wait_until(lambda: self.child.returncode() is not None, what=f"{self.name} ends", timeout_s=timeout_s)
         return self.child.returncode() or 0
 
-    def wait_until(self, holds: Callable[[], bool], *, what: str, timeout_s: float = 60.0) -> None:
+    def wait_until(self, holds: Callable[[], bool], *, what: str, timeout_s: float = TIMEOUT_S) -> None:
         """Wait for something that this program brings about."""
         wait_until(lambda: self.has_failed() or holds(), what=what, timeout_s=timeout_s)
         assert not self.has_failed(), f"{self.name} has ended ({self.child.returncode()}): {self.log_tail()}"
@@ -133,7 +133,7 @@ class Program:
     def log_tail(self) -> str:
         return self.log()[-_LOG_CHARACTERS:]
 
-    def wait_for_log(self, words: str, *, timeout_s: float = 60.0) -> None:
+    def wait_for_log(self, words: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self.wait_until(lambda: words in self.log(), what=f"{self.name} logs «{words}»", timeout_s=timeout_s)
 
     def close(self) -> None:

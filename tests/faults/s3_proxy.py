@@ -12,7 +12,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-_WAIT_S: Final = 30.0
+from tests.faults.servers import TIMEOUT_S
+
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"})
 
 
@@ -128,7 +129,7 @@ class Held:
         else:
             exchange.send(exchange.fetch())
 
-    def wait(self, timeout_s: float = _WAIT_S) -> None:
+    def wait(self, timeout_s: float = TIMEOUT_S) -> None:
         """Wait until somebody reads."""
         if not self.reached.wait(timeout_s):
             pytest.fail(f"nobody has read the object in {timeout_s:g} s")
@@ -250,7 +251,7 @@ def _request(
     port: int, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> Reply:
     kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _HOP_BY_HOP}
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=_WAIT_S)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)) as connection:
         connection.request(method, path, body=body or None, headers=kept)
         answer = connection.getresponse()
         content = answer.read()

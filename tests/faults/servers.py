@@ -16,11 +16,13 @@ from annotator.stack.broker import BrokerChild
 from annotator.stack.child import ChildProcess, free_port, is_port_open
 from annotator.stack.postgres import PostgresChild
 
+# How long anything may take. Where a guard is taken out on purpose, less is waited for in vain.
+TIMEOUT_S: Final = float(os.environ.get("FAULTS_TIMEOUT_S", "60"))
 _STOP_S: Final = 15.0
 _POLL_S: Final = 0.05
 
 
-def wait_until(holds: Callable[[], bool], *, what: str, timeout_s: float = 60.0) -> None:
+def wait_until(holds: Callable[[], bool], *, what: str, timeout_s: float = TIMEOUT_S) -> None:
     """Look again and again, not for ever."""
     deadline_s = time.monotonic() + timeout_s
     while not holds():

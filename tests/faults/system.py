@@ -16,13 +16,12 @@ from annotator.store import upgrade
 from tests.faults.programs import CELERY, PRODUCER, Program
 from tests.faults.rows import EXACT, Rows, assert_same_rows, find_leftovers, read_rows
 from tests.faults.s3_proxy import FaultyS3, put_object
-from tests.faults.servers import Servers, wait_until
+from tests.faults.servers import TIMEOUT_S, Servers, wait_until
 from tests.faults.tcp_proxy import FaultyProxy
 
 if TYPE_CHECKING:
     from redis import Redis
 
-TIMEOUT_S: Final = 60.0
 SESSION_TIMEOUT_S: Final = 3.0
 # Short times, so that a test takes seconds. What is sent again by the hour stays long: no test is saved by it unseen.
 _SETTINGS: Final[Mapping[str, str]] = {

@@ -8,10 +8,11 @@ from typing import Final, Literal, Self
 
 import pytest
 
+from tests.faults.servers import TIMEOUT_S
+
 _READ_BYTES: Final = 1 << 16
 _TAIL_BYTES: Final = 256  # longer than any pattern
 _RESET: Final = struct.pack("ii", 1, 0)
-_WAIT_S: Final = 30.0
 
 Deed = Literal["hold", "cut_before", "cut_after"]
 
@@ -43,7 +44,7 @@ class Trap:
     def has_caught(self) -> bool:
         return self._caught.is_set()
 
-    def wait(self, timeout_s: float = _WAIT_S) -> Self:
+    def wait(self, timeout_s: float = TIMEOUT_S) -> Self:
         """Wait until something is caught."""
         if not self._caught.wait(timeout_s):
             pytest.fail(f"nothing was caught: {self.pattern!r} (after {self.after!r}) did not come in {timeout_s:g} s")

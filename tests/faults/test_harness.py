@@ -3,6 +3,7 @@
 import pytest
 
 from tests.faults.clips import BROKEN_KEY, DOUBLES
+from tests.faults.guards import GUARDS, Guard, occurrences
 from tests.faults.rows import Rows
 from tests.faults.system import Backlog, System
 
@@ -23,3 +24,8 @@ def test_a_second_undisturbed_run_has_the_very_same_rows(system: System, undistu
     system.start_beat()
     system.start_worker()
     system.assert_ends_as(undisturbed)
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.test} {guard.path}")
+def test_what_a_test_guards_stands_in_the_source_once(guard: Guard) -> None:
+    assert set(occurrences(guard)) == {1}, f"the guard has moved: {guard.what}; correct tests/faults/guards.py"
