@@ -15,10 +15,12 @@ from annotator.errors import AnnotatorError, ConfigError, InputError, TransientE
 from annotator.media.limits import GIB, FetchLimits, S3Access
 from annotator.media.s3 import S3Store
 from annotator.settings import Settings, load_settings
+from annotator.store.backlogs import stop_backlog
 from annotator.store.registration import ListingCount
 from annotator.store.store import Store
 from workers.backlog.options import Request, parse_deadline
 from workers.backlog.running import Backlog, chunk_limits, forecast, open_backlog
+from workers.receivers import check_callback_url
 
 _PROGRESS_EVERY_S: Final = 1.0
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
@@ -39,8 +41,9 @@ app = typer.Typer(
 @app.command()
 def annotate_backlog(  # noqa: PLR0913 - options of a command
     uri: Annotated[
-        str, typer.Argument(metavar="s3://BUCKET/PREFIX", help="Objects whose keys begin so; s3://BUCKET/ is all.")
-    ],
+        str | None,
+        typer.Argument(metavar="s3://BUCKET/PREFIX", help="Objects whose keys begin so; s3://BUCKET/ is all."),
+    ] = None,
     *,
     include: Annotated[
         list[str] | None,
@@ -121,6 +124,12 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
             metavar="URL", help="Told of each media and of the end; its host must be allowed.", rich_help_panel=_TIME
         ),
     ] = None,
+    stop: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BACKLOG", help="Instead: stop a backlog. Nothing more of it is queued.", rich_help_panel=_TIME
+        ),
+    ] = None,
     listers: Annotated[
         int | None,
         typer.Option(min=1, max=64, help="Parts listed at once. [default: 4]", rich_help_panel=_HOW),
@@ -154,6 +163,11 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
     if (order == "most-viewed") != bool(views or views_query) or (views and views_query):
         raise typer.BadParameter("give --order most-viewed with one of --views and --views-query")
     settings = load_settings(model=model, database_url=database, backlog={"listers": listers})
+    if stop is not None:
+        _stop(stop, settings)
+        return
+    if uri is None:
+        raise typer.BadParameter("give s3://BUCKET/PREFIX")
     request = Request(
         uri=uri,
         include=tuple(include or ()),
@@ -168,7 +182,7 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         views_database=views_database,
         deadline_at=None if deadline is None else parse_deadline(deadline, now=datetime.now(UTC)),
         max_worker_hours=max_worker_hours,
-        callback_url=callback,
+        callback_url=None if callback is None else check_callback_url(callback, settings.callbacks),
         listers=settings.backlog.listers,
     )
     raise typer.Exit(_run(request, settings, dry_run=dry_run, as_json=as_json))
@@ -210,6 +224,15 @@ def _run(request: Request, settings: Settings, *, dry_run: bool, as_json: bool) 
             sys.stderr.write(f"{'goes on with ' if backlog.run.is_resumed else ''}backlog {backlog.run.id}\n")
             total = _sum_up(backlog.listing.counts(), lambda: backlog.listing.shards)
             return _end(backlog, total, began_s, as_json=as_json)
+
+
+def _stop(run_id: int, settings: Settings) -> None:
+    with Store.open(settings.database_url.get_secret_value()) as store, store.writing() as connection:
+        is_stopped = stop_backlog(connection, run_id, "asked")
+    if is_stopped:
+        typer.echo(f"backlog {run_id} is stopped; what is queued or in hand is finished, what is done stays")
+    else:
+        typer.echo(f"backlog {run_id} has ended before")
 
 
 def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool) -> int:

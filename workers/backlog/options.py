@@ -1,10 +1,9 @@
-"""What the command line says, as values: a request, points in time, addresses."""
+"""What the command line says, as values: a request, points in time."""
 
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 from annotator.errors import InputError
 
@@ -76,20 +75,3 @@ def parse_deadline(written: str, *, now: datetime) -> datetime:
     if deadline <= now:
         raise InputError(f"the deadline {written!r} has passed; give a later one")
     return deadline
-
-
-def check_callback(url: str, *, allowed_hosts: tuple[str, ...]) -> str:
-    """Return an address that may be called back.
-
-    Raises:
-        InputError: it is no http(s) address, or its host is not among those that the settings allow.
-
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InputError(f"{url!r} cannot be called back; give https://HOST/PATH")
-    if parts.hostname not in allowed_hosts:
-        raise InputError(
-            f"{parts.hostname} may not be called back; name it in ANNOTATOR_CALLBACKS__ALLOWED_HOSTS of all programs"
-        )
-    return url
