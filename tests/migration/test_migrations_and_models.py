@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from annotator.errors import ConfigError
 from annotator.store import Store, check, schema, upgrade
 from annotator.store.connection import open_engine, reading, writing
+from annotator.store.counts import read_counts
 from annotator.store.functions import FUNCTIONS
 from annotator.store.schema import HEAD, alembic_config, belongs_to_models, migrating, migrations_path
 from annotator.store.tables import metadata
@@ -269,3 +270,24 @@ def test_an_installed_package_carries_its_migrations(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == [str(tmp_path / "site" / "annotator" / "_migrations"), HEAD]
+
+
+def test_what_was_there_before_there_were_counters_is_counted(engine: Engine) -> None:
+    migrate(engine, to="0001")
+    with writing(engine) as connection:
+        connection.execute(
+            text("INSERT INTO networks (id, digest, spec, created_at) VALUES (1, 'n', '{}', '2026-01-01')")
+        )
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("CREATE TABLE work__n1 PARTITION OF work FOR VALUES IN (1)"))
+        for media_id, state, reason in ((1, 0, None), (2, 2, None), (3, 2, None), (4, 3, "undecodable")):
+            row = {"media_id": media_id, "state": state, "reason": reason}
+            connection.execute(
+                text("INSERT INTO work (network_id, media_id, state, reason) VALUES (1, :media_id, :state, :reason)"),
+                row,
+            )
+    for _ in range(2):
+        schema.upgrade_engine(engine)
+        with reading(engine) as connection:
+            counted = [(row.state, row.reason, row.media) for row in read_counts(connection).rows]
+        assert counted == [(0, None, 1), (2, None, 2), (3, "undecodable", 1)]
