@@ -14,14 +14,15 @@ from sqlalchemy import Engine
 from annotator.store.connection import reading
 from annotator.store.reads import is_annotated
 
-_PREPARE: Final = (
-    "PREPARE find_content (bytea) AS SELECT id FROM contents WHERE sha256 = $1",
-    "PREPARE is_annotated (int, bigint) AS SELECT 1 FROM annotations WHERE network_id = $1 AND content_id = $2",
+_IS_ANNOTATED: Final = (
+    "PREPARE is_annotated (int, bigint) AS SELECT 1 FROM annotations WHERE network_id = $1 AND content_id = $2"
+    " AND NOT EXISTS (SELECT 1 FROM stale_contents WHERE network_id = $1 AND content_id = $2)"
 )
+_PREPARE: Final = ("PREPARE find_content (bytea) AS SELECT id FROM contents WHERE sha256 = $1", _IS_ANNOTATED)
 
 
 class KnownContents:
-    """What a network has annotated. It may be asked from several threads."""
+    """What a network has annotated and nobody wants annotated again. It may be asked from several threads."""
 
     def __init__(self, engine: Engine, network_id: int) -> None:
         """Ask nothing yet.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, exists, select
 
 from annotator.results import MediaResult, TrackBox, TrackResult
 from annotator.store.codec import StoredBoxes
@@ -19,6 +19,7 @@ from annotator.store.tables import (
     contents,
     labelled_contents,
     labellings,
+    stale_contents,
     track_labels,
     tracks,
     work,
@@ -118,11 +119,13 @@ def known_contents(
 
 
 def is_annotated(connection: Connection, network_id: int, sha256: str) -> bool:
-    """Say whether a network has annotated the content of this digest (hexadecimal)."""
+    """Say whether a network has annotated the content of this digest (hexadecimal), and nobody wants it done again."""
+    stale = stale_contents.c
+    is_stale = exists().where(stale.network_id == network_id, stale.content_id == contents.c.id)
     found = connection.execute(
         select(annotations.c.content_id)
         .join_from(contents, annotations, annotations.c.content_id == contents.c.id)
-        .where(contents.c.sha256 == bytes.fromhex(sha256), annotations.c.network_id == network_id)
+        .where(contents.c.sha256 == bytes.fromhex(sha256), annotations.c.network_id == network_id, ~is_stale)
     )
     return found.first() is not None
 

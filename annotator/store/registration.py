@@ -272,6 +272,14 @@ _DROP_CLAIMED: Final = (
 )
 
 
+# Results stay until new ones replace them; whoever looks whether bytes are annotated is told no.
+_MARK_STALE: Final = (
+    "INSERT INTO stale_contents (network_id, content_id)"
+    " SELECT DISTINCT CAST(:network AS integer), media.content_id FROM pieces JOIN media ON media.id = pieces.id"
+    " WHERE media.content_id IS NOT NULL ORDER BY media.content_id ON CONFLICT DO NOTHING"
+)
+
+
 def _ask_for_work(connection: Connection, asked: Asked) -> int:
     """Make or reset the work rows of the pieces, with the counts; return how many media travel."""
     bound = {"network": asked.network_id, "run": asked.run_id}
@@ -285,6 +293,8 @@ def _ask_for_work(connection: Connection, asked: Asked) -> int:
         add_deltas(connection, left)
     if _NEW in kinds:
         connection.execute(text(_INSERT_WORK), bound)
+    if asked.refresh:
+        connection.execute(text(_MARK_STALE), {"network": asked.network_id})
     summed = text("SELECT lane, count(*) AS media, sum(cost_ms) AS cost_ms FROM pieces GROUP BY lane")
     pending = connection.execute(summed).all()
     reached = (asked.network_id, asked.run_id)

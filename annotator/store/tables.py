@@ -417,6 +417,14 @@ listing_shards = Table(
     UniqueConstraint("run_id", "prefix", "start_key"),
 )
 
+# What a backlog with --refresh has asked for: the results stay, and are found, until new ones replace them.
+stale_contents = Table(
+    "stale_contents",
+    metadata,
+    Column("network_id", Integer, primary_key=True, autoincrement=False),
+    Column("content_id", BigInteger, primary_key=True, autoincrement=False),
+)
+
 # Every transaction that moves rows of `work` appends here by how much: nobody updates a hot row, nobody waits. Beat
 # sums the deltas up into `work_counts`; the counts of now are both together. Zero means «no run», '' means «no reason».
 work_deltas = Table(

@@ -21,6 +21,7 @@ from annotator.store.tables import (
     labelled_contents,
     labellings,
     media,
+    stale_contents,
     track_embeddings,
     tracks,
     work,
@@ -107,8 +108,9 @@ def write_outcomes(
     else:
         link_media(connection, refs, media_ids=media_ids, content_ids=held)
     by_content = {content_ids[digest]: one for digest, one in annotated.items()}
-    if refresh:
-        delete_contents(connection, network_id, list(by_content))
+    outdated = _take_stale(connection, network_id, list(by_content))
+    if refresh or outdated:
+        delete_contents(connection, network_id, list(by_content) if refresh else outdated)
     new = _insert_annotations(connection, network_id, by_content)
     labelled, to_relabel = _label(
         connection, by_content, new, network_id=network_id, labelling_id=labelling_id, all_ids=set(content_ids.values())
@@ -181,6 +183,15 @@ def _pieces(connection: Connection, media_ids: Sequence[int]) -> dict[int, Piece
         return {}
     rows = connection.execute(select(media.c.id, media.c.key, media.c.size_bytes).where(media.c.id.in_(media_ids)))
     return {row.id: Piece(row.id, row.key, row.size_bytes) for row in rows}
+
+
+def _take_stale(connection: Connection, network_id: int, content_ids: Sequence[int]) -> list[int]:
+    """Return those contents that a backlog wants annotated again; with these results they are as wanted."""
+    if not content_ids:
+        return []
+    stale = stale_contents.c
+    taken = delete(stale_contents).where(stale.network_id == network_id, stale.content_id.in_(content_ids))
+    return list(connection.execute(taken.returning(stale.content_id)).scalars())
 
 
 def delete_contents(connection: Connection, network_id: int, content_ids: Sequence[int]) -> None:

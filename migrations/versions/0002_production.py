@@ -336,6 +336,12 @@ def _listing() -> None:
         table.add_column(start)
         table.drop_constraint("uq_listing_shards_run_id_prefix_after_key", type_="unique")
         table.create_unique_constraint("uq_listing_shards_run_id_prefix_start_key", ["run_id", "prefix", "start_key"])
+    op.create_table(
+        "stale_contents",
+        sa.Column("network_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("content_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("network_id", "content_id", name=op.f("pk_stale_contents")),
+    )
 
 
 def _feeding() -> None:
@@ -500,6 +506,7 @@ def downgrade() -> None:
         "progress",
         "work_counts",
         "work_deltas",
+        "stale_contents",
     ):
         op.drop_table(name)
     op.drop_index("ix_chunks_age", "chunks")

@@ -1,5 +1,6 @@
 """The producer on a real S3 endpoint and both databases: what it registers, in parts, again, and after a stop."""
 
+import hashlib
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -8,8 +9,11 @@ import pytest
 from sqlalchemy import select, update
 
 from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, SourceNotFoundError
-from annotator.store.tables import chunks, media, runs, work
+from annotator.store.known import KnownContents
+from annotator.store.tables import annotations, media, runs, stale_contents, work
 from annotator.store.work import Deadlines, claim, open_session
+from annotator.store.writes import write_outcomes
+from annotator.types import ClipReport, KnownMedia, MediaAnnotation, MediaRef
 from tests.integration.backlog.conftest import Producer
 from workers.backlog.lister import Listing, Pace, Registrar
 
@@ -167,17 +171,46 @@ def test_a_claimed_media_is_not_raised(producer: Producer) -> None:
     producer.check()
 
 
-def test_refreshing_asks_again_for_what_is_settled_and_once_per_backlog(producer: Producer) -> None:
-    producer.put("a/1.gif", "a/2.gif")
+def annotated(producer: Producer, keys: list[str], *, frames: int) -> None:
+    """What a worker does: ask for each media whether its bytes are known, and write what it has found.
+
+    The media a/1.gif and a/2.gif hold the same bytes.
+    """
+    labelling_id = producer.store.register_labelling(producer.network_id, model="m@1", digest="0", photographs={})
+    known = KnownContents(producer.store.engine, producer.network_id)
+    for key in keys:
+        ref = MediaRef(key, f"s3://{producer.bucket}/{key}", f'"{hashlib.md5(b"gif").hexdigest()}"')  # noqa: S324
+        digest = hashlib.sha256(key.replace("2", "1").encode()).hexdigest()
+        outcome: MediaAnnotation | KnownMedia = KnownMedia(ref, digest)
+        if not known(digest):
+            clip = ClipReport(1, 1, None, 1, frames, None)
+            outcome = MediaAnnotation(ref, "m@1", digest, clip, frames_sampled=frames, faces=0, tracks=(), labels=())
+        with producer.store.writing() as connection:
+            write_outcomes(connection, [outcome], network_id=producer.network_id, labelling_id=labelling_id)
+
+
+def frames_of(producer: Producer) -> list[int]:
+    return [row[0] for row in producer.rows(select(annotations.c.frames_sampled).order_by(annotations.c.content_id))]
+
+
+def test_refreshing_replaces_each_content_once_and_until_then_the_old_results_stay(producer: Producer) -> None:
+    keys = ["a/1.gif", "a/2.gif", "a/3.gif"]
+    producer.put(*keys)
     producer.run()
-    with producer.store.writing() as connection:
-        connection.execute(update(work).values(state=2))
-        connection.execute(chunks.delete())
+    annotated(producer, keys, frames=1)
     assert producer.run().queued == 0
+    assert frames_of(producer) == [1, 1]
     total = producer.run(refresh=True)
-    assert (total.new, total.changed, total.queued) == (0, 0, 2)
-    assert {row.state for row in producer.rows(select(work.c.state))} == {0}
-    assert [row.options for row in producer.rows(select(runs.c.options).order_by(runs.c.id))][-1] == {"refresh": True}
+    assert (total.new, total.changed, total.queued) == (0, 0, 3)
+    assert frames_of(producer) == [1, 1]
+    annotated(producer, keys[:1], frames=2)
+    assert frames_of(producer) == [2, 1]
+    annotated(producer, keys[1:], frames=3)  # the bytes of a/2.gif are those of a/1.gif
+    assert frames_of(producer) == [2, 3]
+    assert producer.rows(select(stale_contents)) == []
+    annotated(producer, keys, frames=4)
+    assert frames_of(producer) == [2, 3]
+    producer.check()
 
 
 def test_the_most_viewed_go_first(producer: Producer, tmp_path: Any) -> None:
