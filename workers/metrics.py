@@ -63,6 +63,14 @@ _PASSING_TROUBLE: Final = (SourceUnavailableError, SourceChangedError)
 _FAULTS_OF_OURS: Final = ("internal", "unstorable")
 
 
+def count_callbacks(registry: CollectorRegistry) -> Counter:
+    """Return the counter of call-backs: beat delivers them, or a worker that has time for it."""
+    counter = Counter("annotator_callbacks", "Call-backs by what came of a try.", ["result"], registry=registry)
+    for result in ("delivered", "retried", "given_up"):
+        counter.labels(result)
+    return counter
+
+
 class WorkerMetrics(Observer):
     """The metrics of one worker process."""
 
@@ -110,6 +118,7 @@ class WorkerMetrics(Observer):
         self._frames = self._counter("annotator_frames", "Frames looked at.")
         self._faces = self._counter("annotator_faces", "Faces found.")
         self._tracks = self._counter("annotator_tracks", "Tracks stored.")
+        self._callbacks = count_callbacks(self.registry)
 
     def _make_histograms(self) -> None:
         self._stages = self._histogram(
@@ -184,6 +193,10 @@ class WorkerMetrics(Observer):
     def database_refused(self) -> None:
         """Count a transaction that the database refused for now."""
         self._database_errors.inc()
+
+    def called_back(self, result: str) -> None:
+        """Count a try to deliver a call-back: ``delivered``, ``retried`` or ``given_up``."""
+        self._callbacks.labels(result).inc()
 
     def _count(self, one: Settled, now_s: float) -> None:
         reason = one.report.reason or ""

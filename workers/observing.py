@@ -46,6 +46,11 @@ class Observing:
             info = {"version": version(_DISTRIBUTION), "model": model, "worker": worker_name()}
             self._metrics.follow(in_hand=in_hand, is_ready=is_ready, **info)
 
+    def called_back(self, result: str) -> None:
+        """Count a try to deliver a call-back, as :meth:`~workers.metrics.WorkerMetrics.called_back` does."""
+        if self._metrics is not None:
+            self._metrics.called_back(result)
+
     def close(self) -> None:
         """Send the last spans and stop answering Prometheus."""
         if self._tracer is not None:

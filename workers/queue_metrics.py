@@ -18,6 +18,7 @@ from annotator.store.depths import QueueDepths, read_depths
 from annotator.store.lanes import LANES
 from annotator.store.tables import WorkState
 from workers.broker import BrokerDepths
+from workers.metrics import count_callbacks
 
 _REASONS: Final = (StoreUnavailableError.reason, BrokerUnavailableError.reason, "internal")
 _JOB_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
@@ -54,11 +55,9 @@ class QueueMetrics:
         )
         self._job_failures = self._counter("annotator_job_failures", "Jobs of beat that failed.", "name", "reason")
         self._swept = self._counter("annotator_swept", "What the sweeper of this process has taken back.", "what")
-        self._callbacks = self._counter("annotator_callbacks", "Call-backs by what came of a try.", "result")
+        self._callbacks = count_callbacks(self.registry)
         for what in ("sessions", "media", "suspects", "given_up", "chunks"):
             self._swept.labels(what)
-        for result in ("delivered", "retried", "given_up"):
-            self._callbacks.labels(result)
 
     def _make_depths(self) -> None:
         self._media = self._gauge(

@@ -78,12 +78,14 @@ class JobContext:
         app: the application.
         stopping: set when the process is to end.
         metrics: what is told of jobs and of the queue.
+        on_call_back: is told of call-backs instead, where jobs run in a worker.
 
     """
 
     app: AnnotatorApp
     stopping: threading.Event = field(default_factory=threading.Event)
     metrics: QueueMetrics = field(default_factory=QueueMetrics)
+    on_call_back: Callable[[str], None] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -116,7 +118,11 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         caps=Caps(chunks=worker.max_queued_chunks, concurrency=worker.concurrency),
         session_timeout_s=worker.session_timeout_s,
     )
-    engine, timeout_s, told = context.engine, worker.session_timeout_s, context.metrics.called_back
+    engine, timeout_s, told = (
+        context.engine,
+        worker.session_timeout_s,
+        context.on_call_back or context.metrics.called_back,
+    )
     deliverer = Deliverer(engine, settings.callbacks, is_stopping=context.stopping.is_set, on_result=told)
     jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
@@ -140,9 +146,9 @@ def run_job(job: Job, engine: Engine) -> None:
             job.run()
 
 
-def run_named_job(app: AnnotatorApp, name: str) -> None:
+def run_named_job(app: AnnotatorApp, name: str, *, on_call_back: Callable[[str], None] | None = None) -> None:
     """Run a job that beat has asked for, in a worker; one that this program does not know is passed over."""
-    context, jobs = _jobs_of(app)
+    context, jobs = _jobs_of(app, on_call_back)
     for job in jobs:
         if job.name == name:
             run_job(job, context.engine)
@@ -151,8 +157,8 @@ def run_named_job(app: AnnotatorApp, name: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _jobs_of(app: AnnotatorApp) -> tuple[JobContext, tuple[Job, ...]]:
-    context = JobContext(app)
+def _jobs_of(app: AnnotatorApp, on_call_back: Callable[[str], None] | None) -> tuple[JobContext, tuple[Job, ...]]:
+    context = JobContext(app, on_call_back=on_call_back)
     return context, make_jobs(context)
 
 
