@@ -11,6 +11,7 @@ from celery.apps.worker import Worker as CeleryWorker
 
 from annotator.errors import ConfigError
 from annotator.settings import Settings
+from workers.tls import checked_broker_url
 
 QUEUES: Final = ("gpu", "cpu", "default")
 ANNOTATE_QUEUES: Final = ("gpu", "cpu")
@@ -90,7 +91,9 @@ def create_app(settings: Settings) -> AnnotatorApp:
     longest_s = max(worker.gif_deadline_s, worker.film_deadline_s)
     if worker.visibility_timeout_s < 2 * longest_s:  # the settings say so, too; a message that lasts longer runs twice
         raise ConfigError(f"ANNOTATOR_WORKER__VISIBILITY_TIMEOUT_S must be at least {2 * longest_s:g}.")
-    app = AnnotatorApp(settings, broker=settings.broker_url.get_secret_value(), include=["workers.tasks"])
+    app = AnnotatorApp(
+        settings, broker=checked_broker_url(settings.broker_url.get_secret_value()), include=["workers.tasks"]
+    )
     app.conf.update(_WORKER | _MESSAGES)
     app.conf.update(worker_concurrency=worker.concurrency)
     app.conf.broker_transport_options = _TRANSPORT | {"visibility_timeout": worker.visibility_timeout_s}

@@ -20,6 +20,8 @@ CONNECT_TIMEOUT_S: Final = 10
 _UNAVAILABLE_SQLSTATES: Final = ("08", "53", "57", "58", "25006", "55P03")
 # Errors of Postgres after which the same transaction may be tried again at once.
 _CONFLICT_SQLSTATES: Final = ("40001", "40P01")
+# What libpq says of a certificate that fails its check.
+_NOT_TRUSTED: Final = ("certificate verify failed", "root certificate file", "server certificate for")
 _WRITES: Final = "annotator_writes"
 # The row of `store_settings` that says how large an SQLite file was when its statistics were made, in pages of 4 KiB;
 # by how much it must have grown until they are made anew; and below which size they always are, in milliseconds.
@@ -188,7 +190,7 @@ def translated(engine: Engine, *, keep: tuple[str, ...] = ()) -> Iterator[None]:
                 f"{engine.url.database} is damaged: restore it from a copy, or name another file"
             ) from exc
         if is_unavailable(exc):
-            raise StoreUnavailableError(f"the database {where} does not answer: {_first_line(exc)}") from exc
+            raise StoreUnavailableError(f"the database {where} {_why(exc)}") from exc
         raise
 
 
@@ -220,6 +222,16 @@ def is_unavailable(exc: DBAPIError) -> bool:
             sqlite3.SQLITE_READONLY,
         }
     return exc.connection_invalidated or isinstance(exc, OperationalError | InterfaceError)
+
+
+def _why(exc: DBAPIError) -> str:
+    said = _first_line(exc)
+    if any(words in said for words in _NOT_TRUSTED):
+        return (
+            f"is not the one that is meant, or its certificate is not trusted ({said}): sslrootcert=FILE in"
+            " ANNOTATOR_DATABASE_URL must name the authority that has signed it"
+        )
+    return f"does not answer: {said}"
 
 
 def _first_line(exc: DBAPIError) -> str:
