@@ -263,7 +263,7 @@ def _change(connection: Connection, shard: Shard, values: Mapping[str, Any]) -> 
     stands = (table.after_key == shard.cursor) & table.end_key.is_not_distinct_from(shard.end_key) & ~table.done
     as_read = (table.id == shard.id) & stands
     if connection.execute(update(listing_shards).where(as_read).values(values)).rowcount != 1:
-        raise BacklogTakenError("another annotate-backlog goes on with this listing; let it finish, or run it again")
+        raise BacklogTakenError("another annotate-backlog goes on with this listing")
 
 
 def _shard(row: RowMapping) -> Shard:

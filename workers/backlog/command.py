@@ -68,7 +68,7 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many objects this time.", rich_help_panel=_WHAT)
+        int | None, typer.Option(min=1, metavar="N", help="At most so many objects this time.", rich_help_panel=_WHAT)
     ] = None,
     refresh: Annotated[
         bool,
@@ -86,6 +86,7 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         int | None,
         typer.Option(
             min=-100,
+            metavar="N",
             max=100,
             help="Higher goes first; also raises what is pending. [default: 0]",
             rich_help_panel=_ORDER,
@@ -132,7 +133,7 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
     ] = None,
     listers: Annotated[
         int | None,
-        typer.Option(min=1, max=64, help="Parts listed at once. [default: 4]", rich_help_panel=_HOW),
+        typer.Option(min=1, max=64, metavar="N", help="Parts listed at once. [default: 4]", rich_help_panel=_HOW),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what would be queued, and write nothing.", rich_help_panel=_HOW)
@@ -203,8 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("annotate-backlog: interrupted; run it again to go on\n")
         return _INTERRUPTED
     except AnnotatorError as error:
+        sentence = " ".join(str(error).split()).rstrip(".").removesuffix("; try again")
         again = "; run it again to go on" if isinstance(error, TransientError) else ""
-        sys.stderr.write(f"annotate-backlog: {' '.join(str(error).split()).rstrip('.')}{again}\n")
+        sys.stderr.write(f"annotate-backlog: {sentence}{again}\n")
         return _USAGE if isinstance(error, InputError | ConfigError) else _FAILED
     return _OK
 
