@@ -106,6 +106,12 @@ def tell_malformed() -> None:
         _Process.observing.watch.malformed()
 
 
+def tell_called_back(result: str) -> None:
+    """Count a call-back that this process has tried to deliver."""
+    if _Process.observing is not None:
+        _Process.observing.called_back(result)
+
+
 def prepare_worker(app: AnnotatorApp, build: BuildParts | None = None) -> None:
     """Let the worker program of an application warm up before it consumes, and drain when it is told to stop.
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from celery import shared_task
 
 from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION
-from workers.boot import current_worker, tell_malformed
+from workers.boot import current_worker, tell_called_back, tell_malformed
 from workers.messages import MalformedMessageError, parse_chunk_message
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -47,4 +47,4 @@ def run_job(self: Any, v: int, name: str) -> None:  # noqa: ANN401  (Celery's ta
     from workers.schedule import run_named_job  # noqa: PLC0415  (what annotates never needs it)
 
     if v == MESSAGE_VERSION:
-        run_named_job(self.app, name)
+        run_named_job(self.app, name, on_call_back=tell_called_back)
