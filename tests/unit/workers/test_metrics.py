@@ -1,17 +1,23 @@
 """What a worker and beat count, once each."""
 
+from pathlib import Path
+
 import prometheus_client
 import pytest
 
 from annotator.errors import BrokerUnavailableError, UndecodableMediaError
-from annotator.settings import MetricsSettings
+from annotator.settings import MetricsSettings, load_settings
 from annotator.store.chunks import Piece
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim, Report
 from annotator.types import ClipReport, KnownMedia, MediaAnnotation, MediaFailure, MediaRef
+from workers.app import create_app
+from workers.boot import _Process, tell_called_back
 from workers.meters import Meters
 from workers.metrics import WorkerMetrics, serve_metrics
+from workers.observing import Observing
 from workers.queue_metrics import QueueMetrics
+from workers.schedule import JobContext, make_jobs
 from workers.watch import Settled, Watch
 
 MEDIA = MediaRef("a.gif", "s3://clips/a.gif")
@@ -200,3 +206,23 @@ def test_what_the_sweeper_took_back_and_call_backs_are_counted() -> None:
     assert value("annotator_swept_total", {"what": "given_up"}) == 2
     assert value("annotator_swept_total", {"what": "chunks"}) == 3
     assert value("annotator_callbacks_total", {"result": "delivered"}) == 1
+
+
+def test_call_backs_are_counted_by_the_process_that_delivers_them(tmp_path: Path) -> None:
+    told: list[str] = []
+    url = f"sqlite:///{tmp_path / 'clips.db'}"
+    app = create_app(load_settings(env_file=None, broker_url="redis://127.0.0.1:1/0", database_url=url))
+    for context, listener in (
+        (JobContext(app, on_call_back=told.append), told.append),
+        (in_beat := JobContext(app), in_beat.metrics.called_back),
+    ):
+        (deliver,) = [job for job in make_jobs(context) if job.name == "deliver"]
+        assert deliver.run.__self__._on_result == listener  # type: ignore[attr-defined]
+
+
+def test_a_worker_shows_the_call_backs_that_it_has_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted()
+    tell_called_back("delivered")
+    monkeypatch.setattr(_Process, "observing", Observing(counted.watch, counted.metrics, None, None))
+    tell_called_back("delivered")
+    assert counted.value("annotator_callbacks_total", result="delivered") == 1
