@@ -145,6 +145,24 @@ def moved(
     ]
 
 
+def settled(rows: Iterable[Row[*tuple[Any, ...]]], *, network_id: int) -> list[Delta]:
+    """Return the deltas of rows of ``work`` that were claimed and are in another state now.
+
+    Args:
+        rows: with ``state``, ``reason``, ``run_id``, ``lane`` and ``cost_ms``.
+        network_id: of all of them.
+
+    """
+    by_state: dict[int, list[Row[*tuple[Any, ...]]]] = defaultdict(list)
+    for row in rows:
+        by_state[row.state].append(row)
+    deltas = (
+        moved(same, network_id=network_id, left=WorkState.CLAIMED, reached=WorkState(state))
+        for state, same in by_state.items()
+    )
+    return [delta for some in deltas for delta in some]
+
+
 def _row(key: _Key, media: int, cost_ms: int) -> dict[str, object]:
     return {**dict(zip(_KEY, key, strict=True)), "media": media, "cost_ms": cost_ms}
 

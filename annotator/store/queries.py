@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, or_, select, tuple_, update
 
-from annotator.store.counts import add_deltas, moved
+from annotator.store.counts import Delta, add_deltas, moved
 from annotator.store.identities import find_identities, load_identities
 from annotator.store.tables import (
     WorkState,
@@ -171,9 +171,11 @@ def retry(connection: Connection, *, reason: str | None = None, network_id: int 
     media_ids = [int(row.media_id) for row in rows]
     for start in range(0, len(media_ids), _RESET_AT_ONCE):
         _reset(connection, network_id, media_ids[start : start + _RESET_AT_ONCE])
+    deltas: list[Delta] = []
     for state in (WorkState.FAILED, WorkState.QUARANTINED):
         left = [row for row in rows if row.state == state]
-        add_deltas(connection, moved(left, network_id=network_id, left=state, reached=WorkState.PENDING))
+        deltas += moved(left, network_id=network_id, left=state, reached=WorkState.PENDING)
+    add_deltas(connection, deltas)
     return media_ids
 
 

@@ -1,6 +1,5 @@
 """The sweep: taking back what was lost, and deciding whose fault it was. The protocol is told in docs/queue.md."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from annotator.store.chunks import Piece, forget_lost
-from annotator.store.counts import Delta, add_deltas, moved
+from annotator.store.counts import add_deltas, settled
 from annotator.store.dialect import earlier, is_postgres, now
 from annotator.store.outbox import Told, find_receivers, tell_media
 from annotator.store.requeue import Returned, add_again
@@ -49,7 +48,9 @@ def sweep(connection: Connection, *, session_timeout_s: float, max_tries: int) -
     report = SweepReport(sessions=len(connection.execute(silent, {"timeout": session_timeout_s}).all()))
     bound = {"max_tries": max_tries, "max_deaths": _MAX_DEATHS, "limit": MAX_SWEPT}
     while swept := connection.execute(text(_sweep_sql(connection)), bound).all():
-        add_deltas(connection, _deltas(swept))
+        for network_id in {row.network_id for row in swept}:
+            of_network = [row for row in swept if row.network_id == network_id]
+            add_deltas(connection, settled(of_network, network_id=network_id))
         _requeue_swept(connection, swept, report)
         _tell(connection, [row for row in swept if row.state != WorkState.PENDING])
     return report
@@ -103,14 +104,3 @@ def _tell(connection: Connection, given_up: Sequence[Row[*tuple[Any, ...]]]) -> 
         if row.run_id in wanted:
             told = Told(row.media_id, row.run_id, f"{row.attempts}-{row.finished_at}", row.reason, row.message)
             tell_media(connection, [told], network_id=row.network_id)
-
-
-def _deltas(swept: Sequence[Row[*tuple[Any, ...]]]) -> list[Delta]:
-    by_fate: dict[tuple[int, int], list[Row[*tuple[Any, ...]]]] = defaultdict(list)
-    for row in swept:
-        by_fate[row.network_id, row.state].append(row)
-    deltas = (
-        moved(rows, network_id=network_id, left=WorkState.CLAIMED, reached=WorkState(state))
-        for (network_id, state), rows in by_fate.items()
-    )
-    return [delta for some in deltas for delta in some]

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 from annotator.store.chunks import Piece
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading
-from annotator.store.counts import add_deltas, moved
+from annotator.store.counts import add_deltas, moved, settled
 from annotator.store.dialect import given_ids, ids_param, is_postgres, later, later_column, now
 from annotator.store.lanes import LANES, Lane
 from annotator.store.requeue import Returned, add_again
@@ -263,10 +263,10 @@ def _claimed(row: Row[*tuple[Any, ...]], *, session_id: int, described: Row[*tup
 
 
 def find_suspects(connection: Connection, network_id: int, media_ids: Sequence[int]) -> list[int]:
-    """Return those pending media that must run alone."""
+    """Return those pending media that must run alone, and may run now."""
     statement = text(
         f"SELECT media_id FROM work WHERE network_id = :n AND media_id {given_ids(connection)}"  # noqa: S608
-        " AND state = 0 AND suspect ORDER BY media_id"
+        f" AND state = 0 AND suspect AND (not_before IS NULL OR not_before <= {now(connection)}) ORDER BY media_id"
     )
     found = connection.execute(statement, {"n": network_id, "ids": ids_param(connection, media_ids)})
     return [row.media_id for row in found]
@@ -310,11 +310,10 @@ def finish(connection: Connection, *, network_id: int, reports: Sequence[Report]
     """
     if not reports:
         return set()
-    bound = {"rows": json.dumps([_report_row(report) for report in reports]), "n": network_id}
+    given = ids_param(connection, [report.claim.media_id for report in reports])
+    bound = {"rows": json.dumps([_report_row(report) for report in reports]), "n": network_id, "ids": given}
     counted = {row.media_id: row for row in connection.execute(text(_finish_sql(connection)), bound)}
-    for state in sorted({row.state for row in counted.values()}):
-        rows = [row for row in counted.values() if row.state == state]
-        add_deltas(connection, moved(rows, network_id=network_id, left=WorkState.CLAIMED, reached=WorkState(state)))
+    add_deltas(connection, settled(counted.values(), network_id=network_id))
     forgotten = [one.claim.media_id for one in reports if one.forgets_etag and one.claim.media_id in counted]
     if forgotten:
         connection.execute(update(media).where(media.c.id.in_(forgotten)).values(etag=None))
@@ -338,7 +337,8 @@ def _finish_sql(connection: Connection) -> str:
         f" finished_at = CASE WHEN u.state = 0 THEN NULL ELSE {now(connection)} END"
         f" FROM {given}"
         " WHERE work.network_id = :n AND work.media_id = u.media_id AND work.session_id = u.session_id"
-        " AND work.attempts = u.attempts"
+        # Said twice: whatever the planner thinks of the table's size (nothing yet, after a listing), it goes by key.
+        f" AND work.attempts = u.attempts AND work.media_id {given_ids(connection)}"
         " RETURNING work.media_id, work.state, work.reason, work.run_id, work.lane, work.cost_ms"
     )
 
