@@ -124,7 +124,8 @@ PROMISED: Final[dict[str, tuple[str, Callable[[int], dict[str, object]]]]] = {
     ),
     "two people at once": (
         (
-            "SELECT a.media_uri FROM content_labels a JOIN content_labels b ON b.media_id = a.media_id"
+            "SELECT a.media_uri FROM content_labels a JOIN content_labels b"
+            " ON b.content_id = a.content_id AND b.media_id = a.media_id"
             " WHERE a.identity = :one AND b.identity = :other LIMIT 100"
         ),
         lambda k: {"one": f"Person {_spread(k, 10, 100)}", "other": f"Person {_spread(k + 7, 10, 100)}"},

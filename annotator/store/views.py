@@ -21,7 +21,8 @@ SELECT s.uri || m.key AS media_uri,
        s.uri AS source_uri,
        m.key AS media_key,
        m.id AS media_id,
-       l.identity_id AS identity_id
+       l.identity_id AS identity_id,
+       l.content_id AS content_id
 FROM content_labels_by l
 JOIN identities a ON a.id = l.identity_id
 JOIN identities i ON i.id = a.survivor_id
