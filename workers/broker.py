@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 
 import redis
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from annotator.errors import BrokerUnavailableError, ConfigError
 from annotator.store.chunks import Chunk
@@ -67,7 +69,10 @@ class RedisBroker:
         """Take the application; nothing is connected yet."""
         self._app = app
         self._redis = redis.Redis.from_url(
-            app.conf.broker_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+            app.conf.broker_url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),  # whoever asks, asks again
         )
         self._lock = threading.Lock()
         self._connection: Any = None

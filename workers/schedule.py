@@ -6,7 +6,6 @@ broker is away, and no heap of messages grows when nobody consumes them. The slo
 queue ``default``, where there are any.
 """
 
-import atexit
 import logging
 import os
 import sys
@@ -46,7 +45,7 @@ _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it t
 _FORGET_EVERY_S: Final = 3600.0
 _GAUGES_EVERY_S: Final = 10.0
 _WATCH_S: Final = 0.5
-_STOP_S: Final = 3.0  # a job that has not ended by then is cut off: each may be killed at any time
+_STOP_S: Final = 2.0  # a job that has not ended by then is cut off: each may be killed at any time
 _SAY_AGAIN_S: Final = 60.0  # the same trouble is told again
 
 
@@ -287,8 +286,8 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
         until_s = time.monotonic() + _STOP_S
         has_ended = [thread.join(max(0.0, until_s - time.monotonic())) for thread in self._threads]
         if not all(has_ended):
-            # The interpreter's clean-up could hang on what a thread is doing in a driver.
-            atexit.register(_leave, 0)
+            # The interpreter's clean-up would wait for what a thread is doing in a driver, or for a receiver's answer.
+            _leave(0)
 
     def _on_fatal(self, error: ConfigError) -> None:
         self._fatal = error

@@ -215,16 +215,27 @@ def status(
 def retry(
     *,
     reason: Annotated[str | None, typer.Option(help="Only what failed for this reason, as `status` lists it.")] = None,
+    callbacks: Annotated[
+        bool, typer.Option("--callbacks", help="Instead: call-backs whose receivers did not take them.")
+    ] = False,
     database: Database = None,
 ) -> None:
     """Let failed media be tried again.
 
-    Example: `annotator retry --reason source_unavailable`
+    Examples:
+    - `annotator retry --reason source_unavailable`
+    - `annotator retry --callbacks` once the receiver works again
 
     """
-    from annotator.cli.database import retry_failed
+    from annotator.cli.database import retry_call_backs, retry_failed
 
-    retry_failed(reason, settings={"database_url": database})
+    if callbacks and reason is not None:
+        raise typer.BadParameter("give --reason or --callbacks, not both")
+    settings = {"database_url": database}
+    if callbacks:
+        retry_call_backs(settings=settings)
+    else:
+        retry_failed(reason, settings=settings)
 
 
 @app.command()

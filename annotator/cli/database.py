@@ -9,6 +9,7 @@ from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
 from annotator.settings import Settings, load_settings, mask_url
 from annotator.store.connection import open_engine, sqlite_path, sqlstate
+from annotator.store.deliveries import bring_back
 from annotator.store.roles import ROLES, role_statements
 from annotator.store.roles import set_up_roles as make_roles
 from annotator.store.rollups import roll_up as roll_up_counts
@@ -51,6 +52,13 @@ def retry_failed(reason: str | None, *, settings: Mapping[str, Any]) -> None:
     out().print("nothing to try again" + (f": no media failed for the reason {reason!r}" if reason else ""))
     if known:
         remark(f"There are failures for other reasons: {', '.join(known)}.")
+
+
+def retry_call_backs(*, settings: Mapping[str, Any]) -> None:
+    """Let call-backs that were given up be tried again, and say how many."""
+    with open_store(load_settings(**settings), must_exist=True) as store, store.writing() as connection:
+        count = bring_back(connection)
+    out().print(f"{count} call-backs will be tried again" if count else "no call-back was given up")
 
 
 def upgrade(*, settings: Mapping[str, Any]) -> None:

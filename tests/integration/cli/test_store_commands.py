@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import insert
 
 from annotator.cli import run_command
+from annotator.settings import load_settings
+from annotator.store.columns import utc_now
 from annotator.store.store import Store
+from annotator.store.tables import outbox
 from annotator.types import (
     Candidate,
     ClipReport,
@@ -139,6 +143,18 @@ def test_failed_media_are_counted_by_reason_and_tried_again(capsys: pytest.Captu
     assert "nothing to try again" in capsys.readouterr().out
     assert run_command(["retry", "--reason", "undecodable"]) == 0
     assert capsys.readouterr().out.startswith("1 media will be tried again")
+
+
+@pytest.mark.usefixtures("database")
+def test_call_backs_that_were_given_up_are_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["retry", "--callbacks"]) == 0
+    assert capsys.readouterr().out == "no call-back was given up\n"
+    with Store.open(load_settings().database_url.get_secret_value()) as store, store.writing() as connection:
+        row = {"run_id": 1, "event": "media.failed", "idempotency_key": "1", "payload": {}}
+        connection.execute(insert(outbox).values(created_at=utc_now(), given_up_at=utc_now(), **row))
+    assert run_command(["retry", "--callbacks"]) == 0
+    assert capsys.readouterr().out == "1 call-backs will be tried again\n"
+    assert run_command(["retry", "--callbacks", "--reason", "undecodable"]) == 2
 
 
 def test_tables_are_made_and_checked(
