@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, rollups, writes
 from annotator.store.connection import is_conflict, open_engine, reading, refresh_statistics, writing
+from annotator.store.counts import sum_up
 from annotator.store.registry import batched
 from annotator.store.requeue import requeue
 from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
@@ -91,13 +92,15 @@ class Store:
     def close(self) -> None:
         """Close the connections.
 
-        Where something was written, counts are rolled up first if that is cheap, and an SQLite file gets new statistics
-        for its query planner.
+        Where something was written, counts are rolled up and summed up first, as far as that is cheap, and an SQLite
+        file gets new statistics for its query planner.
         """
         if self._has_grown:
             if self._engine.dialect.name == "sqlite":
                 refresh_statistics(self._engine)
             rollups.roll_up_if_due(self._engine)
+            with contextlib.suppress(DBAPIError, StoreUnavailableError), self.writing() as connection:
+                sum_up(connection)
             self._has_grown = False
         self._engine.dispose()
 

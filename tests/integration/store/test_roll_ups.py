@@ -126,6 +126,8 @@ def test_a_store_that_has_saved_rolls_up_when_it_is_closed(database_url: str) ->
     with Store.open(database_url) as store:
         gallery = Gallery(store)
         assert [row[0] for row in gallery.counts()] == ["Ada Lovelace"]
+        assert gallery.rows("SELECT count(*) FROM work_deltas") == [(0,)]
+        assert gallery.rows("SELECT status, media FROM media_states") == [("done", 1)]
 
 
 @pytest.mark.parametrize(("passed_s", "is_due"), [(1, False), (190, False), (210, True), (-3600, True)])
