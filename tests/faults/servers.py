@@ -80,6 +80,8 @@ class Servers:
 
     def create_database(self, name: str, *, template: str = "template0") -> str:
         self.run_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Sequences of a copy would give out the same numbers again after a crash, until a checkpoint has passed.
+        self.run_sql("CHECKPOINT")
         return self.database_url(name)
 
     def drop_database(self, name: str) -> None:
