@@ -149,7 +149,7 @@ class WorkerSettings(_Group):
         default=3600.0, description="the broker's; at least twice the longest deadline"
     )
     max_attempts: Count = Field(default=5, description="tries until a passing trouble counts as failed")
-    max_queued_chunks: Count = Field(default=64, description="most chunks of a lane in the broker (back-pressure)")
+    max_queued_chunks: Count = Field(default=64, description="most chunks of a lane in a queue (back-pressure); more for many workers")
     chunk_media: Annotated[int, Field(ge=1, le=64)] = Field(default=64, description="most media of one message")
     chunk_bytes: Count = Field(default=256 * MIB, description="most bytes of the media of one message")
     write_media: Count = Field(default=32, description="most media written in one transaction")
