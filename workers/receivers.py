@@ -128,7 +128,7 @@ def sign(body: bytes, secrets: Sequence[str], *, at_s: int) -> str:
     """Return the signature of a body: the time, and an HMAC-SHA256 of time and body for each secret.
 
     >>> sign(b"{}", ["a secret of the receiver"], at_s=1700000000)[:27]
-    't=1700000000,v1=c0b2fd21f92'
+    't=1700000000,v1=e7991192106'
     """
     signed = f"{at_s}.".encode() + body
     digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
