@@ -275,11 +275,11 @@ def _shard(row: RowMapping) -> Shard:
 
 def compare_objects(
     connection: Connection, source_uri: str, objects: Sequence[tuple[str, str, int]]
-) -> tuple[int, int]:
+) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, int]]]:
     """Say what registering would find; nothing is kept.
 
     Returns:
-        How many are new, and how many have changed.
+        Those that are new, and those that have changed.
 
     """
     source_id = connection.execute(select(sources.c.id).where(sources.c.uri == source_uri)).scalar_one_or_none()
@@ -289,5 +289,5 @@ def compare_objects(
         )
     )
     known = {row.key: row.etag for row in rows}
-    changed = sum(key in known and known[key] != etag for key, etag, _ in objects)
-    return sum(key not in known for key, _, _ in objects), changed
+    changed = [one for one in objects if one[0] in known and known[one[0]] != one[1]]
+    return [one for one in objects if one[0] not in known], changed

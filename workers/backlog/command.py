@@ -13,13 +13,15 @@ from rich.console import Console
 
 from annotator.errors import AnnotatorError, ConfigError, InputError, TransientError
 from annotator.media.limits import GIB, FetchLimits, S3Access
-from annotator.media.s3 import S3Store
+from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.settings import Settings, load_settings
 from annotator.store.backlogs import stop_backlog
 from annotator.store.registration import ListingCount
 from annotator.store.store import Store
+from workers.backlog.forecast import Sampler, forecast_sample, in_words
 from workers.backlog.options import Request, parse_deadline
-from workers.backlog.running import Backlog, chunk_limits, forecast, open_backlog
+from workers.backlog.running import Backlog, chunk_limits, count_backlog, open_backlog
+from workers.engine import MediaAnnotator
 from workers.receivers import check_callback_url
 
 _PROGRESS_EVERY_S: Final = 1.0
@@ -29,6 +31,10 @@ _FETCH: Final = FetchLimits(max_bytes=64 * GIB, timeout_s=4 * 3600.0)
 # Threads that list, the one that holds their locks, and some to spare.
 _SPARE_CONNECTIONS: Final = 4
 _WHAT, _ORDER, _TIME, _HOW = "What is annotated", "Which first", "How long, and who is told", "How it runs"
+_DRY = "What would it take"
+_SAMPLE: Final = 200
+_SAMPLE_STEP: Final = 20
+_FORECAST_WORKERS: Final = (1, 2, 4, 8, 16, 32)
 
 app = typer.Typer(
     add_completion=False,
@@ -136,8 +142,23 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         typer.Option(min=1, max=64, metavar="N", help="Parts listed at once. [default: 4]", rich_help_panel=_HOW),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what would be queued, and write nothing.", rich_help_panel=_HOW)
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Write nothing; count, annotate a sample here, and forecast time, cost and rows.",
+            rich_help_panel=_DRY,
+        ),
     ] = False,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Media of the sample; 0 only counts. [default: 200]", rich_help_panel=_DRY
+        ),
+    ] = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="PRICE", help="Of one worker, for the cost.", rich_help_panel=_DRY),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="The summary as a JSON line, for programs.", rich_help_panel=_HOW)
     ] = False,
@@ -186,7 +207,12 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         callback_url=None if callback is None else check_callback_url(callback, settings.callbacks),
         listers=settings.backlog.listers,
     )
-    raise typer.Exit(_run(request, settings, dry_run=dry_run, as_json=as_json))
+    if dry_run:
+        size = _SAMPLE if sample is None else sample
+        raise typer.Exit(_run_dry(request, settings, sample=size, price_per_hour=price_per_hour, as_json=as_json))
+    if sample is not None or price_per_hour is not None:
+        raise typer.BadParameter("--sample and --price-per-hour belong to --dry-run")
+    raise typer.Exit(_run(request, settings, as_json=as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -211,15 +237,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _OK
 
 
-def _run(request: Request, settings: Settings, *, dry_run: bool, as_json: bool) -> int:
+def _run_dry(request: Request, settings: Settings, *, sample: int, price_per_hour: float | None, as_json: bool) -> int:
+    if request.ids is not None or request.inventory is not None:
+        raise InputError("--dry-run lists the bucket; leave --ids and --inventory out")
+    bucket = S3Store(_access(settings), _FETCH, attempts=settings.backlog.attempts)
+    began_s = time.monotonic()
+    with Store.open(settings.database_url.get_secret_value()) as store:
+        sampler = Sampler(max(sample, 1))
+        counts = count_backlog(store, bucket, request, limits=chunk_limits(settings), sampler=sampler)
+        total = _sum_up(counts, lambda: 1)
+        said = {"backlog": None, **_counted(total, began_s), "forecast": None}
+        words = _in_words(total, "would queue")
+        if sample and sampler.media:
+            name = split_s3_uri(request.uri)[0]
+            found = forecast_sample(sampler, _annotator(settings, store), bucket=name, on_done=_tell_sample)
+            said["forecast"] = found.as_json(price_per_hour=price_per_hour, workers=_FORECAST_WORKERS)
+            words += f"\n{in_words(found, price_per_hour=price_per_hour, workers=_FORECAST_WORKERS)}"
+    _tell(said, words, as_json=as_json)
+    return _OK
+
+
+def _tell_sample(done: int, size: int) -> None:
+    if done % _SAMPLE_STEP == 0 or done == size:
+        sys.stderr.write(f"{done} of {size} media of the sample annotated\n")
+
+
+def _run(request: Request, settings: Settings, *, as_json: bool) -> int:
     bucket = S3Store(_access(settings), _FETCH, attempts=settings.backlog.attempts)
     pool_size = settings.backlog.listers + _SPARE_CONNECTIONS
     began_s = time.monotonic()
     with Store.open(settings.database_url.get_secret_value(), pool_size=pool_size) as store:
-        if dry_run:
-            total = _sum_up(forecast(store, bucket, request, limits=chunk_limits(settings)), lambda: 1)
-            _tell({"backlog": None, **_counted(total, began_s)}, _in_words(total, "would queue"), as_json=as_json)
-            return _OK
         network_id = _network_id(settings, store)
         opened = open_backlog(store, bucket, request, network_id=network_id, settings=settings, stdin=sys.stdin.buffer)
         with opened as backlog:
@@ -262,6 +309,12 @@ def _access(settings: Settings) -> S3Access:
     from annotator.build import s3_access  # noqa: PLC0415  (loads the networks' engine)
 
     return s3_access(settings)
+
+
+def _annotator(settings: Settings, store: Store) -> MediaAnnotator:
+    from annotator.build import build_annotator  # noqa: PLC0415  (loads the networks' engine)
+
+    return build_annotator(settings, store=store)
 
 
 def _network_id(settings: Settings, store: Store) -> int:

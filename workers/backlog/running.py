@@ -19,6 +19,7 @@ from annotator.store.registration import ListingCount
 from annotator.store.store import Store
 from workers.backlog.batches import Choice, KeySource
 from workers.backlog.bucket import BucketSource
+from workers.backlog.forecast import Sampler
 from workers.backlog.ids import IdSource, open_ids
 from workers.backlog.inventory import InventorySource, read_manifest
 from workers.backlog.lister import Listing, Pace, Registrar
@@ -159,14 +160,17 @@ def chunk_limits(settings: Settings) -> ChunkLimits:
     return ChunkLimits(media=settings.worker.chunk_media, size_bytes=settings.worker.chunk_bytes)
 
 
-def forecast(store: Store, bucket: S3Store, request: Request, *, limits: ChunkLimits) -> Iterator[ListingCount]:
-    """Count what registering would do; nothing is written.
+def count_backlog(
+    store: Store, bucket: S3Store, request: Request, *, limits: ChunkLimits, sampler: Sampler
+) -> Iterator[ListingCount]:
+    """Count what registering would do, and show what it would queue to a sampler; nothing is written.
 
     Args:
         store: the database.
         bucket: the bucket's server.
         request: what is wanted.
         limits: of a chunk.
+        sampler: draws from what would be queued.
 
     """
     name, prefix = split_s3_uri(request.uri)
@@ -174,8 +178,9 @@ def forecast(store: Store, bucket: S3Store, request: Request, *, limits: ChunkLi
     for batch in source.batches(Shard(0, 0, "", "", None, 0), most=request.limit):
         with store.reading() as connection:
             new, changed = compare_objects(connection, f"s3://{name}/", batch.objects)
-        pieces = [Piece(0, one.key, one.size_bytes) for one in batch.objects]
-        chunks = sum(1 for _ in pack(pieces, limits=limits)) if new + changed else 0
+        wanted = batch.objects if request.refresh else [*new, *changed]
+        sampler.add(wanted)
+        chunks = sum(1 for _ in pack([Piece(0, key, size_bytes) for key, _, size_bytes in wanted], limits=limits))
         yield ListingCount(
-            len(batch.objects), new, changed, queued=new + changed, chunks=chunks, left_out=batch.left_out
+            len(batch.objects), len(new), len(changed), queued=len(wanted), chunks=chunks, left_out=batch.left_out
         )
