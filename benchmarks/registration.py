@@ -3,6 +3,7 @@
     python benchmarks/registration.py                              # 1,000,000 media, four listers, from a double
     python benchmarks/registration.py --media 200000 --listers 1
     python benchmarks/registration.py --inventory                  # from the files of an S3 Inventory
+    python benchmarks/registration.py --pages                      # what reading a page of a real listing costs
 
 It starts its own Postgres from the wheel in a temporary folder (``fsync`` stays on) and runs the producer's own listers
 against a double of the bucket, which makes pages of a thousand keys from numbers: what a real bucket's answers cost to
@@ -13,15 +14,21 @@ import argparse
 import contextlib
 import gzip
 import hashlib
+import html
 import json
 import os
 import platform
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
-from annotator.media.s3 import ListedObject, ListedPage
+from annotator.media import s3_pages
+from annotator.media.limits import FetchLimits, S3Access
+from annotator.media.s3 import ListedObject, ListedPage, S3Store
 from annotator.stack.child import free_port
 from annotator.stack.postgres import PostgresChild
 from annotator.store import Store, upgrade
@@ -143,13 +150,59 @@ def register(
     return total
 
 
+class Answer(BaseHTTPRequestHandler):
+    """The same page of a thousand objects, again and again."""
+
+    protocol_version = "HTTP/1.1"
+    page = (
+        "<ListBucketResult><IsTruncated>true</IsTruncated><EncodingType>url</EncodingType>"
+        + "".join(
+            f"<Contents><Key>{quote(one.key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+            f"<ETag>{html.escape(one.etag)}</ETag><Size>{one.size_bytes}</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>"
+            for one in map(described, range(1000))
+        )
+        + "</ListBucketResult>"
+    ).encode()
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.page)))
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def measure_pages(pages: int = 50) -> None:
+    """Print the processor time of reading a page, ours and botocore's own; sending it is in both (some 0.5 ms)."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    access = S3Access(f"http://127.0.0.1:{server.server_port}", "us-east-1", "bench", "bench")
+    for name, event in (("ours", s3_pages.EVENT), ("botocore's", "before-parse.s3.Nothing")):
+        s3_pages.EVENT = event  # type: ignore[misc]
+        store = S3Store(access, FetchLimits())
+        store.list_page(BUCKET, "", after_key="")
+        began_s = time.process_time()
+        for _ in range(pages):
+            store.list_page(BUCKET, "", after_key="")
+        print(f"{name}: {(time.process_time() - began_s) / pages * 1000:.1f} ms a page of 1,000 objects")
+    server.shutdown()
+
+
 def main() -> None:
     """Measure, and print a line for new and one for unchanged media."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=int, default=1_000_000)
     parser.add_argument("--listers", type=int, default=4)
     parser.add_argument("--inventory", action="store_true", help="from the files of an inventory")
+    parser.add_argument("--pages", action="store_true", help="the cost of a page, without a database")
     options = parser.parse_args()
+    if options.pages:
+        measure_pages()
+        return
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as (url, pid):
         starts: tuple[str, ...] = ("",)
         source: KeySource = BucketSource(Double(options.media), BUCKET, Choice(""))  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ a botocore that calls no such hook, everything is as it was, and slower.
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-EVENT: Final = "before-parse.s3.ListObjectsV2"
+# The star puts it before botocore's own hook, which parses the whole answer once more.
+EVENT: Final = "before-parse.*.ListObjectsV2"
 _OK: Final = 200
 _OBJECT: Final = "Contents"
 
