@@ -4,7 +4,8 @@
     python benchmarks/queries.py --media 5e6
 
 It makes the archive first (half a minute each), in a temporary folder, with its own Postgres. Printed are the median
-and the 95th percentile, in milliseconds, the client's part included, and how long a roll-up takes.
+and the 95th percentile in milliseconds, the client's part included: of the time that passes, and of the processor time
+of client and server, which does not depend on what else the machine does. Linux only.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from saving import backend, cpu_s
 from sqlalchemy import Engine, text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the archive is that of the tests
@@ -51,20 +53,25 @@ def measure(url: str, media: int) -> None:
     fill(engine, media=media)
     done = roll_up(engine)
     print(f"\n{engine.dialect.name}, {media:,} media" + (f"; a roll-up takes {done.took_ms} ms" if done else ""))
-    print(f"{'':40} median     p95")
+    print(f"{'':40} time: median     p95   processor: median     p95")
     for name in PROMISED:
-        times = sorted(run_ms(engine, name, k) for k in range(RUNS))
-        print(f"{name:40} {statistics.median(times):6.2f}  {times[int(0.95 * RUNS)]:6.2f}")
+        runs = [run_ms(engine, name, k) for k in range(RUNS)]
+        columns = [sorted(column) for column in zip(*runs, strict=True)]
+        (median, late), (cpu_median, cpu_late) = (
+            (statistics.median(column), column[int(0.95 * RUNS)]) for column in columns
+        )
+        print(f"{name:40}       {median:6.2f}  {late:6.2f}              {cpu_median:6.2f}  {cpu_late:6.2f}")
     engine.dispose()
 
 
-def run_ms(engine: Engine, name: str, k: int) -> float:
-    """Return how long the k-th run of a query takes."""
+def run_ms(engine: Engine, name: str, k: int) -> tuple[float, float]:
+    """Return how long the k-th run of a query takes, and the processor time of client and server."""
     query, values = PROMISED[name]
+    server = backend(engine)  # the pool gives the same connection again
     with engine.connect() as connection:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time() + cpu_s(server)
         connection.execute(text(query), values(k)).all()
-        return 1000 * (time.perf_counter() - started)
+        return 1000 * (time.perf_counter() - started), 1000 * (time.process_time() + cpu_s(server) - spent)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Engine, or_, select, text
+from sqlalchemy import Connection, Engine, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
+from annotator.store.bulk import insert_rows
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.dialect import is_postgres
@@ -136,26 +137,26 @@ def _roll_up(engine: Engine, labelling_id: int | None, *, timeout_ms: int = 0) -
         as_of = connection.execute(select(utc_now())).scalar_one()
         found = {table: connection.execute(text(query), {"labelling": chosen}).all() for table, query in _QUERIES}
     with writing(engine) as connection:
-        done = RollUp(chosen, as_of, max(1, round((time.monotonic() - started_s) * 1000)))
-        if not _is_newest(connection, done):
+        if not _is_newest(connection, chosen, as_of):
             return None
         for table, rows in found.items():
             connection.execute(table.delete().where(table.c.labelling_id == chosen))
-            names = [column.name for column in table.c]
+            names = [column.name for column in table.c][1:]
             for some in batched(rows, _ROWS_AT_ONCE):
-                connection.execute(table.insert(), [dict(zip(names, (chosen, *row), strict=True)) for row in some])
-    return done
+                columns = dict(zip(names, zip(*some, strict=True), strict=True))
+                insert_rows(connection, table.name, columns, same={"labelling_id": chosen})
+        took_ms = max(1, round((time.monotonic() - started_s) * 1000))
+        connection.execute(update(roll_ups).where(roll_ups.c.labelling_id == chosen).values(took_ms=took_ms))
+    return RollUp(chosen, as_of, took_ms)
 
 
-def _is_newest(connection: Connection, done: RollUp) -> bool:
+def _is_newest(connection: Connection, labelling_id: int, as_of: datetime) -> bool:
     """Note a roll-up, and wait for others that are being written; say whether none of them is newer."""
-    noted = dialect_insert(connection, roll_ups).values(
-        labelling_id=done.labelling_id, as_of=done.as_of, took_ms=done.took_ms
-    )
+    noted = dialect_insert(connection, roll_ups).values(labelling_id=labelling_id, as_of=as_of, took_ms=0)
     new = noted.excluded
     statement = noted.on_conflict_do_update(
         index_elements=[roll_ups.c.labelling_id],
-        set_={"as_of": new.as_of, "took_ms": new.took_ms},
+        set_={"as_of": new.as_of},
         # A time in the future is no newer state: a clock was set back.
         where=or_(roll_ups.c.as_of < new.as_of, roll_ups.c.as_of > utc_now()),
     )
