@@ -176,7 +176,7 @@ def refused_settings(
             for source in container.get("envFrom", []):
                 given |= maps[source["configMapRef"]["name"]]
             for variable in container.get("env", []):
-                default = stand_in.get(variable["name"].removeprefix("ANNOTATOR_"), "x")
+                default = stand_in.get(variable["name"].removeprefix("ANNOTATOR_"), "0f" * 16)
                 given[variable["name"]] = variable.get("value", default)
             for key, value in given.items():
                 setenv(key, value)
