@@ -12,6 +12,7 @@ from celery.apps.worker import Worker as CeleryWorker
 from annotator.errors import ConfigError
 from annotator.settings import Settings
 from workers.tls import checked_broker_url
+from workers.transport import StrictTransport
 
 QUEUES: Final = ("gpu", "cpu", "default")
 ANNOTATE_QUEUES: Final = ("gpu", "cpu")
@@ -69,6 +70,12 @@ class AnnotatorApp(Celery):  # type: ignore[misc]  # Celery has no types
         """Keep the settings."""
         super().__init__("workers", set_as_current=False, **kwargs)
         self.annotator_settings = settings
+
+    def _connection(self, url: str, **kwargs: Any) -> Any:  # noqa: ANN401  (Celery's signature)
+        connection = super()._connection(url, **kwargs)
+        if connection.transport_cls in {"redis", "rediss"}:
+            connection.transport_cls = StrictTransport
+        return connection
 
     @cached_property
     def Worker(self) -> type:  # noqa: N802  (Celery's name)

@@ -36,6 +36,7 @@ from workers.writer import ResultRows
 _LOGGER: Final = logging.getLogger(__name__)
 _EXIT_FAILURE: Final = 1
 _EXIT_CONFIG: Final = 2
+_EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 # Task threads, writer, heartbeat, decoding threads: each may hold a connection.
 _SPARE_CONNECTIONS: Final = 6
 # Of a claim's deadline: what a media may take in a decoding thread, before the watchdog would blame the networks.
@@ -127,6 +128,8 @@ def prepare_worker(app: AnnotatorApp, build: BuildParts | None = None) -> None:
         requires = ("celery.worker.components:Pool",)
 
         def start(self, parent: Any) -> None:  # noqa: ANN401
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, _on_interrupt)
             _start(app.annotator_settings, tuple(parent.app.amqp.queues.consume_from), build)
 
         def stop(self, parent: Any) -> None:  # noqa: ANN401
@@ -261,15 +264,23 @@ def _leave_unless_called_again(chosen: WorkerSettings) -> None:
     faulthandler.dump_traceback_later(longest_s, exit=True, file=sys.__stderr__ or 2)
 
 
-def _on_shutting_down(exitcode: int = 0, how: str = "Warm", **_: object) -> None:
+def _on_shutting_down(**_: object) -> None:
     """Drain. Runs in a signal handler on the main thread: only starts threads."""
     body = _Process.body
-    if body is None:
-        return
-    if not body.is_draining:
+    if body is not None and not body.is_draining:
         body.start_draining()
-        _leave_after(body.drain_s, exitcode)
-    if how == "Cold":  # a second Ctrl-C, or SIGQUIT: somebody is in a hurry
+        _leave_after(body.drain_s, 0)
+
+
+def _on_interrupt(*_: object) -> None:
+    """Drain at the first Ctrl-C, finish nothing more at the second: Celery's own way does not work with threads."""
+    body = _Process.body
+    if celery_state.should_stop is None:
+        celery_state.should_stop = 0
+        _on_shutting_down()
+    elif body is None:  # the networks are being loaded, nothing is in hand
+        _leave(_EXIT_INTERRUPTED)
+    else:
         body.hurry()
 
 
@@ -289,8 +300,7 @@ def _leave_after(wait_s: float, exitcode: int) -> None:
 def _stop(parent: Any) -> None:  # noqa: ANN401  (Celery's worker)
     if _Process.spot is not None:
         _Process.spot.close()
-    body, _Process.body = _Process.body, None
-    if body is not None and not body.close():
+    if _Process.body is not None and not _Process.body.close():
         # The networks are at work on what was given back. The interpreter's clean-up could hang on them.
         atexit.register(_leave, parent.exitcode or 0)
     faulthandler.cancel_dump_traceback_later()

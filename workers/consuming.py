@@ -1,6 +1,7 @@
 """How messages come in: what is none of ours is thrown away with one line in the log, and never shown there."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from celery.worker.consumer import Consumer
@@ -12,6 +13,22 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 class StrictConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     """Celery's consumer prints what it cannot read; ours says that there was something, and counts it."""
+
+    def create_task_handler(self, *args: Any) -> Callable[[Any], Any]:  # noqa: ANN401  (Celery's)
+        """Throw away what makes Celery fall over it: else it would come back, and stop the next worker."""
+        handle = super().create_task_handler(*args)
+
+        def handle_or_throw_away(message: Any) -> None:  # noqa: ANN401  (Celery's)
+            try:
+                handle(message)
+            except self.connection_errors:
+                raise
+            except Exception as error:
+                if message.acknowledged:
+                    raise
+                self._throw_away(message, type(error).__name__)
+
+        return handle_or_throw_away
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401  (Celery's)
         """Throw away what cannot be decoded, or is of a kind that is not accepted (pickle)."""

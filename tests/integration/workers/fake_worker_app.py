@@ -1,22 +1,46 @@
-"""``celery -A fake_worker_app``: the worker program with an annotator that takes no time and needs no networks."""
+"""``celery -A fake_worker_app``: the worker program with an annotator that takes no time and needs no networks.
+
+Variables of the environment say how it behaves: ``FAKE_MEDIA_S``, and the keys of media (with commas between) that kill
+the process as the kernel does when memory runs out (``FAKE_KILLERS``) or from which it never returns (``FAKE_HANGS``).
+"""
 
 import os
+import signal
 import sys
+import threading
+from typing import Any
 
 from annotator.settings import Settings, load_settings
 from annotator.store.store import Store
+from annotator.types import MediaRef
 from workers.app import create_app
 from workers.boot import Parts, prepare_worker
 from workers.doubles import FakeAnnotator
+from workers.engine import Outcome
 from workers.results import StoreRows
+
+
+def keys(variable: str) -> frozenset[str]:
+    return frozenset(os.environ.get(variable, "").split(","))
+
+
+class DangerousAnnotator(FakeAnnotator):
+    """Does to the process what some media do."""
+
+    def _outcome(self, one: MediaRef, is_known: Any) -> Outcome:
+        if one.media_id in keys("FAKE_KILLERS"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if one.media_id in keys("FAKE_HANGS"):
+            threading.Event().wait()
+        return super()._outcome(one, is_known)
 
 
 def build(_: Settings, store: Store) -> Parts:
     network_id = store.register_network({"name": "fake"})
     labelling_id = store.register_labelling(network_id, model="fake@1", digest="0", photographs={})
     rows = StoreRows(network_id=network_id, labelling_id=labelling_id, identify=lambda _: [])
-    annotator = FakeAnnotator(media_s=float(os.environ.get("FAKE_MEDIA_S", "0")))
-    return Parts(annotator, rows, lambda sha256: store.is_annotated(network_id, sha256))
+    annotator = DangerousAnnotator(media_s=float(os.environ.get("FAKE_MEDIA_S", "0")))
+    return Parts(annotator, rows, lambda sha256: store.is_annotated(network_id, sha256), "cpu")
 
 
 app = create_app(load_settings())
