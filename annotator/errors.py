@@ -17,7 +17,8 @@
     │   ├── StoreUnavailableError   "store_unavailable"   the database does not answer
     │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
-    │   └── BacklogTakenError       "taken"               another producer goes on with this part of a listing
+    │   ├── BacklogTakenError       "taken"               another producer goes on with this part of a listing
+    │   └── RegisteredMeanwhileError "meanwhile"          somebody else has registered the same objects just now
     ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
     └── ConfigError          "config"      settings that cannot work; refuses to start
 
@@ -152,6 +153,12 @@ class BacklogTakenError(TransientError):
     """Another producer goes on with this part of a listing."""
 
     reason = "taken"
+
+
+class RegisteredMeanwhileError(TransientError):
+    """Somebody else has registered some of the same objects between two looks; the transaction can be run again."""
+
+    reason = "meanwhile"
 
 
 class ModelError(AnnotatorError):

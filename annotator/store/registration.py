@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from annotator.errors import RegisteredMeanwhileError
 from annotator.store.chunks import ChunkLimits
 from annotator.store.counts import Delta, add_deltas, moved
 from annotator.store.dialect import is_postgres, now
@@ -95,7 +96,8 @@ def register_objects(
         limits: of a chunk.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: another transaction has registered some of them meanwhile; run this one again.
+        RegisteredMeanwhileError: another transaction has registered some of them; run this one again.
+        sqlalchemy.exc.IntegrityError: as well.
 
     """
     count = ListingCount(listed=len(objects))
@@ -190,7 +192,7 @@ _ADD_KNOWN: Final = (
 )
 _UPDATE_CHANGED: Final = (
     "UPDATE media SET etag = listed.etag, size_bytes = listed.size_bytes, content_id = NULL, deleted_at = NULL"  # noqa: S608  (constants)
-    f" FROM listed WHERE {_KNOWN} AND {_CHANGED}"
+    f" FROM listed WHERE {_KNOWN} AND {_CHANGED} AND media.id IN (SELECT id FROM pieces WHERE is_changed)"
 )
 _REVIVE: Final = f"UPDATE media SET deleted_at = NULL FROM listed WHERE {_KNOWN} AND media.deleted_at IS NOT NULL"  # noqa: S608
 _INSERT: Final = (
@@ -215,8 +217,8 @@ def _find_pieces(
         connection.execute(text(_INSERT), bound)
     if seen.known or (count.new and not is_postgres(connection)):
         connection.execute(text(_ADD_KNOWN), bound)
-    if count.new and is_postgres(connection):
-        connection.execute(text(_ADD_NEW), bound)
+    if count.new and is_postgres(connection) and connection.execute(text(_ADD_NEW), bound).rowcount != count.new:
+        raise RegisteredMeanwhileError("the same objects are registered by somebody else at the same time")
     if count.changed:
         _forget_elsewhere(connection, asked.network_id)
         connection.execute(text(_UPDATE_CHANGED), bound)
@@ -265,6 +267,11 @@ _TAKE_WORK: Final = (
     "UPDATE work SET run_id = :run, lane = pieces.lane, cost_ms = pieces.cost_ms"  # noqa: S608  (constants)
     f" FROM pieces WHERE work.network_id = :network AND work.media_id = pieces.id AND pieces.kind = {_TAKEN_OVER}"
 )
+# Forgotten since it was looked at: another network's producer has found the object changed.
+_WITHOUT_WORK: Final = (
+    f"UPDATE pieces SET kind = {_NEW} WHERE kind <> {_NEW} AND NOT EXISTS"  # noqa: S608  (constants)
+    " (SELECT 1 FROM work WHERE work.network_id = :network AND work.media_id = pieces.id)"
+)
 # Claimed since it was looked at: it keeps its asker.
 _DROP_CLAIMED: Final = (
     f"DELETE FROM pieces WHERE kind = {_TAKEN_OVER} AND NOT EXISTS"  # noqa: S608  (constants)
@@ -286,12 +293,12 @@ def _ask_for_work(connection: Connection, asked: Asked) -> int:
     kinds = set(connection.execute(text("SELECT DISTINCT kind FROM pieces")).scalars())
     if kinds & {_AGAIN, _TAKEN_OVER}:
         left = _lock_known(connection, asked.network_id)
-        if _TAKEN_OVER in kinds:
-            connection.execute(text(_DROP_CLAIMED), bound)
+        connection.execute(text(_WITHOUT_WORK), bound)
+        connection.execute(text(_DROP_CLAIMED), bound)
         connection.execute(text(_RESET_WORK), bound)
         connection.execute(text(_TAKE_WORK), bound)
         add_deltas(connection, left)
-    if _NEW in kinds:
+    if kinds:
         connection.execute(text(_INSERT_WORK), bound)
     if asked.refresh:
         connection.execute(text(_MARK_STALE), {"network": asked.network_id})

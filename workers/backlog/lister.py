@@ -2,15 +2,19 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from annotator.errors import RegisteredMeanwhileError
+from annotator.media.s3 import ListedObject
 from annotator.store.chunks import ChunkLimits
 from annotator.store.connection import is_conflict
+from annotator.store.gone import mark_keys_gone
 from annotator.store.listing import (
     Run,
     Shard,
@@ -18,6 +22,7 @@ from annotator.store.listing import (
     mark_listed,
     move_cursor,
     open_shards,
+    refuse_stopped,
     split_shard,
 )
 from annotator.store.locks import holding
@@ -25,6 +30,7 @@ from annotator.store.registration import ListingCount, register_objects
 from annotator.store.store import Store
 from workers.backlog.batches import Batch, KeySource
 
+_T = TypeVar("_T")
 PAGES_UNTIL_SPLIT: Final = 200
 _MAX_CONFLICTS: Final = 5
 _SHARDS_PER_LISTER: Final = 4
@@ -79,14 +85,31 @@ class Registrar:
             StoreUnavailableError: the database does not answer.
 
         """
+        return self._commit(partial(self._write, shard=shard, batch=batch))
+
+    def register_named(self, objects: Sequence[ListedObject], gone: Sequence[str]) -> ListingCount:
+        """Register some objects that are there, and mark keys where nothing lies any more.
+
+        Args:
+            objects: in the order of their keys.
+            gone: keys.
+
+        Raises:
+            BacklogStoppedError: the backlog was stopped.
+            StoreUnavailableError: the database does not answer.
+
+        """
+        return self._commit(partial(self._write_named, objects=objects, gone=gone))
+
+    def _commit(self, write: Callable[[Connection], _T]) -> _T:
         conflicts = 0
         while True:
             try:
                 with self._store.writing() as connection:
-                    return self._write(connection, shard, batch)
-            except DBAPIError as error:  # somebody else has registered the same objects at the same time
+                    return write(connection)
+            except (DBAPIError, RegisteredMeanwhileError) as error:
                 conflicts += 1
-                if not (is_conflict(error) or isinstance(error, IntegrityError)) or conflicts >= _MAX_CONFLICTS:
+                if not _may_go_again(error) or conflicts >= _MAX_CONFLICTS:
                     raise
 
     def _write(self, connection: Connection, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
@@ -100,10 +123,25 @@ class Registrar:
             mark_listed(connection, self._run.id)
         return moved, count
 
+    def _write_named(
+        self, connection: Connection, *, objects: Sequence[ListedObject], gone: Sequence[str]
+    ) -> ListingCount:
+        refuse_stopped(connection, self._run.id)
+        count = register_objects(connection, self._run.asked, objects, told=None, limits=self._limits)
+        count.deleted = mark_keys_gone(connection, self._run.asked.source_id, gone)
+        return count
+
     def split(self, shard: Shard, cuts: list[str]) -> Shard:
         """Cut a shard; return it as it is then."""
         with self._store.writing() as connection:
             return split_shard(connection, shard, cuts)
+
+
+def _may_go_again(error: Exception) -> bool:
+    """Say whether somebody else has registered the same objects, or held the same rows, at the same time."""
+    return isinstance(error, RegisteredMeanwhileError | IntegrityError) or (
+        isinstance(error, DBAPIError) and is_conflict(error)
+    )
 
 
 class _Shards:

@@ -5,15 +5,20 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 
 from annotator.errors import BacklogTakenError
-from annotator.store.tables import media
+from annotator.store.counts import recount
+from annotator.store.tables import WorkState, chunks, media, work
 from tests.integration.backlog.conftest import Producer
+
+if TYPE_CHECKING:
+    from annotator.store.registration import ListingCount
 
 pytestmark = pytest.mark.servers
 APP = Path(__file__).parent / "producer_app.py"
@@ -121,3 +126,53 @@ def test_the_summary_is_json_on_stdout_and_words_go_to_stderr(producer: Producer
         "unknown": 1,
     }
     assert "not there: not/there.gif" in err
+
+
+def run_together(*producers: Producer) -> "list[ListingCount]":
+    together = threading.Barrier(len(producers))
+    totals = []
+
+    def run(one: Producer) -> None:
+        together.wait(TIMEOUT_S)
+        totals.append(one.run(listers=2))
+
+    threads = [threading.Thread(target=run, args=[one]) for one in producers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT_S)
+    return totals
+
+
+def test_two_networks_may_list_the_same_bucket_at_the_same_time(producer: Producer) -> None:
+    producer.put(*KEYS)
+    producer.server.page_keys = 5
+    other = replace(producer, network_id=producer.store.register_network({"name": "other"}), backlogs=[])
+    totals = run_together(producer, other)
+    assert [total.queued for total in totals] == [len(KEYS)] * 2
+    assert sum(total.new for total in totals) == len(KEYS)
+    assert producer.known() == KEYS
+    producer.check()
+
+
+def test_objects_that_have_changed_are_queued_by_both_of_two_networks(producer: Producer) -> None:
+    keys = KEYS[::3]
+    producer.put(*keys)
+    producer.server.page_keys = 5
+    other = replace(producer, network_id=producer.store.register_network({"name": "other"}), backlogs=[])
+    producer.run()
+    other.run()
+    with producer.store.writing() as connection:
+        connection.execute(update(work).values(state=int(WorkState.DONE)))
+        connection.execute(delete(chunks))
+        recount(connection)
+    producer.put(*keys, body=b"other bytes")
+    run_together(producer, other)
+    states = producer.rows(
+        select(work.c.network_id, work.c.state, func.count()).group_by(*work.c["network_id", "state"])
+    )
+    assert sorted(tuple(row) for row in states) == [
+        (producer.network_id, WorkState.PENDING, len(keys)),
+        (other.network_id, WorkState.PENDING, len(keys)),
+    ]
+    producer.check()
