@@ -180,7 +180,11 @@ def _start(settings: Settings, queues: tuple[str, ...], build: BuildParts | None
     try:
         observing = start_observing(settings)
         pool_size = settings.worker.concurrency + _SPARE_CONNECTIONS
-        store = Store.open(settings.database_url.get_secret_value(), pool_size=pool_size)
+        store = Store.open(
+            settings.database_url.get_secret_value(),
+            pool_size=pool_size,
+            max_silence_s=settings.worker.session_timeout_s,
+        )
         body, model = _make_body(settings, store, queues=queues, watch=observing.watch, build=build)
         body.start()
     except AnnotatorError as error:  # the boundary of the process: one line, and an exit code

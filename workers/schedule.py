@@ -94,7 +94,11 @@ class JobContext:
     @cached_property
     def engine(self) -> Engine:
         """The database."""
-        return open_engine(self.settings.database_url.get_secret_value(), pool_size=10)
+        return open_engine(
+            self.settings.database_url.get_secret_value(),
+            pool_size=10,
+            max_silence_s=self.settings.worker.session_timeout_s,
+        )
 
     @cached_property
     def broker(self) -> RedisBroker:

@@ -17,7 +17,8 @@ SQLITE_BUSY_TIMEOUT_S: Final = 30.0
 # How long a connection attempt to Postgres may take, in seconds.
 CONNECT_TIMEOUT_S: Final = 10
 # Postgres's classes of errors that say «not now»: connection, resources, operator intervention, system; and read-only.
-_UNAVAILABLE_SQLSTATES: Final = ("08", "53", "57", "58", "25006", "55P03")
+# 25P03: the server has ended a transaction in which nothing was heard of this process for too long.
+_UNAVAILABLE_SQLSTATES: Final = ("08", "53", "57", "58", "25006", "25P03", "55P03")
 # Errors of Postgres after which the same transaction may be tried again at once.
 _CONFLICT_SQLSTATES: Final = ("40001", "40P01")
 # What libpq says of a certificate that fails its check.
@@ -70,12 +71,14 @@ def sqlite_path(url: str | Path) -> Path | None:
     return Path(name).expanduser()
 
 
-def open_engine(url: str | Path, *, pool_size: int = 5) -> Engine:
+def open_engine(url: str | Path, *, pool_size: int = 5, max_silence_s: float | None = None) -> Engine:
     """Return an engine for an SQLite file or a Postgres database; nothing is connected yet.
 
     Args:
         url: as of ``database_url``.
         pool_size: connections that are kept open.
+        max_silence_s: after so much silence within a transaction Postgres ends it. Else a process that is frozen, or
+            whose machine vanishes without a word, holds its locks for hours, and others wait for them.
 
     Raises:
         ConfigError: the URL names no supported database.
@@ -85,7 +88,7 @@ def open_engine(url: str | Path, *, pool_size: int = 5) -> Engine:
     try:
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed)
-        return create_engine(
+        engine = create_engine(
             parsed,
             pool_size=pool_size,
             pool_pre_ping=True,
@@ -95,6 +98,19 @@ def open_engine(url: str | Path, *, pool_size: int = 5) -> Engine:
         )
     except NoSuchModuleError as exc:
         raise ConfigError(f"no driver for {parsed.drivername}") from exc
+    if max_silence_s is not None:
+        _limit_silence(engine, round(max_silence_s * 1000))
+    return engine
+
+
+def _limit_silence(engine: Engine, max_silence_ms: int) -> None:
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: ConnectionPoolEntry) -> None:  # noqa: ANN401  (psycopg2's)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (str(max_silence_ms),)
+            )
+        connection.commit()
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -12,8 +11,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, rollups, writes
-from annotator.store.connection import is_conflict, open_engine, reading, refresh_statistics, writing
-from annotator.store.counts import sum_up
+from annotator.store.connection import is_conflict, open_engine, reading, writing
 from annotator.store.registry import batched
 from annotator.store.requeue import requeue
 from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
@@ -30,20 +28,6 @@ _ASKED: Final = 500
 _MAX_CONFLICTS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Relabelled:
-    """One step of relabelling.
-
-    Attributes:
-        contents: contents looked at.
-        changed: of these, contents whose labels were written.
-
-    """
-
-    contents: int
-    changed: int
-
-
 class Store:
     """A database of annotations, in SQLite or Postgres. It may be used from several threads.
 
@@ -57,7 +41,9 @@ class Store:
         self._has_grown = False
 
     @classmethod
-    def open(cls, url: str | Path, *, upgrade: bool | None = None, pool_size: int = 5) -> Self:
+    def open(
+        cls, url: str | Path, *, upgrade: bool | None = None, pool_size: int = 5, max_silence_s: float | None = None
+    ) -> Self:
         """Open a database.
 
         Args:
@@ -65,13 +51,14 @@ class Store:
             upgrade: bring the schema up to date first. By default that is done for an SQLite file, which is made
                 where there is none, and never for Postgres, whose schema is its owner's business.
             pool_size: connections kept open.
+            max_silence_s: see ``open_engine``.
 
         Raises:
             ConfigError: the URL names no supported database, or the schema is not the one this program needs.
             StoreUnavailableError: the database does not answer.
 
         """
-        engine = open_engine(url, pool_size=pool_size)
+        engine = open_engine(url, pool_size=pool_size, max_silence_s=max_silence_s)
         try:
             if engine.dialect.name == "sqlite" if upgrade is None else upgrade:
                 found = current_revision(engine)
@@ -90,17 +77,9 @@ class Store:
         return self._engine
 
     def close(self) -> None:
-        """Close the connections.
-
-        Where something was written, counts are rolled up and summed up first, as far as that is cheap, and an SQLite
-        file gets new statistics for its query planner.
-        """
+        """Close the connections; where something was written, counts are brought up to date first, if that is cheap."""
         if self._has_grown:
-            if self._engine.dialect.name == "sqlite":
-                refresh_statistics(self._engine)
-            rollups.roll_up_if_due(self._engine)
-            with contextlib.suppress(DBAPIError, StoreUnavailableError), self.writing() as connection:
-                sum_up(connection)
+            rollups.catch_up(self._engine)
             self._has_grown = False
         self._engine.dispose()
 
@@ -293,7 +272,7 @@ class Store:
         *,
         refresh: bool = False,
         contents: Sequence[int] | None = None,
-    ) -> Iterator[Relabelled]:
+    ) -> Iterator[labels.Relabelled]:
         """Label stored contents from their embeddings, in order of id, a batch at a time; it can be stopped anywhere.
 
         Args:
@@ -322,7 +301,7 @@ class Store:
                 return
             found = labels.identify_all(identify, self.load_evidence(network_id, batch))
             changed = self.save_labels(labelling_id, found, refresh=refresh)
-            yield Relabelled(len(batch), len(changed))
+            yield labels.Relabelled(len(batch), len(changed))
             after = batch[-1]
 
     # -------------------------------------------------------------------------------------------------------- people

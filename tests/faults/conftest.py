@@ -10,7 +10,7 @@ import pytest
 from tests.faults.clips import draw_clips
 from tests.faults.rows import Rows
 from tests.faults.servers import Servers
-from tests.faults.system import Backlog, MakeSystem, System, make_backlog
+from tests.faults.system import Backlog, MakeBacklog, MakeSystem, System, prepare_backlog
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def backlog(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Backlog:
     """The drawn clips, listed, and what an undisturbed run makes of them."""
-    return make_backlog(servers, tmp_path_factory.mktemp("backlog"), draw_clips(tmp_path_factory.mktemp("clips")))
+    return prepare_backlog(servers, tmp_path_factory.mktemp("backlog"), draw_clips(tmp_path_factory.mktemp("clips")))
+
+
+@pytest.fixture
+def make_backlog(servers: Servers, tmp_path: Path) -> MakeBacklog:
+    """Call it with other clips, by key: they are listed and annotated undisturbed in a bucket of their own."""
+    return lambda clips: prepare_backlog(servers, tmp_path, clips)
 
 
 @pytest.fixture

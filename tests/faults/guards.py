@@ -96,6 +96,12 @@ GUARDS: Final = (
         (("        self._give_back_rest()\n        self._end_session()\n", "        self._end_session()\n"),),
     ),
     Guard("test_workers_that_die.py::test_a_worker_frozen_past_its_heartbeat_and_woken_changes_nothing", *_FENCE),
+    Guard(
+        "test_workers_that_die.py::test_a_worker_that_vanishes_in_the_transaction_holds_no_locks",
+        "Postgres ends a transaction in which a worker falls silent",
+        "workers/boot.py",
+        (("            max_silence_s=settings.worker.session_timeout_s,\n", ""),),
+    ),
     Guard("test_messages.py::test_two_workers_given_the_same_message", *_CLAIM),
     Guard("test_messages.py::test_ten_thousand_copies_of_a_message", *_CLAIM),
     Guard(

@@ -4,12 +4,14 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from annotator.media.child import ffmpeg_path
 from annotator.stack.child import ChildProcess
+from annotator.types import U8
+from tests.faults.doubles import NetworkDeed, digest_of
 from tests.faults.servers import TIMEOUT_S, wait_until
 from tests.faults.tcp_proxy import FaultyProxy
 
@@ -17,12 +19,28 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 CELERY: Final = (sys.executable, "-m", "celery", "-A", "tests.faults.worker_app")
 PRODUCER: Final = (sys.executable, "-m", "tests.faults.producer_app")
 _LOG_CHARACTERS: Final = 4000
-# A decoder that waits as long as a file is there, but not longer than its worker lives.
+DecoderDeed = Literal["die", "hang", "be-killed"]
+# A decoder that waits as long as a file is there, but not longer than its worker lives; and that dies of a media, hangs
+# at it, or is killed (once) after it has delivered all frames, where a file has the bytes of the media.
 _DECODER: Final = """#!/bin/sh
 if [ -e {halts}/decoder ]; then
   : > {halts}/decoder.reached
   while [ -e {halts}/decoder ] && kill -0 $PPID 2>/dev/null; do sleep 0.02; done
 fi
+for word in "$@"; do
+  [ "$before" = -fd ] && media=/proc/self/fd/$word
+  before=$word
+done
+for deed in die hang be-killed; do
+  if [ -e {halts}/decoder-$deed ] && cmp -s {halts}/decoder-$deed "$media"; then
+    : > {halts}/decoder-$deed.reached
+    case $deed in
+      die) kill -SEGV $$ ;;
+      hang) exec sleep 600 ;;
+      be-killed) rm {halts}/decoder-$deed && {ffmpeg} "$@" && kill -KILL $$ ;;
+    esac
+  fi
+done
 exec {ffmpeg} "$@"
 """
 
@@ -79,6 +97,18 @@ class Program:
     def go_on(self, point: str) -> None:
         """Let it pass, now and later."""
         (self._halts / point).unlink(missing_ok=True)
+
+    def spoil_decoder(self, deed: DecoderDeed, body: bytes) -> None:
+        """Let its decoder do something at the media of these bytes."""
+        (self._halts / f"decoder-{deed}").write_bytes(body)
+
+    def spoil_network(self, deed: NetworkDeed, frames: Iterable[U8]) -> None:
+        """Let its network do something at these frames: end the process, raise an error, or never return."""
+        (self._halts / f"network-{deed}").write_text("\n".join(digest_of(frame) for frame in frames))
+
+    def wait_for_deed(self, deed: str) -> None:
+        """Wait until ``decoder-…`` or ``network-…`` has done its deed."""
+        self.wait_until((self._halts / f"{deed}.reached").exists, what=f"{self.name}: {deed}")
 
     # --------------------------------------------------------------------------------------------------------- signals
 

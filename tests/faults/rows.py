@@ -164,6 +164,5 @@ def find_leftovers(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
         found = {what: [tuple(row) for row in connection.execute(text(query))] for what, query in _LEFTOVERS.items()}
         counted = {tuple(row) for row in connection.execute(text(_COUNTED))}
         recounted = {tuple(row) for row in connection.execute(text(_RECOUNTED))}
-    if sum(row[5] for row in counted) > 0:
-        found["counters that differ from a recount"] = sorted(counted ^ recounted)
+    found["counters that differ from a recount"] = sorted(counted ^ recounted)
     return {what: rows for what, rows in found.items() if rows}

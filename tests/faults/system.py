@@ -40,6 +40,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
 _BROKER_DATABASES: Final = 16
 _numbers = itertools.count()
 MakeSystem = Callable[..., "System"]
+MakeBacklog = Callable[[Mapping[str, bytes]], "Backlog"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ class System:
         return next((program for program in self.programs if program.has_failed()), None)
 
 
-def make_backlog(servers: Servers, folder: Path, clips: Mapping[str, bytes]) -> Backlog:
+def prepare_backlog(servers: Servers, folder: Path, clips: Mapping[str, bytes]) -> Backlog:
     """Put clips into a bucket, list them by the real producer, and let an undisturbed system annotate them."""
     name = uuid4().hex
     bucket, empty, template = f"bucket-{name}", f"empty_{name}", f"listed_{name}"
@@ -259,9 +260,9 @@ def make_backlog(servers: Servers, folder: Path, clips: Mapping[str, bytes]) -> 
         producing.engine.dispose()
         servers.create_database(template, template=producing.database)
     with System(servers, folder, bucket=bucket, template=template) as undisturbed:
-        undisturbed.start_beat()
+        undisturbed.start_beat(worker__session_timeout_s=60)  # a machine that is busy elsewhere disturbs nothing
         worker = undisturbed.start_worker()
-        undisturbed.wait_for_end()
+        undisturbed.wait_for_end(timeout_s=2 * TIMEOUT_S)
         rows = read_rows(undisturbed.engine)
         leftovers = find_leftovers(undisturbed.engine)
         assert not leftovers, leftovers

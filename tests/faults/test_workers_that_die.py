@@ -114,3 +114,17 @@ def test_a_worker_frozen_past_its_heartbeat_and_woken_changes_nothing(system: Sy
     first.wait_for_log("was taken for dead")
     system.assert_ends_as(undisturbed)
     system.wait_for_ready(first)
+
+
+def test_a_worker_that_vanishes_in_the_transaction_holds_no_locks(system: System, undisturbed: Rows) -> None:
+    first = system.worker()
+    commit = first.postgres.trap(b"COMMIT", after=b"INSERT INTO annotations")
+    first.start()
+    commit.wait()
+    first.freeze()  # the server hears nothing any more, not even that the connection has ended
+    system.start_worker()
+    system.assert_ends_as(undisturbed)
+    first.wake()
+    commit.release()
+    first.wait_for_log("was taken for dead")
+    system.assert_ends_as(undisturbed)
