@@ -5,12 +5,12 @@
 
 from annotator.store.enrolled import EnrolledFaces
 from annotator.store.identities import IdentityRecord
-from annotator.store.labels import Identify
+from annotator.store.labels import Identify, Relabelled
 from annotator.store.queries import Cursor, Found, Page
 from annotator.store.reads import KnownContent, StoredAnnotation, StoredTrack
 from annotator.store.schema import check, upgrade
 from annotator.store.status import Status
-from annotator.store.store import Relabelled, Store
+from annotator.store.store import Store
 from annotator.store.writes import SaveReport
 
 __all__ = [

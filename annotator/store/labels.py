@@ -58,6 +58,20 @@ class LabelRows:
     of_content: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """One step of relabelling.
+
+    Attributes:
+        contents: contents looked at.
+        changed: of these, contents whose labels were written.
+
+    """
+
+    contents: int
+    changed: int
+
+
 def label_rows(
     labelling_id: int, content_id: int, labelled: Sequence[LabelledTrack], ids: Mapping[str, int]
 ) -> LabelRows:

@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from annotator.errors import StoreUnavailableError
 from annotator.store.bulk import insert_rows
 from annotator.store.columns import utc_now
-from annotator.store.connection import reading, writing
+from annotator.store.connection import reading, refresh_statistics, writing
+from annotator.store.counts import sum_up
 from annotator.store.dialect import is_postgres
 from annotator.store.registry import active_labelling, batched, dialect_insert
 from annotator.store.tables import co_appearances_by, identity_counts_by, roll_ups
@@ -110,6 +111,18 @@ def roll_up_in_turn(engine: Engine) -> RollUp | None:
     with reading(engine) as connection:
         is_resting = _is_resting(connection)
     return None if is_resting else _roll_up(engine, None)
+
+
+def catch_up(engine: Engine) -> None:
+    """Do what beat does elsewhere, for a process that has written and ends; trouble with it is none of the caller's.
+
+    The planner of SQLite gets new statistics, counts are rolled up where that is cheap, counters are summed up.
+    """
+    if engine.dialect.name == "sqlite":
+        refresh_statistics(engine)
+    roll_up_if_due(engine)
+    with contextlib.suppress(DBAPIError, StoreUnavailableError), writing(engine) as connection:
+        sum_up(connection)
 
 
 def _is_resting(connection: Connection) -> bool:
