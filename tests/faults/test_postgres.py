@@ -27,7 +27,7 @@ def test_the_database_is_restarted_while_media_are_in_hand(system: System, undis
 @pytest.mark.parametrize("deed", ["cut_before", "cut_after"])
 def test_the_connection_breaks_at_the_commit_of_results(system: System, undisturbed: Rows, deed: Deed) -> None:
     system.start_beat()
-    worker = system.worker()
+    worker = system.worker(worker__write_media=1)  # a batch would be written one by one, and hide what becomes of it
     commit = worker.postgres.trap(b"COMMIT", after=b"INSERT INTO annotations", deed=deed)
     worker.start()
     commit.wait()
