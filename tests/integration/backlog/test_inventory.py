@@ -114,7 +114,9 @@ def test_what_is_no_manifest_is_refused(producer: Producer, body: bytes) -> None
 
 def test_a_file_that_is_not_the_one_of_the_manifest_registers_nothing(producer: Producer) -> None:
     address = put(producer, [[line("a.gif")]])
-    for body in (gzip.compress(b"longer than what was promised, by far, and of other bytes"), b"short"):
+    key = "inventory/data/0.csv.gz"
+    whole = producer.client.get_object(Bucket=producer.bucket, Key=key)["Body"].read()
+    for body in (whole + b"longer", b"short", bytes([*whole[:-1], whole[-1] ^ 1])):
         producer.client.put_object(Bucket=producer.bucket, Key="inventory/data/0.csv.gz", Body=body)
         with pytest.raises(SourceChangedError, match="not the file that the manifest describes"):
             producer.run(inventory=address)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, text, update
+from sqlalchemy import Engine, event, func, insert, select, text, update
 
-from annotator.errors import BacklogTakenError
+from annotator.errors import BacklogTakenError, RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
 from annotator.store.chunks import ChunkLimits, Piece
-from annotator.store.connection import reading, writing
+from annotator.store.connection import open_engine, reading, writing
 from annotator.store.counts import recount
 from annotator.store.gone import KeyRange
 from annotator.store.lanes import COST_SQL, LANE_SQL
@@ -203,6 +203,36 @@ def test_of_two_producers_that_list_the_same_stretch_one_is_refused(engine: Engi
     assert [one.cursor for one in shards(engine, run)] == ["a/5.gif"]
 
 
+@pytest.mark.servers
+def test_what_another_transaction_registers_between_two_looks_is_not_passed_over(
+    make_database: Callable[..., str],
+) -> None:
+    engine = open_engine(make_database("postgres"))
+    with writing(engine) as connection:
+        first, second = (register_network(connection, {"name": name}) for name in ("first", "second"))
+    ahead, late = begun(engine, first), begun(engine, second)
+    objects = listed("a/1.gif", "a/2.gif")
+
+    overtaken: list[str] = []
+
+    def overtake(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("WITH fresh") and not overtaken:
+            overtaken.append(statement)
+            with writing(engine) as connection:
+                register_objects(connection, ahead.asked, objects, told=None, limits=ChunkLimits())
+
+    def register() -> ListingCount:
+        with writing(engine) as connection:
+            return register_objects(connection, late.asked, objects, told=None, limits=ChunkLimits())
+
+    event.listen(engine, "before_cursor_execute", overtake)
+    with pytest.raises(RegisteredMeanwhileError):
+        register()
+    assert register().queued == 2
+    assert is_counted(engine)
+    engine.dispose()
+
+
 def test_other_options_are_another_backlog_and_terms_are_not(engine: Engine, network_id: int) -> None:
     first = begun(engine, network_id)
     assert begun(engine, network_id, include=["*.gif"]).id != first.id
@@ -248,8 +278,10 @@ def test_comparing_tells_new_and_changed_and_writes_nothing(engine: Engine, netw
     registered(engine, network_id, listed("a/1.gif", "a/2.gif"))
     with reading(engine) as connection:
         objects = [*listed("a/1.gif"), *listed("a/2.gif", etag="2"), *listed("a/3.gif")]
-        assert compare_objects(connection, SOURCE, objects) == (1, 1)
-        assert compare_objects(connection, "s3://elsewhere/", objects) == (3, 0)
+        new, changed = compare_objects(connection, SOURCE, objects)
+        assert ([one[0] for one in new], [one[0] for one in changed]) == (["a/3.gif"], ["a/2.gif"])
+        new, changed = compare_objects(connection, "s3://elsewhere/", objects)
+        assert (len(new), len(changed)) == (3, 0)
 
 
 def test_thousands_of_objects_fit_a_transaction(engine: Engine, network_id: int) -> None:
