@@ -24,6 +24,7 @@ from annotator.settings import Settings
 from annotator.store.connection import open_engine, reading
 from annotator.store.feeding import living_queues
 from annotator.store.locks import only_one
+from annotator.store.partitions import make_ahead
 from annotator.store.rollups import roll_up_in_turn
 from workers.app import QUEUES, AnnotatorApp
 from workers.broker import RedisBroker
@@ -42,6 +43,7 @@ _EXIT_CONFIG: Final = 2
 _BACKLOGS_EVERY_S: Final = 5.0
 _DELIVER_EVERY_S: Final = 1.0
 _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it takes
+_PARTITIONS_EVERY_S: Final = 60.0  # ten million contents take longer
 _FORGET_EVERY_S: Final = 3600.0
 _GAUGES_EVERY_S: Final = 10.0
 _WATCH_S: Final = 0.5
@@ -134,6 +136,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
         Job("roll-up", _ROLL_UP_EVERY_S, partial(roll_up_in_turn, engine), slow=True),
+        Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine), slow=True),
         Job("forget", _FORGET_EVERY_S, partial(forget_old_call_backs, engine), slow=True),
     )
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
@@ -227,12 +230,9 @@ class JobThread:
         if not any(HOUSEKEEPING_QUEUE in queues for queues in consumed):
             return False
         try:
-            if self._context.broker.count(HOUSEKEEPING_QUEUE) >= self._jobs:
-                return False
-            self._context.broker.publish_job(self._job.name, HOUSEKEEPING_QUEUE)
+            return self._context.broker.publish_job(self._job.name, HOUSEKEEPING_QUEUE, most=self._jobs)
         except BrokerUnavailableError:
             return False
-        return True
 
     def _tell(self, trouble: str) -> None:
         told, told_s = self._told

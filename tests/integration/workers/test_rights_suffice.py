@@ -13,10 +13,8 @@ from annotator.store.connection import open_engine, reading, writing
 from annotator.store.counts import read_counts, recount
 from annotator.store.gone import KeyRange
 from annotator.store.listing import Terms, Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
-from annotator.store.partitions import make_ahead
 from annotator.store.registration import register_objects
 from annotator.store.roles import PRODUCER, WORKER, set_up_roles
-from annotator.store.rollups import roll_up
 from annotator.store.tables import WorkState, work, worker_sessions
 from annotator.types import MediaFailure, MediaRef
 from tests.fixtures_database import PostgresForTests
@@ -94,8 +92,6 @@ def test_a_backlog_goes_its_way_with_the_rights_of_the_roles(url_of: Callable[[s
     for job in jobs:
         if job.name != "feed":
             job.run()
-    make_ahead(engine)
-    roll_up(engine)
     with reading(engine) as connection:
         counts = read_counts(connection, network_id=network_id)
     assert counts.media(WorkState.DONE) == MEDIA - 2
