@@ -149,7 +149,9 @@ class WorkerSettings(_Group):
         default=3600.0, description="the broker's; at least twice the longest deadline"
     )
     max_attempts: Count = Field(default=5, description="tries until a passing trouble counts as failed")
-    max_queued_chunks: Count = Field(default=64, description="most chunks of a lane in a queue (back-pressure); more for many workers")
+    max_queued_chunks: Count = Field(
+        default=64, description="most chunks of a lane in a queue (back-pressure); more for many workers"
+    )
     chunk_media: Annotated[int, Field(ge=1, le=64)] = Field(default=64, description="most media of one message")
     chunk_bytes: Count = Field(default=256 * MIB, description="most bytes of the media of one message")
     write_media: Count = Field(default=32, description="most media written in one transaction")
@@ -181,6 +183,13 @@ class BacklogSettings(_Group):
     )
     attempts: Count = Field(
         default=8, description="tries of a request that the bucket refuses for now; each waits longer"
+    )
+    sqs_url: str | None = Field(default=None, description="queue of the bucket's notifications, for --follow")
+    sqs_endpoint_url: str | None = Field(
+        default=None, description="the service of sqs_url, where that URL does not begin with it"
+    )
+    poll_every_s: Seconds | None = Field(
+        default=None, description="time between two listings of --follow; default: 300, with sqs_url 86400"
     )
 
 

@@ -1,14 +1,14 @@
-"""Objects that are gone: known keys of a range that a listing of the range does not have."""
+"""Objects that are gone: known keys of a range that a listing of the range does not have, or that somebody names."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from annotator.store.counts import add_deltas, moved
 from annotator.store.dialect import given_ids, ids_param, now
-from annotator.store.tables import WorkState
+from annotator.store.tables import WorkState, media
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,35 @@ def mark_gone(connection: Connection, source_id: int, told: KeyRange) -> int:
         bound["end"] = end
     found = connection.execute(text(f"SELECT id, key FROM media WHERE {where} ORDER BY id"), bound)  # noqa: S608
     gone = [row.id for row in found if told.is_meant is None or told.is_meant(row.key)]
-    if gone:
-        marked = f"UPDATE media SET deleted_at = {now(connection)} WHERE id {given_ids(connection)}"  # noqa: S608
-        connection.execute(text(marked), {"ids": ids_param(connection, gone)})
-        _drop_pending(connection, gone)
+    _mark(connection, gone)
     return len(gone)
+
+
+def mark_keys_gone(connection: Connection, source_id: int, keys: Sequence[str]) -> int:
+    """Mark known media whose objects are no longer there, as :func:`mark_gone` does.
+
+    Args:
+        connection: in a writing transaction.
+        source_id: where the objects lay.
+        keys: some hundreds.
+
+    Returns:
+        How many of them were known until now.
+
+    """
+    known = select(media.c.id).where(
+        media.c.source_id == source_id, media.c.key.in_(keys), media.c.deleted_at.is_(None)
+    )
+    gone = connection.execute(known.order_by(media.c.id)).scalars().all()
+    _mark(connection, gone)
+    return len(gone)
+
+
+def _mark(connection: Connection, media_ids: Sequence[int]) -> None:
+    if media_ids:
+        marked = f"UPDATE media SET deleted_at = {now(connection)} WHERE id {given_ids(connection)}"  # noqa: S608
+        connection.execute(text(marked), {"ids": ids_param(connection, media_ids)})
+        _drop_pending(connection, media_ids)
 
 
 def _drop_pending(connection: Connection, media_ids: Sequence[int]) -> None:

@@ -20,6 +20,8 @@ from annotator.store.tables import ChunkState, chunks, listing_shards, media, ru
 # Options of a backlog that say what it is; one with others is another backlog.
 REFRESH: Final = "refresh"
 ORDER: Final = "order"
+# It is listed again and again, and ends only when it is stopped.
+FOLLOW: Final = "follow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Shard:
 
 
 def begin_run(connection: Connection, wish: Wish) -> Run:
-    """Begin a backlog, or go on with the same one whose listing was not finished.
+    """Begin a backlog, or go on with the same one whose listing was not finished, or which follows its bucket.
 
     Args:
         connection: in a writing transaction.
@@ -117,9 +119,11 @@ def begin_run(connection: Connection, wish: Wish) -> Run:
         runs.c.network_id == wish.network_id,
         runs.c.source_id == source_id,
         runs.c.prefix == wish.prefix,
-        runs.c.listed_at.is_(None),
+        runs.c.finished_at.is_(None),
         runs.c.stopped_at.is_(None),
     )
+    if not wish.options.get(FOLLOW):
+        unfinished = unfinished.where(runs.c.listed_at.is_(None))
     same = [row.id for row in connection.execute(unfinished.order_by(runs.c.id)) if row.options == dict(wish.options)]
     run_id = same[0] if same else _add_run(connection, wish, source_id)
     if same:
@@ -223,11 +227,7 @@ def move_cursor(
         BacklogStoppedError: the backlog was stopped.
 
     """
-    stopped = select(runs.c.stopped_at, runs.c.stop_reason).where(runs.c.id == shard.run_id)
-    row = connection.execute(stopped).one()
-    if row.stopped_at is not None:
-        why = f" ({row.stop_reason})" if row.stop_reason else ""
-        raise BacklogStoppedError(f"backlog {shard.run_id} was stopped{why}; what lies there is queued by a new one")
+    refuse_stopped(connection, shard.run_id)
     moved = {
         "after_key": cursor,
         "pages": listing_shards.c.pages + pages,
@@ -236,6 +236,19 @@ def move_cursor(
     }
     _change(connection, shard, moved)
     return replace(shard, cursor=cursor, pages=shard.pages + pages)
+
+
+def refuse_stopped(connection: Connection, run_id: int) -> None:
+    """Do nothing where a backlog goes on.
+
+    Raises:
+        BacklogStoppedError: it was stopped.
+
+    """
+    row = connection.execute(select(runs.c.stopped_at, runs.c.stop_reason).where(runs.c.id == run_id)).one()
+    if row.stopped_at is not None:
+        why = f" ({row.stop_reason})" if row.stop_reason else ""
+        raise BacklogStoppedError(f"backlog {run_id} was stopped{why}; what lies there is queued by a new one")
 
 
 def finish_listing(connection: Connection, run_id: int) -> bool:
@@ -256,6 +269,35 @@ def finish_listing(connection: Connection, run_id: int) -> bool:
 def mark_listed(connection: Connection, run_id: int) -> None:
     """Say that everything is listed and queued."""
     connection.execute(update(runs).where(runs.c.id == run_id).values(listed_at=utc_now()))
+
+
+def begin_pass(connection: Connection, run_id: int, *, every_s: float) -> float:
+    """List a backlog that follows its bucket once more, if it is time; its shards stay cut as they are.
+
+    Args:
+        connection: in a writing transaction.
+        run_id: the backlog.
+        every_s: time from the end of a listing to the next.
+
+    Returns:
+        Seconds until it is time; 0 while it is being listed.
+
+    Raises:
+        BacklogStoppedError: it was stopped.
+
+    """
+    refuse_stopped(connection, run_id)
+    of_run = select(runs.c.listed_at, utc_now().label("now")).where(runs.c.id == run_id).with_for_update()
+    row = connection.execute(of_run).one()
+    if row.listed_at is None:
+        return 0.0
+    left_s = every_s - float((row.now - row.listed_at).total_seconds())
+    if left_s > 0:
+        return left_s
+    anew = update(listing_shards).where(listing_shards.c.run_id == run_id)
+    connection.execute(anew.values(after_key=listing_shards.c.start_key, pages=0, listed=0, done=False))
+    connection.execute(update(runs).where(runs.c.id == run_id).values(listed_at=None))
+    return 0.0
 
 
 def _change(connection: Connection, shard: Shard, values: Mapping[str, Any]) -> None:

@@ -198,6 +198,9 @@ def link_media(
 ) -> None:
     """Note what media hold that are registered; rows are written only where something changed.
 
+    What was deleted while a worker had it in hand stays deleted: whether an object is there, listings and notifications
+    say.
+
     Args:
         connection: in a transaction that writes.
         refs: media as they were read, with the etag that they were read under.
@@ -215,17 +218,15 @@ def link_media(
     elif ids:
         rows = [(etags[one], contents_of[one]) for one in ids]
         connection.exec_driver_sql(
-            "UPDATE media SET etag = ?1, content_id = ?2, deleted_at = NULL WHERE id = ?3"
-            " AND (etag IS NOT ?1 OR content_id IS NOT ?2 OR deleted_at IS NOT NULL)",
+            "UPDATE media SET etag = ?1, content_id = ?2 WHERE id = ?3 AND (etag IS NOT ?1 OR content_id IS NOT ?2)",
             [(*row, one) for row, one in zip(rows, ids, strict=True)],
         )
 
 
 _LINK_MEDIA: Final = """
-UPDATE media m SET etag = u.etag, content_id = u.content_id, deleted_at = NULL
+UPDATE media m SET etag = u.etag, content_id = u.content_id
 FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) u(id, etag, content_id)
-WHERE m.id = u.id AND (m.etag IS DISTINCT FROM u.etag OR m.content_id IS DISTINCT FROM u.content_id
-  OR m.deleted_at IS NOT NULL)
+WHERE m.id = u.id AND (m.etag IS DISTINCT FROM u.etag OR m.content_id IS DISTINCT FROM u.content_id)
 """
 
 

@@ -1,39 +1,39 @@
 """The command ``annotate-backlog``: arguments, progress, summary, exit codes."""
 
-import json
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Final, Literal
 
 import typer
-from rich.console import Console
 
-from annotator.errors import AnnotatorError, ConfigError, InputError, TransientError
+from annotator.errors import AnnotatorError, BacklogStoppedError, ConfigError, InputError, TransientError
 from annotator.media.limits import GIB, FetchLimits, S3Access
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.settings import Settings, load_settings
 from annotator.store.backlogs import stop_backlog
 from annotator.store.registration import ListingCount
 from annotator.store.store import Store
-from workers.backlog.forecast import Sampler, forecast_sample, in_words
-from workers.backlog.options import Request, parse_deadline
-from workers.backlog.running import Backlog, chunk_limits, count_backlog, open_backlog
+from workers.backlog.follow import Follower, be_patient, leaving_on_signals
+from workers.backlog.forecast import Sampler, forecast_in_words, forecast_sample
+from workers.backlog.options import Request, parse_deadline, parse_seconds
+from workers.backlog.running import Backlog, chunk_limits, count_backlog, open_backlog, open_followed
+from workers.backlog.sqs import NotificationQueue
+from workers.backlog.telling import counted, in_words, sum_up, tell, tell_sample, tell_step, warn
 from workers.engine import MediaAnnotator
 from workers.receivers import check_callback_url
 
-_PROGRESS_EVERY_S: Final = 1.0
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 # Files of an inventory are long; objects that are annotated are not fetched here.
 _FETCH: Final = FetchLimits(max_bytes=64 * GIB, timeout_s=4 * 3600.0)
 # Threads that list, the one that holds their locks, and some to spare.
 _SPARE_CONNECTIONS: Final = 4
 _WHAT, _ORDER, _TIME, _HOW = "What is annotated", "Which first", "How long, and who is told", "How it runs"
-_DRY = "What would it take"
+_DRY, _FOLLOW = "What would it take", "What comes later"
 _SAMPLE: Final = 200
-_SAMPLE_STEP: Final = 20
 _FORECAST_WORKERS: Final = (1, 2, 4, 8, 16, 32)
 
 app = typer.Typer(
@@ -131,6 +131,28 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
             metavar="URL", help="Told of each media and of the end; its host must be allowed.", rich_help_panel=_TIME
         ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Go on with what comes, changes and goes, until it is stopped.",
+            rich_help_panel=_FOLLOW,
+        ),
+    ] = False,
+    sqs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Queue of the bucket's notifications. [default: ANNOTATOR_BACKLOG__SQS_URL]",
+            rich_help_panel=_FOLLOW,
+        ),
+    ] = None,
+    poll_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="From listing to listing. [default: 5m; with a queue 1d]", rich_help_panel=_FOLLOW
+        ),
+    ] = None,
     stop: Annotated[
         int | None,
         typer.Option(
@@ -178,13 +200,19 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
     - `annotate-backlog s3://archive/ --include '*.gif' --limit 1000` tries it with the first thousand
     - `annotate-backlog s3://archive/ --ids urgent.txt --priority 10` lets some go first
     - `annotate-backlog s3://archive/ --inventory s3://reports/archive/daily/2026-12-01T01-00Z/manifest.json`
+    - `annotate-backlog s3://archive/ --follow` goes on with what is put there later
 
     Exit code: 0; 1 where a service does not answer (run it again to go on) or keys of --ids are not there; 2 usage.
 
     """
     if (order == "most-viewed") != bool(views or views_query) or (views and views_query):
         raise typer.BadParameter("give --order most-viewed with one of --views and --views-query")
-    settings = load_settings(model=model, database_url=database, backlog={"listers": listers})
+    changed = {
+        "listers": listers,
+        "sqs_url": sqs,
+        "poll_every_s": None if poll_every is None else parse_seconds(poll_every),
+    }
+    settings = load_settings(model=model, database_url=database, backlog=changed)
     if stop is not None:
         _stop(stop, settings)
         return
@@ -206,13 +234,20 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         max_worker_hours=max_worker_hours,
         callback_url=None if callback is None else check_callback_url(callback, settings.callbacks),
         listers=settings.backlog.listers,
+        follow=follow,
     )
+    if not follow and (sqs or poll_every):
+        raise typer.BadParameter("--sqs and --poll-every belong to --follow")
+    if follow and (dry_run or ids or inventory or limit or refresh or order != "listed"):
+        raise typer.BadParameter(
+            "--follow takes all that a bucket holds and gets: no list, limit, order, --refresh or --dry-run"
+        )
     if dry_run:
         size = _SAMPLE if sample is None else sample
         raise typer.Exit(_run_dry(request, settings, sample=size, price_per_hour=price_per_hour, as_json=as_json))
     if sample is not None or price_per_hour is not None:
         raise typer.BadParameter("--sample and --price-per-hour belong to --dry-run")
-    raise typer.Exit(_run(request, settings, as_json=as_json))
+    raise typer.Exit((_run_following if follow else _run)(request, settings, as_json=as_json))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -227,12 +262,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else _OK if left.code is None else _USAGE
     except KeyboardInterrupt:
-        sys.stderr.write("annotate-backlog: interrupted; run it again to go on\n")
+        warn("interrupted; run it again to go on")
         return _INTERRUPTED
     except AnnotatorError as error:
         sentence = " ".join(str(error).split()).rstrip(".").removesuffix("; try again")
         again = "; run it again to go on" if isinstance(error, TransientError) else ""
-        sys.stderr.write(f"annotate-backlog: {sentence}{again}\n")
+        warn(f"{sentence}{again}")
         return _USAGE if isinstance(error, InputError | ConfigError) else _FAILED
     return _OK
 
@@ -245,21 +280,16 @@ def _run_dry(request: Request, settings: Settings, *, sample: int, price_per_hou
     with Store.open(settings.database_url.get_secret_value()) as store:
         sampler = Sampler(max(sample, 1))
         counts = count_backlog(store, bucket, request, limits=chunk_limits(settings), sampler=sampler)
-        total = _sum_up(counts, lambda: 1)
-        said = {"backlog": None, **_counted(total, began_s), "forecast": None}
-        words = _in_words(total, "would queue")
+        total = sum_up(counts, lambda: 1)
+        said = {"backlog": None, **counted(total, began_s), "forecast": None}
+        words = in_words(total, "would queue")
         if sample and sampler.media:
             name = split_s3_uri(request.uri)[0]
-            found = forecast_sample(sampler, _annotator(settings, store), bucket=name, on_done=_tell_sample)
+            found = forecast_sample(sampler, _annotator(settings, store), bucket=name, on_done=tell_sample)
             said["forecast"] = found.as_json(price_per_hour=price_per_hour, workers=_FORECAST_WORKERS)
-            words += f"\n{in_words(found, price_per_hour=price_per_hour, workers=_FORECAST_WORKERS)}"
-    _tell(said, words, as_json=as_json)
+            words += f"\n{forecast_in_words(found, price_per_hour=price_per_hour, workers=_FORECAST_WORKERS)}"
+    tell(said, words, as_json=as_json)
     return _OK
-
-
-def _tell_sample(done: int, size: int) -> None:
-    if done % _SAMPLE_STEP == 0 or done == size:
-        sys.stderr.write(f"{done} of {size} media of the sample annotated\n")
 
 
 def _run(request: Request, settings: Settings, *, as_json: bool) -> int:
@@ -271,8 +301,31 @@ def _run(request: Request, settings: Settings, *, as_json: bool) -> int:
         opened = open_backlog(store, bucket, request, network_id=network_id, settings=settings, stdin=sys.stdin.buffer)
         with opened as backlog:
             sys.stderr.write(f"{'goes on with ' if backlog.run.is_resumed else ''}backlog {backlog.run.id}\n")
-            total = _sum_up(backlog.listing.counts(), lambda: backlog.listing.shards)
+            total = sum_up(backlog.listing.counts(), lambda: backlog.listing.shards)
             return _end(backlog, total, began_s, as_json=as_json)
+
+
+def _run_following(request: Request, settings: Settings, *, as_json: bool) -> int:
+    with leaving_on_signals() as leave:
+        try:
+            be_patient(partial(_follow, request, settings, leave=leave, as_json=as_json), leave=leave, warn=warn)
+        except BacklogStoppedError as stopped:
+            sys.stderr.write(f"{stopped}\n")
+    return _OK
+
+
+def _follow(request: Request, settings: Settings, *, leave: threading.Event, as_json: bool) -> None:
+    bucket = S3Store(_access(settings), _FETCH, attempts=settings.backlog.attempts)
+    url = settings.backlog.sqs_url
+    endpoint_url = settings.backlog.sqs_endpoint_url
+    queue = None if url is None else NotificationQueue(url, _access(settings), endpoint_url=endpoint_url)
+    pool_size = settings.backlog.listers + _SPARE_CONNECTIONS
+    with Store.open(settings.database_url.get_secret_value(), pool_size=pool_size) as store:
+        network_id = _network_id(settings, store)
+        followed = open_followed(store, bucket, request, network_id=network_id, settings=settings)
+        sys.stderr.write(f"backlog {followed.run.id} follows {request.uri}\n")
+        for step in Follower(store, followed, notifications=queue, leave=leave).steps():
+            tell_step(followed.run.id, step, as_json=as_json)
 
 
 def _stop(run_id: int, settings: Settings) -> None:
@@ -290,19 +343,9 @@ def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool
         sys.stderr.write(f"not there: {line}\n")
     if count > len(first):
         sys.stderr.write(f"not there: {count - len(first)} more\n")
-    said = {"backlog": backlog.run.id, **_counted(total, began_s), "unknown": count}
-    _tell(said, _in_words(total, "queued"), as_json=as_json)
+    said = {"backlog": backlog.run.id, **counted(total, began_s), "unknown": count}
+    tell(said, in_words(total, "queued"), as_json=as_json)
     return _FAILED if count else _OK
-
-
-def _tell(said: dict[str, object], words: str, *, as_json: bool) -> None:
-    typer.echo(json.dumps(said) if as_json else words)
-
-
-def _counted(total: ListingCount, began_s: float) -> dict[str, object]:
-    seconds = time.monotonic() - began_s
-    unchanged = total.listed - total.new - total.changed
-    return {**asdict(total), "unchanged": unchanged, "seconds": round(seconds, 3)}
 
 
 def _access(settings: Settings) -> S3Access:
@@ -321,30 +364,3 @@ def _network_id(settings: Settings, store: Store) -> int:
     from annotator.build import build_annotator, register_model  # noqa: PLC0415  (loads the networks' engine)
 
     return register_model(store, build_annotator(settings, store=store)).network_id
-
-
-def _sum_up(parts: Iterator[ListingCount], shards: Callable[[], int]) -> ListingCount:
-    """Sum up, and tell on stderr how far it has come."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    total = ListingCount()
-    began_s = told_s = time.monotonic()
-    for part in parts:
-        total.add(part)
-        now_s = time.monotonic()
-        if now_s - told_s > _PROGRESS_EVERY_S:
-            told_s = now_s
-            rate = total.listed / (now_s - began_s)
-            console.print(
-                f"{total.listed} listed, {total.new} new, {total.changed} changed, {rate:.0f} keys/s, {shards()} shards"
-            )
-    return total
-
-
-def _in_words(total: ListingCount, verb: str) -> str:
-    unchanged = total.listed - total.new - total.changed
-    gone = f", {total.deleted} gone" if total.deleted else ""
-    left_out = f", {total.left_out} left out" if total.left_out else ""
-    return (
-        f"listed {total.listed} media: {total.new} new, {total.changed} changed, {unchanged} unchanged{gone}{left_out};"
-        f" {verb} {total.queued} media in {total.chunks} chunks"
-    )

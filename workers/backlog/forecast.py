@@ -251,7 +251,7 @@ def _totals(sizes: Sequence[int], strata: Sequence[npt.NDArray[np.float64]]) -> 
     ]
 
 
-def in_words(forecast: Forecast, *, price_per_hour: float | None, workers: Sequence[int]) -> str:
+def forecast_in_words(forecast: Forecast, *, price_per_hour: float | None, workers: Sequence[int]) -> str:
     """Return the forecast as lines for a person."""
     hours = forecast.worker_s.times(1 / 3600)
     rows = {

@@ -7,7 +7,7 @@ from typing import Final
 
 from annotator.errors import InputError
 
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
+_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Request:
         max_worker_hours: worker time that may be spent.
         callback_url: who is told.
         listers: how many parts are listed at once.
+        follow: go on, with new, changed and deleted objects as they come.
 
     """
 
@@ -48,6 +49,33 @@ class Request:
     max_worker_hours: float | None = None
     callback_url: str | None = None
     listers: int = 4
+    follow: bool = False
+
+
+def parse_span(written: str) -> timedelta | None:
+    """Return a length of time, None where it is none.
+
+    >>> parse_span("1d12h"), parse_span("soon")
+    (datetime.timedelta(days=1, seconds=43200), None)
+    """
+    found = _DURATION.fullmatch(written.strip())
+    if not written.strip() or found is None:
+        return None
+    days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def parse_seconds(written: str) -> float:
+    """Return a length of time in seconds.
+
+    Raises:
+        InputError: it is none.
+
+    """
+    span = parse_span(written)
+    if not span:
+        raise InputError(f"{written!r} is no length of time: write 30s, 5m, 12h, 1d")
+    return span.total_seconds()
 
 
 def parse_deadline(written: str, *, now: datetime) -> datetime:
@@ -61,10 +89,9 @@ def parse_deadline(written: str, *, now: datetime) -> datetime:
         InputError: it is neither, or has passed.
 
     """
-    found = _DURATION.fullmatch(written.strip())
-    if written.strip() and found is not None:
-        days, hours, minutes = (int(number or 0) for number in found.groups())
-        deadline = now + timedelta(days=days, hours=hours, minutes=minutes)
+    span = parse_span(written)
+    if span is not None:
+        deadline = now + span
     else:
         try:
             deadline = datetime.fromisoformat(written.strip())

@@ -13,12 +13,13 @@ from annotator.errors import InputError
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.settings import Settings
 from annotator.store.chunks import ChunkLimits, Piece, pack
-from annotator.store.listing import ORDER, REFRESH, Run, Shard, Terms, Wish, begin_run, compare_objects
+from annotator.store.listing import FOLLOW, ORDER, REFRESH, Run, Shard, Terms, Wish, begin_run, compare_objects
 from annotator.store.ordering import queue_most_viewed
 from annotator.store.registration import ListingCount
 from annotator.store.store import Store
 from workers.backlog.batches import Choice, KeySource
 from workers.backlog.bucket import BucketSource
+from workers.backlog.follow import Followed
 from workers.backlog.forecast import Sampler
 from workers.backlog.ids import IdSource, open_ids
 from workers.backlog.inventory import InventorySource, read_manifest
@@ -27,6 +28,9 @@ from workers.backlog.options import Request
 from workers.backlog.views import Views, ViewsFile, ViewsQuery
 
 _HOUR_S: Final = 3600.0
+# Without notifications, new objects wait so long; with them, a listing only finds what none told of.
+_POLL_EVERY_S: Final = 300.0
+_LIST_BESIDE_EVERY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,40 @@ def open_backlog(
         yield Backlog(run, Listing(store, run, source=keys.source, registrar=registrar, pace=pace), keys.source)
 
 
+def open_followed(store: Store, bucket: S3Store, request: Request, *, network_id: int, settings: Settings) -> Followed:
+    """Begin a backlog that follows its bucket, or go on with it.
+
+    Args:
+        store: the database.
+        bucket: the bucket's server.
+        request: what is wanted.
+        network_id: which network is to annotate it.
+        settings: of the annotator.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    name, prefix = split_s3_uri(request.uri)
+    choice = Choice(prefix, request.include, request.exclude)
+    wish = Wish(network_id, f"s3://{name}/", prefix, options=_choices(request), terms=_terms(request))
+    with store.writing() as connection:
+        run = begin_run(connection, wish)
+    every_s = settings.backlog.poll_every_s
+    if every_s is None:
+        every_s = _POLL_EVERY_S if settings.backlog.sqs_url is None else _LIST_BESIDE_EVERY_S
+    return Followed(
+        run=run,
+        bucket=name,
+        choice=choice,
+        source=BucketSource(bucket, name, choice),
+        finder=bucket,
+        poll_every_s=every_s,
+        listers=request.listers,
+        limits=chunk_limits(settings),
+    )
+
+
 @contextlib.contextmanager
 def _open_keys(bucket: S3Store, request: Request, stdin: IO[bytes]) -> Iterator[_Keys]:
     name, prefix = split_s3_uri(request.uri)
@@ -127,6 +165,7 @@ def _choices(request: Request) -> dict[str, object]:
         "include": list(request.include),
         "exclude": list(request.exclude),
         REFRESH: request.refresh,
+        FOLLOW: request.follow,
         ORDER: "most-viewed" if request.views or request.views_query else None,
         "views": request.views or request.views_query,
     }
