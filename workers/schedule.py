@@ -136,7 +136,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
         Job("roll-up", _ROLL_UP_EVERY_S, partial(roll_up_in_turn, engine), slow=True),
-        Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine), slow=True),
+        Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
         Job("forget", _FORGET_EVERY_S, partial(forget_old_call_backs, engine), slow=True),
     )
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
