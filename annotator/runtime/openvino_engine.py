@@ -12,6 +12,7 @@ import numpy as np
 
 from annotator.errors import ModelError
 from annotator.runtime.conversion import converted
+from annotator.runtime.halving import HalvingRunner
 from annotator.runtime.network import NetworkDefinition, Precision
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
@@ -57,13 +58,11 @@ class OpenvinoEngine:
         with _FILLING:
             _fill_tables_of_the_binding()
 
-    def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> "OpenvinoRunner":
+    def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
         """Make a network ready to run; see ``Engine``."""
         return self.load_all([network], precision=precision)[0]
 
-    def load_all(
-        self, networks: Sequence[NetworkDefinition], *, precision: Precision = "f32"
-    ) -> list["OpenvinoRunner"]:
+    def load_all(self, networks: Sequence[NetworkDefinition], *, precision: Precision = "f32") -> list[HalvingRunner]:
         """Make several networks ready to run; those that the cache has not are converted by one child process."""
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         used: Precision = "bf16" if precision == "bf16" and has_bf16 else "f32"
@@ -77,7 +76,8 @@ class OpenvinoEngine:
         }
         paths = converted(networks, self._cache_dir)
         models = [self._read(network, path) for network, path in zip(networks, paths, strict=True)]
-        return [OpenvinoRunner(self._core, model, settings, precision=used) for model in models]
+        runners = [OpenvinoRunner(self._core, model, settings, precision=used) for model in models]
+        return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
     def _read(self, network: NetworkDefinition, path: Path) -> openvino.Model:
         try:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from annotator.errors import ConfigError
+from annotator.runtime.halving import HalvingRunner, tells_of_memory
 from annotator.runtime.network import NetworkDefinition, Precision, build_model
 from annotator.types import F32
 
@@ -45,7 +46,7 @@ class TensorflowEngine:
             _let_memory_grow(config, gpu)
         self._device = f"/{device.upper()}:0"
 
-    def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> "TensorflowRunner":
+    def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
         """Build a network from its definition; always in f32, whatever the precision asked for.
 
         Raises:
@@ -54,13 +55,16 @@ class TensorflowEngine:
         """
         del precision  # the runner says that it is f32
         with self._tensorflow.device(self._device):
-            return TensorflowRunner(self._tensorflow, build_model(network.build, network.load_weights()), self._device)
+            model = build_model(network.build, network.load_weights())
+        runner = TensorflowRunner(self._tensorflow, model, self._device)
+        return HalvingRunner(runner, name=network.name, is_memory_error=self._tells_of_memory)
 
-    def load_all(
-        self, networks: Sequence[NetworkDefinition], *, precision: Precision = "f32"
-    ) -> list["TensorflowRunner"]:
+    def load_all(self, networks: Sequence[NetworkDefinition], *, precision: Precision = "f32") -> list[HalvingRunner]:
         """Build several networks; see ``Engine``."""
         return [self.load(network, precision=precision) for network in networks]
+
+    def _tells_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, self._tensorflow.errors.ResourceExhaustedError) or tells_of_memory(error)
 
 
 class TensorflowRunner:

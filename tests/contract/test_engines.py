@@ -98,3 +98,47 @@ def test_asking_for_a_gpu_where_none_is_is_an_error_and_never_a_silent_cpu(tmp_p
         pytest.skip("this machine has a GPU")
     with pytest.raises(ConfigError, match="sees no GPU"):
         create_engine("gpu", threads=None, cache_dir=tmp_path)
+
+
+@pytest.mark.slow
+class TestMemory:
+    """A batch that does not fit, in each engine: its own error of memory, raised where the engine would raise it."""
+
+    def test_tensorflow_runs_in_halves_what_it_has_no_memory_for(self, engines: Any, monkeypatch: Any) -> None:
+        import tensorflow as tf  # noqa: PLC0415 - it takes seconds
+
+        run = engines["tensorflow"].load(DEFINITIONS["rnet"])
+        batch = pictures(DEFINITIONS["rnet"], 6)
+        expected = run(batch)
+        inside, sizes = run._runner._run, []
+
+        def small(tensor: Any) -> Any:
+            sizes.append(int(tensor.shape[0]))
+            if sizes[-1] > 2:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            return inside(tensor)
+
+        monkeypatch.setattr(run._runner, "_run", small)
+        for mine, theirs in zip(run(batch), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
+        assert sizes == [6, 3, 2, 2, 2, 2]
+        sizes.clear()
+        run(batch)
+        assert sizes == [2, 2, 2]
+
+    def test_openvino_runs_in_halves_what_it_has_no_memory_for(self, engines: Any, monkeypatch: Any) -> None:
+        run = engines["openvino"].load(DEFINITIONS["rnet"])
+        batch = pictures(DEFINITIONS["rnet"], 6)
+        expected = run(batch)
+        inside = run._runner._for_shape
+
+        def small(shape: tuple[int, ...]) -> Any:
+            if shape[0] > 2:
+                raise RuntimeError(
+                    "Exception from src/plugins/intel_cpu/src/memory.cpp: could not create a memory object"
+                )
+            return inside(shape)
+
+        monkeypatch.setattr(run._runner, "_for_shape", small)
+        for mine, theirs in zip(run(batch), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())

@@ -1,0 +1,102 @@
+"""Batches that do not fit into memory run in parts."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from annotator.errors import DeviceMemoryError
+from annotator.runtime.halving import HalvingRunner, tells_of_memory
+from annotator.runtime.network import Precision
+from annotator.types import F32
+
+
+class SmallDevice:
+    """Sums up each picture, of which only so many fit; the shapes of all batches are remembered."""
+
+    precision: Precision = "f32"
+
+    def __init__(self, fits: int, error: Exception | None = None) -> None:
+        self.fits = fits
+        self.error = error or RuntimeError("[GPU] CL_OUT_OF_RESOURCES")
+        self.batches: list[int] = []
+
+    def __call__(self, batch: F32) -> tuple[F32, ...]:
+        self.batches.append(len(batch))
+        if len(batch) > self.fits:
+            raise self.error
+        sums = batch.reshape(len(batch), -1).sum(axis=1)
+        return sums, np.stack([sums, -sums], axis=1)
+
+
+def pictures(count: int, side: int = 2) -> F32:
+    return np.arange(count * side * side, dtype=np.float32).reshape(count, side, side, 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 16, 17])
+@pytest.mark.parametrize("fits", [1, 2, 3, 4, 7])
+def test_the_outputs_are_those_of_one_batch(count: int, fits: int) -> None:
+    run = HalvingRunner(SmallDevice(fits), name="rnet")
+    whole = SmallDevice(100)(pictures(count))
+    for _ in range(2):
+        for mine, expected in zip(run(pictures(count)), whole, strict=True):
+            np.testing.assert_array_equal(mine, expected)
+
+
+def test_what_did_not_fit_is_not_tried_again_and_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    device = SmallDevice(4)
+    run = HalvingRunner(device, name="rnet")
+    with caplog.at_level(logging.WARNING):
+        run(pictures(16))
+        assert device.batches == [16, 8, 4, 4, 4, 4]
+        device.batches.clear()
+        run(pictures(16))
+        run(pictures(6))
+    assert device.batches == [4, 4, 4, 4, 4, 4], "always the same size: each costs a compilation"
+    assert [record.message for record in caplog.records] == [
+        "A batch of 16 does not fit into the memory of the device; the network rnet runs in smaller ones."
+    ]
+
+
+def test_pictures_of_another_size_are_another_matter() -> None:
+    device = SmallDevice(4)
+    run = HalvingRunner(device, name="pnet")
+    run(pictures(8))
+    device.batches.clear()
+    device.fits = 100
+    run(pictures(8, side=3))
+    run(pictures(8))
+    assert device.batches == [8, 4, 4]
+
+
+def test_a_single_input_that_does_not_fit_is_told_with_the_remedy() -> None:
+    run = HalvingRunner(SmallDevice(0), name="pnet")
+    with pytest.raises(DeviceMemoryError, match="no memory for a single input of the network pnet, 2 x 2 x 1: give it"):
+        run(pictures(4))
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    run = HalvingRunner(SmallDevice(0, ValueError("the shapes do not match")), name="pnet")
+    with pytest.raises(ValueError, match="shapes"):
+        run(pictures(4))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        np._core._exceptions._ArrayMemoryError((1 << 60,), np.dtype(np.uint8)),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes."),
+        RuntimeError("Failed to allocate memory for requested buffer of size 1073741824"),
+        RuntimeError("Exception from src/plugins/intel_cpu: could not create a memory object"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
+        RuntimeError("[GPU] Exceeded max size of memory object allocation"),
+    ],
+)
+def test_errors_of_memory_are_known_by_class_or_words(error: Exception) -> None:
+    assert tells_of_memory(error)
+
+
+def test_other_words_are_no_error_of_memory() -> None:
+    assert not tells_of_memory(RuntimeError("input 0 has 3 channels, expected 1"))
