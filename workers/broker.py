@@ -74,7 +74,7 @@ class RedisBroker:
             socket_connect_timeout=_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),  # whoever asks, asks again
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._connection: Any = None
         self._producer: Any = None
 
@@ -114,9 +114,18 @@ class RedisBroker:
         message = {"v": MESSAGE_VERSION, "chunk_id": chunk.id, "media_ids": list(chunk.media_ids)}
         self._send(ANNOTATE_TASK, chunk.queue, message)
 
-    def publish_job(self, name: str, queue: str) -> None:
-        """Ask whoever consumes a queue to run a job of beat."""
-        self._send(JOB_TASK, queue, {"v": MESSAGE_VERSION, "name": name})
+    def publish_job(self, name: str, queue: str, *, most: int) -> bool:
+        """Ask whoever consumes a queue to run a job of beat, unless so many messages wait there that nobody does.
+
+        Returns:
+            Whether it was asked for.
+
+        """
+        with self._lock:
+            if self.count(queue) >= most:
+                return False
+            self._send(JOB_TASK, queue, {"v": MESSAGE_VERSION, "name": name})
+            return True
 
     def forget(self, queue: str) -> None:
         """Throw away the messages of a queue."""
