@@ -15,6 +15,7 @@ from annotator.errors import InputError
 from annotator.store.columns import utc_now
 from annotator.store.counts import Counts
 from annotator.store.dialect import is_postgres, later_value
+from annotator.store.listing import FOLLOW
 from annotator.store.outbox import Event, tell_backlog
 from annotator.store.tables import ChunkState, WorkState, chunks, runs, sources, worker_sessions
 
@@ -151,7 +152,7 @@ def _has_ended(connection: Connection, row: Row[*tuple[Any, ...]], counts: Count
     if row.stopped_at is not None:  # chunks in the broker may still be claimed
         published = select(chunks.c.id).where(chunks.c.state == ChunkState.PUBLISHED, chunks.c.run_id == row.id)
         return connection.execute(published.limit(1)).first() is None
-    follows = bool(row.options.get("follow"))
+    follows = bool(row.options.get(FOLLOW))
     return row.listed_at is not None and not follows and not counts.media(WorkState.PENDING, run_id=row.id)
 
 
