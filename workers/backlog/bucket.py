@@ -30,6 +30,18 @@ class BucketSource:
         self._prefix = choice.prefix
         self._choice = None if choice.takes_all else choice
 
+    def check(self) -> None:
+        """Look whether the bucket can be listed, before a backlog of it is begun.
+
+        Raises:
+            SourceNotFoundError: no such bucket.
+            ForbiddenSourceError: no permission.
+            SourceUnavailableError: the server does not answer.
+            ConfigError: no credentials.
+
+        """
+        self._store.list_page(self._bucket, self._prefix, after_key="", max_keys=1)
+
     def plan(self, shard: Shard, *, shards: int) -> Sequence[str]:
         """Return keys of folders at which the listing is cut; a lone folder is looked into."""
         del shard  # the whole prefix

@@ -124,6 +124,8 @@ def open_followed(store: Store, bucket: S3Store, request: Request, *, network_id
     """
     name, prefix = split_s3_uri(request.uri)
     choice = Choice(prefix, request.include, request.exclude)
+    source = BucketSource(bucket, name, choice)
+    source.check()
     wish = Wish(network_id, f"s3://{name}/", prefix, options=_choices(request), terms=_terms(request))
     with store.writing() as connection:
         run = begin_run(connection, wish)
@@ -134,7 +136,7 @@ def open_followed(store: Store, bucket: S3Store, request: Request, *, network_id
         run=run,
         bucket=name,
         choice=choice,
-        source=BucketSource(bucket, name, choice),
+        source=source,
         finder=bucket,
         poll_every_s=every_s,
         listers=request.listers,
@@ -157,7 +159,9 @@ def _open_keys(bucket: S3Store, request: Request, stdin: IO[bytes]) -> Iterator[
         source = InventorySource(bucket, where, manifest, choice)
         yield _Keys(source, {"inventory": manifest.digest}, tuple(one.key for one in manifest.files))
     else:
-        yield _Keys(BucketSource(bucket, name, choice), {})
+        listed = BucketSource(bucket, name, choice)
+        listed.check()
+        yield _Keys(listed, {})
 
 
 def _choices(request: Request) -> dict[str, object]:

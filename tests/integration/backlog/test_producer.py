@@ -244,6 +244,7 @@ def test_no_bucket_and_no_permission_are_said(producer: Producer, monkeypatch: p
     bucket, producer.bucket = producer.bucket, "no-such-bucket-at-all"
     with pytest.raises(SourceNotFoundError):
         producer.run()
+    assert producer.rows(select(runs.c.id)) == []  # no backlog that would never end
     producer.bucket = bucket
     monkeypatch.setattr(type(producer.server), "list_page", _refused)
     with pytest.raises(ForbiddenSourceError):
