@@ -14,6 +14,8 @@ import pytest
 
 from tests.faults.servers import TIMEOUT_S
 
+# The endpoint checks no signature, but refuses to change an object for somebody without any.
+_SIGNED: Final = {"Authorization": "AWS faults:faults"}
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"})
 
 
@@ -182,7 +184,8 @@ class FaultyS3:
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object past the programs."""
-        _request(self._target_port, "DELETE", f"/{bucket}/{quote(key)}")
+        reply = _request(self._target_port, "DELETE", f"/{bucket}/{quote(key)}", headers=_SIGNED)
+        assert reply.status == http.HTTPStatus.NO_CONTENT, reply
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Ask the endpoint behind."""
@@ -241,10 +244,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 def put_object(port: int, bucket: str, key: str, body: bytes) -> None:
     """Put an object; the bucket is made if it is missing."""
-    if _request(port, "PUT", f"/{bucket}/{quote(key)}", body=body).status == http.HTTPStatus.NOT_FOUND:
-        _request(port, "PUT", f"/{bucket}")
-        reply = _request(port, "PUT", f"/{bucket}/{quote(key)}", body=body)
-        assert reply.status == http.HTTPStatus.OK, reply
+    reply = _request(port, "PUT", f"/{bucket}/{quote(key)}", headers=_SIGNED, body=body)
+    if reply.status == http.HTTPStatus.NOT_FOUND:
+        _request(port, "PUT", f"/{bucket}", headers=_SIGNED)
+        reply = _request(port, "PUT", f"/{bucket}/{quote(key)}", headers=_SIGNED, body=body)
+    assert reply.status == http.HTTPStatus.OK, reply
 
 
 def _request(
