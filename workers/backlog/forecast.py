@@ -73,8 +73,29 @@ class Sampler:
         """Return the sample: for each stratum how many media it has, and those drawn, more of what costs more."""
         strata = [self._strata[key] for key in sorted(self._strata)]
         weights = [stratum.media * cost_of(stratum.size_bytes // stratum.media) for stratum in strata]
-        wanted = [max(_LEAST, round(self._size * weight / sum(weights))) for weight in weights]
-        return [(one.media, one.drawn[:count]) for one, count in zip(strata, wanted, strict=True)]
+        wanted = _share(self._size, weights, [stratum.media for stratum in strata])
+        # The reservoir keeps the first ones at its beginning: it is drawn from, not cut off.
+        return [(one.media, self._dice.sample(one.drawn, count)) for one, count in zip(strata, wanted, strict=True)]
+
+
+def _share(size: int, weights: Sequence[float], media: Sequence[int]) -> list[int]:
+    """Share a sample among strata by weight; what one of them has not got, the others get.
+
+    >>> _share(10, [90.0, 5.0, 5.0], [3, 100, 100])
+    [3, 4, 4]
+    """
+    whole: set[int] = set()
+    while True:
+        left = size - sum(media[place] for place in whole)
+        weight = sum(one for place, one in enumerate(weights) if place not in whole)
+        wanted = [
+            most if place in whole else min(most, max(_LEAST, round(left * one / weight)))
+            for place, (one, most) in enumerate(zip(weights, media, strict=True))
+        ]
+        taken = {place for place, count in enumerate(wanted) if count == media[place]}
+        if taken == whole:
+            return wanted
+        whole = taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +213,15 @@ def forecast_sample(
     annotator.warm_up()
     began_s = time.monotonic()
     measured: list[list[tuple[float, ...]]] = [[] for _ in sample]
-    # In any order: a worker does not get the small ones first.
-    shuffled = random.Random(0).sample(list(refs), len(refs))  # noqa: S311  (no secret)
-    for done, outcome in enumerate(annotator.annotate(shuffled), start=1):
+    # The costly ones first: a backlog has no end at which a single long one holds up an idle machine.
+    sizes = {key: size_bytes for _, drawn in sample for key, _, size_bytes in drawn}
+    ordered = sorted(refs, key=lambda ref: -sizes[ref.media_id])
+    for done, outcome in enumerate(annotator.annotate(ordered), start=1):
         measured[refs[outcome.media]].append(_measures(outcome))
         on_done(done, len(refs))
     sample_s = time.monotonic() - began_s
-    sizes = [media for media, _ in sample]
     spent = sum(one[0] for stratum in measured for one in stratum)
-    totals = _totals(sizes, [np.array(stratum) for stratum in measured])
+    totals = _totals([media for media, _ in sample], [np.array(stratum) for stratum in measured])
     return Forecast(
         media=sampler.media,
         size_bytes=sampler.size_bytes,
@@ -210,7 +231,7 @@ def forecast_sample(
         worker_s=totals[0].times(sample_s / spent),
         tracks=totals[1],
         labels=totals[2],
-        failed=totals[3],
+        failed=_rare(totals[3], sampled=len(refs), media=sampler.media),
     )
 
 
@@ -235,7 +256,7 @@ def _totals(sizes: Sequence[int], strata: Sequence[npt.NDArray[np.float64]]) -> 
 
     """
     generator = np.random.default_rng(0)
-    total = np.zeros(strata[0].shape[1])
+    total, seen = np.zeros((2, strata[0].shape[1]))
     spread = np.zeros((_RESAMPLES, strata[0].shape[1]))
     for size, measures in zip(sizes, strata, strict=True):
         count = len(measures)
@@ -244,11 +265,23 @@ def _totals(sizes: Sequence[int], strata: Sequence[npt.NDArray[np.float64]]) -> 
         # Of a stratum that was annotated whole nothing is uncertain; a small sample varies less than its population.
         correction = math.sqrt(max(1 - count / size, 0.0) * count / max(count - 1, 1))
         spread += size * correction * (again - measures.mean(axis=0))
+        seen += measures.sum(axis=0)
     low, high = np.quantile(spread, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0)
     return [
-        Estimate(float(value), float(max(value + below, 0.0)), float(value + above))
-        for value, below, above in zip(total, low, high, strict=True)
+        Estimate(float(value), float(max(value + below, least)), float(value + above))  # it is what was seen at least
+        for value, below, above, least in zip(total, low, high, seen, strict=True)
     ]
+
+
+def _rare(estimate: Estimate, *, sampled: int, media: int) -> Estimate:
+    """Return an estimate of what none of the sample showed: so many may have it that it would mostly have shown.
+
+    >>> round(_rare(Estimate(0.0, 0.0, 0.0), sampled=200, media=10_000).high)
+    149
+    """
+    if estimate.value or sampled >= media:
+        return estimate
+    return Estimate(0.0, 0.0, media * (1 - ((1 - COVERAGE) / 2) ** (1 / sampled)))
 
 
 def forecast_in_words(forecast: Forecast, *, price_per_hour: float | None, workers: Sequence[int]) -> str:
