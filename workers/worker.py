@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from annotator.errors import AnnotatorError, StoreUnavailableError
 from annotator.liveness import AliveFile
-from annotator.store.chunks import put_back, read_chunk, settle
+from annotator.store.chunks import put_back, settle, take_chunk
 from annotator.store.connection import reading, writing
 from annotator.store.lanes import FILM
 from annotator.store.tables import WorkState
@@ -213,8 +213,8 @@ class Worker:
         raise _GoesBackError
 
     def _run_message(self, chunk_id: int, media_ids: Sequence[int]) -> None:
-        with reading(self._database) as connection:
-            chunk = read_chunk(connection, chunk_id)
+        with writing(self._database) as connection:
+            chunk = take_chunk(connection, chunk_id, session_id=self._held.session_id)
         with self._place_for_film(is_film=chunk is not None and chunk.lane == FILM):
             with self._gate.together():
                 self._run(self._claim(media_ids))

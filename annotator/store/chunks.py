@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 from annotator.store.columns import utc_now
 from annotator.store.dialect import earlier, given_ids, ids_param, later_value
 from annotator.store.lanes import FILM, Lane, cost_of, lane_of
-from annotator.store.tables import ChunkState, WorkState, chunks
+from annotator.store.tables import ChunkState, WorkState, chunks, worker_sessions
 
 MAX_CHUNK_COST_MS: Final = 10_000
 
@@ -153,15 +153,31 @@ def put_back(connection: Connection, chunk_ids: Sequence[int] | None = None, *, 
     if chunk_ids is not None:
         statement = statement.where(chunks.c.id.in_(chunk_ids))
     not_before = later_value(connection, delay_s) if delay_s else None
-    waiting = statement.values(state=int(ChunkState.WAITING), published_at=None, not_before=not_before)
+    waiting = statement.values(state=int(ChunkState.WAITING), published_at=None, not_before=not_before, session_id=None)
     return connection.execute(waiting).rowcount
 
 
-def read_chunk(connection: Connection, chunk_id: int) -> Chunk | None:
-    """Return a chunk; None where it is forgotten already."""
+def take_chunk(connection: Connection, chunk_id: int, *, session_id: int) -> Chunk | None:
+    """Say that a session has taken the message of a chunk, and return the chunk; None where it is forgotten already.
+
+    The session may die before it has claimed anything: then nobody else knows that the message is gone.
+    """
+    taken = update(chunks).where(chunks.c.id == chunk_id).values(session_id=session_id)
     columns = (chunks.c.id, chunks.c.lane, chunks.c.media_ids, chunks.c.queue)
-    row = connection.execute(select(*columns).where(chunks.c.id == chunk_id)).one_or_none()
+    row = connection.execute(taken.returning(*columns)).one_or_none()
     return None if row is None else Chunk(row.id, row.lane, tuple(row.media_ids), row.queue)
+
+
+def put_back_taken(connection: Connection) -> int:
+    """Let the feeder publish those chunks again whose messages were taken by sessions that have ended since.
+
+    Returns:
+        How many chunks these are.
+
+    """
+    ended = select(worker_sessions.c.id).where(worker_sessions.c.ended_at.is_not(None))
+    taken = select(chunks.c.id).where(chunks.c.state == ChunkState.PUBLISHED, chunks.c.session_id.in_(ended))
+    return put_back(connection, list(connection.execute(taken).scalars()))
 
 
 def settle(connection: Connection, chunk_id: int) -> None:

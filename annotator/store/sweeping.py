@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from annotator.store.chunks import Piece, forget_lost
+from annotator.store.chunks import Piece, forget_lost, put_back_taken
 from annotator.store.counts import add_deltas, settled
 from annotator.store.dialect import earlier, is_postgres, now
 from annotator.store.outbox import Told, find_receivers, tell_media
@@ -53,6 +53,7 @@ def sweep(connection: Connection, *, session_timeout_s: float, max_tries: int) -
             add_deltas(connection, settled(of_network, network_id=network_id))
         _requeue_swept(connection, swept, report)
         _tell(connection, [row for row in swept if row.state != WorkState.PENDING])
+    put_back_taken(connection)  # what a session that ended had taken and not yet claimed
     return report
 
 

@@ -332,6 +332,7 @@ chunks = Table(
     Column("published_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("queue", Text, comment="where it was published"),
+    Column("session_id", BigInteger, comment="who has taken its message"),
     Index("ix_chunks_published", "published_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
 )
 Index(

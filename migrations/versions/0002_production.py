@@ -282,7 +282,10 @@ def _new_columns() -> dict[str, list[sa.Column]]:
             sa.Column("lane", sa.Text(), server_default=sa.text("'gif'"), nullable=False),
             sa.Column("cost_ms", sa.Integer(), server_default=sa.text("0"), nullable=False, comment="estimated"),
         ],
-        "chunks": [sa.Column("queue", sa.Text(), nullable=True, comment="where it was published")],
+        "chunks": [
+            sa.Column("queue", sa.Text(), nullable=True, comment="where it was published"),
+            sa.Column("session_id", sa.BigInteger(), nullable=True, comment="who has taken its message"),
+        ],
         "worker_sessions": [
             sa.Column("queues", JSON, nullable=True, comment="what it consumes"),
             sa.Column("device", sa.Text(), nullable=True, comment="what its networks run on"),

@@ -327,3 +327,27 @@ def test_a_suspect_beside_a_film_comes_back_later_and_keeps_new_films_out(engine
     film.join(TIMEOUT_S)
     worker.run_chunk(3, [3, 4])
     assert bench.row(3).state == WorkState.DONE
+
+
+def test_a_message_that_was_taken_and_not_claimed_comes_back_when_its_worker_is_gone(
+    engine: Engine, benches: list[Bench]
+) -> None:
+    bench = film_and_gifs(engine, films=0, gifs=5)
+    benches.append(bench)
+    worker = bench.worker(FakeAnnotator())
+    publish_all(bench)
+
+    def is_taken() -> bool:
+        with reading(bench.engine) as connection:
+            return connection.execute(select(chunks.c.session_id)).scalar_one() is not None
+
+    with worker._gate.alone():  # as while a suspect runs
+        running = in_background(worker.run_chunk, 1, range(1, 6))
+        wait_until(is_taken)
+        with writing(bench.engine) as connection:
+            sweep(connection, session_timeout_s=45.0, max_tries=5)
+        assert chunk_state(bench, 1) == (ChunkState.PUBLISHED, False), "its worker lives"
+        with writing(bench.engine) as connection:
+            sweep(connection, session_timeout_s=-60.0, max_tries=5)
+        assert chunk_state(bench, 1) == (ChunkState.WAITING, False)
+    running.join(TIMEOUT_S)
