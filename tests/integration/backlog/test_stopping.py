@@ -1,11 +1,21 @@
 """``annotate-backlog --stop``, and ``--callback`` that is refused before anything is listed."""
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, insert, select
 
+from annotator.media.s3 import ListedObject
+from annotator.store.backlogs import stop_backlog
+from annotator.store.chunks import ChunkLimits
 from annotator.store.columns import utc_now
+from annotator.store.connection import reading, writing
+from annotator.store.counts import read_counts, recount
+from annotator.store.gone import KeyRange
+from annotator.store.listing import Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
+from annotator.store.registration import register_objects
+from annotator.store.registry import register_network
 from annotator.store.store import Store
-from annotator.store.tables import runs, sources
+from annotator.store.tables import WorkState, chunks, runs, sources, work
+from annotator.store.work import Deadlines, Report, claim, finish, open_session
 from workers.backlog import command
 
 RUN = 7
@@ -50,3 +60,43 @@ def test_a_receiver_that_is_not_allowed_is_refused_at_once(
     monkeypatch.setenv("ANNOTATOR_CALLBACKS__ALLOWED_HOSTS", "a.example.org, hooks.example.com")
     assert command.main(asked) == 2
     assert "ANNOTATOR_CALLBACKS__SECRET" in capsys.readouterr().err
+
+
+def test_the_same_prefix_asked_for_again_takes_up_what_a_stopped_backlog_left(database: Engine) -> None:
+    with writing(database) as connection:
+        network_id = register_network(connection, {"name": "fake"})
+    first = register(database, network_id)
+    with writing(database) as connection:
+        session_id = open_session(connection, worker="host:1")
+        ids = list(connection.execute(select(work.c.media_id).order_by(work.c.media_id)).scalars())
+        done, held = claim(
+            connection, network_id=network_id, media_ids=ids[:2], session_id=session_id, deadlines=Deadlines()
+        )
+        finish(connection, network_id=network_id, reports=[Report(done, WorkState.DONE)])
+        assert stop_backlog(connection, first, "asked")
+        assert connection.execute(select(chunks.c.id)).all() == []
+    second = register(database, network_id)
+    assert second != first
+    with reading(database) as connection:
+        queued = [one for ids in connection.execute(select(chunks.c.media_ids)).scalars() for one in ids]
+        counts = read_counts(connection)
+        asker = select(work.c.run_id).where(work.c.media_id == held.media_id)
+        assert connection.execute(asker).scalar_one() == first, "what is in hand is finished for the first"
+    assert sorted(queued) == ids[2:]
+    assert (counts.media(run_id=first), counts.media(WorkState.PENDING, run_id=second)) == (2, len(ids) - 2)
+    with writing(database) as connection:
+        assert recount(connection) == []
+
+
+def register(database: Engine, network_id: int) -> int:
+    """List six objects to the end; returns the backlog."""
+    objects = [ListedObject(f"a/{number}.gif", '"1"', 1000) for number in range(6)]
+    with writing(database) as connection:
+        run = begin_run(connection, Wish(network_id, "s3://clips/", "a/"))
+        (shard,) = open_shards(connection, run.id)
+        told = KeyRange("a/", "", None, None)
+        register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=2))
+        move_cursor(connection, shard, objects[-1].key, pages=1, listed=len(objects), is_end=True)
+        assert finish_listing(connection, run.id)
+        mark_listed(connection, run.id)
+    return run.id
