@@ -47,6 +47,7 @@ def run_up(folder: Path | None) -> None:
 
 def _variables(urls: "StackUrls", *, owns_s3: bool) -> dict[str, str]:
     variables = {"ANNOTATOR_DATABASE_URL": urls.database_url, "ANNOTATOR_BROKER_URL": urls.broker_url}
+    variables["ANNOTATOR_WORKER__ALIVE_FILE"] = urls.environment["ANNOTATOR_WORKER__ALIVE_FILE"]
     if urls.s3_endpoint_url is not None:
         variables["ANNOTATOR_S3_ENDPOINT_URL"] = urls.s3_endpoint_url
     if owns_s3:  # it takes any key pair, and clients insist on one

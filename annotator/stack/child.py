@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from annotator.errors import ConfigError
 
 _POLL_S: Final = 0.05
 _LOG_TAIL_LINES: Final = 5
+MAX_LOG_BYTES: Final = 10 << 20
+"""Beyond it a log is moved aside (``worker.log.1``), and what was moved aside before is gone."""
 
 
 class ChildProcess:
@@ -109,6 +112,26 @@ class ChildProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # everybody of the group is gone
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def rotate_log(self, *, max_bytes: int = MAX_LOG_BYTES) -> bool:
+        """Move a log aside that has grown large.
+
+        Its content is copied and then cut off, since the program keeps the file open and always writes at its end. What
+        is written between the two is lost.
+
+        Args:
+            max_bytes: how long it may be.
+
+        Returns:
+            Whether it was.
+
+        """
+        if self.log_path.stat().st_size <= max_bytes:
+            return False
+        shutil.copyfile(self.log_path, self.log_path.with_name(f"{self.log_path.name}.1"))
+        os.truncate(self.log_path, 0)
+        self._log_start = 0
+        return True
 
     def log_tail(self) -> str:
         """Return the last lines that it has logged since it was started, in one line."""

@@ -8,7 +8,7 @@ lives below one folder and is there again after the next start::
     postgres/       data, password, log
     broker/         append-only file, log
     s3/BUCKET/KEY   the objects (see annotator.stack.s3_server)
-    worker.log  beat.log  s3.log
+    worker.log  beat.log  s3.log   (and NAME.log.1, what was moved aside when a log had grown large)
 """
 
 import contextlib
@@ -172,7 +172,7 @@ class LocalStack:
         self._stop()
 
     def watch(self) -> None:
-        """Look after the processes: a worker that has died is started again, as a supervisor would do.
+        """Look after the processes: a worker that has died is started again, as a supervisor would do; logs stay small.
 
         Raises:
             StackError: a server has ended, or the worker dies again and again; the message has the end of its log.
@@ -180,6 +180,8 @@ class LocalStack:
         """
         for service in self._children:
             if service.child.returncode() is None:
+                with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
+                    service.child.rotate_log()
                 continue
             told = f"The {service.child.name} has ended (exit {service.child.returncode()})"
             if service.restart is None or service.is_hopeless():
@@ -197,6 +199,7 @@ class LocalStack:
         s3_url = self._s3_url or self._start_s3()
         variables = {"ANNOTATOR_DATABASE_URL": database_url, "ANNOTATOR_BROKER_URL": broker_url}
         variables["ANNOTATOR_S3_ENDPOINT_URL"] = s3_url
+        variables["ANNOTATOR_WORKER__ALIVE_FILE"] = str(self._folder / "worker.alive")
         if self._s3_url is None:
             variables |= _LOCAL_S3
         self._urls = StackUrls(database_url, broker_url, s3_url, psql, self._folder, variables)
@@ -373,9 +376,7 @@ class _Ports:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ports: dict[str, int] = {}
-        with contextlib.suppress(
-            FileNotFoundError, ValueError
-        ):  # a disk that was full has left half of it: other ports
+        with contextlib.suppress(FileNotFoundError, ValueError):  # half of it, from a full disk: other ports
             self._ports = dict(json.loads(path.read_text()))
 
     def has(self, name: str, url: str) -> bool:
