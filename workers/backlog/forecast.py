@@ -26,10 +26,10 @@ COVERAGE: Final = 0.9
 _RESAMPLES: Final = 2000
 # A stratum of two media has a variance at least.
 _LEAST: Final = 2
-# What the rows of a media, of a track and of a label take on Postgres, indexes included; docs/capacity.md.
-_MEDIA_BYTES: Final = 1010
-_TRACK_BYTES: Final = 1980
-_LABEL_BYTES: Final = 330
+# What the rows of a media, of a track and of a label take on Postgres, indexes included: benchmarks/row_sizes.py.
+_MEDIA_BYTES: Final = 760
+_TRACK_BYTES: Final = 2370
+_LABEL_BYTES: Final = 310
 
 
 @dataclass(slots=True)
