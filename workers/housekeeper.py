@@ -4,9 +4,9 @@ from sqlalchemy import Engine
 
 from annotator.liveness import AliveFile
 from workers.session import Place, Session
+from workers.times import WorkerTimes
 from workers.watch import Watch
 from workers.watchdog import Watchdog
-from workers.worker import WorkerTimes
 
 
 class Housekeeper:

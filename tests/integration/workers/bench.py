@@ -14,7 +14,8 @@ from annotator.store.store import Store
 from annotator.store.tables import media, sources, work
 from workers.engine import MediaAnnotator
 from workers.results import StoreRows
-from workers.worker import Worker, WorkerTimes
+from workers.times import WorkerTimes
+from workers.worker import Worker
 
 TIMEOUT_S = 20.0
 

@@ -21,7 +21,8 @@ from annotator.types import MediaFailure, MediaRef
 from workers.doubles import FakeAnnotator
 from workers.engine import Outcome
 from workers.results import StoreRows
-from workers.worker import Worker, WorkerTimes
+from workers.times import WorkerTimes
+from workers.worker import Worker
 
 TIMEOUT_S = 20.0
 MEDIA = 40

@@ -1,0 +1,29 @@
+"""How a worker keeps time."""
+
+from dataclasses import dataclass, field
+
+from annotator.store.work import Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTimes:
+    """How a worker keeps time, and how much it does at once.
+
+    Attributes:
+        heartbeat_s: between two signs of life.
+        drain_s: from the signal to stop until the process leaves.
+        deadlines: how long a claim may last.
+        max_tries: tries until a passing trouble counts as failed.
+        write_media: most media of one transaction.
+        write_wait_s: longest wait of a media for its transaction.
+        max_films: films in hand at once; fewer than decoders, and fewer than task threads.
+
+    """
+
+    heartbeat_s: float = 10.0
+    drain_s: float = 12.0
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    max_tries: int = 5
+    write_media: int = 32
+    write_wait_s: float = 0.25
+    max_films: int = 1
