@@ -32,6 +32,7 @@ _WORKER: Final = {
     "worker_soft_shutdown_timeout": 0.0,
     "worker_hijack_root_logger": True,
     "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
     "beat_scheduler": "workers.schedule:InProcessScheduler",
 }
 _MESSAGES: Final = {

@@ -14,6 +14,7 @@ from annotator.store.feeding import (
     Wanted,
     count_published,
     follow_indexes,
+    living_networks,
     living_queues,
     put_back_stranded,
     stopped_runs,
@@ -58,6 +59,7 @@ class Feeder:
         self._consumed_at_s: dict[str, float] = {}
         self._began_s = time.monotonic()
         self._is_checked = False
+        self._networks: frozenset[int] | None = None
 
     def run(self) -> int:
         """Publish due chunks, after the commit that marks them as published.
@@ -102,16 +104,26 @@ class Feeder:
             published = {key: count for key, count in published.items() if key[1] not in stranded}
             self._marks.forget()
         stopped = stopped_runs(connection)
+        self._look_who_runs_what(connection)
         taken: list[Chunk] = []
         for lane in LANES:
             for room in rooms(lane, consumed=consumed, published=published, caps=self._caps):
-                wanted = Wanted(lane, room.queue, limit=room.chunks, by_age=self._by_age(lane, room.chunks))
+                by_age = self._by_age(lane, room.chunks)
+                wanted = Wanted(lane, room.queue, limit=room.chunks, by_age=by_age, networks=self._networks)
                 due = take_due(connection, wanted, marks=self._marks, stopped=stopped) if room.chunks else []
                 self._taken[lane] += len(due)
                 taken += due
                 if len(due) < room.chunks:
                     break  # nothing is left for the next queue
         return taken, stranded
+
+    def _look_who_runs_what(self, connection: Connection) -> None:
+        """Find out for which networks there are workers: chunks of others would go round and round before theirs."""
+        queues = {queue for queues in QUEUES_OF.values() for queue in queues}
+        networks = living_networks(connection, timeout_s=self._session_timeout_s, queues=queues)
+        if networks != self._networks:
+            self._networks = networks
+            self._marks.forget()
 
     def _by_age(self, lane: Lane, count: int) -> int:
         """Return how many of the next chunks are to go by age: each eighth, whatever the size of the rounds."""

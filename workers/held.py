@@ -54,6 +54,11 @@ class Held:
         with self._lock:
             return len(self._claims)
 
+    def media_ids(self) -> set[int]:
+        """Return which media are in hand."""
+        with self._lock:
+            return {claim.media_id for claim, _ in self._claims.values()}
+
     def films(self) -> int:
         """Return how many of them are films."""
         with self._lock:

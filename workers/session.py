@@ -26,11 +26,13 @@ class Place:
     Attributes:
         queues: whose messages it takes.
         device: what its networks run on; None where it has none.
+        network_id: which network it runs; None where it has none.
 
     """
 
     queues: tuple[str, ...] = ()
     device: str | None = None
+    network_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,11 @@ class Session:
 
     def _open_row(self) -> None:
         worker = f"{socket.gethostname()}:{os.getpid()}"
-        queues, device = self._place.queues, self._place.device
+        place = self._place
         with writing(self._database) as connection:
-            self._id = open_session(connection, worker=worker, queues=queues, device=device)
+            self._id = open_session(
+                connection, worker=worker, queues=place.queues, device=place.device, network_id=place.network_id
+            )
         self._on_opened(self._id)
 
     def _beat(self) -> None:

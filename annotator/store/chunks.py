@@ -68,6 +68,7 @@ class Chunk:
     lane: str
     media_ids: tuple[int, ...]
     queue: str
+    network_id: int | None = None
 
 
 def pack(pieces: Iterable[Piece], *, limits: ChunkLimits) -> Iterator[list[Piece]]:
@@ -163,9 +164,9 @@ def take_chunk(connection: Connection, chunk_id: int, *, session_id: int) -> Chu
     The session may die before it has claimed anything: then nobody else knows that the message is gone.
     """
     taken = update(chunks).where(chunks.c.id == chunk_id).values(session_id=session_id)
-    columns = (chunks.c.id, chunks.c.lane, chunks.c.media_ids, chunks.c.queue)
+    columns = (chunks.c.id, chunks.c.lane, chunks.c.media_ids, chunks.c.queue, chunks.c.network_id)
     row = connection.execute(taken.returning(*columns)).one_or_none()
-    return None if row is None else Chunk(row.id, row.lane, tuple(row.media_ids), row.queue)
+    return None if row is None else Chunk(row.id, row.lane, tuple(row.media_ids), row.queue, row.network_id)
 
 
 def put_back_taken(connection: Connection) -> int:

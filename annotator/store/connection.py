@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -16,9 +16,11 @@ from annotator.errors import AnnotatorError, ConfigError, StoreUnavailableError
 SQLITE_BUSY_TIMEOUT_S: Final = 30.0
 # How long a connection attempt to Postgres may take, in seconds.
 CONNECT_TIMEOUT_S: Final = 10
+# The transaction writes, and the server only reads.
+_READ_ONLY_SQLSTATE: Final = "25006"
 # Postgres's classes of errors that say «not now»: connection, resources, operator intervention, system; and read-only.
 # 25P03: the server has ended a transaction in which nothing was heard of this process for too long.
-_UNAVAILABLE_SQLSTATES: Final = ("08", "53", "57", "58", "25006", "25P03", "55P03")
+_UNAVAILABLE_SQLSTATES: Final = ("08", "53", "57", "58", _READ_ONLY_SQLSTATE, "25P03", "55P03")
 # Errors of Postgres after which the same transaction may be tried again at once.
 _CONFLICT_SQLSTATES: Final = ("40001", "40P01")
 # What libpq says of a certificate that fails its check.
@@ -98,9 +100,16 @@ def open_engine(url: str | Path, *, pool_size: int = 5, max_silence_s: float | N
         )
     except NoSuchModuleError as exc:
         raise ConfigError(f"no driver for {parsed.drivername}") from exc
+    event.listen(engine, "handle_error", _leave_what_only_reads)
     if max_silence_s is not None:
         _limit_silence(engine, round(max_silence_s * 1000))
     return engine
+
+
+def _leave_what_only_reads(context: ExceptionContext) -> None:
+    """Let go of all connections to a server that only reads: after a failover, new ones reach the one that writes."""
+    if getattr(context.original_exception, "pgcode", None) == _READ_ONLY_SQLSTATE:
+        context.is_disconnect = True
 
 
 def _limit_silence(engine: Engine, max_silence_ms: int) -> None:

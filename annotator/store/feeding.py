@@ -79,6 +79,27 @@ def living_queues(connection: Connection, *, timeout_s: float) -> list[frozenset
     return [frozenset(queues or (FIRST_QUEUE,)) for queues in connection.execute(living).scalars()]
 
 
+def living_networks(connection: Connection, *, timeout_s: float, queues: Collection[str]) -> frozenset[int] | None:
+    """Return which networks the living worker sessions run that consume one of some queues.
+
+    Args:
+        connection: any.
+        timeout_s: silence after which a session does not count as living.
+        queues: which; what else lives loads no networks.
+
+    Returns:
+        None where that is not known: nobody lives, or one who does not say what it runs.
+
+    """
+    sessions = worker_sessions.c
+    living = select(sessions.queues, sessions.network_id).where(
+        sessions.ended_at.is_(None), sessions.seen_at >= later_value(connection, -timeout_s)
+    )
+    rows = connection.execute(living).all()
+    found = {row.network_id for row in rows if not set(queues).isdisjoint(row.queues or (FIRST_QUEUE,))}
+    return frozenset(found) if found and None not in found else None
+
+
 def count_published(connection: Connection, marks: Marks) -> dict[tuple[str, str], int]:
     """Count the chunks in the broker and in the hands of workers, by lane and queue."""
     queue = func.coalesce(chunks.c.queue, FIRST_QUEUE).label("queue")
@@ -110,6 +131,7 @@ class Wanted:
         queue: where they go.
         limit: at most so many.
         by_age: so many of them the oldest first, whatever their priority.
+        networks: of these networks; None for all.
 
     """
 
@@ -117,6 +139,7 @@ class Wanted:
     queue: str
     limit: int
     by_age: int = 0
+    networks: frozenset[int] | None = None
 
 
 def take_due(
@@ -170,8 +193,11 @@ def _take_by_priority(connection: Connection, wanted: Wanted, limit: int, marks:
 
 def _due(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     is_due = chunks.c.not_before.is_(None) | (chunks.c.not_before <= utc_now())
+    if wanted.networks is not None:
+        is_due &= chunks.c.network_id.in_(sorted(wanted.networks))
+    columns = (chunks.c.id, chunks.c.lane, chunks.c.media_ids, chunks.c.priority, chunks.c.run_id, chunks.c.network_id)
     return (
-        select(chunks.c.id, chunks.c.lane, chunks.c.media_ids, chunks.c.priority, chunks.c.run_id)
+        select(*columns)
         .where(chunks.c.state == ChunkState.WAITING, chunks.c.lane == wanted.lane, is_due)
         .with_for_update(skip_locked=True)
     )
@@ -181,7 +207,8 @@ def _publish(connection: Connection, wanted: Wanted, rows: _Rows, stopped: Colle
     unwanted = [row.id for row in rows if row.run_id in stopped]
     if unwanted:
         connection.execute(delete(chunks).where(chunks.c.id.in_(unwanted)))
-    taken = [Chunk(row.id, row.lane, tuple(row.media_ids), wanted.queue) for row in rows if row.run_id not in stopped]
+    kept = [row for row in rows if row.run_id not in stopped]
+    taken = [Chunk(row.id, row.lane, tuple(row.media_ids), wanted.queue, row.network_id) for row in kept]
     if taken:
         published = update(chunks).where(chunks.c.id.in_([chunk.id for chunk in taken]))
         values = {"state": int(ChunkState.PUBLISHED), "queue": wanted.queue}

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 from annotator.store.chunks import Piece, forget_lost, put_back_taken
 from annotator.store.counts import add_deltas, settled
-from annotator.store.dialect import earlier, is_postgres, now
+from annotator.store.dialect import earlier, is_postgres, later, now
 from annotator.store.outbox import Told, find_receivers, tell_media
 from annotator.store.requeue import Returned, add_again
 from annotator.store.tables import WorkState
@@ -41,6 +41,12 @@ def sweep(connection: Connection, *, session_timeout_s: float, max_tries: int) -
         max_tries: tries until a media that passes its deadline is given up.
 
     """
+    # Where the database's clock was put back, a session that has died would count as living until it is late again.
+    early = text(
+        f"UPDATE worker_sessions SET seen_at = {now(connection)}"  # noqa: S608  (only constants are joined)
+        f" WHERE ended_at IS NULL AND seen_at > {later(connection, 'timeout')}"
+    )
+    connection.execute(early, {"timeout": session_timeout_s})
     silent = text(
         f"UPDATE worker_sessions SET ended_at = {now(connection)}"  # noqa: S608  (only constants are joined)
         f" WHERE ended_at IS NULL AND seen_at < {earlier(connection, 'timeout')} RETURNING id"

@@ -366,6 +366,7 @@ worker_sessions = Table(
     Column("device", Text, comment="what its networks run on"),
     Column("busy", Json, comment="of the last window: share of time that each stage was busy"),
     Column("media_done", Integer, nullable=False, server_default=text("0"), comment="settled in this session"),
+    Column("network_id", Integer, comment="which network it runs"),
     Index(
         "ix_worker_sessions_open",
         "seen_at",

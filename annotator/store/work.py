@@ -91,6 +91,7 @@ def open_session(
     lanes: Collection[str] = LANES,
     queues: Collection[str] = (),
     device: str | None = None,
+    network_id: int | None = None,
 ) -> int:
     """Open a session and return its id.
 
@@ -100,10 +101,11 @@ def open_session(
         lanes: what it works on.
         queues: whose messages it takes, e.g. ``("gpu",)``.
         device: what its networks run on, e.g. ``"cpu"``; None where it loads none.
+        network_id: which network it runs.
 
     """
     row = {"worker": worker, "lanes": sorted(lanes), "queues": sorted(queues), "device": device, "in_hand": 0}
-    opened = insert(worker_sessions).values(started_at=utc_now(), seen_at=utc_now(), **row)
+    opened = insert(worker_sessions).values(started_at=utc_now(), seen_at=utc_now(), network_id=network_id, **row)
     return int(connection.execute(opened.returning(worker_sessions.c.id)).scalar_one())
 
 
@@ -237,6 +239,28 @@ def claim(
         for media_id in media_ids
         if media_id in won
     ]
+
+
+def give_back_unheard(connection: Connection, *, network_id: int, session_id: int, media_ids: Collection[int]) -> None:
+    """Let be claimed again what a session has claimed without knowing: the connection broke at the commit.
+
+    Args:
+        connection: in a writing transaction.
+        network_id: which network is to annotate them.
+        session_id: the session that knows nothing of them.
+        media_ids: which.
+
+    """
+    if not media_ids:
+        return
+    statement = text(
+        "UPDATE work SET state = 0, session_id = NULL, deadline_at = NULL, losses = losses + 1"  # noqa: S608
+        f" WHERE network_id = :n AND media_id {given_ids(connection)} AND session_id = :s AND state = 1"
+        " RETURNING run_id, lane, cost_ms"
+    )
+    given = ids_param(connection, sorted(media_ids))
+    rows = connection.execute(statement, {"n": network_id, "s": session_id, "ids": given}).all()
+    add_deltas(connection, moved(rows, network_id=network_id, left=WorkState.CLAIMED, reached=WorkState.PENDING))
 
 
 def _claim_sql(connection: Connection) -> str:

@@ -299,6 +299,7 @@ def _new_columns() -> dict[str, list[sa.Column]]:
                 nullable=False,
                 comment="settled in this session",
             ),
+            sa.Column("network_id", sa.Integer(), nullable=True, comment="which network it runs"),
         ],
         "runs": [
             sa.Column(
