@@ -29,16 +29,17 @@ from workers.meters import Meters
 from workers.observing import Observing, start_observing
 from workers.session import Place
 from workers.spot import SpotWatch, metadata_service
+from workers.times import WorkerTimes
 from workers.watch import Watch
-from workers.worker import Worker, WorkerTimes
+from workers.worker import Worker
 from workers.writer import ResultRows
 
 _LOGGER: Final = logging.getLogger(__name__)
 _EXIT_FAILURE: Final = 1
 _EXIT_CONFIG: Final = 2
 _EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
-# Task threads, writer, heartbeat, decoding threads: each may hold a connection.
-_SPARE_CONNECTIONS: Final = 6
+# Task threads and decoding threads may each hold a connection, and so do writer, heartbeat and the drain.
+_SPARE_CONNECTIONS: Final = 4
 # Of a claim's deadline: what a media may take in a decoding thread, before the watchdog would blame the networks.
 _MEDIA_SHARE: Final = 0.9
 
@@ -179,7 +180,7 @@ def build_parts(settings: Settings, store: Store, *, meters: Meters | None = Non
 def _start(settings: Settings, queues: tuple[str, ...], build: BuildParts | None) -> None:
     try:
         observing = start_observing(settings)
-        pool_size = settings.worker.concurrency + _SPARE_CONNECTIONS
+        pool_size = settings.worker.concurrency + settings.worker.decoders + _SPARE_CONNECTIONS
         store = Store.open(
             settings.database_url.get_secret_value(),
             pool_size=pool_size,
@@ -206,7 +207,7 @@ def _make_body(
     if not set(queues) & set(ANNOTATE_QUEUES):
         return _make_housekeeper(chosen, store.engine, place=Place(queues), watch=watch), ""
     parts = build(settings, store) if build else build_parts(settings, store, meters=watch.meters)
-    place = Place(queues, parts.device)
+    place = Place(queues, parts.device, parts.rows.network_id)
     return _make_worker(chosen, parts, database=store.engine, place=place, watch=watch), parts.annotator.model
 
 

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Final
@@ -18,12 +17,21 @@ from annotator.store.chunks import put_back, settle, take_chunk
 from annotator.store.connection import reading, writing
 from annotator.store.lanes import FILM
 from annotator.store.tables import WorkState
-from annotator.store.work import Claim, Deadlines, Report, claim, clear_suspicion, find_suspects, finish
+from annotator.store.work import (
+    Claim,
+    Report,
+    claim,
+    clear_suspicion,
+    find_suspects,
+    finish,
+    give_back_unheard,
+)
 from workers.engine import BatchingEngine, Breakdown, MediaAnnotator, Outcome
 from workers.gate import Gate
 from workers.held import Held
 from workers.media_queue import Begun
 from workers.session import Place, Session, Tally
+from workers.times import WorkerTimes
 from workers.watch import Watch
 from workers.watchdog import Watchdog
 from workers.writer import BatchWriter, ResultRows, Settlement
@@ -36,32 +44,9 @@ _FINISH_SHARE: Final = 8 / 12
 _FILM_WAIT_S: Final = 10.0
 _ALONE_WAIT_S: Final = 20.0
 _FAULT_WAIT_S: Final = 15.0
+_NETWORK_WAIT_S: Final = 10.0
 # How long a suspect waits for the others in hand to be done, and keeps new ones out meanwhile.
 _ALONE_TIMEOUT_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerTimes:
-    """How a worker keeps time, and how much it does at once.
-
-    Attributes:
-        heartbeat_s: between two signs of life.
-        drain_s: from the signal to stop until the process leaves.
-        deadlines: how long a claim may last.
-        max_tries: tries until a passing trouble counts as failed.
-        write_media: most media of one transaction.
-        write_wait_s: longest wait of a media for its transaction.
-        max_films: films in hand at once; fewer than decoders, and fewer than task threads.
-
-    """
-
-    heartbeat_s: float = 10.0
-    drain_s: float = 12.0
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    max_tries: int = 5
-    write_media: int = 32
-    write_wait_s: float = 0.25
-    max_films: int = 1
 
 
 class _GoesBackError(Exception):
@@ -145,6 +130,7 @@ class Worker:
         self._suspect_waits_until_s = 0.0
         self._random = Random()  # noqa: S311 - no secret
         self._held = Held()
+        self._unsure: set[int] = set()  # what was perhaps claimed: the connection broke
         self._stopping = threading.Event()
         self._hurrying = threading.Event()
         self._drained = threading.Event()
@@ -205,6 +191,7 @@ class Worker:
             try:
                 self._run_message(chunk_id, media_ids)
             except StoreUnavailableError as error:
+                self._unsure.update(media_ids)
                 _LOGGER.warning("A message waits: %s", error)
                 self._watch.database_refused()
                 self._stopping.wait(_DATABASE_RETRY_S)
@@ -215,6 +202,8 @@ class Worker:
     def _run_message(self, chunk_id: int, media_ids: Sequence[int]) -> None:
         with writing(self._database) as connection:
             chunk = take_chunk(connection, chunk_id, session_id=self._held.session_id)
+        if chunk is not None and chunk.network_id != self._rows.network_id:
+            raise _GoesBackError(_NETWORK_WAIT_S)  # the feeder waits for a worker that runs it
         with self._place_for_film(is_film=chunk is not None and chunk.lane == FILM):
             with self._gate.together():
                 self._run(self._claim(media_ids))
@@ -256,15 +245,19 @@ class Worker:
         if self.is_draining:
             raise _GoesBackError
         began_s = time.monotonic()
+        session_id, network_id = self._held.session_id, self._rows.network_id
+        unsure = self._unsure.intersection(media_ids) - self._held.media_ids()
         with self._watch.meters.busy("claim"), writing(self._database) as connection:
+            give_back_unheard(connection, network_id=network_id, session_id=session_id, media_ids=unsure)
             claims = claim(
                 connection,
-                network_id=self._rows.network_id,
+                network_id=network_id,
                 media_ids=media_ids,
-                session_id=self._held.session_id,
+                session_id=session_id,
                 deadlines=self._times.deadlines,
                 suspects=suspects,
             )
+        self._unsure.difference_update(unsure)
         self._watch.claimed(claims, took_s=time.monotonic() - began_s)
         return claims
 
@@ -377,6 +370,11 @@ class Worker:
             hung.media.uri,
         )
         self._stopping.set()
+        goodbye = threading.Thread(target=self._leave_begun, name="goodbye", daemon=True)
+        goodbye.start()
+        goodbye.join(self._times.drain_s)  # a database that does not answer keeps nobody here
+        leave()
+
+    def _leave_begun(self) -> None:
         self._give_back_rest(begun=self._engine.begun())
         self._end_session()
-        leave()
