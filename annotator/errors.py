@@ -14,6 +14,8 @@
     ├── TransientError       "transient"   worth trying again later, with back-off
     │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
     │   ├── SourceChangedError      "source_changed"      the object is no longer the one registered
+    │   ├── LocalDiskError          "local_disk"          this machine has no room for a temporary file
+    │   ├── DecoderKilledError      "decoder_killed"      somebody else has killed the decoder: memory ran out
     │   ├── StoreUnavailableError   "store_unavailable"   the database does not answer
     │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
@@ -123,6 +125,18 @@ class SourceChangedError(TransientError):
     """The object is no longer the one that was registered; it must be registered anew."""
 
     reason = "source_changed"
+
+
+class LocalDiskError(TransientError):
+    """A temporary file cannot be made or written: this machine's disk is full, or refuses."""
+
+    reason = "local_disk"
+
+
+class DecoderKilledError(TransientError):
+    """The decoder was killed from outside, as the kernel does when memory runs out; no media can do that by itself."""
+
+    reason = "decoder_killed"
 
 
 class StoreUnavailableError(TransientError):

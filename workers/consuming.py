@@ -9,6 +9,7 @@ from celery.worker.consumer import Consumer
 from workers.boot import tell_malformed
 
 _LOGGER: Final = logging.getLogger(__name__)
+_FORM: Final = (list, dict, dict)
 
 
 class StrictConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
@@ -20,6 +21,9 @@ class StrictConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
         def handle_or_throw_away(message: Any) -> None:  # noqa: ANN401  (Celery's)
             try:
+                if not _has_form_of_task(message.payload):
+                    self._throw_away(message, "it has not the form of a task")
+                    return
                 handle(message)
             except self.connection_errors:
                 raise
@@ -50,3 +54,14 @@ class StrictConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         _LOGGER.warning("A message of %d bytes was thrown away: %s.", len(message.body or b""), why)
         tell_malformed()
         message.ack_log_error(_LOGGER, self.connection_errors)
+
+
+def _has_form_of_task(payload: object) -> bool:
+    """Say whether a body is arguments, named arguments and options.
+
+    A task thread that fell over anything else would never acknowledge it; a few such messages, and the worker takes no
+    more.
+    """
+    if not isinstance(payload, list) or len(payload) != len(_FORM):
+        return False
+    return all(isinstance(part, kind) for part, kind in zip(payload, _FORM, strict=True))

@@ -29,6 +29,7 @@ import imageio_ffmpeg
 from annotator.errors import (
     AnnotatorError,
     ConfigError,
+    DecoderKilledError,
     DecodeTimeoutError,
     MediaTooLargeError,
     UndecodableMediaError,
@@ -254,6 +255,7 @@ class Child:
             UnsupportedMediaError: no picture stream.
             MediaTooLargeError: over the limit of pixels or memory.
             DecodeTimeoutError: over the limit of time.
+            DecoderKilledError: killed by somebody else.
             UndecodableMediaError: any other failure.
 
         """
@@ -305,6 +307,11 @@ class Child:
             return UnsupportedMediaError(f"{self._name} has no picture stream; give a video or a picture.")
         if (over := self._limit_reached(text)) is not None:
             return MediaTooLargeError(f"{self._name} {over}; make it smaller or raise the limit.")
+        if code == -signal.SIGKILL:  # beyond what a media can bring about: its limits are dealt with above
+            return DecoderKilledError(
+                f"The decoder of {self._name} was killed by somebody else; give the machine more memory, or it fewer "
+                "workers."
+            )
         cause = f"makes the decoder die of signal {-code}" if code < 0 else f"cannot be decoded{why}"
         return UndecodableMediaError(f"{self._name} {cause}; re-encode it or fetch it anew.")
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from annotator.errors import (
     ForbiddenSourceError,
+    LocalDiskError,
     MediaTooLargeError,
     SourceChangedError,
     SourceNotFoundError,
@@ -49,6 +50,7 @@ class BoundedSink:
 
         Raises:
             MediaTooLargeError: there are too many; nothing more is written.
+            LocalDiskError: the disk takes no more.
 
         """
         self.size_bytes += len(data)
@@ -57,7 +59,18 @@ class BoundedSink:
                 f"{self._name} has more than {self._max_bytes} bytes; give a smaller one or raise the limit."
             )
         self._digest.update(data)
-        self._file.write(data)
+        with _on_this_disk():
+            self._file.write(data)
+
+    def flush(self) -> None:
+        """Let readers of the file see all of it.
+
+        Raises:
+            LocalDiskError: the disk takes no more.
+
+        """
+        with _on_this_disk():
+            self._file.flush()
 
     @property
     def sha256(self) -> str:
@@ -96,6 +109,7 @@ class MediaReader:
             SourceChangedError: it is not the version that ``media.etag`` names.
             MediaTooLargeError: it is longer than allowed.
             UnsupportedMediaError: an address of another kind.
+            LocalDiskError: there is no room for what is fetched.
 
         """
         scheme = scheme_of(media.uri)
@@ -109,16 +123,38 @@ class MediaReader:
 
     @contextlib.contextmanager
     def _fetched(self, media: MediaRef, scheme: str) -> Iterator[LocalMedia]:
-        # It never has a name: whatever ends this process, the file is gone with it.
-        with tempfile.TemporaryFile(prefix="annotator-", dir=self.fetch.temp_dir) as file:
+        with _temporary_file(self.fetch.temp_dir) as file:
             sink = BoundedSink(file, name=media.media_id, max_bytes=self.fetch.max_bytes)
             if scheme == "s3":
                 bucket, key = split_s3_uri(media.uri)
                 self._store.fetch(bucket, key, etag=media.etag, sink=sink)
             else:
                 fetch_http(media.uri, etag=media.etag, sink=sink, limits=self.fetch)
-            file.flush()
+            sink.flush()
             yield LocalMedia(media, Path(f"/proc/self/fd/{file.fileno()}"), sink.size_bytes, sink.sha256)
+
+
+@contextlib.contextmanager
+def _temporary_file(folder: Path | None) -> Iterator[IO[bytes]]:
+    """Make a file that never has a name: whatever ends this process, it is gone with it."""
+    with _on_this_disk():
+        file = tempfile.TemporaryFile(prefix="annotator-", dir=folder)  # noqa: SIM115 - closed below
+    try:
+        yield file
+    finally:
+        with contextlib.suppress(OSError):  # of what is thrown away nothing need be written any more
+            file.close()
+
+
+@contextlib.contextmanager
+def _on_this_disk() -> Iterator[None]:
+    """Tell trouble with our own disk from trouble with a source."""
+    try:
+        yield
+    except OSError as exc:
+        raise LocalDiskError(
+            f"A temporary file cannot be written ({exc.strerror}); make room for it, or set TMPDIR to another folder."
+        ) from exc
 
 
 def file_etag(status: os.stat_result) -> str:

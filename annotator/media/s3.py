@@ -216,8 +216,9 @@ class S3Store:
             region_name=self._access.region,
         )
         config = botocore.config.Config(
-            connect_timeout=self._limits.connect_timeout_s,
-            read_timeout=self._limits.read_timeout_s,
+            # Who is silent is not waited for longer than a whole transfer may take.
+            connect_timeout=min(self._limits.connect_timeout_s, self._limits.timeout_s),
+            read_timeout=min(self._limits.read_timeout_s, self._limits.timeout_s),
             max_pool_connections=_CONNECTIONS,
             retries={
                 "mode": "standard" if self._attempts <= _ATTEMPTS else "adaptive",

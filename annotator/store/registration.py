@@ -172,6 +172,8 @@ _TAKEN: Final = (
     " OR asker.stopped_at IS NOT NULL OR (:has_callback AND asker.callback_url IS NULL)))"
 )
 _REFRESHED: Final = "(:refresh AND work.state <> 0 AND work.run_id IS DISTINCT FROM :run)"
+# It failed because it was not there, was marked as gone, and is there again.
+_BACK: Final = "(media.deleted_at IS NOT NULL AND work.reason = 'not_found' AND work.state > 1)"
 _NEW, _AGAIN, _TAKEN_OVER = 0, 1, 2
 
 _LOOK: Final = (
@@ -179,16 +181,17 @@ _LOOK: Final = (
     f" {_CHANGED} THEN 1 ELSE 0 END), 0) AS changed,"
     " coalesce(sum(CASE WHEN media.deleted_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS revived,"
     f" coalesce(sum(CASE WHEN media.id IS NOT NULL AND (work.media_id IS NULL OR {_CHANGED} OR {_TAKEN}"
-    f" OR {_REFRESHED}) THEN 1 ELSE 0 END), 0) AS known"
+    f" OR {_REFRESHED} OR {_BACK}) THEN 1 ELSE 0 END), 0) AS known"
     f" FROM listed LEFT JOIN media ON {_KNOWN}{_WITH_WORK}"
 )
 _PIECES: Final = "INSERT INTO pieces (id, place, kind, is_changed, lane, cost_ms, size_bytes)"
 _ADD_KNOWN: Final = (
     f"{_PIECES} SELECT id, id, kind, is_changed, {LANE_SQL}, {COST_SQL}, size_bytes FROM ("  # noqa: S608  (constants)
     f"SELECT media.id, {_CHANGED} AS is_changed, CASE WHEN work.media_id IS NULL THEN {_NEW}"
-    f" WHEN {_CHANGED} OR {_REFRESHED} THEN {_AGAIN} ELSE {_TAKEN_OVER} END AS kind, listed.key, listed.size_bytes"
+    f" WHEN {_CHANGED} OR {_REFRESHED} OR {_BACK} THEN {_AGAIN} ELSE {_TAKEN_OVER} END AS kind,"
+    " listed.key, listed.size_bytes"
     f" FROM listed JOIN media ON {_KNOWN}{_WITH_WORK}"
-    f" WHERE work.media_id IS NULL OR {_CHANGED} OR {_TAKEN} OR {_REFRESHED}) AS known"
+    f" WHERE work.media_id IS NULL OR {_CHANGED} OR {_TAKEN} OR {_REFRESHED} OR {_BACK}) AS known"
 )
 _UPDATE_CHANGED: Final = (
     "UPDATE media SET etag = listed.etag, size_bytes = listed.size_bytes, content_id = NULL, deleted_at = NULL"  # noqa: S608  (constants)

@@ -138,7 +138,8 @@ _LEFTOVERS: Final[Mapping[str, str]] = {
     " AND NOT EXISTS (SELECT 1 FROM work w WHERE w.media_id = m.id AND w.network_id = a.network_id)",
     "unsettled work": "SELECT m.key, w.state FROM work w JOIN media m ON m.id = w.media_id WHERE w.state < 2",
     "settled work that somebody holds": "SELECT media_id FROM work WHERE state >= 2 AND"
-    " (session_id IS NOT NULL OR deadline_at IS NOT NULL OR not_before IS NOT NULL OR finished_at IS NULL OR suspect)",
+    " (session_id IS NOT NULL OR deadline_at IS NOT NULL OR not_before IS NOT NULL OR finished_at IS NULL"
+    " OR (suspect AND state <> 4))",
     "chunks": "SELECT id, state, media_ids FROM chunks",
     "done media whose bytes nobody knows": "SELECT m.key FROM work w JOIN media m ON m.id = w.media_id"
     " WHERE w.state = 2 AND m.content_id IS NULL",

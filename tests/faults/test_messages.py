@@ -1,14 +1,25 @@
-"""Messages that come twice, or ten thousand times."""
+"""Messages that come twice, or ten thousand times, or are none."""
+
+import base64
+import json
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 
 from tests.faults.rows import Rows
 from tests.faults.servers import TIMEOUT_S
-from tests.faults.system import System
+from tests.faults.system import MakeSystem, System
 
 pytestmark = [pytest.mark.servers, pytest.mark.faults]
 
-DUPLICATES = 10_000
+DUPLICATES: Final = 10_000
+TEN_MB: Final = 10_000_000
+NOBODY: Final = 10**12
 
 
 def queued_messages(system: System) -> list[bytes]:
@@ -51,4 +62,89 @@ def test_ten_thousand_copies_of_a_message(system: System, undisturbed: Rows) -> 
         what="all copies are worked through",
         timeout_s=5 * TIMEOUT_S,
     )
+    assert set(system.s3.reads.values()) == {1}
+
+
+# -------------------------------------------------------------------------------------------------------- none of ours
+
+
+class Evil:
+    """What a pickle can do to who reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return os.mkdir, (str(self.path),)
+
+
+def given_of(message: bytes) -> dict[str, Any]:
+    """Return what a message says: version, chunk and media."""
+    _, given, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
+    return dict(given)
+
+
+def spoiled(message: bytes, body: object, **envelope: object) -> bytes:
+    """Put another body (bytes, or something for JSON) into a message, and change its envelope."""
+    parsed = json.loads(message)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    parsed |= {"body": base64.b64encode(raw).decode(), **envelope}
+    parsed["properties"]["delivery_tag"] = uuid4().hex
+    return json.dumps(parsed).encode()
+
+
+def none_of_ours(message: bytes, evil: Evil) -> list[bytes]:
+    """Return what is thrown away, each about the chunk and the media of a good message."""
+    good = given_of(message)
+    ids = good["media_ids"]
+    changed: list[dict[str, Any]] = [
+        {"media_ids": [str(one) for one in ids]},
+        {"media_ids": [-one for one in ids]},
+        {"media_ids": [True]},
+        {"media_ids": list(range(1, TEN_MB // 6))},
+        {"media_ids": {"1": ids}},
+        {"media_ids": []},
+        {"media_ids": "x" * TEN_MB},
+        {"chunk_id": "1 OR true"},
+        {"chunk_id": 1 << 70},
+        {"v": 0},
+        {"v": 2},
+        {"v": "1"},
+        {"queue": "gpu"},
+    ]
+    bodies: list[object] = [[[], good | change, {}] for change in changed]
+    bodies += [[[], {"v": 1, "chunk_id": good["chunk_id"]}, {}], [list(good.values()), {}, {}]]
+    bodies += [good, ids, "text", 7, None, b"[[", b"\xff\xfe"]
+    pickled = pickle.dumps([[], good | {"media_ids": evil}, {}])
+    as_pickle = {"content-type": "application/x-python-serialize", "content-encoding": "binary"}
+    return [
+        *(spoiled(message, body) for body in bodies),
+        spoiled(message, pickled),
+        spoiled(message, pickled, **as_pickle),
+        *(spoiled(message, [[], good, {}], headers=headers) for headers in ({}, {"task": "os.system", "id": "1"})),
+        *(b"garbage", b"\x80\x05", b"7", b"[]", b"{}", b'{"body": "e30=", "properties": {}}', pickled),
+    ]
+
+
+def test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done(
+    make_system: MakeSystem, undisturbed: Rows, tmp_path: Path
+) -> None:
+    system = make_system(worker__unclaimed_after_s=5)
+    evil = Evil(tmp_path / "unpickled")
+    messages = queued_messages(system)
+    system.broker.delete("gpu")  # each chunk's own message is spoiled: it has to be published again
+    thrown_away = [one for message in messages for one in none_of_ours(message, evil)]
+    own = given_of(messages[0])
+    strange = [
+        spoiled(messages[0], [[], own | {"media_ids": [NOBODY]}, {}]),  # says nothing of what is in the chunk
+        spoiled(messages[0], [[], {"v": 1, "chunk_id": NOBODY, "media_ids": [NOBODY, NOBODY + 1]}, {}]),
+    ]
+    for one in [*strange, *thrown_away]:
+        system.broker.lpush("gpu", one)
+    worker = system.start_worker()
+    worker.wait_until(lambda: worker.log().count("was thrown away") == len(thrown_away), what="all are thrown away")
+    system.assert_ends_as(undisturbed)
+    system.wait_until(lambda: system.messages() + system.unacknowledged() == 0, what="nothing is left in the broker")
+    assert not evil.path.exists()
+    assert "Traceback" not in worker.log()
     assert set(system.s3.reads.values()) == {1}
