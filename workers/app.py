@@ -33,6 +33,7 @@ _WORKER: Final = {
     "worker_hijack_root_logger": True,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
+    "broker_channel_error_retry": True,
     "beat_scheduler": "workers.schedule:InProcessScheduler",
 }
 _MESSAGES: Final = {

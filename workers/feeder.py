@@ -84,7 +84,8 @@ class Feeder:
                 self._is_checked = True
             if is_new:
                 again = put_back(connection)
-                _LOGGER.warning("The broker is new or has lost all: %d chunks are published again.", again)
+                if again:
+                    _LOGGER.warning("The broker is new or has lost all: %d chunks are published again.", again)
                 self._marks.forget()
             taken, stranded = self._take(connection)
         if is_full:

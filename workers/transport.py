@@ -1,15 +1,31 @@
-"""Reading from the broker: what lies in a queue and is no message at all stops no worker."""
+"""Reading from the broker: neither what is no message at all nor a broker that is full stops a worker."""
 
 import logging
 from typing import Any, Final
 
-from kombu.transport.redis import Channel, Transport
+from kombu.transport import virtual
+from kombu.transport.redis import Channel, QoS, Transport
+from redis.exceptions import OutOfMemoryError
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
+class StrictQoS(QoS):  # type: ignore[misc]  # Kombu has no types
+    """Kombu lets the worker fall over a message that a full broker cannot note as taken; it is out of its list then."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  (Kombu's)
+        """Take a message in hand, noted down or not: if this process dies of it, the database knows."""
+        try:
+            super().append(message, delivery_tag)
+        except OutOfMemoryError:
+            _LOGGER.warning("The broker is full: it does not note down that a message was taken.")
+            virtual.QoS.append(self, message, delivery_tag)
+
+
 class StrictChannel(Channel):  # type: ignore[misc]  # Kombu has no types
     """Kombu lets the worker fall over something in a list that it cannot read; by then it is out of the list."""
+
+    QoS = StrictQoS
 
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401  (Kombu's)
         try:
