@@ -30,6 +30,7 @@ class Guard:
         what: the guard, in words.
         path: where it stands.
         edits: pieces of its source, and what is put in their place.
+        also: a second guard, where each of two is enough: both are taken out.
 
     """
 
@@ -37,6 +38,7 @@ class Guard:
     what: str
     path: str
     edits: tuple[tuple[str, str], ...]
+    also: "Guard | None" = None
 
 
 _CLAIM: Final = (
@@ -53,6 +55,37 @@ _WAITS: Final = (
     "results wait for the database",
     "workers/writer.py",
     (("except StoreUnavailableError as error:", "except ZeroDivisionError as error:"),),
+)
+_UNAVAILABLE: Final = (
+    "results wait for a server that lacks room or connections",
+    "annotator/store/connection.py",
+    (('("08", "53", "57",', '("08", "57",'),),
+)
+_UNREACHED: Final = (
+    "a server that refuses connections is said to be away, in one line",
+    "annotator/store/connection.py",
+    (
+        (
+            "return exc.connection_invalidated or isinstance(exc, OperationalError | InterfaceError)",
+            "return exc.connection_invalidated",
+        ),
+    ),
+)
+_REGISTERS: Final = "        count = register_objects(connection, self._run.asked, batch.objects, told=batch.told,"
+_MOVES: Final = "shard, batch.cursor, pages=batch.pages, listed=listed, is_end=batch.is_end)\n"
+_CURSOR: Final = (
+    "the cursor moves in the transaction that registers",
+    "workers/backlog/lister.py",
+    (
+        (
+            _REGISTERS,
+            (
+                "        listed = len(batch.objects)\n        with self._store.writing() as other:\n"
+                f"            moved = move_cursor(other, {_MOVES}{_REGISTERS}"
+            ),
+        ),
+        (f"        moved = move_cursor(connection, {_MOVES}", ""),
+    ),
 )
 
 GUARDS: Final = (
@@ -125,13 +158,173 @@ GUARDS: Final = (
     Guard("test_postgres.py::test_the_database_is_restarted_while_media_are_in_hand", *_WAITS),
     Guard("test_postgres.py::test_the_connection_breaks_at_the_commit_of_results[cut_before]", *_WAITS),
     Guard("test_postgres.py::test_the_connection_breaks_at_the_commit_of_results[cut_after]", *_FENCE),
+    Guard(
+        "test_postgres.py::test_the_connection_breaks_in_the_transaction_of_a_claim[cut_before]",
+        "a message waits for the database, and goes back when nothing else helps",
+        "workers/worker.py",
+        (
+            (
+                "            except StoreUnavailableError as error:\n",
+                "            except ZeroDivisionError as error:\n",
+            ),
+            ("                self._return_chunk(chunk_id, _FAULT_WAIT_S)\n", "                pass\n"),
+        ),
+    ),
+    Guard(
+        "test_postgres.py::test_the_connection_breaks_in_the_transaction_of_a_claim[cut_after]",
+        "a claim of which the worker has not heard is taken again",
+        "workers/worker.py",
+        (("self._unsure.update(media_ids)", "pass"),),
+    ),
+    Guard("test_postgres.py::test_the_disk_of_the_database_is_full", *_UNAVAILABLE),
+    Guard("test_postgres.py::test_a_database_with_too_many_connections_at_the_start", *_UNREACHED),
+    Guard(
+        "test_postgres.py::test_transactions_that_cannot_be_serialized_are_run_again[annotations]",
+        "what could not be serialized is run again",
+        "annotator/store/connection.py",
+        (('= ("40001", "40P01")', '= ("40P01",)'),),
+    ),
+    Guard(
+        "test_postgres.py::test_transactions_that_cannot_be_serialized_are_run_again[work]",
+        "a chunk that cannot be run goes back",
+        "workers/worker.py",
+        (("                self._return_chunk(chunk_id, _FAULT_WAIT_S)\n", "                pass\n"),),
+    ),
+    Guard(
+        "test_postgres.py::test_a_deadlock_with_somebody_elses_transaction",
+        "a transaction that lost a deadlock is run again",
+        "annotator/store/connection.py",
+        (('= ("40001", "40P01")', '= ("40001",)'),),
+    ),
+    Guard(
+        "test_postgres.py::test_the_database_only_reads_for_a_while[all sessions may write again]",
+        "results wait for a server that only reads",
+        "annotator/store/connection.py",
+        (('_READ_ONLY_SQLSTATE, "25P03"', '"25P03"'),),
+    ),
+    Guard(
+        "test_postgres.py::test_the_database_only_reads_for_a_while[its sessions stay read-only]",
+        "connections to a server that only reads are let go",
+        "annotator/store/connection.py",
+        (('    event.listen(engine, "handle_error", _leave_what_only_reads)\n', ""),),
+    ),
+    Guard(
+        "test_broker.py::test_a_broker_that_is_full_gets_everything_when_there_is_room_again",
+        "what could not be published waits again",
+        "workers/feeder.py",
+        (("put_back(connection, [chunk.id for chunk in taken[sent:]])", "pass"),),
+    ),
+    Guard(
+        "test_broker.py::test_workers_that_take_messages_from_a_broker_that_is_full",
+        "a message that a full broker cannot note down is run all the same",
+        "workers/transport.py",
+        (("        except OutOfMemoryError:\n", "        except ZeroDivisionError:\n"),),
+    ),
+    Guard(
+        "test_broker.py::test_a_broker_that_is_reached_only_later",
+        "a worker asks for the broker as long as it takes",
+        "workers/app.py",
+        (('    "broker_connection_retry_on_startup": True,\n', '    "broker_connection_retry_on_startup": False,\n'),),
+    ),
+    Guard("test_broker.py::test_the_broker_is_restarted_while_media_are_in_hand", *_CLAIM),
+    Guard("test_producer.py::test_a_producer_killed_between_two_transactions_of_its_listing", *_CURSOR),
+    Guard("test_producer.py::test_a_producer_killed_in_the_transaction_that_registers_and_queues", *_CURSOR),
+    Guard("test_producer.py::test_the_connection_of_a_producer_breaks_at_the_commit[cut_before]", *_CURSOR),
+    Guard(
+        "test_producer.py::test_the_connection_of_a_producer_breaks_at_the_commit[cut_after]",
+        "a producer goes on with the backlog that is not listed to its end",
+        "annotator/store/listing.py",
+        (
+            (
+                "    run_id = same[0] if same else _add_run(",
+                "    same = []\n    run_id = same[0] if same else _add_run(",
+            ),
+        ),
+    ),
+    Guard(
+        "test_producer.py::test_two_producers_at_once",
+        "a shard is listed by whoever holds its lock",
+        "workers/backlog/lister.py",
+        (('if self._try_lock(f"shard {shard.id}"):', "if shard is not None:"),),
+    ),
+    Guard(
+        "test_producer.py::test_a_beat_killed_after_it_has_marked_chunks_as_published_and_before_it_publishes_them",
+        "chunks that nobody has claimed for long are published again",
+        "workers/sweeper.py",
+        (("again = put_back_unclaimed(connection, after_s=settings.unclaimed_after_s)", "again = 0"),),
+    ),
+    Guard(
+        "test_operations.py::test_wall_clocks_that_step_back_an_hour",
+        "beat's jobs know nothing of the wall clock",
+        "workers/schedule.py",
+        (
+            ("        next_s = time.monotonic()\n        while", "        next_s = time.time()\n        while"),
+            ("max(0.0, next_s - time.monotonic())", "max(0.0, next_s - time.time())"),
+            ("next_s + self._job.every_s, time.monotonic()", "next_s + self._job.every_s, time.time()"),
+        ),
+    ),
+    Guard(
+        "test_operations.py::test_the_clock_of_the_database_steps_back_an_hour",
+        "a session whose last sign of life lies in the future is looked at again",
+        "annotator/store/sweeping.py",
+        (('    connection.execute(early, {"timeout": session_timeout_s})\n', ""),),
+    ),
+    Guard(
+        "test_operations.py::test_another_labelling_in_the_middle_of_a_backlog",
+        "what another labelling has labelled is labelled by the next one, too",
+        "annotator/store/labels.py",
+        (
+            (
+                "labelled_contents.c.labelling_id == labelling_id, labelled_contents.c.content_id ==",
+                "labelled_contents.c.labelling_id > 0, labelled_contents.c.content_id ==",
+            ),
+        ),
+    ),
+    Guard(
+        "test_operations.py::test_workers_of_two_networks_at_one_queue",
+        "a worker gives back the chunks of another network",
+        "workers/worker.py",
+        (("if chunk is not None and chunk.network_id != self._rows.network_id:", "if chunk_id < 0:"),),
+    ),
+    Guard(
+        "test_operations.py::test_a_backlog_of_a_network_that_nobody_runs_waits_and_holds_nobody_up",
+        "chunks are published for networks that somebody runs",
+        "annotator/store/feeding.py",
+        (("    if wanted.networks is not None:\n", "    if wanted.limit < 0:\n"),),
+    ),
+    Guard(
+        "test_operations.py::test_the_database_is_upgraded_while_workers_annotate",
+        "an upgrade that has to wait for a lock gives way",
+        "annotator/store/schema.py",
+        (('f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"', '"SET lock_timeout = 0"'),),
+    ),
+    Guard(
+        "test_operations.py::test_two_beats_at_once",
+        "one feeder works at a time",
+        "workers/feeder.py",
+        (('            if not try_lock(connection, "feed"):\n                return 0\n', ""),),
+        also=Guard(
+            "test_operations.py::test_two_beats_at_once",
+            "a chunk that is locked is passed over",
+            "annotator/store/feeding.py",
+            (("        .with_for_update(skip_locked=True)\n", ""),),
+        ),
+    ),
+    Guard("test_operations.py::test_a_deadline_that_passes_as_the_result_is_written[the sweep]", *_FENCE),
+    Guard(
+        "test_operations.py::test_a_deadline_that_passes_as_the_result_is_written[the result]",
+        "a sweep passes over what is being written",
+        "annotator/store/sweeping.py",
+        ((" FOR UPDATE OF w SKIP LOCKED", " FOR UPDATE OF w"),),
+    ),
 )
 
 
 def occurrences(guard: Guard) -> list[int]:
     """Return how often each piece of a guard stands in the source."""
     source = (ROOT / guard.path).read_text()
-    return [source.count(piece) for piece, _ in guard.edits]
+    others = occurrences(guard.also) if guard.also is not None else []
+    return [source.count(piece) for piece, _ in guard.edits] + others
 
 
 def fails_without(guard: Guard) -> bool:
@@ -144,9 +337,10 @@ def fails_without(guard: Guard) -> bool:
                 shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, copy / part)
-        path = copy / guard.path
-        for piece, instead in guard.edits:
-            path.write_text(path.read_text().replace(piece, instead))
+        for one in (guard, guard.also):
+            for piece, instead in one.edits if one is not None else ():
+                path = copy / one.path
+                path.write_text(path.read_text().replace(piece, instead))
         command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "--no-header"]
         ran = subprocess.run(
             [*command, f"tests/faults/{guard.test}"],

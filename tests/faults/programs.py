@@ -16,6 +16,7 @@ from tests.faults.servers import TIMEOUT_S, wait_until
 from tests.faults.tcp_proxy import FaultyProxy
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+_CLOCK: Final = ROOT / "tests" / "faults" / "clock"
 CELERY: Final = (sys.executable, "-m", "celery", "-A", "tests.faults.worker_app")
 PRODUCER: Final = (sys.executable, "-m", "tests.faults.producer_app")
 _LOG_CHARACTERS: Final = 4000
@@ -73,7 +74,7 @@ class Program:
         self._log_path = folder / f"{name}.log"
         self._environment = {
             **environment,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(_CLOCK), str(ROOT)]),
             "FAULTS_HALTS": str(self._halts),
             "IMAGEIO_FFMPEG_EXE": str(_write_decoder(folder / f"{name}.ffmpeg", self._halts)),
         }
@@ -109,6 +110,10 @@ class Program:
     def wait_for_deed(self, deed: str) -> None:
         """Wait until ``decoder-…`` or ``network-…`` has done its deed."""
         self.wait_until((self._halts / f"{deed}.reached").exists, what=f"{self.name}: {deed}")
+
+    def step_clock_back(self) -> None:
+        """Put its wall clock back by an hour, now and from now on."""
+        (self._halts / "clock-back").touch()
 
     # --------------------------------------------------------------------------------------------------------- signals
 
