@@ -2,7 +2,10 @@
 
 import http.server
 import logging
+import os
 import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -109,9 +112,8 @@ def test_google_says_whether_the_machine_is_being_taken_away(service: Service) -
 
 @pytest.mark.parametrize("cloud", ["aws", "gcp"])
 def test_a_notice_is_told_once_whatever_went_wrong_before(
-    service: Service, cloud: Cloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    service: Service, cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     told: queue.Queue[None] = queue.Queue()
     service.failing = 3
     watch = SpotWatch(metadata_service(cloud, service.url), on_notice=lambda: told.put(None), every_s=0.01)
@@ -131,6 +133,16 @@ def test_a_service_that_is_not_there_harms_nothing() -> None:
     watch = SpotWatch(AwsMetadata("http://127.0.0.1:1"), on_notice=pytest.fail, every_s=0.01)
     assert watch._ask() is None
     assert SpotWatch(AwsMetadata("http://no.such.host.invalid"), on_notice=pytest.fail)._ask() is None
+
+
+def test_a_proxy_of_the_environment_does_not_come_between(service: Service) -> None:
+    service.preempted = "TRUE"
+    code = "import sys; from workers.spot import GcpMetadata; print(GcpMetadata(sys.argv[1]).notice())"
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9"} | {"no_proxy": "", "NO_PROXY": ""}
+    ran = subprocess.run(
+        [sys.executable, "-c", code, service.url], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout == "preempted\n", ran.stderr
 
 
 def test_the_clouds_advice_on_how_often_to_ask_is_kept() -> None:
