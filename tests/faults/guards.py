@@ -317,6 +317,146 @@ GUARDS: Final = (
         "annotator/store/sweeping.py",
         ((" FOR UPDATE OF w SKIP LOCKED", " FOR UPDATE OF w"),),
     ),
+    Guard(
+        "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",
+        "nothing is unpickled",
+        "workers/app.py",
+        (('"accept_content": ["json"]', '"accept_content": ["json", "pickle"]'),),
+    ),
+    Guard(
+        "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",
+        "what has not the form of a task does not reach a task thread",
+        "workers/consuming.py",
+        (("if not _has_form_of_task(message.payload):", "if message is None:"),),
+    ),
+    Guard(
+        "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",
+        "what is no message at all does not end the worker",
+        "workers/transport.py",
+        (("except (AttributeError, KeyError, TypeError, ValueError) as error:", "except ZeroDivisionError as error:"),),
+    ),
+    Guard(
+        "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",
+        "ids are positive whole numbers",
+        "workers/messages.py",
+        (("return type(value) is int and 0 < value <= _MAX_ID", "return True or value"),),
+    ),
+    Guard(
+        "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",
+        "a message that does not name all media of a chunk does not settle it",
+        "workers/worker.py",
+        (("if chunk is not None and set(chunk.media_ids) <= set(media_ids):", "if chunk is not None:"),),
+    ),
+    Guard(
+        "test_s3.py::test_a_bucket_that_is_silent_asks_to_slow_down_or_breaks_off",
+        "a silent bucket is waited for no longer than a transfer may take",
+        "annotator/media/s3.py",
+        (("read_timeout=min(self._limits.read_timeout_s, self._limits.timeout_s)", "read_timeout=60.0"),),
+    ),
+    Guard(
+        "test_s3.py::test_a_bucket_that_is_silent_asks_to_slow_down_or_breaks_off",
+        "a bucket that does not answer now is asked again later",
+        "workers/retry.py",
+        (("SourceUnavailableError: RetryPolicy(),", "SourceUnavailableError: NEVER,"),),
+    ),
+    Guard(
+        "test_s3.py::test_an_object_that_may_not_be_read_fails_at_once_and_is_brought_back_when_it_may",
+        "what may not be read is not asked for again and again",
+        "workers/retry.py",
+        (("ForbiddenSourceError: NEVER,", "ForbiddenSourceError: RetryPolicy(),"),),
+    ),
+    Guard(
+        "test_s3.py::test_an_object_that_may_not_be_read_fails_at_once_and_is_brought_back_when_it_may",
+        "what is retried travels in new chunks",
+        "annotator/store/store.py",
+        (("            requeue(connection, chosen, again)\n", ""),),
+    ),
+    Guard(
+        "test_s3.py::test_an_object_that_is_gone_fails_at_once_and_the_next_listing_marks_it",
+        "what is gone is not asked for again and again",
+        "workers/retry.py",
+        (("SourceNotFoundError: NEVER,", "SourceNotFoundError: RetryPolicy(),"),),
+    ),
+    Guard(
+        "test_s3.py::test_an_object_that_is_gone_fails_at_once_and_the_next_listing_marks_it",
+        "what was gone and is back is pending again",
+        "annotator/store/registration.py",
+        (("(media.deleted_at IS NOT NULL AND work.reason = 'not_found' AND work.state > 1)", "false"),),
+    ),
+    Guard(
+        "test_s3.py::test_objects_that_have_changed_since_they_were_listed_are_annotated_once_as_they_are_now",
+        "an object that has changed is read as it is now",
+        "workers/retry.py",
+        (("first_wait_s=1.0, forgets_etag=True", "first_wait_s=1.0"),),
+    ),
+    Guard(
+        "test_s3.py::test_objects_that_have_changed_since_they_were_listed_are_annotated_once_as_they_are_now",
+        "the version that was listed is read, or none",
+        "annotator/media/s3.py",
+        (('{"IfMatch": etag} if etag is not None else {}', "{}"),),
+    ),
+    Guard(
+        "test_media.py::test_a_media_that_lets_its_decoder[die]",
+        "the exit code of a decoder counts",
+        "annotator/media/child.py",
+        (("if code != 0 or self._limit_reached(", "if self._limit_reached("),),
+    ),
+    Guard(
+        "test_media.py::test_a_media_that_lets_its_decoder[hang]",
+        "a decoder has only so much time",
+        "annotator/media/child.py",
+        (('            raise self._timed_out("wall")\n', "            return\n"),),
+    ),
+    *(
+        Guard(
+            f"test_media.py::test_a_decoder_that_is_killed_by_somebody_else_is_not_its_medias_fault[{key}]",
+            "SIGKILL comes from outside",
+            "annotator/media/child.py",
+            (("if code == -signal.SIGKILL:", "if code == 0:"),),
+        )
+        for key in ("gifs/edith.gif", "films/walk.mp4")
+    ),
+    Guard(
+        "test_media.py::test_a_media_that_fills_the_memory_of_its_decoder",
+        "a decoder has only so much memory",
+        "annotator/media/child.py",
+        ((' && ulimit -v "$1" && ulimit -d "$2"', ""),),
+    ),
+    Guard(
+        "test_media.py::test_a_media_that_kills_its_worker_each_time_is_quarantined_and_no_other",
+        "two deaths alone are enough",
+        "annotator/store/sweeping.py",
+        (("_MAX_DEATHS: Final = 2", "_MAX_DEATHS: Final = 9"),),
+    ),
+    Guard(
+        "test_media.py::test_a_media_that_kills_its_worker_each_time_is_quarantined_and_no_other",
+        "a death together with others is nobody's",
+        "annotator/store/sweeping.py",
+        (("deaths = deaths + CASE WHEN lost.died AND suspect THEN", "deaths = deaths + CASE WHEN lost.died THEN"),),
+    ),
+    Guard(
+        "test_media.py::test_a_media_at_which_the_networks_raise_is_named_and_no_other",
+        "the engine survives a breakdown",
+        "workers/engine.py",
+        (("except Exception as error:  # noqa: BLE001 - the boundary", "except ZeroDivisionError as error:  #"),),
+    ),
+    Guard(
+        "test_media.py::test_a_media_from_which_the_networks_do_not_return_in_time_costs_a_process_and_is_done_by_the_next",
+        "the watchdog lets a process leave whose networks never return",
+        "workers/watchdog.py",
+        (("if self._awake_s - self._seen_s[one] > limit_s:", "if limit_s < 0:"),),
+    ),
+    Guard(
+        "test_media.py::test_a_disk_that_is_full_costs_time_only",
+        "trouble with our own disk is told from trouble with the bucket",
+        "annotator/media/reader.py",
+        (
+            (
+                "        with _on_this_disk():\n            self._file.write(data)\n",
+                "        self._file.write(data)\n",
+            ),
+        ),
+    ),
 )
 
 

@@ -247,8 +247,11 @@ class System:
         return next((program for program in self.programs if program.has_failed()), None)
 
 
-def prepare_backlog(servers: Servers, folder: Path, clips: Mapping[str, bytes]) -> Backlog:
-    """Put clips into a bucket, list them by the real producer, and let an undisturbed system annotate them."""
+def prepare_backlog(servers: Servers, folder: Path, clips: Mapping[str, bytes], **settings: object) -> Backlog:
+    """Put clips into a bucket, list them by the real producer, and let an undisturbed system annotate them.
+
+    Settings are those of its worker.
+    """
     name = uuid4().hex
     bucket, empty, template = f"bucket-{name}", f"empty_{name}", f"listed_{name}"
     for key, body in clips.items():
@@ -261,7 +264,7 @@ def prepare_backlog(servers: Servers, folder: Path, clips: Mapping[str, bytes]) 
         servers.create_database(template, template=producing.database)
     with System(servers, folder, bucket=bucket, template=template) as undisturbed:
         undisturbed.start_beat(worker__session_timeout_s=60)  # a machine that is busy elsewhere disturbs nothing
-        worker = undisturbed.start_worker()
+        worker = undisturbed.start_worker(**settings)
         undisturbed.wait_for_end(timeout_s=2 * TIMEOUT_S)
         rows = read_rows(undisturbed.engine)
         leftovers = find_leftovers(undisturbed.engine)
