@@ -17,6 +17,7 @@
     │   ├── LocalDiskError          "local_disk"          this machine has no room for a temporary file
     │   ├── DecoderKilledError      "decoder_killed"      somebody else has killed the decoder: memory ran out
     │   ├── StoreUnavailableError   "store_unavailable"   the database does not answer
+    │   ├── BrokerUnavailableError  "broker_unavailable"  the broker does not answer
     │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
     │   ├── BacklogTakenError       "taken"               another producer goes on with this part of a listing

@@ -138,7 +138,7 @@ class WorkerSettings(_Group):
     decoders: Count = Field(
         default=2, description="media decoded at once; more than one leaves a decoder to small media beside films"
     )
-    heartbeat_s: Seconds = Field(default=10.0, description="time between two signs of life")
+    heartbeat_s: Seconds = Field(default=10.0, description="time between two heartbeats")
     session_timeout_s: Seconds = Field(default=45.0, description="silence after which a worker counts as lost")
     sweep_every_s: Seconds = Field(default=15.0, description="time between two searches for lost work")
     feed_every_s: Seconds = Field(default=1.0, description="time between two looks for chunks that are due")
@@ -196,7 +196,9 @@ class BacklogSettings(_Group):
 class ScalingSettings(_Group):
     """How many workers beat asks for, in the table ``scaling``; what starts them reads it there."""
 
-    queues: tuple[str, ...] = Field(default=("gpu", "cpu"), description="queues whose workers are started as needed")
+    queues: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=("gpu", "cpu"), description="queues whose workers are started as needed, with commas"
+    )
     target_drain_s: Seconds = Field(default=3600.0, description="time in which all that waits should be done")
     min_workers: Annotated[int, Field(ge=0)] = Field(default=0, description="fewest of a queue, with nothing to do too")
     max_workers: Count = Field(default=20, description="most of a queue")

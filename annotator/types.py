@@ -57,7 +57,7 @@ class MediaRef:
     """One media: where it is and which version of it.
 
     Attributes:
-        media_id: stable name within its source: a path relative to the folder given, an S3 key, a URL.
+        media_id: the key in its source, stable: a path relative to the folder given, an S3 key, a URL.
         uri: ``file:///…``, ``https://…`` or ``s3://bucket/key``.
         etag: the source's version mark, where it has one.
 

@@ -67,9 +67,9 @@ class Session:
         Args:
             database: with the newest schema.
             place: what the database is told of this worker.
-            heartbeat_s: between two signs of life.
+            heartbeat_s: between two heartbeats.
             watch: who is told of the work.
-            tally: what a sign of life tells.
+            tally: what a heartbeat tells.
             on_opened: called with the number of a session that was opened, also when the former one was ended by
                 somebody else: what was claimed under that is lost.
 
@@ -123,10 +123,10 @@ class Session:
             try:
                 self._tell()
             except StoreUnavailableError as error:
-                _LOGGER.warning("No sign of life: %s", error)
+                _LOGGER.warning("No heartbeat: %s", error)
                 self._watch.database_refused()
             except Exception:  # the boundary of the heart's thread: without it all work in hand is taken for lost
-                _LOGGER.exception("a sign of life failed")
+                _LOGGER.exception("a heartbeat failed")
             self._turned_s = time.monotonic()
 
     def _tell(self) -> None:

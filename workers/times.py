@@ -10,7 +10,7 @@ class WorkerTimes:
     """How a worker keeps time, and how much it does at once.
 
     Attributes:
-        heartbeat_s: between two signs of life.
+        heartbeat_s: between two heartbeats.
         drain_s: from the signal to stop until the process leaves.
         deadlines: how long a claim may last.
         max_tries: tries until a passing trouble counts as failed.

@@ -1,4 +1,4 @@
-"""``annotator status``, ``retry`` and ``db``."""
+"""``annotator retry`` and ``annotator db``."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,6 +1,7 @@
 """The store: what was found, kept in SQLite or Postgres.
 
-``Store`` is the front. The worker protocol (claim, heartbeat, finish, sweep) is in ``annotator.store.work``.
+``Store`` is the front. The worker protocol is in ``annotator.store.work`` (claim,
+heartbeat, finish) and ``annotator.store.sweeping`` (sweep).
 """
 
 from annotator.store.enrolled import EnrolledFaces

@@ -171,5 +171,5 @@ def _end(row: Row[*tuple[Any, ...]], counts: Counts) -> BacklogEnd:
 
 def _notify(connection: Connection, end: BacklogEnd) -> None:
     if is_postgres(connection):
-        told = json.dumps({"event": end.event, "run_id": end.run_id, "uri": end.uri, **end.facts})
+        told = json.dumps({"event": end.event, "backlog": {"id": end.run_id, "uri": end.uri}, **end.facts})
         connection.execute(text("SELECT pg_notify(:channel, :told)"), {"channel": CHANNEL, "told": told})

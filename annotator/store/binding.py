@@ -11,7 +11,7 @@ Binding = Literal[
     "no worker",
     "feeder",
     "decode",
-    "network",
+    "fetch",
     "accelerator",
     "linking",
     "database",
@@ -88,14 +88,14 @@ _REMEDIES: Final[Mapping[Binding, str]] = {
     "feeder": "See that beat runs (celery -A workers beat); with many fast workers, raise"
     " ANNOTATOR_WORKER__MAX_QUEUED_CHUNKS.",
     "decode": "More workers or processor cores; with cores to spare, raise ANNOTATOR_WORKER__DECODERS.",
-    "network": "Media come too slowly: raise ANNOTATOR_WORKER__DECODERS, or run workers closer to the bucket.",
+    "fetch": "Media come too slowly: raise ANNOTATOR_WORKER__DECODERS, or run workers closer to the bucket.",
     "accelerator": "More workers on machines or devices of their own; ANNOTATOR_SAMPLING__FRAMES sets how many frames"
     " are looked at.",
     "linking": "One thread links and names: run more worker processes on this machine.",
     "database": "More workers do not help: give Postgres more processor or a faster disk, or raise"
     " ANNOTATOR_WORKER__WRITE_MEDIA.",
     "nothing alone": "Raise ANNOTATOR_WORKER__CONCURRENCY, so that more media are in hand at once.",
-    "unknown": "Wait for the next sign of life: workers tell every ANNOTATOR_WORKER__HEARTBEAT_S.",
+    "unknown": "Wait for the next heartbeat: workers tell every ANNOTATOR_WORKER__HEARTBEAT_S.",
 }
 
 
@@ -131,7 +131,7 @@ def _not_due(queue: QueueState) -> Verdict:
 def _busiest(busy: Busy) -> Verdict:
     database = max(busy.write, busy.claim)
     decoders = f"decoders fetch {_percent(busy.fetch)} and decode {_percent(busy.decode)} of their time"
-    reading: Binding = "network" if busy.fetch > busy.decode else "decode"
+    reading: Binding = "fetch" if busy.fetch > busy.decode else "decode"
     engine: Binding = "linking" if busy.link > busy.accelerator else "accelerator"
     # The first of these that is busy most of its time; a writer that is busy holds everything up, the engine's thread
     # holds up the decoders.

@@ -199,6 +199,4 @@ def _backlogs(connection: Connection, run_ids: Collection[int]) -> dict[int, dic
     wanted = select(runs.c.id, (sources.c.uri + runs.c.prefix).label("uri")).join_from(
         runs, sources, runs.c.source_id == sources.c.id
     )
-    return {
-        row.id: {"run_id": row.id, "uri": row.uri} for row in connection.execute(wanted.where(runs.c.id.in_(run_ids)))
-    }
+    return {row.id: {"id": row.id, "uri": row.uri} for row in connection.execute(wanted.where(runs.c.id.in_(run_ids)))}

@@ -224,6 +224,7 @@ def wrong_scaling(manifests: list[Manifest]) -> list[str]:
     """KEDA alone says how many workers there are, from the row of their queue, down to none."""
     complaints = []
     deployments = _named(manifests, "Deployment")
+    most = _named(manifests, "ConfigMap")["annotator"]["data"].get("ANNOTATOR_SCALING__MAX_WORKERS")
     for name, one in _named(manifests, "ScaledObject").items():
         spec = one["spec"]
         target = deployments.get(spec["scaleTargetRef"]["name"])
@@ -240,6 +241,8 @@ def wrong_scaling(manifests: list[Manifest]) -> list[str]:
         wanted = {"pollingInterval": 15, "cooldownPeriod": 300, "minReplicaCount": 0}
         if {key: spec.get(key) for key in wanted} != wanted:
             complaints.append(f"ScaledObject {name}: does not go down to none in five minutes")
+        if str(spec.get("maxReplicaCount")) != most:
+            complaints.append(f"ScaledObject {name}: beat asks for {most} at most, and not for as many")
         references = {trigger["authenticationRef"]["name"] for trigger in spec["triggers"]}
         if not references <= set(_named(manifests, "TriggerAuthentication")):
             complaints.append(f"ScaledObject {name}: there is no TriggerAuthentication {references}")

@@ -155,6 +155,8 @@ BREACHES: list[tuple[Callable[[list[Manifest]], list[str]], Callable[[list[Manif
     (checks.wrong_scaling, at("Deployment", "gpu-worker", "spec", "replicas", value=1)),
     (checks.wrong_scaling, at("ScaledObject", "gpu-worker", "spec", "scaleTargetRef", "name", value="gpu")),
     (checks.wrong_scaling, at("ScaledObject", "gpu-worker", "spec", "minReplicaCount", value=1)),
+    (checks.wrong_scaling, at("ScaledObject", "gpu-worker", "spec", "maxReplicaCount", value=50)),
+    (checks.wrong_scaling, at("ConfigMap", "annotator", "data", "ANNOTATOR_SCALING__MAX_WORKERS")),
     (checks.wrong_scaling, trigger("metadata", "query", value="SELECT 1 FROM scaling WHERE queue = 'cpu'")),
     (checks.wrong_scaling, trigger("authenticationRef", "name", value="nobody")),
     (

@@ -56,6 +56,15 @@ def test_a_misspelled_name_is_refused_with_the_nearest_right_one(
         load_settings(env_file=None)
 
 
+@pytest.mark.parametrize(("given", "queues"), [("gpu", ("gpu",)), ("gpu, cpu,", ("gpu", "cpu"))])
+def test_lists_are_written_with_commas(given: str, queues: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNOTATOR_SCALING__QUEUES", given)
+    monkeypatch.setenv("ANNOTATOR_CALLBACKS__ALLOWED_HOSTS", "hooks.example.com,10.0.0.0/8")
+    settings = load_settings(env_file=None)
+    assert settings.scaling.queues == queues
+    assert settings.callbacks.allowed_hosts == ("hooks.example.com", "10.0.0.0/8")
+
+
 def test_a_misspelled_name_in_the_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("ANNOTATOR_MODLE=starter\n")

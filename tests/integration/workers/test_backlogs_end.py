@@ -113,7 +113,7 @@ def test_it_ends_when_all_is_listed_and_settled(bench: Bench) -> None:
         {
             "event": "backlog.finished",
             "idempotency_key": f"backlog.finished-{RUN}",
-            "backlog": {"run_id": RUN, "uri": "s3://clips/a/"},
+            "backlog": {"id": RUN, "uri": "s3://clips/a/"},
             "done": 4,
             "failed": 2,
             "pending": 0,
@@ -235,6 +235,7 @@ def test_who_listens_on_the_database_is_told(make_database: Callable[..., str]) 
     listener.poll()
     (note,) = listener.notifies
     told = json.loads(note.payload)
-    assert (told["run_id"], told["uri"], told["done"], told["failed"]) == (RUN, "s3://clips/a/", MEDIA, 0)
+    assert told["backlog"] == {"id": RUN, "uri": "s3://clips/a/"}
+    assert (told["done"], told["failed"]) == (MEDIA, 0)
     listener.close()
     engine.dispose()

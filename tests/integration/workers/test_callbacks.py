@@ -173,7 +173,7 @@ def test_it_is_delivered_once_and_its_signature_verifies(bench: Bench, server: R
     assert told == {
         "event": "backlog.finished",
         "idempotency_key": seen.key,
-        "backlog": {"run_id": 7, "uri": "s3://clips/a/"},
+        "backlog": {"id": 7, "uri": "s3://clips/a/"},
         "done": 3,
         "failed": 1,
     }

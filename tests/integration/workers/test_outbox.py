@@ -98,7 +98,7 @@ def test_who_is_in_a_media_is_told_to_the_receiver_of_its_backlog(bench: Bench) 
             {"identity": "Bén Brown", "kg_mid": None, "start_ms": 500, "end_ms": 800, "screen_time_ms": 300},
             {"identity": "Ada Lovelace", "kg_mid": "/m/0ada", "start_ms": 0, "end_ms": 300, "screen_time_ms": 300},
         ],
-        "backlog": {"run_id": TOLD, "uri": "s3://gifs/"},
+        "backlog": {"id": TOLD, "uri": "s3://gifs/"},
     }
     assert (two["status"], two["labels"]) == ("damaged", [])
 

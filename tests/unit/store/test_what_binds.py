@@ -10,7 +10,7 @@ from annotator.store.binding import Busy, what_binds
     [
         (Busy(decode=0.9, starved=0.7, accelerator=0.2), "decode", "ANNOTATOR_WORKER__DECODERS"),
         (Busy(decode=0.45, starved=0.8, accelerator=0.1), "decode", "ANNOTATOR_WORKER__DECODERS"),
-        (Busy(fetch=0.7, decode=0.25, starved=0.6), "network", "ANNOTATOR_WORKER__DECODERS"),
+        (Busy(fetch=0.7, decode=0.25, starved=0.6), "fetch", "ANNOTATOR_WORKER__DECODERS"),
         (Busy(accelerator=0.85, link=0.1, decode=0.5), "accelerator", "devices of their own"),
         (Busy(accelerator=0.3, link=0.6, decode=0.5), "linking", "more worker processes"),
         (Busy(write=0.8, accelerator=0.7), "database", "ANNOTATOR_WORKER__WRITE_MEDIA"),
