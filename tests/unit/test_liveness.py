@@ -63,6 +63,7 @@ def ended_process() -> int:
         (-1.0, os.getpid(), "before the machine was started"),
         (1.0, ended_process(), "has ended"),
     ],
+    ids=["heard of lately", "silent", "of another start", "ended"],  # the numbers of processes differ between runs
 )
 def test_a_worker_lives_while_its_sign_is_young_and_its_process_is_there(
     age_s: float, pid: int, why: str | None
