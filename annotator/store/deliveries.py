@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, select, update
 
 from annotator.store.columns import utc_now
 from annotator.store.dialect import later_value
@@ -17,6 +17,7 @@ from annotator.store.tables import outbox, runs
 # How long call-backs are held by whoever has taken them, in seconds; longer than a round of deliveries may take.
 _HOLD_S: Final = 300.0
 _MAX_MESSAGE: Final = 500  # characters
+_MOST_FAILURES: Final = 32_000  # a smallint ends soon after
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,10 @@ def receiver_fails(connection: Connection, run_id: int, *, delay_s: float, give_
 
     """
     values = {
-        "callback_failures": runs.c.callback_failures + 1,
+        # One more, as far as the column goes: a receiver may be away for months.
+        "callback_failures": case(
+            (runs.c.callback_failures < _MOST_FAILURES, runs.c.callback_failures + 1), else_=_MOST_FAILURES
+        ),
         "callback_not_before": later_value(connection, delay_s),
     }
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))

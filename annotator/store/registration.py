@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from annotator.errors import RegisteredMeanwhileError
+from annotator.store.attempts import NEXT_ATTEMPT
 from annotator.store.chunks import ChunkLimits
 from annotator.store.counts import Delta, add_deltas, moved
 from annotator.store.dialect import is_postgres, now
@@ -259,9 +260,9 @@ _INSERT_WORK: Final = (
     "INSERT INTO work (network_id, media_id, run_id, lane, cost_ms)"  # noqa: S608  (constants)
     f" SELECT :network, id, :run, lane, cost_ms FROM pieces WHERE kind = {_NEW} ORDER BY id"
 )
-# Who has it in hand is fenced out by the number of the attempt.
+# Who has it in hand is fenced out by the number of the attempt; what was tried before counts no more.
 _RESET_WORK: Final = (
-    "UPDATE work SET state = 0, attempts = attempts + 1, losses = attempts + 1, deaths = 0, suspect = false,"  # noqa: S608  (constants)
+    f"UPDATE work SET state = 0, attempts = {NEXT_ATTEMPT}, losses = {NEXT_ATTEMPT}, deaths = 0, suspect = false,"  # noqa: S608  (constants)
     " session_id = NULL, deadline_at = NULL, not_before = NULL, finished_at = NULL, reason = NULL, message = NULL,"
     " run_id = :run, lane = pieces.lane, cost_ms = pieces.cost_ms"
     f" FROM pieces WHERE work.network_id = :network AND work.media_id = pieces.id AND pieces.kind = {_AGAIN}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
+from annotator.store.attempts import COUNT_ATTEMPT
 from annotator.store.chunks import Piece
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading
@@ -140,6 +141,12 @@ def heartbeat(
     return connection.execute(beat).rowcount == 1
 
 
+def is_session_open(connection: Connection, session_id: int) -> bool:
+    """Say whether a session has not ended."""
+    found = select(worker_sessions.c.id).where(worker_sessions.c.id == session_id, worker_sessions.c.ended_at.is_(None))
+    return connection.execute(found).first() is not None
+
+
 def close_session(connection: Connection, session_id: int) -> None:
     """End a session in an orderly way; give back what it has in hand first."""
     closed = update(worker_sessions).where(worker_sessions.c.id == session_id, worker_sessions.c.ended_at.is_(None))
@@ -217,7 +224,7 @@ def claim(
         suspects: claim suspects only, for running alone; by default they are left out.
 
     Returns:
-        What was pending, in the order of the ids.
+        What was pending, in the order of the ids; nothing under a session that has ended.
 
     """
     described = {row.id: row for row in describe_media(connection, media_ids)}
@@ -266,9 +273,11 @@ def give_back_unheard(connection: Connection, *, network_id: int, session_id: in
 def _claim_sql(connection: Connection) -> str:
     # By primary key. Workers do not search: that is slow under one old snapshot.
     return (
-        "UPDATE work SET state = 1, session_id = :s, attempts = attempts + 1, not_before = NULL,"  # noqa: S608  (only constants are joined)
+        f"UPDATE work SET state = 1, session_id = :s, not_before = NULL, {COUNT_ATTEMPT},"  # noqa: S608  (only constants are joined)
         f" deadline_at = {later(connection, 'wall')}"
         f" WHERE network_id = :n AND media_id {given_ids(connection)} AND state = 0 AND suspect = :suspect"
+        # A worker that does not know yet that it was taken for dead would burden innocent media with its next «death».
+        " AND EXISTS (SELECT 1 FROM worker_sessions WHERE id = :s AND ended_at IS NULL)"
         " RETURNING media_id, attempts, losses, suspect, run_id, lane, cost_ms"
     )
 

@@ -122,6 +122,25 @@ def test_a_changed_object_is_queued_again_and_who_has_it_in_hand_is_fenced_out(e
         assert again.tries == 1
 
 
+def test_a_media_that_has_changed_for_a_lifetime_is_claimed_and_queued_on(engine: Engine, network_id: int) -> None:
+    registered(engine, network_id, listed("a/1.gif", "a/2.gif"))
+    with writing(engine) as connection:
+        session = open_session(connection, worker="host:1")
+        ids = connection.execute(select(media.c.id).order_by(media.c.id)).scalars().all()
+        connection.execute(update(work).values(attempts=32_767, losses=32_765))
+        held = claim(connection, network_id=network_id, media_ids=ids, session_id=session, deadlines=Deadlines())
+        assert [one.tries for one in held] == [3, 3], "what was tried counts on"
+        connection.execute(update(work).where(work.c.media_id == ids[0]).values(attempts=32_767, losses=32_767))
+    count = registered(engine, network_id, listed("a/1.gif", "a/2.gif", etag="2"))
+    assert count.queued == 2
+    with writing(engine) as connection:
+        assert finish(connection, network_id=network_id, reports=[Report(one, WorkState.DONE) for one in held]) == set()
+        again = claim(connection, network_id=network_id, media_ids=ids, session_id=session, deadlines=Deadlines())
+        assert [one.tries for one in again] == [1, 1]
+        assert finish(connection, network_id=network_id, reports=[Report(again[0], WorkState.DONE)]) == {ids[0]}
+        assert finish(connection, network_id=network_id, reports=[Report(held[0], WorkState.DONE)]) == set()
+
+
 def test_another_network_gets_work_for_unchanged_media(engine: Engine, network_id: int) -> None:
     registered(engine, network_id, listed("a/1.gif", "a/2.gif"))
     with writing(engine) as connection:
