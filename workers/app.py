@@ -1,6 +1,6 @@
 """The Celery application: one kind of message, a pool of threads, and a broker that may lose everything.
 
-Why each setting is as it is stands in docs/queue.md.
+Why each setting is as it is stands in docs/workers.md.
 """
 
 from functools import cached_property
@@ -20,7 +20,7 @@ ANNOTATE_TASK: Final = "workers.annotate_chunk"
 JOB_TASK: Final = "workers.run_job"
 MESSAGE_VERSION: Final = 1
 
-# Why each is as it is stands in docs/queue.md.
+# Why each is as it is stands in docs/workers.md.
 _WORKER: Final = {
     "worker_pool": "threads",
     "worker_consumer": "workers.consuming:StrictConsumer",

