@@ -16,7 +16,7 @@ from tests.deploy.command_lines import OWN, complaints_of, complaints_of_line
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
 INSTALLED = "/opt/annotator/bin/"
-DAEMONS = ["annotator-beat.service", "annotator-worker.service"]
+DAEMONS = ["annotator-beat.service", "annotator-follow.service", "annotator-worker.service"]
 
 
 def read(name: str) -> str:
@@ -84,7 +84,8 @@ def test_secrets_come_from_a_file_and_a_stop_leaves_time_to_drain(name: str) -> 
     assert service["Service"]["EnvironmentFile"] == "/etc/annotator/environment"
     assert "URL" not in read(name)
     assert int(service["Service"]["TimeoutStopSec"]) == 30
-    assert service["Service"]["Restart"] == "always"
+    ends = name == "annotator-follow.service"  # when its backlog is stopped
+    assert service["Service"]["Restart"] == ("on-failure" if ends else "always")
 
 
 def test_decoders_of_a_worker_are_not_sent_the_signal_to_stop() -> None:
