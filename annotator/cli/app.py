@@ -9,6 +9,7 @@ import typer
 
 from annotator import __version__
 from annotator.cli.arguments import parse_duration_ms
+from annotator.cli.options import AsCsv, AsJson, Database, Model
 
 app = typer.Typer(
     name="annotator",
@@ -30,18 +31,6 @@ worker_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(worker_app, name="worker")
-
-Database = Annotated[
-    str | None,
-    typer.Option(
-        "--database", metavar="URL", help="sqlite:///FILE or postgresql://… [default: ANNOTATOR_DATABASE_URL]"
-    ),
-]
-Model = Annotated[
-    str | None, typer.Option("--model", metavar="NAME", help="Name, folder or s3://… of a model. [default: starter]")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout, instead of a table.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header, on stdout, instead of a table.")]
 
 
 def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - called by the parser
