@@ -17,7 +17,7 @@ from annotator.store.deliveries import (
     CallBack,
     Receiver,
     due_receivers,
-    forget_delivered,
+    forget_call_backs,
     give_back,
     give_up,
     mark_delivered,
@@ -41,7 +41,8 @@ _FIRST_WAIT_S, _FACTOR, _MAX_WAIT_S = 10.0, 4.0, _DAY_S
 _MAX_TRIES: Final = 9
 _FIRST_REST_S, _MAX_REST_S = 5.0, 300.0
 _GIVE_UP_S: Final = 2 * _DAY_S
-_KEEP_S: Final = 7 * _DAY_S
+_KEEP_DELIVERED_S: Final = 7 * _DAY_S
+_KEEP_GIVEN_UP_S: Final = 30 * _DAY_S
 _FORGOTTEN_AT_ONCE: Final = 5_000
 
 
@@ -169,6 +170,7 @@ class Deliverer:
         tried = list(zip(taken, answers, strict=False))
         accepted = [one.id for one, answer in tried if answer.is_accepted]
         failed = answers[-1].trouble if answers and answers[-1].blames_receiver else None
+        given_up = 0
         with writing(self._engine) as connection:
             mark_delivered(connection, accepted)
             give_back(connection, [one.id for one in taken[len(tried) :]])
@@ -176,13 +178,20 @@ class Deliverer:
                 self._refuse(connection, one, answer)
             if failed is not None:
                 rest = rest_s(receiver.failures + 1, luck=self._random.random())
-                receiver_fails(connection, receiver.run_id, delay_s=rest, give_up_s=_GIVE_UP_S, message=failed)
+                given_up = receiver_fails(
+                    connection, receiver.run_id, delay_s=rest, give_up_s=_GIVE_UP_S, message=failed
+                )
             elif answers:
                 receiver_answers(connection, receiver.run_id)
         if failed is not None:
             _LOGGER.warning("Call-backs of backlog %d wait: %s", receiver.run_id, failed)
-        for _ in accepted:
-            self._on_result("delivered")
+        if given_up:
+            _LOGGER.warning(
+                "%d call-backs of backlog %d are given up: they have waited for two days", given_up, receiver.run_id
+            )
+        for result, count in (("delivered", len(accepted)), ("given_up", given_up)):
+            for _ in range(count):
+                self._on_result(result)
         return len(accepted)
 
     def _refuse(self, connection: Connection, one: CallBack, answer: Answer) -> None:
@@ -198,7 +207,7 @@ class Deliverer:
 
 
 def forget_old_call_backs(engine: Engine) -> int:
-    """Delete call-backs that were delivered more than a week ago.
+    """Delete call-backs that were delivered more than a week ago, or given up more than thirty days ago.
 
     Returns:
         How many.
@@ -207,7 +216,12 @@ def forget_old_call_backs(engine: Engine) -> int:
     forgotten = 0
     while True:
         with writing(engine) as connection:
-            count = forget_delivered(connection, after_s=_KEEP_S, limit=_FORGOTTEN_AT_ONCE)
+            count = forget_call_backs(
+                connection,
+                delivered_s=_KEEP_DELIVERED_S,
+                given_up_s=_KEEP_GIVEN_UP_S,
+                limit=_FORGOTTEN_AT_ONCE,
+            )
         forgotten += count
         if count < _FORGOTTEN_AT_ONCE:
             return forgotten

@@ -32,7 +32,8 @@ KEY_HEADER: Final = "Idempotency-Key"
 _MAX_ANSWER_BYTES: Final = 64 << 10
 _PORTS: Final = {"http": 80, "https": 443}
 _GONE: Final = 410
-_TOO_MANY: Final = 429
+# Its key, its rights, its path or its method: no call-back fares better until somebody mends that. Or it has too many.
+_OF_RECEIVER: Final = frozenset({401, 403, 404, 405, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class Answer:
     @property
     def blames_receiver(self) -> bool:
         """Whether others would fare no better now."""
-        return self.status is None or self.status == _TOO_MANY or self.status >= 500
+        return self.status is None or self.status in _OF_RECEIVER or self.status >= 500
 
 
 class Sender:

@@ -174,12 +174,21 @@ def bring_back(connection: Connection) -> int:
     return count
 
 
-def forget_delivered(connection: Connection, *, after_s: float, limit: int) -> int:
-    """Delete call-backs that were delivered long ago.
+def forget_call_backs(connection: Connection, *, delivered_s: float, given_up_s: float, limit: int) -> int:
+    """Delete call-backs that were delivered or given up long ago.
+
+    Args:
+        connection: in a writing transaction.
+        delivered_s: age from which what was delivered is deleted.
+        given_up_s: age from which what was given up is deleted.
+        limit: most of each.
 
     Returns:
-        How many were deleted; call again when as many were as the limit says.
+        How many were deleted; call again when they were as many as the limit says.
 
     """
-    old = select(outbox.c.id).where(outbox.c.delivered_at < later_value(connection, -after_s)).limit(limit)
-    return connection.execute(delete(outbox).where(outbox.c.id.in_(old))).rowcount
+    count = 0
+    for column, after_s in ((outbox.c.delivered_at, delivered_s), (outbox.c.given_up_at, given_up_s)):
+        old = select(outbox.c.id).where(column < later_value(connection, -after_s)).order_by(column).limit(limit)
+        count += connection.execute(delete(outbox).where(outbox.c.id.in_(old))).rowcount
+    return count

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, func, select, text
 
 from annotator.store.columns import utc_now
 from annotator.store.dialect import is_postgres
@@ -139,8 +139,20 @@ def _callbacks(connection: Connection) -> tuple[int, datetime | None]:
     due = outbox.c.delivered_at.is_(None) & outbox.c.given_up_at.is_(None)
     some = select(outbox.c.id).where(due).limit(MOST_COUNTED).subquery()
     count = connection.execute(select(func.count()).select_from(some)).scalar_one()
-    oldest = connection.execute(select(outbox.c.created_at).where(due).order_by(outbox.c.id).limit(1)).scalar()
-    return count, oldest
+    oldest = list(_oldest_due(connection, due)) if count else []
+    return count, min(oldest, default=None)
+
+
+def _oldest_due(connection: Connection, due: ColumnElement[bool]) -> Iterator[datetime]:
+    """Yield the oldest call-back of each backlog: a step down the index of what is due, for each of them.
+
+    What was delivered is left in the table for days; looking for the oldest by number would read all of that first.
+    """
+    first = select(outbox.c.run_id, outbox.c.created_at).where(due).order_by(outbox.c.run_id, outbox.c.id).limit(1)
+    found = connection.execute(first).one_or_none()
+    while found is not None:
+        yield found.created_at
+        found = connection.execute(first.where(outbox.c.run_id > found.run_id)).one_or_none()
 
 
 def _database_bytes(connection: Connection) -> int:

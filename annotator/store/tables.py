@@ -490,6 +490,18 @@ outbox = Table(
         postgresql_where=text("delivered_at IS NULL AND given_up_at IS NULL"),
         sqlite_where=text("delivered_at IS NULL AND given_up_at IS NULL"),
     ),
+    Index(
+        "ix_outbox_delivered",
+        "delivered_at",
+        postgresql_where=text("delivered_at IS NOT NULL"),
+        sqlite_where=text("delivered_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_outbox_given_up",
+        "given_up_at",
+        postgresql_where=text("given_up_at IS NOT NULL"),
+        sqlite_where=text("given_up_at IS NOT NULL"),
+    ),
 )
 
 # ---------------------------------------------------------------------------------------------- rolled up, as of a time

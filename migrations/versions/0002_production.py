@@ -349,16 +349,6 @@ def _listing() -> None:
     )
 
 
-def _feeding() -> None:
-    op.create_index(
-        "ix_chunks_age",
-        "chunks",
-        ["lane", "id"],
-        postgresql_where=sa.text("state = 0"),
-        sqlite_where=sa.text("state = 0"),
-    )
-
-
 def _counters() -> None:
     op.create_table(
         "work_deltas",
@@ -419,6 +409,9 @@ def _outbox() -> None:
     op.create_index(
         "ix_outbox_due", "outbox", ["run_id", "id"], postgresql_where=sa.text(_DUE), sqlite_where=sa.text(_DUE)
     )
+    for name, column in (("ix_outbox_delivered", "delivered_at"), ("ix_outbox_given_up", "given_up_at")):
+        is_set = sa.text(f"{column} IS NOT NULL")
+        op.create_index(name, "outbox", [column], postgresql_where=is_set, sqlite_where=is_set)
 
 
 def _roll_ups() -> None:
@@ -481,7 +474,6 @@ def upgrade() -> None:
     """Apply."""
     _columns()
     _listing()
-    _feeding()
     _counters()
     _outbox()
     _roll_ups()
@@ -514,7 +506,6 @@ def downgrade() -> None:
         "stale_contents",
     ):
         op.drop_table(name)
-    op.drop_index("ix_chunks_age", "chunks")
     with op.batch_alter_table("listing_shards") as table:
         table.drop_constraint("uq_listing_shards_run_id_prefix_start_key", type_="unique")
         table.drop_column("start_key")

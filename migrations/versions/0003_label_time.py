@@ -1,4 +1,4 @@
-"""An index by time of labelling, made while workers go on.
+"""Indexes that are made while workers go on: labels by time, and waiting chunks by age.
 
 Revision ID: 0003
 Revises: 0002
@@ -17,6 +17,9 @@ depends_on = None
 INDEX = "ix_content_labels_by_time"
 TABLE = "content_labels_by"
 COLUMNS = ["labelling_id", "labelled_at"]
+AGE_INDEX = "ix_chunks_age"
+AGE_COLUMNS = ["lane", "id"]
+WAITING = "state = 0"
 
 
 def _partitions(of: str) -> list[tuple[str, bool]]:
@@ -48,12 +51,19 @@ def _make(table: str, *, is_divided: bool, above: str | None) -> None:
             op.execute(f"CREATE INDEX {index} ON ONLY {table} (labelling_id, labelled_at)")
         for name, is_divided_too in _partitions(table):
             _make(name, is_divided=is_divided_too, above=index)
-    elif state != "valid":
-        if state == "invalid":
-            _without_limits(f"DROP INDEX CONCURRENTLY {index}")
-        _without_limits(f"CREATE INDEX CONCURRENTLY {index} ON {table} (labelling_id, labelled_at)")
+    else:
+        _make_one(index, f"{table} (labelling_id, labelled_at)")
     if above is not None:
         op.execute(f"ALTER INDEX {above} ATTACH PARTITION {index}")
+
+
+def _make_one(index: str, on: str) -> None:
+    """Make an index that is not divided, unless it is there; one that was broken off is made anew."""
+    state = _state(index)
+    if state == "invalid":
+        _without_limits(f"DROP INDEX CONCURRENTLY {index}")
+    if state != "valid":
+        _without_limits(f"CREATE INDEX CONCURRENTLY {index} ON {on}")
 
 
 def _without_limits(statement: str) -> None:
@@ -71,13 +81,17 @@ def upgrade() -> None:
     """Apply."""
     if op.get_bind().dialect.name != "postgresql":
         op.create_index(INDEX, TABLE, COLUMNS)
-    elif not _partitions(TABLE):
-        op.execute(f"CREATE INDEX IF NOT EXISTS {INDEX} ON {TABLE} (labelling_id, labelled_at)")
-    else:
-        with op.get_context().autocommit_block():
+        op.create_index(AGE_INDEX, "chunks", AGE_COLUMNS, sqlite_where=sa.text(WAITING))
+        return
+    with op.get_context().autocommit_block():
+        _make_one(AGE_INDEX, f"chunks (lane, id) WHERE {WAITING}")
+        if _partitions(TABLE):
             _make(TABLE, is_divided=True, above=None)
+        else:
+            op.execute(f"CREATE INDEX IF NOT EXISTS {INDEX} ON {TABLE} (labelling_id, labelled_at)")
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index(AGE_INDEX, "chunks")
     op.drop_index(INDEX, TABLE)

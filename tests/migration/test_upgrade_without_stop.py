@@ -198,6 +198,8 @@ def test_making_the_index_waits_for_others_and_lets_workers_write_meanwhile(
     engine = open_engine(old_database)
     with migrating(engine) as connection:
         command.upgrade(alembic_config(connection), "0002")
+        # That migration holds `work` and `chunks` while it is under way: nothing that takes long may be in it.
+        assert connection.execute(text("SELECT to_regclass('ix_chunks_age') IS NULL")).scalar_one()
     other = engine.connect().execution_options(isolation_level="REPEATABLE READ")
     other.execute(text(held))
     worker = OldWorker(engine, first=1000)
@@ -226,7 +228,9 @@ def test_an_index_that_was_broken_off_is_made_anew(old_database: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
         # As a CREATE INDEX CONCURRENTLY leaves it that was killed.
         connection.execute(text(f"CREATE INDEX {leaf} ON content_labels_by__l1__0 (labelling_id, labelled_at)"))
-        connection.execute(text(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{leaf}'::regclass"))
+        broken_off = text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = CAST(:name AS regclass)")
+        for name in (leaf, "ix_chunks_age"):
+            connection.execute(broken_off, {"name": name})
     assert upgrade(old_database) == HEAD
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")).scalar_one() == 0

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, event, insert, select, text, update
 
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
+from annotator.store.deliveries import forget_call_backs
 from annotator.store.depths import read_depths
 from annotator.store.tables import chunks, outbox, scaling, worker_sessions
 
@@ -91,6 +92,41 @@ def test_call_backs_wait_until_they_are_delivered_or_given_up(database: Engine) 
     found = depths(database)
     assert found.callbacks == 2
     assert found.callback_age_s == pytest.approx(3600, abs=30)
+
+
+def test_what_was_told_long_ago_is_passed_over_and_forgotten_by_index(database: Engine) -> None:
+    made, long_ago = ago(database, hours=1), ago(database, days=40)
+    rows = [
+        {"run_id": number % 3, "event": "media", "idempotency_key": str(number), "payload": {}, "created_at": long_ago}
+        | {"delivered_at": made if number % 2 else None, "given_up_at": None if number % 2 else made}
+        for number in range(20_000)
+    ]
+    due = {"run_id": 2, "event": "media", "idempotency_key": "due", "payload": {}, "created_at": made}
+    with writing(database) as connection:
+        connection.execute(insert(outbox), rows)
+        connection.execute(insert(outbox).values(**due))
+    is_postgres = database.dialect.name == "postgresql"
+    with database.connect() as connection:
+        connection.execute(text("ANALYZE outbox" if is_postgres else "ANALYZE"))
+        connection.commit()
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(database, "before_cursor_execute")
+    def _keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    assert depths(database).callback_age_s == pytest.approx(3600, abs=60)
+    with writing(database) as connection:
+        assert forget_call_backs(connection, delivered_s=7200.0, given_up_s=7200.0, limit=100) == 0
+    event.remove(database, "before_cursor_execute", _keep)
+    of_outbox = [(statement, parameters) for statement, parameters in asked if "outbox" in statement]
+    assert len(of_outbox) == 1 + 2 + 2, "a count, the oldest of one backlog and an end, and two that forget"
+    for statement, parameters in of_outbox:
+        with database.connect() as connection:
+            explain = "EXPLAIN " if is_postgres else "EXPLAIN QUERY PLAN "
+            plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
+        assert any(f"ix_outbox_{one}" in plan for one in ("due", "delivered", "given_up")), plan
+        assert "Seq Scan" not in plan, plan
 
 
 def test_a_deep_queue_is_read_by_index(database: Engine) -> None:

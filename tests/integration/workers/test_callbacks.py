@@ -109,6 +109,7 @@ def server() -> Iterator[ReceiverServer]:
 class Bench:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.results: list[str] = []
         with writing(engine) as connection:
             self.network_id = register_network(connection, {"name": "fake"})
             connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
@@ -133,7 +134,9 @@ class Bench:
 
     def deliver(self, **settings: Any) -> int:
         chosen = {"allowed_hosts": ("127.0.0.0/8",), "secret": SECRET, **settings}
-        deliverer = Deliverer(self.engine, CallbackSettings(**chosen), is_stopping=lambda: False)
+        deliverer = Deliverer(
+            self.engine, CallbackSettings(**chosen), is_stopping=lambda: False, on_result=self.results.append
+        )
         return deliverer.run()
 
     def waits_are_over(self) -> None:
@@ -203,6 +206,20 @@ def test_an_error_is_tried_again_with_the_same_key(bench: Bench, server: Receive
     assert bench.deliver() == 1
     first, second = server.seen
     assert (first.key, first.body) == (second.key, second.body)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 503])
+def test_a_receiver_whose_key_or_address_is_wrong_rests_as_a_whole(
+    bench: Bench, server: ReceiverServer, status: int
+) -> None:
+    bench.backlog(7, server.url(), callbacks=20)
+    server.answers = [status] * 20
+    assert bench.deliver() == 0
+    assert len(server.seen) <= 4, "one for each connection; the others are not tried against it"
+    assert sum(one.attempts for one in bench.rows()) == len(server.seen)
+    server.answers = []
+    bench.waits_are_over()
+    assert bench.deliver() == 20
 
 
 def test_a_redirect_is_not_followed(bench: Bench, server: ReceiverServer) -> None:
@@ -345,7 +362,9 @@ def test_a_dead_receiver_is_left_alone_and_costs_one_try_at_a_time(bench: Bench,
     assert bench.deliver() == 50
 
 
-def test_what_a_dead_receiver_has_not_taken_for_two_days_is_given_up(bench: Bench, server: ReceiverServer) -> None:
+def test_what_a_dead_receiver_has_not_taken_for_two_days_is_given_up(
+    bench: Bench, server: ReceiverServer, caplog: pytest.LogCaptureFixture
+) -> None:
     bench.backlog(1, server.url(), callbacks=20)
     with writing(bench.engine) as connection:
         connection.execute(text("UPDATE outbox SET created_at = '2001-01-01 00:00:00.000000' WHERE id <= 15"))
@@ -353,6 +372,9 @@ def test_what_a_dead_receiver_has_not_taken_for_two_days_is_given_up(bench: Benc
     bench.deliver()
     assert sum(row.given_up_at is not None for row in bench.rows()) >= 10
     assert sum(row.given_up_at is None for row in bench.rows()) >= 5
+    given_up = sum(row.given_up_at is not None for row in bench.rows())
+    assert bench.results.count("given_up") == given_up, "each is counted"
+    assert "call-backs of backlog 1 are given up" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/slow", "/drip"])
@@ -376,7 +398,9 @@ def test_nobody_listens(bench: Bench) -> None:
     assert bench.row().message == "the receiver cannot be reached (ConnectionRefusedError)"
 
 
-def test_delivered_call_backs_are_forgotten_after_a_week(bench: Bench, server: ReceiverServer) -> None:
+def test_call_backs_are_forgotten_a_week_after_delivery_and_a_month_after_they_were_given_up(
+    bench: Bench, server: ReceiverServer
+) -> None:
     bench.backlog(1, server.url(), callbacks=2)
     bench.deliver()
     assert forget_old_call_backs(bench.engine) == 0
@@ -385,6 +409,12 @@ def test_delivered_call_backs_are_forgotten_after_a_week(bench: Bench, server: R
     assert forget_old_call_backs(bench.engine) == 1
     with reading(bench.engine) as connection:
         assert connection.execute(select(func.count()).select_from(outbox)).scalar_one() == 1
+    with writing(bench.engine) as connection:
+        connection.execute(update(outbox).values(delivered_at=None, given_up_at=utc_now()))
+    assert forget_old_call_backs(bench.engine) == 0
+    with writing(bench.engine) as connection:
+        connection.execute(text("UPDATE outbox SET given_up_at = '2001-01-01 00:00:00.000000'"))
+    assert forget_old_call_backs(bench.engine) == 1
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
