@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy import Engine, event, insert, select, text, update
 
 from annotator.settings import ScalingSettings, Settings
 from annotator.store.columns import utc_now
@@ -101,6 +101,32 @@ def test_files_of_one_machine_ask_for_no_worker_until_they_travel(engine: Engine
         row = {"network_id": NETWORK, "lane": "gif", "media_ids": [1]}
         connection.execute(insert(chunks).values(created_at=utc_now(), **row))
     assert wanted(engine)["gpu"] == 3
+
+
+def test_a_lane_without_chunks_is_seen_to_be_empty_by_index(engine: Engine) -> None:
+    row = {"network_id": NETWORK, "lane": "gif", "media_ids": [1]}
+    with writing(engine) as connection:
+        rows = [{**row, "state": number % 2} for number in range(20_000)]
+        connection.execute(insert(chunks).values(created_at=utc_now(), published_at=utc_now()), rows)
+    is_postgres = engine.dialect.name == "postgresql"
+    with engine.connect() as connection:
+        connection.execute(text("ANALYZE chunks" if is_postgres else "ANALYZE"))
+        connection.commit()
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    count_all(engine, SETTINGS)
+    event.remove(engine, "before_cursor_execute", _keep)
+    of_chunks = [one for one in asked if "FROM chunks" in one[0] and "film" in str(one[1])]
+    assert len(of_chunks) == 2, "for each state"
+    for statement, parameters in of_chunks:
+        with engine.connect() as connection:
+            explain = "EXPLAIN " if is_postgres else "EXPLAIN QUERY PLAN "
+            plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
+        assert "ix_chunks_" in plan, plan
 
 
 def test_films_count_for_the_workers_that_do_them_and_for_those_that_should(engine: Engine) -> None:

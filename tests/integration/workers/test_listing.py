@@ -1,5 +1,6 @@
 """What a bucket's listing becomes: media, work, chunks, counts, and cursors that move with them."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 
 from annotator.errors import BacklogTakenError, RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
+from annotator.store import gone
 from annotator.store.chunks import ChunkLimits, Piece
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.counts import recount
@@ -139,6 +141,33 @@ def test_a_media_that_has_changed_for_a_lifetime_is_claimed_and_queued_on(engine
         assert [one.tries for one in again] == [1, 1]
         assert finish(connection, network_id=network_id, reports=[Report(again[0], WorkState.DONE)]) == {ids[0]}
         assert finish(connection, network_id=network_id, reports=[Report(held[0], WorkState.DONE)]) == set()
+
+
+@pytest.mark.parametrize("is_meant", [None, lambda key: not key.endswith("7.gif")])
+def test_however_many_are_gone_they_are_taken_in_slices(
+    engine: Engine, network_id: int, monkeypatch: pytest.MonkeyPatch, is_meant: Callable[[str], bool] | None
+) -> None:
+    monkeypatch.setattr(gone, "_AT_ONCE", 4)
+    names = [f"a/{number:02}.gif" for number in range(30)]
+    registered(engine, network_id, listed(*names))
+    most = 0
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def _look(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        nonlocal most
+        if statement.startswith("UPDATE media SET deleted_at"):
+            ids = parameters.get("ids") if isinstance(parameters, dict) else parameters[0]
+            most = max(most, len(json.loads(ids) if isinstance(ids, str) else ids))
+
+    count = registered(engine, network_id, listed("a/05.gif"), is_meant=is_meant, refresh=True)
+    event.remove(engine, "after_cursor_execute", _look)
+    assert count.deleted == (29 if is_meant is None else 26)
+    assert 0 < most <= 4
+    with reading(engine) as connection:
+        left = connection.execute(select(media.c.key).where(media.c.deleted_at.is_(None)).order_by(media.c.key))
+        kept = ["a/05.gif"] if is_meant is None else ["a/05.gif", "a/07.gif", "a/17.gif", "a/27.gif"]
+        assert left.scalars().all() == kept
+    assert is_counted(engine)
 
 
 def test_another_network_gets_work_for_unchanged_media(engine: Engine, network_id: int) -> None:
