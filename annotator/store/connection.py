@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -167,6 +167,27 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.execution_options(**{_WRITES: True})
         with connection.begin():
             yield connection
+
+
+@contextlib.contextmanager
+def several(engine: Engine) -> Iterator[Callable[..., contextlib.AbstractContextManager[Connection]]]:
+    """Give what opens transactions one after the other on one connection: a temporary table outlives each of them.
+
+    Call it with ``writes=False`` for one that only reads.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with translated(engine), engine.connect() as connection:
+
+        @contextlib.contextmanager
+        def transaction(*, writes: bool = True) -> Iterator[Connection]:
+            connection.execution_options(**{_WRITES: writes})
+            with connection.begin():
+                yield connection
+
+        yield transaction
 
 
 def refresh_statistics(engine: Engine) -> None:

@@ -8,10 +8,10 @@ network alone, since its keys are media.
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 
 from annotator.store.connection import writing
-from annotator.store.tables import labellings, networks
+from annotator.store.tables import contents, labellings, networks
 
 # As in the functions.
 CONTENTS_PER_PARTITION: Final = 10_000_000
@@ -66,10 +66,17 @@ def ensure_partitions(
 def make_ahead(engine: Engine) -> None:
     """Make what is missing for all networks and labellings, so that workers need not: a job of beat."""
     with writing(engine) as connection:
+        make_on(connection)
+
+
+def make_on(connection: Connection) -> None:
+    """Do the same in a transaction: one after the newest content, which the connection does not remember for ever."""
+    if connection.dialect.name == "postgresql":
         network_ids = connection.execute(select(networks.c.id)).scalars().all()
         wanted = select(labellings.c.id).where(labellings.c.retired_at.is_(None))
         labelling_ids = connection.execute(wanted).scalars().all()
-        ensure_partitions(connection, network_ids=network_ids, labelling_ids=labelling_ids)
+        newest = connection.execute(select(func.max(contents.c.id))).scalar_one() or 0
+        ensure_partitions(connection, [newest], network_ids=network_ids, labelling_ids=labelling_ids)
 
 
 def _ensure(connection: Connection, function: str, owner_id: int, needed: int) -> None:

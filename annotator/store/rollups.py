@@ -14,19 +14,17 @@ from sqlalchemy import Connection, Engine, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
-from annotator.store.bulk import insert_rows
 from annotator.store.columns import utc_now
-from annotator.store.connection import reading, refresh_statistics, writing
+from annotator.store.connection import reading, refresh_statistics, several, writing
 from annotator.store.counts import sum_up
 from annotator.store.dialect import is_postgres
-from annotator.store.registry import active_labelling, batched, dialect_insert
+from annotator.store.registry import active_labelling, dialect_insert
 from annotator.store.tables import co_appearances_by, identity_counts_by, roll_ups
 
 # A roll-up waits for so many times as long as the last one took: it has at most a twentieth of the time.
 _REST: Final = 20
 # How long a process that ends may roll up, in milliseconds: elsewhere beat does it.
 _AT_THE_END_MS: Final = 5_000
-_ROWS_AT_ONCE: Final = 10_000
 
 # Labels of a content count once for each media that holds it.
 _SHOWN: Final = """
@@ -40,17 +38,18 @@ WITH held AS (
 """
 _COUNTS: Final = f"""
 {_SHOWN}
-SELECT identity_id, CAST(sum(media) AS bigint), count(*),
-       CAST(sum(screen_ms * media) AS bigint), max(confidence)
+SELECT identity_id, CAST(sum(media) AS bigint) AS media, count(*) AS contents,
+       CAST(sum(screen_ms * media) AS bigint) AS screen_ms, max(confidence) AS best_confidence
 FROM shown GROUP BY identity_id
 """  # noqa: S608  (only constants are joined)
 _PAIRS: Final = f"""
 {_SHOWN}
-SELECT a.identity_id, b.identity_id, CAST(sum(a.media) AS bigint), count(*)
+SELECT a.identity_id, b.identity_id AS other_identity_id, CAST(sum(a.media) AS bigint) AS media, count(*) AS contents
 FROM shown a JOIN shown b ON b.content_id = a.content_id AND b.identity_id <> a.identity_id
 GROUP BY a.identity_id, b.identity_id
 """  # noqa: S608  (only constants are joined)
-_QUERIES: Final = ((identity_counts_by, _COUNTS), (co_appearances_by, _PAIRS))
+_QUERIES: Final = {identity_counts_by.name: _COUNTS, co_appearances_by.name: _PAIRS}
+_FOUND: Final = "found_"  # the temporary tables are called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,28 +138,46 @@ def _is_resting(connection: Connection) -> bool:
 
 def _roll_up(engine: Engine, labelling_id: int | None, *, timeout_ms: int = 0) -> RollUp | None:
     started_s = time.monotonic()
-    with reading(engine) as connection:
-        if is_postgres(connection):
-            # All of one snapshot. Reading apart from writing also lets Postgres use several processes.
-            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-            connection.execute(text(f"SET LOCAL statement_timeout = {timeout_ms}"))
-        chosen = active_labelling(connection) if labelling_id is None else labelling_id
-        if chosen is None:
-            return None
-        as_of = connection.execute(select(utc_now())).scalar_one()
-        found = {table: connection.execute(text(query), {"labelling": chosen}).all() for table, query in _QUERIES}
-    with writing(engine) as connection:
-        if not _is_newest(connection, chosen, as_of):
-            return None
-        for table, rows in found.items():
-            connection.execute(table.delete().where(table.c.labelling_id == chosen))
-            names = [column.name for column in table.c][1:]
-            for some in batched(rows, _ROWS_AT_ONCE):
-                columns = dict(zip(names, zip(*some, strict=True), strict=True))
-                insert_rows(connection, table.name, columns, same={"labelling_id": chosen})
-        took_ms = max(1, round((time.monotonic() - started_s) * 1000))
-        connection.execute(update(roll_ups).where(roll_ups.c.labelling_id == chosen).values(took_ms=took_ms))
-    return RollUp(chosen, as_of, took_ms)
+    with several(engine) as transaction:
+        with transaction(writes=False) as connection:
+            if is_postgres(connection):
+                # All of one snapshot.
+                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+                connection.execute(text(f"SET LOCAL statement_timeout = {timeout_ms}"))
+            chosen = active_labelling(connection) if labelling_id is None else labelling_id
+            if chosen is None:
+                return None
+            as_of = connection.execute(select(utc_now())).scalar_one()
+            _find(connection, chosen)
+        with transaction() as connection:
+            is_newest = _is_newest(connection, chosen, as_of)
+            took_ms = _write(connection, chosen, started_s) if is_newest else 0
+            for table in _QUERIES:
+                connection.execute(text(f"DROP TABLE {_FOUND}{table}"))
+    return RollUp(chosen, as_of, took_ms) if is_newest else None
+
+
+def _find(connection: Connection, labelling_id: int) -> None:
+    """Make temporary tables of what is found: the pairs may be millions, and none of them passes through Python.
+
+    Making a table lets Postgres use several processes, which inserting into one that is there does not.
+    """
+    for table, query in _QUERIES.items():
+        connection.execute(text(f"DROP TABLE IF EXISTS {_FOUND}{table}"))
+        made = text(f"CREATE TEMP TABLE {_FOUND}{table} AS {query}")
+        connection.execute(made, {"labelling": labelling_id})
+
+
+def _write(connection: Connection, labelling_id: int, started_s: float) -> int:
+    """Put what was found in the place of what was there; return how long all of it took, in milliseconds."""
+    bound = {"labelling": labelling_id}
+    for table in _QUERIES:
+        connection.execute(text(f"DELETE FROM {table} WHERE labelling_id = :labelling"), bound)  # noqa: S608  (constants)
+        added = f"INSERT INTO {table} SELECT CAST(:labelling AS integer), f.* FROM {_FOUND}{table} f"  # noqa: S608
+        connection.execute(text(added), bound)
+    took_ms = max(1, round((time.monotonic() - started_s) * 1000))
+    connection.execute(update(roll_ups).where(roll_ups.c.labelling_id == labelling_id).values(took_ms=took_ms))
+    return took_ms
 
 
 def _is_newest(connection: Connection, labelling_id: int, as_of: datetime) -> bool:

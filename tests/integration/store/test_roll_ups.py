@@ -1,10 +1,12 @@
 """Counts and co-appearances are rolled up, and say as of when."""
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text, update
+from sqlalchemy import Engine, event, text, update
 
 from annotator.errors import StoreUnavailableError
 from annotator.store import Store, rollups
@@ -146,16 +148,45 @@ def test_the_older_of_two_roll_ups_at_once_gives_way(gallery: Gallery, monkeypat
     gallery.show("a.gif", 1, ADA)
     engine = gallery.store.engine
 
-    def overtaken(opened: Engine) -> Any:
-        """Let another one begin and end between reading and writing."""
-        monkeypatch.undo()
-        gallery.show("b.gif", 2, BEN)
-        roll_up(engine)
-        return writing(opened)
+    several = rollups.several
 
-    monkeypatch.setattr(rollups, "writing", overtaken)
+    @contextlib.contextmanager
+    def overtaken(opened: Engine) -> Iterator[Any]:
+        """Let another one begin and end between reading and writing."""
+        with several(opened) as transaction:
+
+            def opening(**how: Any) -> Any:
+                if not how:
+                    monkeypatch.undo()
+                    gallery.show("b.gif", 2, BEN)
+                    roll_up(engine)
+                return transaction(**how)
+
+            yield opening
+
+    monkeypatch.setattr(rollups, "several", overtaken)
     assert roll_up(engine) is None
     assert [row[0] for row in gallery.counts()] == ["Ada Lovelace", "Bén Brown"]
+
+
+def test_however_many_pairs_there_are_none_passes_through_the_program(gallery: Gallery) -> None:
+    gallery.show("a.gif", 1, ADA, BEN, CAT)
+    engine = gallery.store.engine
+    asked: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    for _ in range(2):
+        assert roll_up(engine) is not None
+    event.remove(engine, "before_cursor_execute", _keep)
+    of_labels = [statement for statement in asked if "content_labels_by" in statement]
+    assert len(of_labels) == 4
+    assert all(statement.startswith("CREATE TEMP TABLE") for statement in of_labels)
+    of_rows = [statement for statement in asked if "co_appearances_by" in statement and statement not in of_labels]
+    assert {statement.split()[0] for statement in of_rows} == {"DELETE", "INSERT", "DROP"}
+    assert len(gallery.pairs()) == 6
 
 
 def test_trouble_with_a_roll_up_at_the_end_is_none_of_the_callers(

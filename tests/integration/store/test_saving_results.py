@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text, update
 from annotator.results import MediaResult, to_json_line
 from annotator.store import Store, writes
 from annotator.store.counts import recount
+from annotator.store.partitions import make_on
 from annotator.store.registry import register_media
 from annotator.store.tables import contents, metadata, tracks
 from annotator.types import KnownMedia, MediaOutcome, MediaRef
@@ -329,6 +330,23 @@ def test_contents_beyond_a_partition_get_the_next_one(saved: Saved) -> None:
             ("track_labels__l1__2",),
             ("track_labels__l1__3",),
         ]
+
+
+def test_beat_makes_the_next_partition_whenever_contents_reach_a_new_one(saved: Saved) -> None:
+    engine = saved.store.engine
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no partitions")
+    with engine.connect() as connection:  # one connection for all, as a job of beat has it
+        for number, newest in ((1, 1), (10_000_000, 2), (29_999_999, 3), (30_000_000, 4)):
+            with saved.store.writing() as other:
+                other.execute(contents.insert(), [{"id": number, "sha256": bytes.fromhex(digest(number))}])
+            for _ in range(3):
+                with connection.begin():
+                    make_on(connection)
+            for parent in ("annotations__n1", "track_labels__l1"):
+                made = text("SELECT to_regclass(:name) IS NOT NULL")
+                assert connection.execute(made, {"name": f"{parent}__{newest}"}).scalar_one(), (parent, number)
+                connection.rollback()
 
 
 def test_boxes_of_stored_tracks_are_exact(saved: Saved) -> None:
