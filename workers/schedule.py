@@ -35,7 +35,7 @@ from workers.metrics import MetricsServer, serve_metrics
 from workers.queue_metrics import QueueMetrics
 from workers.routing import Caps
 from workers.runs import look_after_backlogs
-from workers.sweeper import sweep_all
+from workers.sweeper import Sweeper
 
 _LOGGER: Final = logging.getLogger(__name__)
 HOUSEKEEPING_QUEUE: Final = "default"
@@ -131,7 +131,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
     deliverer = Deliverer(engine, settings.callbacks, is_stopping=context.stopping.is_set, on_result=told)
     jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
-        Job("sweep", worker.sweep_every_s, partial(sweep_all, engine, worker, metrics=context.metrics)),
+        Job("sweep", worker.sweep_every_s, Sweeper(engine, worker, metrics=context.metrics).run),
         Job("count", EVERY_S, partial(count_all, engine, settings)),
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),

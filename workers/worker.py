@@ -25,6 +25,7 @@ from annotator.store.work import (
     find_suspects,
     finish,
     give_back_unheard,
+    is_session_open,
 )
 from workers.engine import BatchingEngine, Breakdown, MediaAnnotator, Outcome
 from workers.gate import Gate
@@ -45,6 +46,7 @@ _FILM_WAIT_S: Final = 10.0
 _ALONE_WAIT_S: Final = 20.0
 _FAULT_WAIT_S: Final = 15.0
 _NETWORK_WAIT_S: Final = 10.0
+_SESSION_WAIT_S: Final = 10.0
 # How long a suspect waits for the others in hand to be done, and keeps new ones out meanwhile.
 _ALONE_TIMEOUT_S: Final = 60.0
 
@@ -257,6 +259,8 @@ class Worker:
                 deadlines=self._times.deadlines,
                 suspects=suspects,
             )
+            if not claims and not is_session_open(connection, session_id):
+                raise _GoesBackError(_SESSION_WAIT_S)  # a sweeper has ended it; the next heartbeat opens another one
         self._unsure.difference_update(unsure)
         self._watch.claimed(claims, took_s=time.monotonic() - began_s)
         return claims

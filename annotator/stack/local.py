@@ -246,11 +246,13 @@ class LocalStack:
         chosen = self._settings.worker
         engine = open_engine(self.urls.database_url)
         try:
-            with writing(engine) as connection:
-                if worker is not None:
-                    end_sessions_of(connection, worker)
-                timeout_s = chosen.session_timeout_s if worker is not None else 0.0
-                sweep(connection, session_timeout_s=timeout_s, max_tries=chosen.max_attempts)
+            timeout_s = chosen.session_timeout_s if worker is not None else 0.0
+            is_all = False
+            while not is_all:
+                with writing(engine) as connection:
+                    if worker is not None:
+                        end_sessions_of(connection, worker)
+                    is_all = sweep(connection, session_timeout_s=timeout_s, max_tries=chosen.max_attempts).is_all
         finally:
             engine.dispose()
 

@@ -101,13 +101,13 @@ def test_a_media_that_kills_its_worker_each_time_is_quarantined_and_no_other(
     system: System, undisturbed: Rows, guilty_frames: Sequence[U8]
 ) -> None:
     system.start_beat()
-    for _ in range(3):  # once among others, twice alone
+    for _ in range(4):  # once among others, three times alone
         worker = system.worker()
         worker.spoil_network("die", guilty_frames)
         worker.start()
         assert worker.wait_for_end() == -signal.SIGKILL
     system.start_worker()
-    why = "its worker process died twice with nothing else in hand"
+    why = "its worker process died three times with nothing else in hand"
     expected = with_failure(undisturbed, GUILTY, "worker_died", why, state=WorkState.QUARANTINED)
     system.assert_ends_as(expected)
     assert system.count("work", "deaths > 0") == 1

@@ -1,12 +1,14 @@
 """Claim, fence, give back, sweep: the same on both databases."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, text, update
+from sqlalchemy import Engine, func, insert, select, text, type_coerce, update
 
+from annotator.settings import WorkerSettings
 from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack, put_back_unclaimed
-from annotator.store.columns import utc_now
+from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.feeding import Marks, Wanted, take_due
 from annotator.store.registry import register_network
@@ -25,6 +27,7 @@ from annotator.store.work import (
     heartbeat,
     open_session,
 )
+from workers.sweeper import Sweeper
 
 NETWORK = 1
 LONG_AGO = "2001-01-01 00:00:00.000000"
@@ -202,13 +205,13 @@ def test_a_living_session_is_not_swept(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("pieces")
-def test_the_media_of_a_dead_session_run_alone_and_one_that_kills_twice_is_quarantined(engine: Engine) -> None:
+def test_the_media_of_a_dead_session_run_alone_and_one_that_kills_three_times_is_quarantined(engine: Engine) -> None:
     first = opened(engine)
     claimed(engine, first)
     falls_silent(engine, first)
     assert swept(engine).suspects == 3
     assert waiting(engine) == [[1], [2], [3]]
-    for death in (1, 2):
+    for death in (1, 2, 3):
         session = opened(engine, f"host:{death}")
         assert claimed(engine, session, [1]) == [], "a suspect must not run with others"
         (one,) = claimed(engine, session, [1], suspects=True)
@@ -217,9 +220,84 @@ def test_the_media_of_a_dead_session_run_alone_and_one_that_kills_twice_is_quara
         falls_silent(engine, session)
         swept(engine)
         assert state_of(engine, 1).deaths == death
+        assert (state_of(engine, 1).state == WorkState.QUARANTINED) == (death == 3), "twice may be chance"
     row = state_of(engine, 1)
     assert (row.state, row.reason) == (WorkState.QUARANTINED, "worker_died")
     assert state_of(engine, 2).deaths == 0
+
+
+@pytest.mark.usefixtures("pieces")
+def test_nobody_claims_under_a_session_that_has_ended(engine: Engine) -> None:
+    session = opened(engine)
+    falls_silent(engine, session)
+    swept(engine)
+    assert claimed(engine, session) == []
+    swept(engine)
+    assert [state_of(engine, media_id).suspect for media_id in (1, 2, 3)] == [False] * 3
+
+
+@pytest.mark.usefixtures("pieces")
+def test_who_was_silent_while_the_database_was_away_is_not_ended(engine: Engine) -> None:
+    session, clock = opened(engine), [0.0]
+    claimed(engine, session)
+    sweeper = Sweeper(engine, WorkerSettings(), clock=lambda: clock[0])
+    sweeper.run()
+    clock[0] += 60.0  # the sweeper itself has not reached the database
+    falls_silent(engine, session)
+    passes_deadline(engine, 1)
+    for later_s in (0.0, 15.0, 15.0):
+        clock[0] += later_s
+        sweeper.run()
+        assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
+    clock[0] += 16.0
+    sweeper.run()
+    assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
+
+
+@pytest.mark.usefixtures("pieces")
+def test_what_a_worker_that_left_had_in_hand_is_taken_back_though_the_database_was_away(engine: Engine) -> None:
+    session, clock = opened(engine), [0.0]
+    claimed(engine, session)
+    sweeper = Sweeper(engine, WorkerSettings(), clock=lambda: clock[0])
+    clock[0] += 60.0
+    with writing(engine) as connection:
+        close_session(connection, session)
+    sweeper.run()
+    assert state_of(engine, 1).state == WorkState.PENDING
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_sweep_of_many_media_has_several_transactions(engine: Engine) -> None:
+    session = opened(engine)
+    with writing(engine) as connection:
+        rows = [{"id": number, "source_id": 1, "key": f"b/{number}.gif"} for number in range(4, 1502)]
+        connection.execute(insert(media), rows)
+        lost = {"network_id": NETWORK, "state": 1, "session_id": session, "deadline_at": utc_now()}
+        connection.execute(insert(work).values(**lost), [{"media_id": row["id"]} for row in rows])
+    falls_silent(engine, session)
+    first = swept(engine)
+    assert (first.requeued, first.is_all) == (1000, False)
+    Sweeper(engine, WorkerSettings()).run()
+    with reading(engine) as connection:
+        assert connection.execute(select(func.count()).where(work.c.state == WorkState.CLAIMED)).scalar_one() == 0
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_sweep_begins_behind_the_claims_that_are_settled_and_before_all_others(engine: Engine) -> None:
+    session = opened(engine)
+    claimed(engine, session)
+    with reading(engine) as connection:
+        clock = connection.execute(select(type_coerce(utc_now(), UtcTime()))).scalar_one()
+    since = swept(engine).since
+    assert timedelta(seconds=-1) < since - (clock - timedelta(seconds=45)) < timedelta(seconds=30)
+    passes_deadline(engine, 1)
+    with writing(engine) as connection:
+        report = sweep(connection, session_timeout_s=45.0, max_tries=5, since=since)
+    assert report.requeued == 0, "it is not looked at"
+    assert swept(engine).requeued == 1
+    passes_deadline(engine, 2)
+    Sweeper(engine, WorkerSettings()).run()
+    assert state_of(engine, 2).state == WorkState.PENDING
 
 
 @pytest.mark.usefixtures("pieces")

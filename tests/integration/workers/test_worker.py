@@ -15,7 +15,17 @@ from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.connection import reading, writing
 from annotator.store.store import Store
 from annotator.store.sweeping import sweep
-from annotator.store.tables import WorkState, annotations, chunks, contents, media, sources, work, worker_sessions
+from annotator.store.tables import (
+    ChunkState,
+    WorkState,
+    annotations,
+    chunks,
+    contents,
+    media,
+    sources,
+    work,
+    worker_sessions,
+)
 from annotator.store.work import Deadlines, heartbeat
 from annotator.types import MediaFailure, MediaRef
 from workers.doubles import FakeAnnotator
@@ -217,6 +227,19 @@ def test_a_worker_that_was_taken_for_dead_drops_all_and_starts_over(bench: Bench
     bench.worker(FakeAnnotator()).run_chunk(1, IDS)
     assert bench.states() == {WorkState.DONE: MEDIA}
     assert bench.count(annotations) == MEDIA
+
+
+def test_a_chunk_goes_back_from_a_worker_that_does_not_know_yet_that_it_was_taken_for_dead(bench: Bench) -> None:
+    worker = bench.worker(FakeAnnotator())
+    with writing(bench.engine) as connection:
+        connection.execute(text("UPDATE worker_sessions SET ended_at = '2001-01-01 00:00:00.000000'"))
+        connection.execute(text("UPDATE chunks SET state = 1"))
+    worker.run_chunk(1, IDS)
+    assert bench.states() == {WorkState.PENDING: MEDIA}
+    with reading(bench.engine) as connection:
+        row = connection.execute(select(chunks).where(chunks.c.id == 1)).one()
+    assert row.state == ChunkState.WAITING, "nobody would publish these media again"
+    assert row.not_before is not None
 
 
 def test_a_media_claimed_again_after_its_deadline_settles_both_claims(bench: Bench) -> None:

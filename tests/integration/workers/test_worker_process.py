@@ -154,9 +154,9 @@ def test_a_media_that_kills_the_process_is_named_and_its_innocent_mates_finish(s
     system.start("beat")
     settled = {WorkState.DONE: MEDIA - 1, WorkState.QUARANTINED: 1}
     codes = supervise(system, lambda states: states == settled, FAKE_KILLERS="7.gif")
-    assert codes[:3] == [-signal.SIGKILL] * 3, "together with others, then twice alone"
+    assert codes[:4] == [-signal.SIGKILL] * 4, "together with others, then three times alone"
     row = system.row(7)
-    assert (row.state, row.reason, row.deaths) == (WorkState.QUARANTINED, "worker_died", 2)
+    assert (row.state, row.reason, row.deaths) == (WorkState.QUARANTINED, "worker_died", 3)
     with system.store.reading() as connection:
         innocent = connection.execute(select(work.c.deaths).where(work.c.state == WorkState.DONE)).scalars().all()
     assert set(innocent) == {0}
@@ -172,7 +172,7 @@ def test_a_media_from_which_the_networks_never_return_costs_processes_and_is_nam
         ANNOTATOR_WORKER__GIF_DEADLINE_S="3",
         ANNOTATOR_WORKER__HEARTBEAT_S="0.2",
     )
-    assert codes[:3] == [1, 1, 1], "together with others, then twice alone"
+    assert codes[:4] == [1, 1, 1, 1], "together with others, then three times alone"
     assert system.row(7).reason == "worker_died"
     assert "something in it never returns" in system.log("worker")
 
