@@ -17,7 +17,6 @@ from annotator.store.feeding import (
     living_networks,
     living_queues,
     put_back_stranded,
-    stopped_runs,
     take_due,
 )
 from annotator.store.lanes import LANES, Lane
@@ -104,14 +103,13 @@ class Feeder:
             _LOGGER.warning("Nobody consumes %s: %d chunks go elsewhere.", ", ".join(sorted(stranded)), count)
             published = {key: count for key, count in published.items() if key[1] not in stranded}
             self._marks.forget()
-        stopped = stopped_runs(connection)
         self._look_who_runs_what(connection)
         taken: list[Chunk] = []
         for lane in LANES:
             for room in rooms(lane, consumed=consumed, published=published, caps=self._caps):
                 by_age = self._by_age(lane, room.chunks)
                 wanted = Wanted(lane, room.queue, limit=room.chunks, by_age=by_age, networks=self._networks)
-                due = take_due(connection, wanted, marks=self._marks, stopped=stopped) if room.chunks else []
+                due = take_due(connection, wanted, marks=self._marks) if room.chunks else []
                 self._taken[lane] += len(due)
                 taken += due
                 if len(due) < room.chunks:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, text, true, update
 
-from annotator.store.chunks import Chunk
+from annotator.store.chunks import Chunk, put_back
 from annotator.store.columns import utc_now
 from annotator.store.dialect import is_postgres, later_value
 from annotator.store.lanes import Lane
@@ -116,12 +116,6 @@ def count_published(connection: Connection, marks: Marks) -> dict[tuple[str, str
     return {(row.lane, row.queue): row.published for row in rows}
 
 
-def stopped_runs(connection: Connection) -> frozenset[int]:
-    """Return the backlogs that were stopped and of which something is still in hand: their chunks go no further."""
-    stopped = select(runs.c.id).where(runs.c.stopped_at.is_not(None), runs.c.finished_at.is_(None))
-    return frozenset(connection.execute(stopped).scalars())
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which chunks are to be published.
@@ -142,22 +136,19 @@ class Wanted:
     networks: frozenset[int] | None = None
 
 
-def take_due(
-    connection: Connection, wanted: Wanted, *, marks: Marks, stopped: Collection[int] = frozenset()
-) -> list[Chunk]:
-    """Mark due chunks as published and return them; publish after the commit.
+def take_due(connection: Connection, wanted: Wanted, *, marks: Marks) -> list[Chunk]:
+    """Mark due chunks as published and return them; publish after the commit. Those of stopped backlogs are forgotten.
 
     Args:
         connection: in a writing transaction.
         wanted: which.
         marks: where the searches go on; they are moved.
-        stopped: backlogs whose chunks are forgotten instead.
 
     """
     oldest = _take_by_age(connection, wanted, marks)
-    published = _publish(connection, wanted, oldest, stopped)
+    published = _publish(connection, wanted, oldest)
     left = wanted.limit - len(oldest)
-    return published + _publish(connection, wanted, _take_by_priority(connection, wanted, left, marks), stopped)
+    return published + _publish(connection, wanted, _take_by_priority(connection, wanted, left, marks))
 
 
 _Rows = Sequence[Row[*tuple[Any, ...]]]
@@ -203,7 +194,8 @@ def _due(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _publish(connection: Connection, wanted: Wanted, rows: _Rows, stopped: Collection[int]) -> list[Chunk]:
+def _publish(connection: Connection, wanted: Wanted, rows: _Rows) -> list[Chunk]:
+    stopped = _stopped(connection, {row.run_id for row in rows if row.run_id is not None})
     unwanted = [row.id for row in rows if row.run_id in stopped]
     if unwanted:
         connection.execute(delete(chunks).where(chunks.c.id.in_(unwanted)))
@@ -216,6 +208,14 @@ def _publish(connection: Connection, wanted: Wanted, rows: _Rows, stopped: Colle
     return taken
 
 
+def _stopped(connection: Connection, run_ids: Collection[int]) -> frozenset[int]:
+    """Return which backlogs were stopped; what was put back for later comes after they have ended."""
+    if not run_ids:
+        return frozenset()
+    stopped = select(runs.c.id).where(runs.c.id.in_(sorted(run_ids)), runs.c.stopped_at.is_not(None))
+    return frozenset(connection.execute(stopped).scalars())
+
+
 def put_back_stranded(connection: Connection, queues: Collection[str]) -> int:
     """Let chunks be published again that lie in queues which nobody consumes any more.
 
@@ -223,7 +223,6 @@ def put_back_stranded(connection: Connection, queues: Collection[str]) -> int:
         How many chunks these are.
 
     """
-    stranded = update(chunks).where(
-        chunks.c.state == ChunkState.PUBLISHED, func.coalesce(chunks.c.queue, FIRST_QUEUE).in_(sorted(queues))
-    )
-    return connection.execute(stranded.values(state=int(ChunkState.WAITING), published_at=None)).rowcount
+    in_queues = func.coalesce(chunks.c.queue, FIRST_QUEUE).in_(sorted(queues))
+    stranded = select(chunks.c.id).where(chunks.c.state == ChunkState.PUBLISHED, in_queues)
+    return put_back(connection, list(connection.execute(stranded).scalars()))

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine, delete, func, insert, select, text, update
 
-from annotator.store.chunks import Chunk, Piece, add_chunks, put_back, settle
+from annotator.store.chunks import Chunk, Piece, add_chunks, put_back, settle, take_chunk
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
+from annotator.store.feeding import put_back_stranded
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, chunks, runs, sources, worker_sessions
 from annotator.store.work import open_session
@@ -294,15 +295,31 @@ def test_searches_that_go_on_pass_over_nothing(bench: Bench) -> None:
     assert sorted(published) == ids
 
 
-def test_chunks_of_a_stopped_backlog_are_forgotten(bench: Bench) -> None:
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_chunks_of_a_stopped_backlog_are_forgotten_also_those_that_come_back_after_its_end(
+    bench: Bench, *, has_ended: bool
+) -> None:
     with writing(bench.engine) as connection:
         run = {"id": 7, "network_id": NETWORK, "source_id": 1, "prefix": "", "options": {}}
         connection.execute(insert(runs).values(started_at=utc_now(), stopped_at=utc_now(), **run))
+        if has_ended:
+            connection.execute(update(runs).values(finished_at=utc_now()))
     bench.add(2, run_id=7)
     others = bench.add(2)
     bench.feeder().run()
     assert bench.broker.ids() == others
     assert bench.states() == {ChunkState.PUBLISHED: 2}
+
+
+def test_a_stranded_chunk_belongs_to_nobody_when_it_goes_elsewhere(bench: Bench) -> None:
+    (chunk_id,) = bench.add(1)
+    session_id = bench.worker("gpu")
+    feed(bench.feeder())
+    with writing(bench.engine) as connection:
+        assert take_chunk(connection, chunk_id, session_id=session_id) is not None
+        assert put_back_stranded(connection, ["gpu"]) == 1
+        row = connection.execute(select(chunks).where(chunks.c.id == chunk_id)).one()
+    assert (row.state, row.session_id, row.not_before) == (ChunkState.WAITING, None, None)
 
 
 def test_of_two_feeders_each_chunk_is_published_once(bench: Bench) -> None:
