@@ -188,7 +188,7 @@ def test_workers_of_two_networks_at_one_queue(make_system: MakeSystem, undisturb
 
 
 def test_the_database_is_upgraded_while_workers_annotate(make_system: MakeSystem, undisturbed: Rows) -> None:
-    system = make_system(worker__session_timeout_s=30)
+    system = make_system(worker__session_timeout_s=120)  # else Postgres ends the held transaction
     system.execute("DROP INDEX ix_content_labels_by_time")
     system.start_beat(worker__concurrency=1)
     first, second = (system.worker(worker__write_media=1, worker__concurrency=1) for _ in range(2))
@@ -200,10 +200,10 @@ def test_the_database_is_upgraded_while_workers_annotate(make_system: MakeSystem
     second.wait_for_halt("network")
     system.execute("UPDATE alembic_version SET version_num = '0002'")  # workers look at it at their start only
     upgrading = upgrade(system)
-    system.wait_for_rows("pg_locks", "NOT granted AND mode = 'ShareLock'")
-    done = system.count("work", "state >= 2")
+    system.wait_for_rows("pg_locks", "NOT granted AND relation = to_regclass('content_labels_by')")
+    labelled = system.count("content_labels_by")
     second.go_on("network")
-    system.wait_for_rows("work", "state >= 2", at_least=done + 1)  # others write on meanwhile
+    system.wait_for_rows("content_labels_by", "true", at_least=labelled + 1)  # others write on meanwhile
     commit.release()
     change_schema(system, "CREATE INDEX CONCURRENTLY IF NOT EXISTS faults_index ON chunks (cost_ms)")
     assert upgrading.wait(60) == 0
