@@ -29,7 +29,8 @@ from annotator.store.deliveries import (
 from workers.receivers import Answer, Sender
 
 _LOGGER: Final = logging.getLogger(__name__)
-_CONNECTIONS: Final = 16
+CONNECTIONS: Final = 16
+"""Receivers that are called at a time; each takes a connection to the database as well."""
 _PER_RECEIVER: Final = 4
 _PER_CONNECTION: Final = 32  # call-backs, until what came of them is written
 _TURN_S: Final = 10.0  # a slow receiver has its connection no longer, until others have had their turn
@@ -115,7 +116,7 @@ class Deliverer:
         until_s = time.monotonic() + _RUN_S
         accepted = 0
         under_way: dict[Future[int], int] = {}  # connections, and the backlog that each serves
-        with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="call-backs") as pool:
+        with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="call-backs") as pool:
             while True:
                 if time.monotonic() < until_s and not self._is_stopping():
                     for receiver in self._chosen(Counter(under_way.values())):
@@ -139,7 +140,7 @@ class Deliverer:
                 is_slow = receiver.failures > 0 or receiver.run_id in self._slow
                 if (
                     served[receiver.run_id] == count < (1 if is_slow else _PER_RECEIVER)
-                    and served.total() < _CONNECTIONS
+                    and served.total() < CONNECTIONS
                 ):
                     served[receiver.run_id] += 1
                     yield receiver

@@ -28,7 +28,7 @@ from annotator.store.partitions import make_ahead
 from annotator.store.rollups import roll_up_in_turn
 from workers.app import QUEUES, AnnotatorApp
 from workers.broker import RedisBroker
-from workers.callbacks import Deliverer, forget_old_call_backs
+from workers.callbacks import CONNECTIONS, Deliverer, forget_old_call_backs
 from workers.counting import EVERY_S, count_all
 from workers.feeder import Feeder
 from workers.metrics import MetricsServer, serve_metrics
@@ -46,6 +46,7 @@ _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it t
 _PARTITIONS_EVERY_S: Final = 60.0  # ten million contents take longer
 _FORGET_EVERY_S: Final = 3600.0
 _GAUGES_EVERY_S: Final = 10.0
+_POOL_SIZE: Final = 2 * 9 + CONNECTIONS  # a job works with one, and holds its lock with another
 _WATCH_S: Final = 0.5
 _STOP_S: Final = 2.0  # a job that has not ended by then is cut off: each may be killed at any time
 _SAY_AGAIN_S: Final = 60.0  # the same trouble is told again
@@ -98,7 +99,7 @@ class JobContext:
         """The database."""
         return open_engine(
             self.settings.database_url.get_secret_value(),
-            pool_size=10,
+            pool_size=_POOL_SIZE,
             max_silence_s=self.settings.worker.session_timeout_s,
         )
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
-from annotator.store.connection import is_conflict, writing
+from annotator.store.connection import blames_values, is_conflict, writing
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim, Report, finish
 from annotator.store.writes import unstorable
@@ -23,8 +23,8 @@ from workers.retry import report_breakdown, report_failure
 from workers.watch import Settled, Watch
 
 _LOGGER: Final = logging.getLogger(__name__)
-_RETRY_EVERY_S: Final = 1.0
-_MAX_CONFLICTS: Final = 5  # lost against other transactions (deadlock), until the result itself is blamed
+_RETRY_EVERY_S: Final = 1.0  # about, so that many workers do not come back together
+_MAX_CONFLICTS: Final = 5  # lost against other transactions (deadlock), until it waits
 
 
 class ResultRows(Protocol):
@@ -185,17 +185,26 @@ class BatchWriter:
             try:
                 self._transact(batch)
             except StoreUnavailableError as error:
-                if self._gives_up:
-                    return
-                _LOGGER.warning("%d results wait: %s", len(batch), error)
-                self._watch.database_refused()
-                time.sleep(_RETRY_EVERY_S)
+                self._wait(batch, error)
             except DBAPIError as error:
-                conflicts += 1
-                if not is_conflict(error) or conflicts >= _MAX_CONFLICTS:
+                if blames_values(error):
                     raise
+                conflicts = conflicts + 1 if is_conflict(error) else _MAX_CONFLICTS
+                if conflicts >= _MAX_CONFLICTS:
+                    self._wait(batch, error)
+                    conflicts = 0
             else:
                 return
+            if self._gives_up:
+                return
+
+    def _wait(self, batch: Sequence[Settlement], error: Exception) -> None:
+        """Wait with results that are not to blame; one whose claim has passed its deadline meanwhile is let go of."""
+        if self._gives_up:
+            return
+        _LOGGER.warning("%d results wait: %s", len(batch), error)
+        self._watch.database_refused()
+        time.sleep(_RETRY_EVERY_S * self._random.uniform(0.5, 1.5))
 
     def _transact(self, batch: Sequence[Settlement]) -> None:
         batch = _newest(batch)

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from annotator.errors import AnnotatorError, ConfigError, StoreUnavailableError
@@ -16,6 +26,17 @@ from annotator.errors import AnnotatorError, ConfigError, StoreUnavailableError
 SQLITE_BUSY_TIMEOUT_S: Final = 30.0
 # How long a connection attempt to Postgres may take, in seconds.
 CONNECT_TIMEOUT_S: Final = 10
+# A server whose machine vanishes without a word is given up after about a minute, in an answer as in a question; the
+# kernel would wait for a quarter of an hour, or for ever. What the URL says of these goes first.
+_FIND_THE_DEAD: Final = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "application_name": "annotator",
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 # The transaction writes, and the server only reads.
 _READ_ONLY_SQLSTATE: Final = "25006"
 # Postgres's classes of errors that say «not now»: connection, resources, operator intervention, system; and read-only.
@@ -23,6 +44,8 @@ _READ_ONLY_SQLSTATE: Final = "25006"
 _UNAVAILABLE_SQLSTATES: Final = ("08", "53", "57", "58", _READ_ONLY_SQLSTATE, "25P03", "55P03")
 # Errors of Postgres after which the same transaction may be tried again at once.
 _CONFLICT_SQLSTATES: Final = ("40001", "40P01")
+# Its classes of errors that are about values: cardinality, data, constraints; and a row too large for an index.
+_VALUES_SQLSTATES: Final = ("21", "22", "23", "54000")
 # What libpq says of a certificate that fails its check.
 _NOT_TRUSTED: Final = ("certificate verify failed", "root certificate file", "server certificate for")
 _WRITES: Final = "annotator_writes"
@@ -96,7 +119,7 @@ def open_engine(url: str | Path, *, pool_size: int = 5, max_silence_s: float | N
             pool_pre_ping=True,
             # Many rows a round trip also where SQLAlchemy has no form for it: INSERT … ON CONFLICT without RETURNING.
             executemany_mode="values_plus_batch",
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "annotator"},
+            connect_args={name: value for name, value in _FIND_THE_DEAD.items() if name not in parsed.query},
         )
     except NoSuchModuleError as exc:
         raise ConfigError(f"no driver for {parsed.drivername}") from exc
@@ -216,7 +239,7 @@ def translated(engine: Engine, *, keep: tuple[str, ...] = ()) -> Iterator[None]:
         keep: codes of Postgres's errors that pass in any case.
 
     Raises:
-        StoreUnavailableError: as said.
+        StoreUnavailableError: as said, or all connections of the pool are taken.
         ConfigError: the file is something else than an SQLite database, or a damaged one.
 
     """
@@ -224,10 +247,14 @@ def translated(engine: Engine, *, keep: tuple[str, ...] = ()) -> Iterator[None]:
         yield
     except AnnotatorError:
         raise
+    except PoolTimeoutError as exc:
+        raise StoreUnavailableError(
+            f"the database {shown(engine.url)} was not asked: all connections of this process are taken"
+        ) from exc
     except DBAPIError as exc:
         if sqlstate(exc) in keep:
             raise
-        where = engine.url.render_as_string(hide_password=True)
+        where = shown(engine.url)
         code = getattr(exc.orig, "sqlite_errorcode", None) or 0
         if code == sqlite3.SQLITE_NOTADB:
             raise ConfigError(f"{engine.url.database} is not an SQLite database: name another file") from exc
@@ -240,6 +267,16 @@ def translated(engine: Engine, *, keep: tuple[str, ...] = ()) -> Iterator[None]:
         raise
 
 
+def shown(url: URL) -> str:
+    """Return a URL for messages: without passwords, wherever they stand.
+
+    >>> shown(database_url("postgresql://ann:secret@db/clips?password=secret&sslpassword=secret&sslmode=require"))
+    'postgresql+psycopg2://ann:***@db/clips?sslmode=require'
+    """
+    secret = [name for name in url.query if "pass" in name.lower()]
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
+
+
 def sqlstate(exc: DBAPIError) -> str | None:
     """Return Postgres's five-letter code of an error, None where there is none (SQLite, or the connection is gone)."""
     code: Any = getattr(exc.orig, "pgcode", None)
@@ -249,6 +286,17 @@ def sqlstate(exc: DBAPIError) -> str | None:
 def is_conflict(exc: DBAPIError) -> bool:
     """Say whether a transaction lost against another one (deadlock, serialization) and may be run again at once."""
     return sqlstate(exc) in _CONFLICT_SQLSTATES
+
+
+def blames_values(exc: DBAPIError) -> bool:
+    """Say whether an error is about the values of a statement, rather than about the database or the statement.
+
+    A missing right, a missing table, a damaged index are no fault of what was to be written.
+    """
+    code = sqlstate(exc)
+    if code is not None:
+        return code.startswith(_VALUES_SQLSTATES)
+    return isinstance(exc, IntegrityError | DataError | ProgrammingError)  # SQLite's, or the driver itself refuses
 
 
 def is_unavailable(exc: DBAPIError) -> bool:

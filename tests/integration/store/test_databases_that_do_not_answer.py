@@ -1,5 +1,7 @@
 """Foreign errors become the package's own, and transactions of others do no harm."""
 
+import os
+import socket
 import stat
 import threading
 from collections.abc import Callable
@@ -7,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from annotator.errors import ConfigError, StoreUnavailableError
 from annotator.stack.child import free_port
 from annotator.store import Store
+from annotator.store.connection import database_url, open_engine, reading
 from tests.store_values import ADA, PEOPLE, SPEC, annotation, known, ref, track
 
 
@@ -29,6 +32,46 @@ def test_a_wrong_password_is_unavailable_in_one_line(make_database: Callable[...
     with pytest.raises(StoreUnavailableError, match="does not answer") as caught:
         Store.open(f"{user.rpartition(':')[0]}:wrong@{rest}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_password_in_the_query_of_a_url_stays_secret() -> None:
+    with pytest.raises(StoreUnavailableError, match="gifs\\?sslmode=prefer does not answer") as caught:
+        Store.open(f"postgresql://me@127.0.0.1:{free_port()}/gifs?password=secret&sslmode=prefer")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_vanishes_without_a_word_is_given_up(make_database: Callable[..., str]) -> None:
+    engine = open_engine(make_database("postgres"))
+    with reading(engine) as connection:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as ours:
+            assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            idle_s, every_s, count = (
+                ours.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle_s + every_s * count <= 60
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+    engine.dispose()
+
+
+def test_what_the_url_says_of_keepalives_goes_first(make_database: Callable[..., str]) -> None:
+    url = make_database("postgres")
+    engine = open_engine(f"{url}{'&' if '?' in url else '?'}keepalives_idle=7")
+    with reading(engine) as connection:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as ours:
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
+    engine.dispose()
+
+
+def test_a_pool_of_connections_that_is_empty_is_unavailable(make_database: Callable[..., str]) -> None:
+    engine = create_engine(database_url(make_database("postgres")), pool_size=1, max_overflow=0, pool_timeout=0.01)
+    with reading(engine), pytest.raises(StoreUnavailableError, match="all connections of this process are taken"):
+        reading(engine).__enter__()
+    engine.dispose()
 
 
 def test_a_folder_is_no_sqlite_database(tmp_path: Path) -> None:

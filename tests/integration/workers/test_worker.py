@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from annotator.errors import AnnotatorError, ModelError, StoreUnavailableError
 from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
@@ -196,16 +196,41 @@ class LosingRows(StoreRows):
     def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
         self.writes += 1
         if self.writes % 2:
-            raise OperationalError("INSERT", {}, DeadlockError())
+            raise OperationalError("INSERT", {}, PostgresError("40P01"))
         super().write(connection, outcomes, media_ids)
 
 
-class DeadlockError(Exception):
-    pgcode = "40P01"
+class PostgresError(Exception):
+    def __init__(self, pgcode: str) -> None:
+        super().__init__(pgcode)
+        self.pgcode = pgcode
 
 
 def test_a_transaction_lost_against_another_one_is_no_fault_of_the_result(bench: Bench) -> None:
     rows = LosingRows(network_id=bench.network_id, labelling_id=bench.labelling_id, identify=lambda _: [])
+    bench.worker(FakeAnnotator(), rows=rows).run_chunk(1, IDS)
+    assert bench.states() == {WorkState.DONE: MEDIA}
+
+
+class BrokenRows(StoreRows):
+    """Refuses with the given code for a while, whatever is written."""
+
+    code = ""
+    refusals = 8
+
+    def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise DatabaseError("INSERT", {}, PostgresError(self.code))
+        super().write(connection, outcomes, media_ids)
+
+
+# A right that is missing, a table that is missing, a damaged index, one deadlock after the other.
+@pytest.mark.parametrize("code", ["42501", "42P01", "XX000", "40P01"])
+def test_a_database_that_is_at_fault_costs_no_result(bench: Bench, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.writer._RETRY_EVERY_S", 0.01)
+    rows = BrokenRows(network_id=bench.network_id, labelling_id=bench.labelling_id, identify=lambda _: [])
+    rows.code = code
     bench.worker(FakeAnnotator(), rows=rows).run_chunk(1, IDS)
     assert bench.states() == {WorkState.DONE: MEDIA}
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import ConfigError
-from annotator.store import identities, registry
+from annotator.store import connection, identities, registry
 from annotator.store.connection import database_url
 from annotator.store.identities import name_key
 from annotator.store.registry import canonical_json, split_uri
 
 
-@pytest.mark.parametrize("module", [identities, registry], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [connection, identities, registry], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
     assert doctest.testmod(module).failed == 0
 

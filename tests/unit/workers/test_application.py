@@ -5,10 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import QueuePool
 
 from annotator.errors import ConfigError
 from annotator.settings import load_settings
 from workers.app import create_app
+from workers.callbacks import CONNECTIONS
+from workers.schedule import JobContext, make_jobs
 
 
 def app_with(**options: object):  # noqa: ANN201
@@ -34,6 +37,16 @@ def test_without_a_broker_there_is_no_application() -> None:
 def test_a_visibility_timeout_shorter_than_two_deadlines_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least twice the longest deadline"):
         app_with(worker={"visibility_timeout_s": 3599.0})
+
+
+def test_beat_has_a_connection_to_the_database_for_each_job_its_lock_and_each_receiver() -> None:
+    context = JobContext(app_with(database_url="postgresql://db/clips", metrics={"port": 9100}))
+    try:
+        pool = context.engine.pool
+        assert isinstance(pool, QueuePool)
+        assert pool.size() >= 2 * len(make_jobs(context)) + CONNECTIONS
+    finally:
+        context.engine.dispose()
 
 
 def test_importing_the_package_reads_nothing() -> None:
