@@ -19,6 +19,7 @@ from annotator.store.feeding import FIRST_QUEUE, living_queues
 from annotator.store.lanes import LANES
 from annotator.store.locks import try_lock
 from annotator.store.progress import WINDOW, Point, read_points, write_progress
+from annotator.store.schema import count_once
 from annotator.store.tables import ChunkState, WorkState, chunks, runs, scaling, worker_sessions
 from workers.routing import QUEUES_OF
 
@@ -43,6 +44,7 @@ def count_all(engine: Engine, settings: Settings) -> None:
         StoreUnavailableError: the database does not answer.
 
     """
+    count_once(engine)
     while True:
         with writing(engine) as connection:
             if sum_up(connection) < MAX_SUMMED:

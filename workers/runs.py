@@ -5,9 +5,15 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from annotator.store.backlogs import charge_worker_time, end_backlogs, stop_overdue
+from annotator.store.backlogs import (
+    charge_worker_time,
+    end_backlogs,
+    ending_after_stop,
+    forget_waiting,
+    stop_overdue,
+)
 from annotator.store.connection import writing
-from annotator.store.counts import read_counts
+from annotator.store.counts import is_counted, read_counts
 from annotator.store.locks import try_lock
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -15,7 +21,7 @@ _WHY: Final = {"deadline": "its deadline has passed", "budget": "its worker time
 
 
 def look_after_backlogs(engine: Engine, *, session_timeout_s: float) -> None:
-    """Charge, stop and end backlogs, in one transaction; may be killed at any time.
+    """Charge, stop and end backlogs; may be killed at any time. Nothing happens before the media are counted.
 
     Args:
         engine: of the database.
@@ -26,14 +32,20 @@ def look_after_backlogs(engine: Engine, *, session_timeout_s: float) -> None:
 
     """
     with writing(engine) as connection:
-        if not try_lock(connection, "backlogs"):
+        if not try_lock(connection, "backlogs") or not is_counted(connection):
             return
         counts = read_counts(connection)
         charge_worker_time(connection, counts, timeout_s=session_timeout_s)
         stopped = stop_overdue(connection)
-        ended = end_backlogs(connection, counts)
+        ending = ending_after_stop(connection, counts)
     for run_id, reason in stopped.items():
         _LOGGER.warning("Backlog %d is stopped: %s.", run_id, _WHY[reason])
+    for run_id in ending:
+        forget_waiting(engine, run_id)
+    with writing(engine) as connection:
+        if not try_lock(connection, "backlogs"):
+            return
+        ended = end_backlogs(connection, read_counts(connection), stopped=ending)
     for end in ended:
         _LOGGER.info(
             "Backlog %d (%s) has ended: %d done, %d failed, %d pending.",

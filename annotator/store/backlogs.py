@@ -5,14 +5,17 @@ and is queued no more; a later ``annotate-backlog`` of the same prefix takes it 
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select, text, update
+from sqlalchemy import Connection, Engine, Row, delete, func, select, text, update
 
 from annotator.errors import InputError
+from annotator.store.chunks import slices_of_chunks
 from annotator.store.columns import utc_now
+from annotator.store.connection import writing
 from annotator.store.counts import Counts
 from annotator.store.dialect import is_postgres, later_value
 from annotator.store.listing import FOLLOW
@@ -22,6 +25,8 @@ from annotator.store.tables import ChunkState, WorkState, chunks, runs, sources,
 CHANNEL: Final = "annotator_backlog"
 # Worker time is charged for at most so long at once: while nobody looked, nobody knows who worked for whom.
 _MOST_CHARGED_S: Final = 300.0
+# What had nothing in hand when it was looked last: about as long as from one look of beat to the next.
+_FIRST_CHARGED_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,24 @@ def stop_backlog(connection: Connection, run_id: int, reason: str) -> bool:
         if connection.execute(select(runs.c.id).where(runs.c.id == run_id)).first() is None:
             raise InputError(f"There is no backlog {run_id}; `annotator status` lists them.")
         return False
-    # What is added to it later (a media that goes back) is forgotten by the feeder.
-    connection.execute(delete(chunks).where(chunks.c.run_id == run_id, chunks.c.state == ChunkState.WAITING))
     return True
+
+
+def forget_waiting(engine: Engine, run_id: int) -> None:
+    """Delete the chunks of a stopped backlog that wait, in many short transactions; until then the feeder passes over.
+
+    It may be killed at any time: a backlog does not end before beat has done it once more.
+    """
+    for low, high in slices_of_chunks(engine):
+        some = (chunks.c.id > low) & (chunks.c.id <= high) & (chunks.c.run_id == run_id)
+        with writing(engine) as connection:
+            connection.execute(delete(chunks).where(some, chunks.c.state == ChunkState.WAITING))
+
+
+def ending_after_stop(connection: Connection, counts: Counts) -> list[int]:
+    """Return the backlogs that were stopped and of which nothing is in hand or in the broker any more."""
+    stopped = select(runs).where(runs.c.stopped_at.is_not(None), runs.c.finished_at.is_(None))
+    return [row.id for row in connection.execute(stopped.order_by(runs.c.id)) if _has_ended(connection, row, counts)]
 
 
 def stop_overdue(connection: Connection) -> dict[int, str]:
@@ -88,8 +108,11 @@ def stop_overdue(connection: Connection) -> dict[int, str]:
     """
     is_late = runs.c.deadline_at <= utc_now()
     is_spent = runs.c.worker_s >= runs.c.max_worker_s
-    overdue = select(runs.c.id, func.coalesce(is_late, False).label("is_late")).where(
-        runs.c.finished_at.is_(None), runs.c.stopped_at.is_(None), is_late | is_spent
+    # One whose row a producer holds (it ends its listing) is stopped next time: nobody waits for that here.
+    overdue = (
+        select(runs.c.id, func.coalesce(is_late, False).label("is_late"))
+        .where(runs.c.finished_at.is_(None), runs.c.stopped_at.is_(None), is_late | is_spent)
+        .with_for_update(skip_locked=True)
     )
     stopped = {row.id: "deadline" if row.is_late else "budget" for row in connection.execute(overdue).all()}
     for run_id, reason in stopped.items():
@@ -98,9 +121,10 @@ def stop_overdue(connection: Connection) -> dict[int, str]:
 
 
 def charge_worker_time(connection: Connection, counts: Counts, *, timeout_s: float) -> None:
-    """Add to each open backlog its part of the worker time since the last call.
+    """Add to each backlog that has media in hand its part of the worker time since the last call.
 
-    A worker's time counts while it has media in hand, and is shared among backlogs as these media are.
+    A worker's time counts while it has media in hand, and is shared among backlogs as these media are. Backlogs without
+    any are not written to, however many there are, and nobody is waited for.
 
     Args:
         connection: in a writing transaction.
@@ -114,28 +138,41 @@ def charge_worker_time(connection: Connection, counts: Counts, *, timeout_s: flo
     busy = int(connection.execute(busy_sessions).scalar_one())
     now: datetime = connection.execute(select(utc_now())).scalar_one()
     claimed = counts.media(WorkState.CLAIMED)
-    open_runs = select(runs.c.id, func.coalesce(runs.c.worker_s_at, runs.c.started_at).label("since"))
-    for row in connection.execute(open_runs.where(runs.c.finished_at.is_(None))).all():
-        passed = min(max(now - row.since, timedelta(0)), timedelta(seconds=_MOST_CHARGED_S))
-        share = counts.media(WorkState.CLAIMED, run_id=row.id) / claimed if claimed > 0 else 0.0
+    shares = {row.run_id: 0.0 for row in counts.rows if row.run_id is not None}
+    for row in counts.rows:
+        if row.run_id is not None and row.state == WorkState.CLAIMED and claimed > 0:
+            shares[row.run_id] += row.media / claimed
+    in_hand = sorted(run_id for run_id, share in shares.items() if share > 0)
+    charged = (runs.c.id.in_(in_hand) | runs.c.worker_s_at.is_not(None)) & runs.c.finished_at.is_(None)
+    held = select(runs.c.id, runs.c.worker_s_at, runs.c.started_at).where(charged).with_for_update(skip_locked=True)
+    for run in connection.execute(held).all():
+        of_run = update(runs).where(runs.c.id == run.id)
+        share = shares.get(run.id, 0.0)
+        if share <= 0:  # its clock stands still
+            connection.execute(of_run.values(worker_s_at=None))
+            continue
+        since, most_s = (run.worker_s_at, _MOST_CHARGED_S) if run.worker_s_at else (run.started_at, _FIRST_CHARGED_S)
+        passed = min(max(now - since, timedelta(0)), timedelta(seconds=most_s))
         spent_s = busy * share * passed.total_seconds()
-        charged = update(runs).where(runs.c.id == row.id)
-        connection.execute(charged.values(worker_s=runs.c.worker_s + spent_s, worker_s_at=now))
+        connection.execute(of_run.values(worker_s=runs.c.worker_s + spent_s, worker_s_at=now))
 
 
-def end_backlogs(connection: Connection, counts: Counts) -> list[BacklogEnd]:
+def end_backlogs(connection: Connection, counts: Counts, *, stopped: Collection[int]) -> list[BacklogEnd]:
     """Mark backlogs as finished that have come to their end, and tell whoever wants to know, in the same transaction.
 
     Args:
         connection: in a writing transaction.
         counts: of now, read in the same transaction.
+        stopped: those that were stopped and of which no chunk waits any more; other stopped ones go on.
 
     """
     uri = (sources.c.uri + runs.c.prefix).label("uri")
     opened = select(runs, uri).join_from(runs, sources, runs.c.source_id == sources.c.id)
     ended = []
     for row in connection.execute(opened.where(runs.c.finished_at.is_(None)).order_by(runs.c.id)).all():
-        if not _has_ended(connection, row, counts):
+        if row.stopped_at is not None and row.id not in stopped:
+            continue
+        if not _has_ended(connection, row, counts) or not _is_ours(connection, row.id):
             continue
         end = _end(row, counts)
         connection.execute(update(runs).where(runs.c.id == end.run_id).values(finished_at=utc_now()))
@@ -144,6 +181,12 @@ def end_backlogs(connection: Connection, counts: Counts) -> list[BacklogEnd]:
         _notify(connection, end)
         ended.append(end)
     return ended
+
+
+def _is_ours(connection: Connection, run_id: int) -> bool:
+    """Hold the row of a backlog, unless somebody else does: then the backlog ends next time."""
+    mine = select(runs.c.id).where(runs.c.id == run_id).with_for_update(skip_locked=True)
+    return connection.execute(mine).first() is not None
 
 
 def _has_ended(connection: Connection, row: Row[*tuple[Any, ...]], counts: Counts) -> bool:

@@ -8,14 +8,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
 from annotator.store.columns import utc_now
+from annotator.store.connection import reading
 from annotator.store.dialect import earlier, given_ids, ids_param, later_value
 from annotator.store.lanes import FILM, Lane, cost_of, lane_of
 from annotator.store.tables import ChunkState, WorkState, chunks, worker_sessions
 
 MAX_CHUNK_COST_MS: Final = 10_000
+_SLICE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,22 @@ def put_back_taken(connection: Connection) -> int:
     ended = select(worker_sessions.c.id).where(worker_sessions.c.ended_at.is_not(None))
     taken = select(chunks.c.id).where(chunks.c.state == ChunkState.PUBLISHED, chunks.c.session_id.in_(ended))
     return put_back(connection, list(connection.execute(taken).scalars()))
+
+
+def slices_of_chunks(engine: Engine) -> Iterator[tuple[int, int]]:
+    """Yield ranges of ids that hold some thousands of chunks each: behind the first id, up to the second one.
+
+    What all chunks are gone through for, because no index leads to it, is so done in many short transactions.
+    """
+    low = 0
+    while True:
+        some = select(chunks.c.id).where(chunks.c.id > low).order_by(chunks.c.id).limit(_SLICE).subquery()
+        with reading(engine) as connection:
+            high = connection.execute(select(func.max(some.c.id))).scalar_one()
+        if high is None:
+            return
+        yield low, high
+        low = high
 
 
 def settle(connection: Connection, chunk_id: int) -> None:

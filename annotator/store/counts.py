@@ -20,6 +20,7 @@ from annotator.store.tables import WorkState, store_settings, work_deltas
 MAX_SUMMED: Final = 20_000
 _COMPACTOR_LOCK: Final = 0x636F756E  # "coun": the key of Postgres's advisory lock of the one who sums up or repairs
 _MARKS: Final = "work_deltas"  # the name of the row of store_settings
+_COUNTED: Final = "work_is_counted"  # as well; it comes with the first count of all rows
 _KEY: Final = ("network_id", "run_id", "lane", "state", "reason")
 _COLUMNS: Final = ", ".join(_KEY)
 _ADDED: Final = "media = c.media + excluded.media, cost_ms = c.cost_ms + excluded.cost_ms"
@@ -316,6 +317,15 @@ def _write_marks(connection: Connection, marks: _Marks) -> None:
 # ------------------------------------------------------------------------------------------------------------ repair
 
 
+def is_counted(connection: Connection) -> bool:
+    """Say whether all rows of ``work`` have been counted once: those of programs that did not count are in the counts.
+
+    Before that, what the counts say is too little: nothing may be decided by them.
+    """
+    counted = select(store_settings.c.value).where(store_settings.c.name == _COUNTED)
+    return connection.execute(counted).first() is not None
+
+
 def recount(connection: Connection) -> list[Delta]:
     """Count all rows of ``work``, and correct the counts by what differs. Workers may go on meanwhile.
 
@@ -342,4 +352,6 @@ def recount(connection: Connection) -> list[Delta]:
     found = connection.execute(differences, {"low": _read_marks(connection).low})
     corrections = [_delta(row) for row in found]
     add_deltas(connection, corrections)
+    noted = "INSERT INTO store_settings (name, value) VALUES (:name, 'yes') ON CONFLICT (name) DO NOTHING"
+    connection.execute(text(noted), {"name": _COUNTED})
     return corrections

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
 
 from annotator.errors import BacklogStoppedError, BacklogTakenError
+from annotator.store.chunks import slices_of_chunks
 from annotator.store.columns import utc_now
+from annotator.store.connection import writing
 from annotator.store.registration import Asked
 from annotator.store.registry import register_sources
 from annotator.store.tables import ChunkState, chunks, listing_shards, media, runs, sources
@@ -109,7 +111,8 @@ def begin_run(connection: Connection, wish: Wish) -> Run:
 
     Args:
         connection: in a writing transaction.
-        wish: what is wanted; its terms hold from now on.
+        wish: what is wanted; its terms hold from now on. Chunks that wait are given another priority by
+            :func:`move_waiting`, after this transaction.
 
     """
     source_id = register_sources(connection, [wish.source_uri])[wish.source_uri]
@@ -147,9 +150,18 @@ def _change_terms(connection: Connection, run_id: int, terms: Terms) -> None:
     given = _given(terms)
     if given:
         connection.execute(update(runs).where(runs.c.id == run_id).values(given))
-    if terms.priority is not None:
-        waiting = update(chunks).where(chunks.c.run_id == run_id, chunks.c.state == ChunkState.WAITING)
-        connection.execute(waiting.values(priority=terms.priority))
+
+
+def move_waiting(engine: Engine, run_id: int, priority: int) -> None:
+    """Give the waiting chunks of a backlog another priority, in many short transactions; those that have it stay.
+
+    It may be killed at any time: the same call again does the rest.
+    """
+    for low, high in slices_of_chunks(engine):
+        some = (chunks.c.id > low) & (chunks.c.id <= high) & (chunks.c.run_id == run_id)
+        other = (chunks.c.state == ChunkState.WAITING) & (chunks.c.priority != priority)
+        with writing(engine) as connection:
+            connection.execute(update(chunks).where(some, other).values(priority=priority))
 
 
 def _given(terms: Terms) -> dict[str, Any]:

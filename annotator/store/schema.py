@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import ConfigError, StoreUnavailableError
 from annotator.store.connection import open_engine, reading, sqlstate, translated, writing
-from annotator.store.counts import recount
+from annotator.store.counts import is_counted, recount
 from annotator.store.roles import owner_role, renew_grants
 from annotator.store.tables import store_settings
 
@@ -40,8 +40,6 @@ _GIVES_WAY: Final = ("55P03", "40P01")  # lock not available, deadlock
 # The row of `store_settings` that says how old a program may be. A migration that only adds leaves it as it is.
 _OLDEST_PROGRAM: Final = "min_program_revision"
 _NEVER: Final = "9999"
-# From this revision on, who moves media between states counts it: what was there before is counted once.
-_FIRST_COUNTED: Final = "0002"
 # Partitions are made at run time and are named parent__n1__0 or parent__l1__0.
 _PARTITION_MARK: Final = "__"
 
@@ -90,10 +88,17 @@ def upgrade_engine(engine: Engine) -> None:
                 ) from exc
             time.sleep(_PAUSE_S)
         else:
-            if found is not None and found < _FIRST_COUNTED:
-                with writing(engine) as connection:
-                    recount(connection)
+            count_once(engine)
             return
+
+
+def count_once(engine: Engine) -> None:
+    """Count all media, unless that has been done: an upgrade that was killed may have left it out."""
+    with reading(engine) as connection:
+        if is_counted(connection):
+            return
+    with writing(engine) as connection:
+        recount(connection)
 
 
 def check(url: str | Path) -> str:

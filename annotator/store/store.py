@@ -14,7 +14,7 @@ from annotator.store import enrolled, identities, labels, merging, queries, read
 from annotator.store.connection import is_conflict, open_engine, reading, writing
 from annotator.store.registry import batched
 from annotator.store.requeue import requeue
-from annotator.store.schema import HEAD, check_engine, current_revision, upgrade_engine
+from annotator.store.schema import HEAD, check_engine, count_once, current_revision, upgrade_engine
 from annotator.store.status import Status, read_status
 from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
@@ -65,6 +65,8 @@ class Store:
                 # A database that a newer program made has a revision that is unknown here: check_engine says so.
                 if found is None or found < HEAD:
                     upgrade_engine(engine)
+                elif found == HEAD:
+                    count_once(engine)
             check_engine(engine)
         except BaseException:
             engine.dispose()

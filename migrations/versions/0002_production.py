@@ -488,7 +488,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back. Counts and call-backs are lost; what was annotated stays."""
-    op.execute("DELETE FROM store_settings WHERE name = 'min_program_revision'")
+    op.execute("DELETE FROM store_settings WHERE name IN ('min_program_revision', 'work_is_counted')")
     if op.get_bind().dialect.name == "postgresql":
         for signature in reversed(FUNCTIONS):
             op.execute(f"DROP FUNCTION {signature}")

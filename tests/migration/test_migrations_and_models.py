@@ -15,18 +15,22 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import ConfigError
+from annotator.settings import Settings
 from annotator.store import Store, check, schema, upgrade
+from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
-from annotator.store.counts import read_counts
+from annotator.store.counts import is_counted, read_counts
 from annotator.store.functions import FUNCTIONS
 from annotator.store.schema import HEAD, alembic_config, belongs_to_models, migrating, migrations_path
-from annotator.store.tables import metadata
+from annotator.store.tables import metadata, runs
 from annotator.store.views import VIEWS
 from tests.store_values import ADA, SPEC, annotation, known, ref, track
+from workers.counting import count_all
+from workers.runs import look_after_backlogs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -272,7 +276,10 @@ def test_an_installed_package_carries_its_migrations(tmp_path: Path) -> None:
     assert run.stdout.splitlines() == [str(tmp_path / "site" / "annotator" / "_migrations"), HEAD]
 
 
-def test_what_was_there_before_there_were_counters_is_counted(engine: Engine) -> None:
+@pytest.mark.parametrize("by_beat", [False, True])
+def test_what_was_there_before_there_were_counters_is_counted_also_where_the_upgrade_was_killed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, *, by_beat: bool
+) -> None:
     migrate(engine, to="0001")
     with writing(engine) as connection:
         connection.execute(
@@ -286,6 +293,26 @@ def test_what_was_there_before_there_were_counters_is_counted(engine: Engine) ->
                 text("INSERT INTO work (network_id, media_id, state, reason) VALUES (1, :media_id, :state, :reason)"),
                 row,
             )
+    with monkeypatch.context() as patched:
+
+        def killed(_: Connection) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(schema, "recount", killed)
+        with pytest.raises(KeyboardInterrupt):
+            schema.upgrade_engine(engine)
+    assert schema.current_revision(engine) == HEAD
+    with reading(engine) as connection:
+        assert not is_counted(connection)
+    if by_beat:
+        with writing(engine) as connection:
+            connection.execute(text("INSERT INTO sources (id, uri) VALUES (1, 's3://clips/')"))
+            listed = {"started_at": utc_now(), "listed_at": utc_now()}
+            connection.execute(insert(runs).values(id=1, network_id=1, source_id=1, prefix="", options={}, **listed))
+        look_after_backlogs(engine, session_timeout_s=45.0)
+        with reading(engine) as connection:
+            assert connection.execute(select(runs.c.finished_at)).scalar_one() is None, "nobody knows what is pending"
+        count_all(engine, Settings())
     for _ in range(2):
         schema.upgrade_engine(engine)
         with reading(engine) as connection:

@@ -14,7 +14,7 @@ from annotator.errors import AnnotatorError, BacklogStoppedError, ConfigError, I
 from annotator.media.limits import GIB, FetchLimits, S3Access
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.settings import Settings, load_settings
-from annotator.store.backlogs import stop_backlog
+from annotator.store.backlogs import forget_waiting, stop_backlog
 from annotator.store.registration import ListingCount
 from annotator.store.store import Store
 from workers.backlog.follow import Follower, be_patient, leaving_on_signals
@@ -29,6 +29,8 @@ from workers.receivers import check_callback_url
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 # Files of an inventory are long; objects that are annotated are not fetched here.
 _FETCH: Final = FetchLimits(max_bytes=64 * GIB, timeout_s=4 * 3600.0)
+# A producer that is frozen, or whose machine vanishes, holds its locks no longer.
+_MAX_SILENCE_S: Final = 300.0
 # Threads that list, the one that holds their locks, and some to spare.
 _SPARE_CONNECTIONS: Final = 4
 _WHAT, _ORDER, _TIME, _HOW = "What is annotated", "Which first", "How long, and who is told", "How it runs"
@@ -281,7 +283,7 @@ def _run_dry(request: Request, settings: Settings, *, sample: int, price_per_hou
         raise InputError("--dry-run lists the bucket; leave --ids and --inventory out")
     bucket = S3Store(_access(settings), _FETCH, attempts=settings.backlog.attempts)
     began_s = time.monotonic()
-    with Store.open(settings.database_url.get_secret_value()) as store:
+    with _open(settings) as store:
         sampler = Sampler(max(sample, 1))
         counts = count_backlog(store, bucket, request, limits=chunk_limits(settings), sampler=sampler)
         total = sum_up(counts, lambda: 1)
@@ -300,7 +302,7 @@ def _run(request: Request, settings: Settings, *, as_json: bool) -> int:
     bucket = S3Store(_access(settings), _FETCH, attempts=settings.backlog.attempts)
     pool_size = settings.backlog.listers + _SPARE_CONNECTIONS
     began_s = time.monotonic()
-    with Store.open(settings.database_url.get_secret_value(), pool_size=pool_size) as store:
+    with _open(settings, pool_size=pool_size) as store:
         network_id = _network_id(settings, store)
         opened = open_backlog(store, bucket, request, network_id=network_id, settings=settings, stdin=sys.stdin.buffer)
         with opened as backlog:
@@ -324,7 +326,7 @@ def _follow(request: Request, settings: Settings, *, leave: threading.Event, as_
     endpoint_url = settings.backlog.sqs_endpoint_url
     queue = None if url is None else NotificationQueue(url, _access(settings), endpoint_url=endpoint_url)
     pool_size = settings.backlog.listers + _SPARE_CONNECTIONS
-    with Store.open(settings.database_url.get_secret_value(), pool_size=pool_size) as store:
+    with _open(settings, pool_size=pool_size) as store:
         network_id = _network_id(settings, store)
         followed = open_followed(store, bucket, request, network_id=network_id, settings=settings)
         sys.stderr.write(f"backlog {followed.run.id} follows {request.uri}\n")
@@ -333,8 +335,11 @@ def _follow(request: Request, settings: Settings, *, leave: threading.Event, as_
 
 
 def _stop(run_id: int, settings: Settings) -> None:
-    with Store.open(settings.database_url.get_secret_value()) as store, store.writing() as connection:
-        is_stopped = stop_backlog(connection, run_id, "asked")
+    with _open(settings) as store:
+        with store.writing() as connection:
+            is_stopped = stop_backlog(connection, run_id, "asked")
+        if is_stopped:
+            forget_waiting(store.engine, run_id)
     if is_stopped:
         typer.echo(f"backlog {run_id} is stopped; what is queued or in hand is finished, what is done stays")
     else:
@@ -350,6 +355,11 @@ def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool
     said = {"backlog": backlog.run.id, **counted(total, began_s), "unknown": count}
     tell(said, in_words(total, "queued"), as_json=as_json)
     return _FAILED if count else _OK
+
+
+def _open(settings: Settings, *, pool_size: int = 5) -> Store:
+    url = settings.database_url.get_secret_value()
+    return Store.open(url, pool_size=pool_size, max_silence_s=_MAX_SILENCE_S)
 
 
 def _access(settings: Settings) -> S3Access:

@@ -3,9 +3,10 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from annotator.errors import RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
 from annotator.store.chunks import ChunkLimits
-from annotator.store.connection import is_conflict
+from annotator.store.connection import is_conflict, several
 from annotator.store.gone import mark_keys_gone
 from annotator.store.listing import (
     Run,
@@ -56,25 +57,33 @@ class Pace:
     pages_until_split: int = PAGES_UNTIL_SPLIT
 
 
+class Order(Protocol):
+    """An order of its own, in which a backlog is queued when all is listed."""
+
+    def prepare(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
+        """Read what decides on it, in transactions of one connection, with which it stays."""
+
+    def queue(self, connection: Connection) -> int:
+        """Put what is pending into chunks, in the transaction that ends the listing; return how many."""
+
+
 class Registrar:
     """Writes batches: what they say and where the cursor stands, in one transaction."""
 
-    def __init__(
-        self, store: Store, run: Run, limits: ChunkLimits, *, before_end: Callable[[Connection], int] | None = None
-    ) -> None:
+    def __init__(self, store: Store, run: Run, limits: ChunkLimits, *, order: Order | None = None) -> None:
         """Take the database.
 
         Args:
             store: the database.
             run: the backlog.
             limits: of a chunk.
-            before_end: called in the transaction that ends the listing; returns how many chunks it has made.
+            order: in which it is queued at the end; None where chunks are made as objects are found.
 
         """
         self._store = store
         self._run = run
         self._limits = limits
-        self._before_end = before_end
+        self._order = order
 
     def register(self, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
         """Register a batch; return the shard as it stands then.
@@ -85,7 +94,8 @@ class Registrar:
             StoreUnavailableError: the database does not answer.
 
         """
-        return self._commit(partial(self._write, shard=shard, batch=batch))
+        write = partial(self._write, shard=shard, batch=batch)
+        return self._commit_last(write) if batch.is_end and self._is_last(shard) else self._commit(write)
 
     def register_named(self, objects: Sequence[ListedObject], gone: Sequence[str]) -> ListingCount:
         """Register some objects that are there, and mark keys where nothing lies any more.
@@ -101,11 +111,30 @@ class Registrar:
         """
         return self._commit(partial(self._write_named, objects=objects, gone=gone))
 
-    def _commit(self, write: Callable[[Connection], _T]) -> _T:
+    def _is_last(self, shard: Shard) -> bool:
+        """Say whether no other shard is open, where an order is to be prepared for the end."""
+        if self._order is None:
+            return False
+        with self._store.reading() as connection:
+            return all(one.id == shard.id for one in open_shards(connection, self._run.id))
+
+    def _commit_last(self, write: Callable[[Connection], _T]) -> _T:
+        """Read first what the order needs: the transaction that ends the listing holds the backlog's row."""
+        with several(self._store.engine) as transaction:
+            if self._order is not None:
+                self._order.prepare(transaction)
+            return self._commit(write, transaction=transaction)
+
+    def _commit(
+        self,
+        write: Callable[[Connection], _T],
+        *,
+        transaction: Callable[[], AbstractContextManager[Connection]] | None = None,
+    ) -> _T:
         conflicts = 0
         while True:
             try:
-                with self._store.writing() as connection:
+                with (transaction or self._store.writing)() as connection:
                     return write(connection)
             except (DBAPIError, RegisteredMeanwhileError) as error:
                 conflicts += 1
@@ -118,8 +147,8 @@ class Registrar:
         listed = len(batch.objects)
         moved = move_cursor(connection, shard, batch.cursor, pages=batch.pages, listed=listed, is_end=batch.is_end)
         if batch.is_end and finish_listing(connection, self._run.id):
-            if self._before_end is not None:
-                count.chunks += self._before_end(connection)
+            if self._order is not None:
+                count.chunks += self._order.queue(connection)
             mark_listed(connection, self._run.id)
         return moved, count
 

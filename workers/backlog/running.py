@@ -1,9 +1,8 @@
 """A backlog from a request: which keys, which row of ``runs``, which threads."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
@@ -13,8 +12,19 @@ from annotator.errors import InputError
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.settings import Settings
 from annotator.store.chunks import ChunkLimits, Piece, pack
-from annotator.store.listing import FOLLOW, ORDER, REFRESH, Run, Shard, Terms, Wish, begin_run, compare_objects
-from annotator.store.ordering import queue_most_viewed
+from annotator.store.listing import (
+    FOLLOW,
+    ORDER,
+    REFRESH,
+    Run,
+    Shard,
+    Terms,
+    Wish,
+    begin_run,
+    compare_objects,
+    move_waiting,
+)
+from annotator.store.ordering import has_views, load_views, queue_most_viewed
 from annotator.store.registration import ListingCount
 from annotator.store.store import Store
 from workers.backlog.batches import Choice, KeySource
@@ -98,12 +108,9 @@ def open_backlog(
             starts=keys.starts,
             terms=_terms(request),
         )
-        with store.writing() as connection:
-            run = begin_run(connection, wish)
-        before_end = None
-        if views is not None:
-            before_end = partial(_queue_by_views, run=run, views=views, limits=limits)
-        registrar = Registrar(store, run, limits, before_end=before_end)
+        run = _begin(store, wish)
+        order = None if views is None else _MostViewed(run, views, limits)
+        registrar = Registrar(store, run, limits, order=order)
         pace = Pace(listers=request.listers, most=request.limit)
         yield Backlog(run, Listing(store, run, source=keys.source, registrar=registrar, pace=pace), keys.source)
 
@@ -127,8 +134,7 @@ def open_followed(store: Store, bucket: S3Store, request: Request, *, network_id
     source = BucketSource(bucket, name, choice)
     source.check()
     wish = Wish(network_id, f"s3://{name}/", prefix, options=_choices(request), terms=_terms(request))
-    with store.writing() as connection:
-        run = begin_run(connection, wish)
+    run = _begin(store, wish)
     every_s = settings.backlog.poll_every_s
     if every_s is None:
         every_s = _POLL_EVERY_S if settings.backlog.sqs_url is None else _LIST_BESIDE_EVERY_S
@@ -194,8 +200,29 @@ def _views(request: Request, bucket: str, settings: Settings) -> Views | None:
     return ViewsQuery(request.views_query, request.views_database or settings.database_url.get_secret_value(), bucket)
 
 
-def _queue_by_views(connection: Connection, *, run: Run, views: Views, limits: ChunkLimits) -> int:
-    return queue_most_viewed(connection, run.asked, views.rows(), limits=limits)
+@dataclass(frozen=True, slots=True)
+class _MostViewed:
+    """The order of a backlog whose most viewed media go first."""
+
+    run: Run
+    views: Views
+    limits: ChunkLimits
+
+    def prepare(self, transaction: Callable[[], contextlib.AbstractContextManager[Connection]]) -> None:
+        load_views(transaction, self.views.rows())
+
+    def queue(self, connection: Connection) -> int:
+        if not has_views(connection):  # two shards have ended at once, and neither knew that it was the last one
+            self.prepare(lambda: contextlib.nullcontext(connection))
+        return queue_most_viewed(connection, self.run.asked, limits=self.limits)
+
+
+def _begin(store: Store, wish: Wish) -> Run:
+    with store.writing() as connection:
+        run = begin_run(connection, wish)
+    if run.is_resumed and wish.terms.priority is not None:
+        move_waiting(store.engine, run.id, wish.terms.priority)
+    return run
 
 
 def chunk_limits(settings: Settings) -> ChunkLimits:

@@ -407,12 +407,13 @@ def test_it_never_finishes_until_it_is_stopped(producer: Producer, queue: Queue)
     following = Following(producer, queue)
     following.list()
     with producer.store.writing() as connection:
-        assert end_backlogs(connection, read_counts(connection)) == []
+        assert end_backlogs(connection, read_counts(connection), stopped=[]) == []
         assert stop_backlog(connection, following.followed.run.id, "asked")
     with pytest.raises(BacklogStoppedError, match=r"was stopped \(asked\)"):
         following.step()
     with producer.store.writing() as connection:
-        assert [end.run_id for end in end_backlogs(connection, read_counts(connection))] == [following.followed.run.id]
+        ended = end_backlogs(connection, read_counts(connection), stopped=[following.followed.run.id])
+        assert [end.run_id for end in ended] == [following.followed.run.id]
     assert Following(producer, queue).followed.run.id != following.followed.run.id
 
 

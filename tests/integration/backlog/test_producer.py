@@ -1,12 +1,13 @@
 """The producer on a real S3 endpoint and both databases: what it registers, in parts, again, and after a stop."""
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, SourceNotFoundError
 from annotator.store.known import KnownContents
@@ -16,6 +17,7 @@ from annotator.store.writes import write_outcomes
 from annotator.types import ClipReport, KnownMedia, MediaAnnotation, MediaRef
 from tests.integration.backlog.conftest import Producer
 from workers.backlog.lister import Listing, Pace, Registrar
+from workers.backlog.views import ViewsFile
 
 pytestmark = pytest.mark.servers
 ODD_KEYS = [
@@ -225,6 +227,28 @@ def test_the_most_viewed_go_first(producer: Producer, tmp_path: Any) -> None:
     order = [key for chunk in producer.queued() for key in chunk]
     assert order[:100] == keys[99::-1]
     assert sorted(order[100:]) == keys[100:]
+    producer.check()
+
+
+def test_while_views_are_read_the_backlog_is_nobodys(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
+    producer.put("a/1.gif", "a/2.gif")
+    read = 0
+
+    def rows(_: ViewsFile) -> Iterator[tuple[str, float]]:
+        nonlocal read
+        for key, views in (("a/1.gif", 1.0), ("a/2.gif", 2.0)):
+            with producer.store.writing() as connection:  # beat charges, somebody stops it
+                if connection.dialect.name == "postgresql":
+                    connection.execute(text("SET LOCAL lock_timeout = '2s'"))
+                connection.execute(update(runs).values(worker_s=1.0))
+            read += 1
+            yield key, views
+
+    monkeypatch.setattr(ViewsFile, "check", lambda _: None)
+    monkeypatch.setattr(ViewsFile, "rows", rows)
+    assert producer.run(views="views.csv").queued == 2
+    assert read == 2
+    assert [key for chunk in producer.queued() for key in chunk] == ["a/2.gif", "a/1.gif"]
     producer.check()
 
 

@@ -1,16 +1,19 @@
 """``annotate-backlog --stop``, and ``--callback`` that is refused before anything is listed."""
 
+import sqlite3
+
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, event, insert, select, text
 
 from annotator.media.s3 import ListedObject
-from annotator.store.backlogs import stop_backlog
+from annotator.store import chunks as chunks_of_store
+from annotator.store.backlogs import forget_waiting, stop_backlog
 from annotator.store.chunks import ChunkLimits
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.counts import read_counts, recount
 from annotator.store.gone import KeyRange
-from annotator.store.listing import Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
+from annotator.store.listing import Wish, begin_run, finish_listing, mark_listed, move_cursor, move_waiting, open_shards
 from annotator.store.registration import register_objects
 from annotator.store.registry import register_network
 from annotator.store.store import Store
@@ -74,6 +77,8 @@ def test_the_same_prefix_asked_for_again_takes_up_what_a_stopped_backlog_left(da
         )
         finish(connection, network_id=network_id, reports=[Report(done, WorkState.DONE)])
         assert stop_backlog(connection, first, "asked")
+    forget_waiting(database, first)
+    with reading(database) as connection:
         assert connection.execute(select(chunks.c.id)).all() == []
     second = register(database, network_id)
     assert second != first
@@ -86,6 +91,46 @@ def test_the_same_prefix_asked_for_again_takes_up_what_a_stopped_backlog_left(da
     assert (counts.media(run_id=first), counts.media(WorkState.PENDING, run_id=second)) == (2, len(ids) - 2)
     with writing(database) as connection:
         assert recount(connection) == []
+
+
+def test_chunks_of_a_stopped_backlog_go_in_slices_and_a_priority_writes_only_what_it_changes(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks_of_store, "_SLICE", 3)
+    rows = [{"network_id": 1, "lane": "gif", "media_ids": [1], "run_id": number % 2} for number in range(20)]
+    with writing(database) as connection:
+        connection.execute(insert(chunks).values(created_at=utc_now()), rows)
+    written: list[int] = []
+
+    @event.listens_for(database, "after_cursor_execute")
+    def _count(_connection: object, cursor: sqlite3.Cursor, statement: str, *_: object) -> None:
+        if statement.startswith(("UPDATE chunks", "DELETE FROM chunks")):
+            written.append(cursor.rowcount)
+
+    for _ in range(2):
+        move_waiting(database, 1, 7)
+    assert (sum(written), max(written)) == (10, 2), "the second time nothing changes"
+    written.clear()
+    forget_waiting(database, 1)
+    event.remove(database, "after_cursor_execute", _count)
+    assert (sum(written), max(written)) == (10, 2)
+    with reading(database) as connection:
+        left = connection.execute(select(chunks.c.run_id, chunks.c.priority).distinct()).all()
+    assert [tuple(row) for row in left] == [(0, 0)]
+
+
+def test_a_frozen_producer_holds_its_locks_for_minutes_only(backlog: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not backlog.startswith("postgresql"):
+        pytest.skip("SQLite lets go when the process ends")
+    limits: list[str] = []
+
+    def look(connection: Connection, *_: object) -> bool:
+        limits.append(connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one())
+        return False
+
+    monkeypatch.setattr(command, "stop_backlog", look)
+    assert command.main(["--stop", str(RUN), "--database", backlog]) == 0
+    assert limits == ["5min"]
 
 
 def register(database: Engine, network_id: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
 from annotator.errors import InputError
-from annotator.store.backlogs import CHANNEL, stop_backlog
+from annotator.store.backlogs import CHANNEL, forget_waiting, stop_backlog
 from annotator.store.chunks import Piece, add_chunks
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
@@ -154,6 +154,7 @@ def test_a_stopped_one_keeps_what_is_done_and_in_hand_and_queues_no_more(bench: 
     with writing(bench.engine) as connection:
         assert stop_backlog(connection, RUN, "asked")
         assert not stop_backlog(connection, RUN, "asked"), "once is enough"
+    forget_waiting(bench.engine, RUN)
     assert bench.chunk_states() == {ChunkState.PUBLISHED: 1}
     bench.look()
     assert bench.row().finished_at is None, "two are in hand"
@@ -161,8 +162,9 @@ def test_a_stopped_one_keeps_what_is_done_and_in_hand_and_queues_no_more(bench: 
     bench.look()
     assert bench.row().finished_at is None, "a chunk is still in the broker"
     with writing(bench.engine) as connection:
-        connection.execute(text("DELETE FROM chunks"))
+        connection.execute(text("UPDATE chunks SET state = 0"))  # the sweeper put it back
     bench.look()
+    assert bench.chunk_states() == {}, "nothing of it is published after its end"
     row = bench.row()
     assert (row.stop_reason, row.finished_at is not None) == ("asked", True)
     (told,) = bench.told()
@@ -195,6 +197,42 @@ def test_worker_time_is_charged_to_whose_media_are_in_hand_until_the_budget_is_s
     bench.look()
     assert bench.row().stop_reason == "budget"
     assert bench.row(OTHER).stopped_at is None
+
+
+def test_only_backlogs_with_media_in_hand_are_charged_and_their_clock_stands_still_meanwhile(bench: Bench) -> None:
+    bench.backlog()
+    bench.backlog(OTHER, first=100)
+    claims = bench.claim(1, 2)
+    bench.look()
+    assert (bench.row().worker_s_at is not None, bench.row(OTHER).worker_s_at) == (True, None)
+    bench.settle(claims)
+    bench.look()
+    assert bench.row().worker_s_at is None
+    bench.change(started_at=LONG_AGO, worker_s=0.0)
+    bench.claim(3)
+    bench.look()
+    assert bench.row().worker_s == pytest.approx(5.0), "what lay idle is no worker time"
+
+
+@pytest.mark.servers
+def test_a_backlog_whose_row_a_producer_holds_keeps_the_others_from_nothing(make_database: Callable[..., str]) -> None:
+    engine = open_engine(make_database("postgres"))
+    bench = Bench(engine)
+    bench.backlog(deadline_at=LONG_AGO)
+    bench.backlog(OTHER, first=100, deadline_at=LONG_AGO)
+    bench.claim(1)
+    with engine.connect() as producer, producer.begin():
+        producer.execute(select(runs.c.id).where(runs.c.id == RUN).with_for_update())
+        with engine.connect() as setting:
+            setting.execute(text(f"ALTER DATABASE {engine.url.database} SET lock_timeout = '2s'"))
+            setting.commit()
+        impatient = open_engine(engine.url.render_as_string(hide_password=False))
+        look_after_backlogs(impatient, session_timeout_s=45.0)
+        impatient.dispose()
+    assert (bench.row().stopped_at, bench.row(OTHER).stop_reason) == (None, "deadline")
+    bench.look()
+    assert bench.row().stop_reason == "deadline"
+    engine.dispose()
 
 
 def test_a_worker_that_waits_or_has_died_costs_nothing(bench: Bench) -> None:
