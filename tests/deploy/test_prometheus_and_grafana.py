@@ -111,6 +111,16 @@ def test_texts_of_alarms_name_labels_that_their_expression_leaves(rule: dict[str
     assert named <= (kept if is_grouped else {"instance", "job"})
 
 
+@pytest.mark.parametrize("name", ["AnnotatorNoWorker", "AnnotatorStandstill"])
+def test_work_stands_still_where_somebody_is_asked_for_who_annotates(name: str) -> None:
+    (rule,) = [rule for rule in RULES if rule["alert"] == name]
+    asked = {selector.name: selector for selector in selectors(rule["expr"])}
+    assert "annotator_queue_media" not in asked, "what a stopped backlog has left is pending, and nobody's work"
+    assert "annotator_workers" not in asked, "who keeps house annotates nothing"
+    assert 'annotator_queue_workers{queue=~"gpu|cpu"}' in rule["expr"]
+    assert {"annotator_queue_workers_desired", "annotator_chunk_oldest_seconds"} <= set(asked)
+
+
 def test_what_is_not_there_is_seen() -> None:
     assert complaints_of("rate(annotator_mediums_total[5m])") == ["there is no series annotator_mediums_total"]
     assert complaints_of('annotator_queue_media{status="done"}') == ["annotator_queue_media has no label status"]
