@@ -61,6 +61,8 @@ class RetryPolicy:
         factor: by which each wait is longer than the one before.
         max_wait_s: the longest wait, before it is spread.
         spread: by which part a wait may be shorter or longer.
+        max_claims: claims after which it is given up, where a failure costs no try. None where it costs one, and the
+            setting says how many there are.
         forgets_etag: read the object as it is now, instead of the version that was registered.
         stops_worker: the worker is at fault, not the media, which goes back; this worker cannot go on.
 
@@ -71,6 +73,7 @@ class RetryPolicy:
     factor: float = 4.0
     max_wait_s: float = 600.0
     spread: float = 0.25
+    max_claims: int | None = None
     forgets_etag: bool = False
     stops_worker: bool = False
 
@@ -88,6 +91,8 @@ class RetryPolicy:
 
 NEVER: Final = RetryPolicy(retries=False)
 STOP: Final = RetryPolicy(retries=False, stops_worker=True)
+# A bucket that is away is no fault of the media that lie in it: 5 s, 20 s, … 10 min, and so on for about a day.
+_OUTAGE: Final = RetryPolicy(max_claims=148)
 
 # The most exact class wins. A test holds every class of annotator/errors.py against this map.
 POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
@@ -107,7 +112,7 @@ POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
         BacklogTakenError: RetryPolicy(),
         BrokerUnavailableError: RetryPolicy(),
         RegisteredMeanwhileError: RetryPolicy(first_wait_s=1.0),
-        SourceUnavailableError: RetryPolicy(),
+        SourceUnavailableError: _OUTAGE,
         SourceChangedError: RetryPolicy(first_wait_s=1.0, forgets_etag=True),
         LocalDiskError: RetryPolicy(first_wait_s=60.0),
         DecoderKilledError: RetryPolicy(first_wait_s=30.0),
@@ -145,14 +150,16 @@ def report_failure(claim: Claim, failure: MediaFailure, *, max_tries: int, luck:
     """
     policy = policy_of(failure)
     message = clean_message(failure.message)
-    if not policy.retries or claim.tries >= max_tries:
+    tries = claim.tries if policy.max_claims is None else claim.attempts
+    if not policy.retries or tries >= (policy.max_claims or max_tries):
         return Report(claim, WorkState.FAILED, reason=failure.reason, message=message)
     return Report(
         claim,
         WorkState.PENDING,
         reason=failure.reason,
         message=message,
-        delay_s=policy.wait_s(claim.tries, luck=luck),
+        delay_s=policy.wait_s(tries, luck=luck),
+        costs_no_try=policy.max_claims is not None,
         forgets_etag=policy.forgets_etag,
     )
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from annotator.errors import (
@@ -28,7 +29,21 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"})
-_FORBIDDEN = frozenset({"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"})
+_FORBIDDEN = frozenset({"403", "AccessDenied"})
+# The credentials, or this machine's clock, are at fault, and no object: a key that was rotated would fail them all.
+_NOT_KNOWN = frozenset(
+    {
+        "401",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "Unauthorized",
+    }
+)
 _CHANGED = frozenset({"412", "PreconditionFailed"})
 # Connections kept open to a server: as many as threads may fetch at a time.
 _CONNECTIONS = 32
@@ -113,7 +128,7 @@ class S3Store:
             SourceChangedError: another version lies there.
             SourceUnavailableError: a time-out, a server error or a broken transfer.
             MediaTooLargeError: too long.
-            ConfigError: no credentials.
+            ConfigError: no credentials, or such as do not count (any more).
 
         """
         uri = f"s3://{bucket}/{key}"
@@ -139,7 +154,7 @@ class S3Store:
             SourceNotFoundError: no such bucket.
             ForbiddenSourceError: no permission.
             SourceUnavailableError: the server does not answer.
-            ConfigError: no credentials.
+            ConfigError: no credentials, or such as do not count (any more).
 
         """
         with _translated(f"s3://{bucket}/{prefix}"):
@@ -161,7 +176,7 @@ class S3Store:
             SourceNotFoundError: no such bucket.
             ForbiddenSourceError: no permission.
             SourceUnavailableError: the server does not answer.
-            ConfigError: no credentials.
+            ConfigError: no credentials, or such as do not count (any more).
 
         """
         with _translated(f"s3://{bucket}/{prefix}"):
@@ -176,7 +191,7 @@ class S3Store:
             SourceNotFoundError: no such bucket.
             ForbiddenSourceError: no permission.
             SourceUnavailableError: the server does not answer.
-            ConfigError: no credentials.
+            ConfigError: no credentials, or such as do not count (any more).
 
         """
         with _translated(f"s3://{bucket}/{prefix}"):
@@ -190,7 +205,7 @@ class S3Store:
         Raises:
             ForbiddenSourceError: no permission.
             SourceUnavailableError: the server does not answer.
-            ConfigError: no credentials.
+            ConfigError: no credentials, or such as do not count (any more).
 
         """
         try:
@@ -242,6 +257,11 @@ def _translated(uri: str) -> Iterator[None]:
         code = exc.response.get("Error", {}).get("Code", "")
         if code in _NOT_FOUND:
             raise SourceNotFoundError(f"There is no {uri}; check bucket and key.") from exc
+        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in _NOT_KNOWN or status == HTTPStatus.UNAUTHORIZED:
+            raise ConfigError(
+                f"{uri} is not read with these credentials ({code}); give valid ones, and check this machine's clock."
+            ) from exc
         if code in _FORBIDDEN:
             raise ForbiddenSourceError(f"{uri} may not be read ({code}); check the credentials.") from exc
         if code in _CHANGED:

@@ -67,6 +67,7 @@ class Report:
         message: a sentence.
         delay_s: how long to wait before it is claimed again.
         gives_back: nothing was found out; the attempt counts nothing.
+        costs_no_try: it is nobody's fault; the attempt is not counted among its tries.
         forgets_etag: the object has changed; read whatever it is now.
         runs_alone: it is suspected of what broke the engine; where it is pending, nothing else is in hand next time.
 
@@ -78,6 +79,7 @@ class Report:
     message: str | None = None
     delay_s: float | None = None
     gives_back: bool = False
+    costs_no_try: bool = False
     forgets_etag: bool = False
     runs_alone: bool = False
 
@@ -385,7 +387,7 @@ def _report_row(report: Report) -> dict[str, object]:
         "reason": report.reason,
         "message": report.message,
         "delay_s": report.delay_s,
-        "lost": int(report.gives_back),
+        "lost": int(report.gives_back or report.costs_no_try),
         "alone": int(report.runs_alone and report.state == WorkState.PENDING),
     }
 

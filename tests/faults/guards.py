@@ -357,7 +357,7 @@ GUARDS: Final = (
         "test_s3.py::test_a_bucket_that_is_silent_asks_to_slow_down_or_breaks_off",
         "a bucket that does not answer now is asked again later",
         "workers/retry.py",
-        (("SourceUnavailableError: RetryPolicy(),", "SourceUnavailableError: NEVER,"),),
+        (("SourceUnavailableError: _OUTAGE,", "SourceUnavailableError: NEVER,"),),
     ),
     Guard(
         "test_s3.py::test_an_object_that_may_not_be_read_fails_at_once_and_is_brought_back_when_it_may",
@@ -485,7 +485,8 @@ def fails_without(guard: Guard) -> bool:
         ran = subprocess.run(
             [*command, f"tests/faults/{guard.test}"],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy), "FAULTS_TIMEOUT_S": _TIMEOUT_S},
+            # Celery refuses to unpickle as root, whatever is accepted: another guard, which is not ours.
+            env={**os.environ, "PYTHONPATH": str(copy), "FAULTS_TIMEOUT_S": _TIMEOUT_S, "C_FORCE_ROOT": "1"},
             capture_output=True,
             text=True,
             check=False,

@@ -31,10 +31,29 @@ def test_faults_of_the_media_are_final(error: type[errors.AnnotatorError]) -> No
 
 
 def test_passing_trouble_waits_longer_each_time_and_then_is_final() -> None:
-    failure = failure_of(errors.SourceUnavailableError)
+    failure = failure_of(errors.AnnotatorError)
     waits = [report_failure(claim_of(tries), failure, max_tries=5).delay_s for tries in (1, 2, 3, 4, 5)]
     assert waits == [5.0, 20.0, 80.0, 320.0, None]
     assert report_failure(claim_of(5), failure, max_tries=5).state == WorkState.FAILED
+
+
+def test_a_bucket_that_is_away_for_a_day_costs_no_media_a_try() -> None:
+    failure = failure_of(errors.SourceUnavailableError)
+    waited_s, claims = 0.0, 0
+    while True:
+        claims += 1
+        claim = Claim(1, 1, claims, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=1)
+        report = report_failure(claim, failure, max_tries=5)
+        if report.state == WorkState.FAILED:
+            break
+        assert report.costs_no_try
+        assert report.delay_s is not None
+        assert report.delay_s <= 600.0
+        waited_s += report.delay_s
+    assert 23 * 3600 < waited_s < 25 * 3600
+    ours = MediaFailure(MEDIA, "fake@1", "internal", "unexpected", is_transient=True)
+    after_an_outage = Claim(1, 1, 100, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=1)
+    assert report_failure(after_an_outage, ours, max_tries=5).state == WorkState.PENDING
 
 
 def test_waits_are_spread_within_a_quarter_and_the_same_seed_gives_the_same_waits() -> None:
