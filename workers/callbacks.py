@@ -17,7 +17,6 @@ from annotator.store.deliveries import (
     CallBack,
     Receiver,
     due_receivers,
-    forget_call_backs,
     give_back,
     give_up,
     mark_delivered,
@@ -42,9 +41,6 @@ _FIRST_WAIT_S, _FACTOR, _MAX_WAIT_S = 10.0, 4.0, _DAY_S
 _MAX_TRIES: Final = 9
 _FIRST_REST_S, _MAX_REST_S = 5.0, 300.0
 _GIVE_UP_S: Final = 2 * _DAY_S
-_KEEP_DELIVERED_S: Final = 7 * _DAY_S
-_KEEP_GIVEN_UP_S: Final = 30 * _DAY_S
-_FORGOTTEN_AT_ONCE: Final = 5_000
 
 
 def wait_s(tries: int, *, luck: float = 1.0) -> float | None:
@@ -205,24 +201,3 @@ class Deliverer:
         else:
             postpone(connection, one.id, delay_s=delay_s, message=answer.trouble)
             self._on_result("retried")
-
-
-def forget_old_call_backs(engine: Engine) -> int:
-    """Delete call-backs that were delivered more than a week ago, or given up more than thirty days ago.
-
-    Returns:
-        How many.
-
-    """
-    forgotten = 0
-    while True:
-        with writing(engine) as connection:
-            count = forget_call_backs(
-                connection,
-                delivered_s=_KEEP_DELIVERED_S,
-                given_up_s=_KEEP_GIVEN_UP_S,
-                limit=_FORGOTTEN_AT_ONCE,
-            )
-        forgotten += count
-        if count < _FORGOTTEN_AT_ONCE:
-            return forgotten

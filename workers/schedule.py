@@ -28,9 +28,10 @@ from annotator.store.partitions import make_ahead
 from annotator.store.rollups import roll_up_in_turn
 from workers.app import QUEUES, AnnotatorApp
 from workers.broker import RedisBroker
-from workers.callbacks import CONNECTIONS, Deliverer, forget_old_call_backs
+from workers.callbacks import CONNECTIONS, Deliverer
 from workers.counting import EVERY_S, count_all
 from workers.feeder import Feeder
+from workers.forgetting import forget_all
 from workers.metrics import MetricsServer, serve_metrics
 from workers.queue_metrics import QueueMetrics
 from workers.routing import Caps
@@ -138,7 +139,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
         Job("roll-up", _ROLL_UP_EVERY_S, partial(roll_up_in_turn, engine), slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
-        Job("forget", _FORGET_EVERY_S, partial(forget_old_call_backs, engine), slow=True),
+        Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True),
     )
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
 

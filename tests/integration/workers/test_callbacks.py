@@ -21,7 +21,8 @@ from annotator.store.deliveries import bring_back, take_call_backs
 from annotator.store.outbox import tell_backlog
 from annotator.store.registry import register_network
 from annotator.store.tables import outbox, runs, sources
-from workers.callbacks import Deliverer, forget_old_call_backs
+from workers.callbacks import Deliverer
+from workers.forgetting import forget_all
 from workers.receivers import check_callback_url, sign
 
 SECRET = "a secret that nobody guesses"  # noqa: S105  (of this test)
@@ -403,18 +404,18 @@ def test_call_backs_are_forgotten_a_week_after_delivery_and_a_month_after_they_w
 ) -> None:
     bench.backlog(1, server.url(), callbacks=2)
     bench.deliver()
-    assert forget_old_call_backs(bench.engine) == 0
+    assert forget_all(bench.engine) == 0
     with writing(bench.engine) as connection:
         connection.execute(text("UPDATE outbox SET delivered_at = '2001-01-01 00:00:00.000000' WHERE id = 1"))
-    assert forget_old_call_backs(bench.engine) == 1
+    assert forget_all(bench.engine) == 1
     with reading(bench.engine) as connection:
         assert connection.execute(select(func.count()).select_from(outbox)).scalar_one() == 1
     with writing(bench.engine) as connection:
         connection.execute(update(outbox).values(delivered_at=None, given_up_at=utc_now()))
-    assert forget_old_call_backs(bench.engine) == 0
+    assert forget_all(bench.engine) == 0
     with writing(bench.engine) as connection:
         connection.execute(text("UPDATE outbox SET given_up_at = '2001-01-01 00:00:00.000000'"))
-    assert forget_old_call_backs(bench.engine) == 1
+    assert forget_all(bench.engine) == 1
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
