@@ -17,9 +17,10 @@ from annotator.store.chunks import slices_of_chunks
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.counts import Counts
-from annotator.store.dialect import is_postgres, later_value
+from annotator.store.dialect import is_postgres
 from annotator.store.listing import FOLLOW
 from annotator.store.outbox import Event, tell_backlog
+from annotator.store.sessions import is_living
 from annotator.store.tables import ChunkState, WorkState, chunks, runs, sources, worker_sessions
 
 CHANNEL: Final = "annotator_backlog"
@@ -132,9 +133,8 @@ def charge_worker_time(connection: Connection, counts: Counts, *, timeout_s: flo
         timeout_s: silence after which a worker does not count as living.
 
     """
-    sessions = worker_sessions.c
-    living = sessions.ended_at.is_(None) & (sessions.seen_at >= later_value(connection, -timeout_s))
-    busy_sessions = select(func.count()).select_from(worker_sessions).where(living, sessions.in_hand > 0)
+    living = is_living(connection, timeout_s=timeout_s)
+    busy_sessions = select(func.count()).select_from(worker_sessions).where(living, worker_sessions.c.in_hand > 0)
     busy = int(connection.execute(busy_sessions).scalar_one())
     now: datetime = connection.execute(select(utc_now())).scalar_one()
     claimed = counts.media(WorkState.CLAIMED)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Connection, Double, Integer, LargeBinary, SmallInteger
 from sqlalchemy.dialects import postgresql
 
+from annotator.store.columns import sqlite_time
 from annotator.store.dialect import is_postgres
 from annotator.store.tables import metadata
 
@@ -99,7 +100,7 @@ def _postgres_insert(table: str, columns: tuple[str, ...], same: tuple[str, ...]
 
 @cache
 def _sqlite_insert(table: str, columns: tuple[str, ...], same: tuple[str, ...], now: tuple[str, ...]) -> str:
-    values = ["?"] * (len(same) + len(columns)) + ["strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'"] * len(now)
+    values = ["?"] * (len(same) + len(columns)) + [sqlite_time()] * len(now)
     return f"INSERT INTO {table} ({', '.join((*same, *columns, *now))}) VALUES ({', '.join(values)})"  # noqa: S608  (as above)
 
 

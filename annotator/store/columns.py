@@ -1,7 +1,7 @@
 """Column types and SQL that both databases read the same."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -9,6 +9,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+# SQLite's clock knows milliseconds; the store's times have microseconds.
+SQLITE_TIME: Final = "%Y-%m-%d %H:%M:%f"
+SQLITE_MICROS: Final = "000"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -57,9 +61,22 @@ def _now(_element: utc_now, _compiler: SQLCompiler, **_kw: object) -> str:
     return "now()"
 
 
+def sqlite_time(shift: str | None = None) -> str:
+    """Return SQLite's clock as an expression in the form of ``UtcTime``.
+
+    Args:
+        shift: an expression of seconds to add; NULL gives NULL.
+
+    >>> sqlite_time(":delay_s")
+    "(strftime('%Y-%m-%d %H:%M:%f', 'now', (:delay_s) || ' seconds') || '000')"
+    """
+    shifted = "" if shift is None else f", ({shift}) || ' seconds'"
+    return f"(strftime('{SQLITE_TIME}', 'now'{shifted}) || '{SQLITE_MICROS}')"
+
+
 @compiles(utc_now, "sqlite")
 def _now_sqlite(_element: utc_now, _compiler: SQLCompiler, **_kw: object) -> str:
-    return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+    return sqlite_time()
 
 
 # SQLite makes ids by itself only for INTEGER PRIMARY KEY.

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, text
 from annotator.store.columns import utc_now
 from annotator.store.dialect import is_postgres
 from annotator.store.lanes import LANES
+from annotator.store.sessions import is_open
 from annotator.store.tables import ChunkState, chunks, outbox, scaling, worker_sessions
 
 MOST_COUNTED: Final = 100_000
@@ -89,9 +90,7 @@ def read_depths(connection: Connection, *, session_timeout_s: float) -> QueueDep
 
     """
     now = connection.execute(select(utc_now())).scalar_one()
-    seen = connection.execute(
-        select(worker_sessions.c.seen_at, worker_sessions.c.queues).where(worker_sessions.c.ended_at.is_(None))
-    ).all()
+    seen = connection.execute(select(worker_sessions.c.seen_at, worker_sessions.c.queues).where(is_open())).all()
     alive = [row for row in seen if (now - row.seen_at).total_seconds() < session_timeout_s]
     wanted = connection.execute(select(scaling).order_by(scaling.c.queue)).all()
     callbacks, oldest = _callbacks(connection)

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, func
 from sqlalchemy.sql.elements import ColumnElement
 
+from annotator.store.columns import SQLITE_MICROS, SQLITE_TIME, sqlite_time
+
 
 def is_postgres(connection: Connection) -> bool:
     """Say which of the two it is."""
@@ -26,7 +28,7 @@ def ids_param(connection: Connection, ids: Sequence[int] | Sequence[str]) -> Any
 
 def now(connection: Connection) -> str:
     """Return the database's clock."""
-    return "now()" if is_postgres(connection) else "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+    return "now()" if is_postgres(connection) else sqlite_time()
 
 
 def later(connection: Connection, parameter: str) -> str:
@@ -47,11 +49,11 @@ def later_column(connection: Connection, column: str) -> str:
 def _shifted(connection: Connection, seconds: str) -> str:
     if is_postgres(connection):
         return f"(now() + ({seconds}) * interval '1 second')"
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', ({seconds}) || ' seconds') || '000')"
+    return sqlite_time(seconds)
 
 
 def later_value(connection: Connection, delay_s: float) -> ColumnElement[Any]:
     """Return the expression «so many seconds from now» for SQLAlchemy's statements."""
     if is_postgres(connection):
         return func.now() + timedelta(seconds=delay_s)
-    return func.strftime("%Y-%m-%d %H:%M:%f", "now", f"{delay_s} seconds").concat("000")
+    return func.strftime(SQLITE_TIME, "now", f"{delay_s} seconds").concat(SQLITE_MICROS)

@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, sel
 
 from annotator.store.chunks import Chunk, put_back
 from annotator.store.columns import utc_now
-from annotator.store.dialect import is_postgres, later_value
+from annotator.store.dialect import is_postgres
 from annotator.store.lanes import Lane
+from annotator.store.sessions import is_living
 from annotator.store.tables import ChunkState, chunks, runs, worker_sessions
 
 # Where sessions and chunks of programs before 0002 do not say it.
@@ -72,10 +73,7 @@ def living_queues(connection: Connection, *, timeout_s: float) -> list[frozenset
         timeout_s: silence after which a session does not count as living.
 
     """
-    sessions = worker_sessions.c
-    living = select(sessions.queues).where(
-        sessions.ended_at.is_(None), sessions.seen_at >= later_value(connection, -timeout_s)
-    )
+    living = select(worker_sessions.c.queues).where(is_living(connection, timeout_s=timeout_s))
     return [frozenset(queues or (FIRST_QUEUE,)) for queues in connection.execute(living).scalars()]
 
 
@@ -92,9 +90,7 @@ def living_networks(connection: Connection, *, timeout_s: float, queues: Collect
 
     """
     sessions = worker_sessions.c
-    living = select(sessions.queues, sessions.network_id).where(
-        sessions.ended_at.is_(None), sessions.seen_at >= later_value(connection, -timeout_s)
-    )
+    living = select(sessions.queues, sessions.network_id).where(is_living(connection, timeout_s=timeout_s))
     rows = connection.execute(living).all()
     found = {row.network_id for row in rows if not set(queues).isdisjoint(row.queues or (FIRST_QUEUE,))}
     return frozenset(found) if found and None not in found else None

@@ -17,6 +17,7 @@ from annotator.store.counts import Counts, read_counts
 from annotator.store.depths import LaneDepth, read_depths
 from annotator.store.dialect import is_postgres
 from annotator.store.progress import Forecast, forecast, point_of_now, read_points
+from annotator.store.sessions import is_open
 from annotator.store.tables import (
     ChunkState,
     WorkState,
@@ -270,7 +271,7 @@ def _is_null_or_past(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 def _read_sessions(connection: Connection, timeout_s: float) -> tuple[SessionStatus, ...]:
     now = connection.execute(select(utc_now())).scalar_one()
-    opened = select(worker_sessions).where(worker_sessions.c.ended_at.is_(None))
+    opened = select(worker_sessions).where(is_open())
     newest = opened.order_by(worker_sessions.c.seen_at.desc(), worker_sessions.c.id).limit(_MOST_SESSIONS)
     ages = ((row, max((now - row.seen_at).total_seconds(), 0.0)) for row in connection.execute(newest))
     return tuple(

@@ -14,13 +14,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from annotator.store.attempts import COUNT_ATTEMPT
-from annotator.store.chunks import Piece
+from annotator.store.chunks import USUAL_LIMITS, ChunkLimits, Piece
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading
 from annotator.store.counts import add_deltas, moved, settled
 from annotator.store.dialect import given_ids, ids_param, is_postgres, later, later_column, now
 from annotator.store.lanes import LANES, Lane
 from annotator.store.requeue import Returned, add_again
+from annotator.store.sessions import is_open
 from annotator.store.tables import WorkState, media, sources, work, worker_sessions
 from annotator.types import MediaRef
 
@@ -136,22 +137,20 @@ def heartbeat(
     measured = {"busy": None if busy is None else dict(busy), "media_done": media_done}
     said = {"in_hand": in_hand} | {name: value for name, value in measured.items() if value is not None}
     beat = (
-        update(worker_sessions)
-        .where(worker_sessions.c.id == session_id, worker_sessions.c.ended_at.is_(None))
-        .values(seen_at=utc_now(), **said)
+        update(worker_sessions).where(worker_sessions.c.id == session_id, is_open()).values(seen_at=utc_now(), **said)
     )
     return connection.execute(beat).rowcount == 1
 
 
 def is_session_open(connection: Connection, session_id: int) -> bool:
     """Say whether a session has not ended."""
-    found = select(worker_sessions.c.id).where(worker_sessions.c.id == session_id, worker_sessions.c.ended_at.is_(None))
+    found = select(worker_sessions.c.id).where(worker_sessions.c.id == session_id, is_open())
     return connection.execute(found).first() is not None
 
 
 def close_session(connection: Connection, session_id: int) -> None:
     """End a session in an orderly way; give back what it has in hand first."""
-    closed = update(worker_sessions).where(worker_sessions.c.id == session_id, worker_sessions.c.ended_at.is_(None))
+    closed = update(worker_sessions).where(worker_sessions.c.id == session_id, is_open())
     connection.execute(closed.values(ended_at=utc_now(), in_hand=0))
 
 
@@ -163,7 +162,7 @@ def end_sessions_of(connection: Connection, worker: str) -> None:
         worker: host and process, as given to :func:`open_session`.
 
     """
-    of_process = (worker_sessions.c.worker == worker) & worker_sessions.c.ended_at.is_(None)
+    of_process = (worker_sessions.c.worker == worker) & is_open()
     connection.execute(update(worker_sessions).where(of_process).values(ended_at=utc_now()))
 
 
@@ -172,7 +171,7 @@ def is_worker_ready(database_url: str, pid: int) -> bool:
     engine = open_engine(database_url)
     try:
         with reading(engine) as connection:
-            of_process = worker_sessions.c.worker.like(f"%:{pid}") & worker_sessions.c.ended_at.is_(None)
+            of_process = worker_sessions.c.worker.like(f"%:{pid}") & is_open()
             found = select(func.count()).select_from(worker_sessions).where(of_process)
             return connection.execute(found).scalar_one() > 0
     finally:
@@ -329,7 +328,9 @@ _REPORT_COLUMNS: Final = (
 )
 
 
-def finish(connection: Connection, *, network_id: int, reports: Sequence[Report]) -> set[int]:
+def finish(
+    connection: Connection, *, network_id: int, reports: Sequence[Report], limits: ChunkLimits = USUAL_LIMITS
+) -> set[int]:
     """Report claims through the fence. Write results only for the ids returned, in the same transaction.
 
     Media that may be claimed again become chunks for the feeder.
@@ -338,6 +339,7 @@ def finish(connection: Connection, *, network_id: int, reports: Sequence[Report]
         connection: in a writing transaction.
         network_id: the network of the claims.
         reports: at most one per media.
+        limits: of a chunk.
 
     Returns:
         The media of which the report counts; of the others somebody else decides.
@@ -353,7 +355,8 @@ def finish(connection: Connection, *, network_id: int, reports: Sequence[Report]
     if forgotten:
         connection.execute(update(media).where(media.c.id.in_(forgotten)).values(etag=None))
     pending = [one for one in reports if one.state == WorkState.PENDING and one.claim.media_id in counted]
-    add_again(connection, network_id, [_returned(one, counted[one.claim.media_id].run_id) for one in pending])
+    again = [_returned(one, counted[one.claim.media_id].run_id) for one in pending]
+    add_again(connection, network_id, again, limits=limits)
     return set(counted)
 
 
