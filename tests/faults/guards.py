@@ -113,10 +113,10 @@ GUARDS: Final = (
         "workers/writer.py",
         (
             (
-                "            counted = finish(connection, network_id=self._rows.network_id, reports=reports)\n",
+                "            counted = finish(connection, network_id=",
                 (
                     "            with writing(self._engine) as other:\n"
-                    "                counted = finish(other, network_id=self._rows.network_id, reports=reports)\n"
+                    "                counted = finish(other, network_id="
                 ),
             ),
         ),
@@ -251,7 +251,7 @@ GUARDS: Final = (
         "test_producer.py::test_a_beat_killed_after_it_has_marked_chunks_as_published_and_before_it_publishes_them",
         "chunks that nobody has claimed for long are published again",
         "workers/sweeper.py",
-        (("again = put_back_unclaimed(connection, after_s=settings.unclaimed_after_s)", "again = 0"),),
+        (("again = put_back_unclaimed(connection, after_s=self._settings.unclaimed_after_s)", "again = 0"),),
     ),
     Guard(
         "test_operations.py::test_wall_clocks_that_step_back_an_hour",
@@ -267,7 +267,7 @@ GUARDS: Final = (
         "test_operations.py::test_the_clock_of_the_database_steps_back_an_hour",
         "a session whose last sign of life lies in the future is looked at again",
         "annotator/store/sweeping.py",
-        (('    connection.execute(early, {"timeout": session_timeout_s})\n', ""),),
+        (('    connection.execute(early, {"timeout": timeout_s})\n', ""),),
     ),
     Guard(
         "test_operations.py::test_another_labelling_in_the_middle_of_a_backlog",
@@ -369,7 +369,7 @@ GUARDS: Final = (
         "test_s3.py::test_an_object_that_may_not_be_read_fails_at_once_and_is_brought_back_when_it_may",
         "what is retried travels in new chunks",
         "annotator/store/store.py",
-        (("            requeue(connection, chosen, again)\n", ""),),
+        (("                requeue(connection, chosen, again, limits=limits)\n", ""),),
     ),
     Guard(
         "test_s3.py::test_an_object_that_is_gone_fails_at_once_and_the_next_listing_marks_it",
