@@ -18,6 +18,7 @@ from annotator.types import ClipReport, KnownMedia, MediaAnnotation, MediaRef
 from tests.integration.backlog.conftest import Producer
 from workers.backlog.lister import Listing, Pace, Registrar
 from workers.backlog.views import ViewsFile
+from workers.runs import look_after_backlogs
 
 pytestmark = pytest.mark.servers
 ODD_KEYS = [
@@ -114,6 +115,11 @@ def test_a_limit_takes_the_first_and_says_nothing_of_the_rest(producer: Producer
     producer.delete("a/5.gif")
     assert producer.run(limit=4).listed == 4
     assert producer.known(gone=True) == []
+    run = producer.backlogs[-1].run
+    for _ in range(2):
+        look_after_backlogs(producer.store.engine, session_timeout_s=45.0)
+    (row,) = producer.rows(select(runs).where(runs.c.id == run.id))
+    assert (row.finished_at, row.worker_s_at) == (None, None), "it stays open, and beat writes nothing to it"
     assert producer.run(limit=4).listed == 1  # it goes on, to the end
     assert producer.known(gone=True) == ["a/5.gif"]
     producer.check()
