@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from annotator.errors import AnnotatorError, ConfigError
 from annotator.liveness import AliveFile
 from annotator.settings import Settings, WorkerSettings
+from annotator.store.chunks import ChunkLimits
 from annotator.store.known import KnownContents
 from annotator.store.lanes import FILM, GIF, lane_of
 from annotator.store.store import Store
@@ -239,6 +240,7 @@ def _times(chosen: WorkerSettings) -> WorkerTimes:
         drain_s=chosen.drain_s,
         deadlines=_deadlines(chosen),
         max_tries=chosen.max_attempts,
+        chunk_limits=ChunkLimits(media=chosen.chunk_media, size_bytes=chosen.chunk_bytes),
         write_media=chosen.write_media,
         write_wait_s=chosen.write_every_ms / 1000,
         max_films=max_films,

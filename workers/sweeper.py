@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from annotator.settings import WorkerSettings
-from annotator.store.chunks import put_back_unclaimed
+from annotator.store.chunks import ChunkLimits, put_back_unclaimed
 from annotator.store.connection import writing
 from annotator.store.sweeping import BEGINNING, SweepReport, sweep
 from workers.queue_metrics import QueueMetrics
@@ -72,6 +72,7 @@ class Sweeper:
                 max_tries=settings.max_attempts,
                 spares_silent=self._spares_silent(),
                 since=BEGINNING if is_full else self._since,
+                limits=ChunkLimits(media=settings.chunk_media, size_bytes=settings.chunk_bytes),
             )
         self._reached_s = self._clock()
         self._since = report.since

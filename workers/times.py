@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from annotator.store.chunks import USUAL_LIMITS, ChunkLimits
 from annotator.store.work import Deadlines
 
 
@@ -14,6 +15,7 @@ class WorkerTimes:
         drain_s: from the signal to stop until the process leaves.
         deadlines: how long a claim may last.
         max_tries: tries until a passing trouble counts as failed.
+        chunk_limits: of chunks of media that go back.
         write_media: most media of one transaction.
         write_wait_s: longest wait of a media for its transaction.
         max_films: films in hand at once; fewer than decoders, and fewer than task threads.
@@ -24,6 +26,7 @@ class WorkerTimes:
     drain_s: float = 12.0
     deadlines: Deadlines = field(default_factory=Deadlines)
     max_tries: int = 5
+    chunk_limits: ChunkLimits = USUAL_LIMITS
     write_media: int = 32
     write_wait_s: float = 0.25
     max_films: int = 1

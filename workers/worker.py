@@ -105,6 +105,7 @@ class Worker:
             rows,
             expects_more=lambda: self._engine.in_hand > 0,
             max_tries=times.max_tries,
+            limits=times.chunk_limits,
             max_media=times.write_media,
             max_wait_s=times.write_wait_s,
             watch=self._watch,
@@ -278,7 +279,8 @@ class Worker:
     def _give_back(self, claims: Sequence[Claim]) -> None:
         reports = [Report(one, WorkState.PENDING, gives_back=True) for one in claims]
         with writing(self._database) as connection:
-            finish(connection, network_id=self._rows.network_id, reports=reports)
+            limits = self._times.chunk_limits
+            finish(connection, network_id=self._rows.network_id, reports=reports, limits=limits)
 
     def _on_outcome(self, one: Claim, outcome: Outcome | Breakdown) -> None:
         self._writer.put(Settlement(one, outcome, self._held.settle))

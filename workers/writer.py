@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
+from annotator.store.chunks import USUAL_LIMITS, ChunkLimits
 from annotator.store.connection import blames_values, is_conflict, writing
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim, Report, finish
@@ -85,6 +86,7 @@ class BatchWriter:
         *,
         expects_more: Callable[[], bool],
         max_tries: int,
+        limits: ChunkLimits = USUAL_LIMITS,
         max_media: int = 32,
         max_wait_s: float = 0.25,
         watch: Watch | None = None,
@@ -97,6 +99,7 @@ class BatchWriter:
             rows: writes results.
             expects_more: whether waiting for a fuller batch makes sense.
             max_tries: tries until a passing trouble counts as failed.
+            limits: of chunks of media that go back.
             max_media: most media of one transaction.
             max_wait_s: longest wait of a media for its transaction.
             watch: who is told of what was written.
@@ -109,6 +112,7 @@ class BatchWriter:
         self._rows = rows
         self._expects_more = expects_more
         self._max_tries = max_tries
+        self._limits = limits
         self._max_media = max_media
         self._max_wait_s = max_wait_s
         self._queue: queue.Queue[Settlement | None] = queue.Queue()
@@ -212,7 +216,8 @@ class BatchWriter:
         reports = [self._report(settlement, luck) for settlement in batch]
         began_s = time.monotonic()
         with self._watch.meters.busy("write"), writing(self._engine) as connection:
-            counted = finish(connection, network_id=self._rows.network_id, reports=reports)
+            network_id = self._rows.network_id
+            counted = finish(connection, network_id=network_id, reports=reports, limits=self._limits)
             won = [(one.told, one.claim.media_id) for one in batch if one.claim.media_id in counted]
             results = [(told, one) for told, one in won if told is not None and not isinstance(told, MediaFailure)]
             if results:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import ProgrammingError
 from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
 from annotator.settings import Settings, load_settings, mask_url
+from annotator.store.chunks import ChunkLimits
 from annotator.store.connection import open_engine, sqlite_path, sqlstate
 from annotator.store.deliveries import bring_back
 from annotator.store.roles import ROLES, role_statements
@@ -43,8 +44,10 @@ def open_store(settings: Settings, *, must_exist: bool = False) -> Store:
 
 def retry_failed(reason: str | None, *, settings: Mapping[str, Any]) -> None:
     """Let failed media be tried again, and say how many."""
-    with open_store(load_settings(**settings), must_exist=True) as store:
-        count = store.retry(reason=reason)
+    chosen = load_settings(**settings)
+    limits = ChunkLimits(media=chosen.worker.chunk_media, size_bytes=chosen.worker.chunk_bytes)
+    with open_store(chosen, must_exist=True) as store:
+        count = store.retry(reason=reason, limits=limits)
         known = store.status().failures
     if count:
         out().print(f"{count} media will be tried again: by the workers, or when they are annotated the next time.")

@@ -62,6 +62,9 @@ class ChunkLimits:
     cost_ms: int = MAX_CHUNK_COST_MS
 
 
+USUAL_LIMITS: Final = ChunkLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A chunk on its way to the broker."""

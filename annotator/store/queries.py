@@ -20,7 +20,7 @@ from annotator.store.tables import (
 )
 from annotator.types import Identity
 
-_RESET_AT_ONCE = 10_000  # SQLite takes 32,766 values
+RETRIED_AT_ONCE = 10_000  # SQLite takes 32,766 values
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +143,19 @@ def _search_statement(
     return statement
 
 
-def retry(connection: Connection, *, reason: str | None = None, network_id: int | None = None) -> list[int]:
+def retry(
+    connection: Connection, *, reason: str | None = None, network_id: int | None = None, until: datetime | None = None
+) -> list[int]:
     """Let failed and quarantined media be tried again, as if they never had been.
 
     Args:
         connection: in a transaction that writes.
         reason: only those that failed for it; all by default.
         network_id: for which network; the active one by default.
+        until: only those that failed until then: some may fail again meanwhile.
 
     Returns:
-        The media that are pending again.
+        The media that are pending again, at most ten thousand; none when all are.
 
     """
     if network_id is None:
@@ -162,15 +165,16 @@ def retry(connection: Connection, *, reason: str | None = None, network_id: int 
     wanted = (
         select(work.c.media_id, work.c.state, work.c.reason, work.c.run_id, work.c.lane, work.c.cost_ms)
         .where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
-        .order_by(work.c.media_id)
+        .limit(RETRIED_AT_ONCE)
         .with_for_update()
     )
     if reason is not None:
         wanted = wanted.where(work.c.reason == reason)
+    if until is not None:
+        wanted = wanted.where(work.c.finished_at.is_(None) | (work.c.finished_at <= until))
     rows = connection.execute(wanted).all()
-    media_ids = [int(row.media_id) for row in rows]
-    for start in range(0, len(media_ids), _RESET_AT_ONCE):
-        _reset(connection, network_id, media_ids[start : start + _RESET_AT_ONCE])
+    media_ids = sorted(int(row.media_id) for row in rows)
+    _reset(connection, network_id, media_ids)
     deltas: list[Delta] = []
     for state in (WorkState.FAILED, WorkState.QUARANTINED):
         left = [row for row in rows if row.state == state]

@@ -6,11 +6,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select, type_coerce
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, rollups, writes
+from annotator.store.chunks import USUAL_LIMITS, ChunkLimits
+from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import is_conflict, open_engine, reading, writing
 from annotator.store.registry import batched
 from annotator.store.requeue import requeue
@@ -31,8 +33,8 @@ _MAX_CONFLICTS: Final = 5
 class Store:
     """A database of annotations, in SQLite or Postgres. It may be used from several threads.
 
-    Every call is one transaction (``save`` and ``relabel``: one per batch). All raise ``StoreUnavailableError`` when
-    the database does not answer.
+    Every call is one transaction (``save``, ``relabel`` and ``retry``: one per batch). All raise
+    ``StoreUnavailableError`` when the database does not answer.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -381,12 +383,22 @@ class Store:
         with self.reading() as connection:
             return read_status(connection, network_id=network_id)
 
-    def retry(self, *, reason: str | None = None, network_id: int | None = None) -> int:
-        """Let failed and quarantined media be tried again, all or those of one reason; return how many."""
-        with self.writing() as connection:
+    def retry(
+        self, *, reason: str | None = None, network_id: int | None = None, limits: ChunkLimits = USUAL_LIMITS
+    ) -> int:
+        """Let failed and quarantined media be tried again, all or those of one reason; return how many.
+
+        Ten thousand at a time, each in a transaction of its own; limits are those of their chunks.
+        """
+        with self.reading() as connection:
             chosen = network_id if network_id is not None else registry.active_network(connection)
-            if chosen is None:
-                return 0
-            again = queries.retry(connection, reason=reason, network_id=chosen)
-            requeue(connection, chosen, again)
-            return len(again)
+            began = connection.execute(select(type_coerce(utc_now(), UtcTime()))).scalar_one()
+        count = 0
+        while chosen is not None:
+            with self.writing() as connection:
+                again = queries.retry(connection, reason=reason, network_id=chosen, until=began)
+                requeue(connection, chosen, again, limits=limits)
+            if not again:
+                break
+            count += len(again)
+        return count

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, select, text, type_coerce
 
-from annotator.store.chunks import Piece, forget_lost, put_back_taken
+from annotator.store.chunks import USUAL_LIMITS, ChunkLimits, Piece, forget_lost, put_back_taken
 from annotator.store.columns import UtcTime
 from annotator.store.counts import add_deltas, settled
 from annotator.store.dialect import earlier, is_postgres, later, later_value, now
@@ -54,6 +54,7 @@ def sweep(
     max_tries: int,
     spares_silent: bool = False,
     since: datetime = BEGINNING,
+    limits: ChunkLimits = USUAL_LIMITS,
 ) -> SweepReport:
     """Take back what was lost: claims of sessions that fell silent, and claims past their deadline.
 
@@ -70,6 +71,7 @@ def sweep(
         spares_silent: the database was away: nobody could say that he lives, or report what he has done. Only what
             belongs to sessions that have ended is taken back.
         since: deadlines before this are not looked at, see :attr:`SweepReport.since`.
+        limits: of a chunk.
 
     """
     follow_indexes(connection)
@@ -82,7 +84,7 @@ def sweep(
     for network_id in {row.network_id for row in swept}:
         of_network = [row for row in swept if row.network_id == network_id]
         add_deltas(connection, settled(of_network, network_id=network_id))
-    _requeue_swept(connection, swept, report)
+    _requeue_swept(connection, swept, report, limits)
     _tell(connection, [row for row in swept if row.state != WorkState.PENDING])
     put_back_taken(connection)  # what a session that ended had taken and not yet claimed
     report.is_all = len(swept) < MAX_SWEPT
@@ -147,7 +149,9 @@ def _sweep_sql(connection: Connection, *, spares_silent: bool) -> str:
     )
 
 
-def _requeue_swept(connection: Connection, swept: Sequence[Row[*tuple[Any, ...]]], report: SweepReport) -> None:
+def _requeue_swept(
+    connection: Connection, swept: Sequence[Row[*tuple[Any, ...]]], report: SweepReport, limits: ChunkLimits
+) -> None:
     pending = [row for row in swept if row.state == WorkState.PENDING]
     media_ids = sorted({row.media_id for row in pending})
     pieces = {row.id: Piece(row.id, row.key, row.size_bytes) for row in describe_media(connection, media_ids)}
@@ -155,7 +159,7 @@ def _requeue_swept(connection: Connection, swept: Sequence[Row[*tuple[Any, ...]]
         forget_lost(connection, network_id, [row.media_id for row in swept if row.network_id == network_id])
         of_network = [row for row in pending if row.network_id == network_id]
         returned = [Returned(pieces[row.media_id], row.run_id, is_alone=row.suspect) for row in of_network]
-        add_again(connection, network_id, returned)
+        add_again(connection, network_id, returned, limits=limits)
     report.requeued += len(pending)
     report.suspects += sum(row.suspect for row in pending)
     report.settled += len(swept) - len(pending)

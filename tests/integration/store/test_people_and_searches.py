@@ -1,14 +1,16 @@
 """Names, aliases, merging, enrolled photographs; searching, status and retrying."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text, update
 
 from annotator.errors import IdentityError
 from annotator.store import Store
 from annotator.store.rollups import roll_up
+from annotator.store.tables import WorkState, work
 from annotator.types import Identity
 from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, digest, failure, known, ref, track, unknown
 
@@ -227,6 +229,24 @@ def test_status_counts_media_by_state_and_failures_by_reason(store: Store, owner
 def test_status_of_an_empty_database_is_all_zero(store: Store) -> None:
     status = store.status()
     assert (status.model, status.media, set(status.by_state.values()), status.failures) == (None, 0, {0}, {})
+
+
+def test_retrying_many_has_several_transactions_and_leaves_what_fails_meanwhile(
+    store: Store, owners: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotator.store.queries.RETRIED_AT_ONCE", 2)
+    store.save([failure(ref(f"{number}.gif")) for number in range(5)], **owners)
+    sizes: list[int] = []
+
+    def requeue(connection: Connection, network_id: int, media_ids: Sequence[int], **_: object) -> int:
+        sizes.append(len(media_ids))
+        again = update(work).where(work.c.media_id.in_(media_ids))  # a worker has tried them at once
+        connection.execute(again.values(state=int(WorkState.FAILED), finished_at=datetime(2999, 1, 1, tzinfo=UTC)))
+        return network_id
+
+    monkeypatch.setattr("annotator.store.store.requeue", requeue)
+    assert store.retry() == 5
+    assert sizes == [2, 2, 1, 0]
 
 
 def test_retry_makes_failures_of_a_reason_pending_again(store: Store, owners: dict[str, int]) -> None:

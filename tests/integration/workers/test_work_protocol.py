@@ -409,6 +409,25 @@ def test_media_of_a_large_chunk_have_time_to_wait_for_each_other() -> None:
 
 
 @pytest.mark.usefixtures("pieces")
+def test_what_goes_back_travels_in_chunks_of_the_size_that_is_set(engine: Engine) -> None:
+    session, limits = opened(engine), ChunkLimits(media=2)
+    won = claimed(engine, session)
+    with writing(engine) as connection:
+        reports = [Report(one, WorkState.PENDING, gives_back=True) for one in won]
+        finish(connection, network_id=NETWORK, reports=reports, limits=limits)
+    assert waiting(engine) == [[1, 2], [3]]
+    claimed(engine, session)
+    for media_id in (1, 2, 3):
+        passes_deadline(engine, media_id)
+    Sweeper(engine, WorkerSettings(chunk_media=2)).run()
+    assert waiting(engine)[2:] == [[1, 2], [3]]
+    with writing(engine) as connection:
+        connection.execute(update(work).values(state=3, reason="undecodable"))
+    assert Store(engine).retry(network_id=NETWORK, limits=limits) == 3
+    assert waiting(engine)[4:] == [[1, 2], [3]]
+
+
+@pytest.mark.usefixtures("pieces")
 def test_retrying_lets_failed_media_travel_again(engine: Engine) -> None:
     session = opened(engine)
     one, two, _ = claimed(engine, session)
