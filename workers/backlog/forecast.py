@@ -27,9 +27,9 @@ _RESAMPLES: Final = 2000
 # A stratum of two media has a variance at least.
 _LEAST: Final = 2
 # What the rows of a media, of a track and of a label take on Postgres, indexes included: benchmarks/row_sizes.py.
-_MEDIA_BYTES: Final = 760
-_TRACK_BYTES: Final = 2370
-_LABEL_BYTES: Final = 310
+MEDIA_BYTES: Final = 760
+TRACK_BYTES: Final = 2370
+LABEL_BYTES: Final = 310
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ class Forecast:
         """What the rows will take."""
 
         def size(tracks: float, labels: float) -> float:
-            return self.media * _MEDIA_BYTES + tracks * _TRACK_BYTES + labels * _LABEL_BYTES
+            return self.media * MEDIA_BYTES + tracks * TRACK_BYTES + labels * LABEL_BYTES
 
         return Estimate(
             size(self.tracks.value, self.labels.value),
