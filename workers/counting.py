@@ -15,12 +15,12 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.counts import MAX_SUMMED, Counts, read_counts, sum_up
 from annotator.store.dialect import now as now_sql
-from annotator.store.feeding import FIRST_QUEUE, living_queues
+from annotator.store.feeding import FIRST_QUEUE, living_networks, living_queues
 from annotator.store.lanes import LANES
 from annotator.store.locks import try_lock
 from annotator.store.progress import WINDOW, Point, read_points, write_progress
 from annotator.store.schema import count_once
-from annotator.store.tables import ChunkState, WorkState, chunks, runs, scaling, worker_sessions
+from annotator.store.tables import ChunkState, WorkState, active, chunks, runs, scaling, worker_sessions
 from workers.routing import QUEUES_OF
 
 EVERY_S: Final = 10.0
@@ -118,6 +118,7 @@ def _worker_s(demand: Demand, speed: float) -> float:
 
 def _wanted(connection: Connection, counts: Counts, settings: Settings) -> dict[str, int]:
     chosen = settings.scaling
+    counts = _of_networks_in_use(connection, counts, timeout_s=settings.worker.session_timeout_s)
     living = living_queues(connection, timeout_s=settings.worker.session_timeout_s)
     lanes_of: dict[str, list[str]] = {queue: [] for queue in chosen.queues}
     for lane in LANES:
@@ -135,6 +136,16 @@ def _wanted(connection: Connection, counts: Counts, settings: Settings) -> dict[
         speed = _measured_speed(connection, queue, lanes) if demands else None
         wanted[queue] = desired_workers(demands, speed=speed or 1.0, settings=chosen)
     return wanted
+
+
+def _of_networks_in_use(connection: Connection, counts: Counts, *, timeout_s: float) -> Counts:
+    """Leave out what is pending for a former network: whoever is started runs a newer one, and does none of it."""
+    in_use = connection.execute(select(active.c.network_id)).scalar_one_or_none()
+    if in_use is None:
+        return counts
+    queues = {queue for of_lane in QUEUES_OF.values() for queue in of_lane}
+    running = living_networks(connection, timeout_s=timeout_s, queues=queues) or frozenset()
+    return Counts(tuple(row for row in counts.rows if row.network_id >= in_use or row.network_id in running))
 
 
 def queues_for(preferred: Iterable[str], *, scaled: Sequence[str], living: Sequence[frozenset[str]]) -> list[str]:

@@ -99,13 +99,14 @@ _REMEDIES: Final[Mapping[Binding, str]] = {
 }
 
 
-def what_binds(busy: Busy | None, *, left: int, workers: int, queue: QueueState) -> Verdict:
+def what_binds(busy: Busy | None, *, left: int, workers: int, queue: QueueState, others: int = 0) -> Verdict:
     """Judge what holds the queue up.
 
     Args:
         busy: the mean of the living workers; None where none has told yet.
         left: media pending or claimed.
-        workers: living workers that annotate.
+        workers: living workers that annotate for this network.
+        others: living workers that do so for another network.
         queue: whether chunks wait for a worker: none at all, only such as are due later, or some that are due.
 
     """
@@ -114,7 +115,8 @@ def what_binds(busy: Busy | None, *, left: int, workers: int, queue: QueueState)
     if queue != "due":
         return _not_due(queue)
     if workers == 0:
-        return _verdict("no worker", "no worker has said lately that it lives")
+        elsewhere = f"no worker of this network lives; {others} of another one do nothing of it"
+        return _verdict("no worker", elsewhere if others else "no worker has said lately that it lives")
     if busy is None:
         return _verdict("unknown", "no worker has told yet how busy it is")
     if busy.idle >= _HALF:

@@ -4,7 +4,7 @@ What has no counter is counted up to a bound and estimated beyond it: ``status``
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -56,6 +56,7 @@ class SessionStatus:
         seen_s: how long ago it said that it lives.
         is_silent: so long ago that it is taken for dead.
         busy: share of time that each stage was busy; None where it has not told yet.
+        network_id: which network it runs; None where it does not say.
 
     """
 
@@ -67,6 +68,7 @@ class SessionStatus:
     seen_s: float
     is_silent: bool
     busy: Mapping[str, float] | None
+    network_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def read_status(
         damaged=None if is_estimated else _count(connection, _damaged(network_id)),
         identities=_count(connection, select(identities.c.id).where(identities.c.merged_into.is_(None))),
         forecast=_forecast(connection, counts, network_id),
-        verdict=_verdict(connection, counts, sessions, lanes),
+        verdict=_verdict(connection, counts, _annotating(sessions, network_id), lanes),
         sessions=sessions,
         lanes=lanes,
         backlogs=_read_backlogs(connection, every),
@@ -251,10 +253,12 @@ def _forecast(connection: Connection, counts: Counts, network_id: int | None) ->
 
 
 def _verdict(
-    connection: Connection, counts: Counts, sessions: tuple[SessionStatus, ...], lanes: tuple[LaneStatus, ...]
+    connection: Connection,
+    counts: Counts,
+    annotating: tuple[list[SessionStatus], int],
+    lanes: tuple[LaneStatus, ...],
 ) -> Verdict:
-    # One that consumes nothing but housekeeping does not annotate; one of an earlier version says nothing of queues.
-    living = [one for one in sessions if not one.is_silent and one.queues != (_HOUSEKEEPING_QUEUE,)]
+    living, others = annotating
     queue: QueueState = "empty"
     if counts.media(WorkState.CLAIMED) or any(lane.depth.published for lane in lanes):
         queue = "due"
@@ -262,7 +266,15 @@ def _verdict(
         is_due = (chunks.c.state == ChunkState.WAITING) & _is_null_or_past(chunks.c.not_before)
         queue = "due" if connection.execute(select(chunks.c.id).where(is_due).limit(1)).first() else "later"
     left = counts.media(*_IN_WORK)
-    return what_binds(Busy.mean(one.busy for one in living), left=left, workers=len(living), queue=queue)
+    return what_binds(Busy.mean(one.busy for one in living), left=left, workers=len(living), others=others, queue=queue)
+
+
+def _annotating(sessions: Sequence[SessionStatus], network_id: int | None) -> tuple[list[SessionStatus], int]:
+    """Return the living workers that annotate for a network, and how many do so for others."""
+    # One that consumes nothing but housekeeping does not annotate; one of an earlier version says nothing of queues.
+    living = [one for one in sessions if not one.is_silent and one.queues != (_HOUSEKEEPING_QUEUE,)]
+    ours = [one for one in living if network_id is None or one.network_id in {network_id, None}]
+    return ours, len(living) - len(ours)
 
 
 def _is_null_or_past(column: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -284,6 +296,7 @@ def _read_sessions(connection: Connection, timeout_s: float) -> tuple[SessionSta
             seen_s=age_s,
             is_silent=age_s >= timeout_s,
             busy=row.busy,
+            network_id=row.network_id,
         )
         for row, age_s in ages
     )

@@ -57,9 +57,11 @@ def queued(database: Engine) -> Engine:
     return database
 
 
-def add_worker(engine: Engine, worker: str, *, seen_s: float = 0.0, **busy: float) -> None:
+def add_worker(
+    engine: Engine, worker: str, *, seen_s: float = 0.0, network_id: int | None = None, **busy: float
+) -> None:
     with writing(engine) as connection:
-        session_id = open_session(connection, worker=worker, queues=["gpu"], device="cpu")
+        session_id = open_session(connection, worker=worker, queues=["gpu"], device="cpu", network_id=network_id)
         heartbeat(connection, session_id, in_hand=64, busy=busy or None, media_done=500)
         now = connection.execute(select(utc_now())).scalar_one()
         of_session = worker_sessions.c.id == session_id
@@ -104,6 +106,15 @@ def test_a_backlog_without_a_worker_is_said_to_lack_one(queued: Engine, capsys: 
     (session,) = status_of(queued).sessions
     assert session.is_silent
     assert status_of(queued).workers == 0
+
+
+def test_workers_of_another_network_do_not_count_as_workers(queued: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    add_worker(queued, "gpu-7:1", network_id=2, decode=1.0)
+    told = " ".join(said(queued, capsys).split())
+    assert "no worker of this network lives; 1 of another one" in told
+    assert status_of(queued).verdict.binds == "no worker"
+    add_worker(queued, "gpu-7:2", network_id=1, decode=1.0)
+    assert status_of(queued).verdict.binds == "decode"
 
 
 def test_a_backlog_under_way_tells_rate_remaining_time_and_what_binds(

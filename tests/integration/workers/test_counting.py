@@ -11,6 +11,7 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.counts import Delta, add_deltas, read_counts
 from annotator.store.registry import register_network
+from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, progress, runs, scaling, sources, worker_sessions
 from annotator.store.work import open_session
 from workers.counting import count_all, queues_for
@@ -73,6 +74,20 @@ def test_workers_are_wanted_for_what_is_pending_and_claimed_and_none_for_nothing
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM work_deltas")).scalar_one() == 0
         assert read_counts(connection).media(DONE) == 90_000
+
+
+def test_what_is_pending_for_a_former_network_keeps_nobody_alive_but_those_who_run_it(engine: Engine) -> None:
+    with Store(engine) as store:
+        newer = store.register_network({"name": "newer"})
+        store.activate(store.register_labelling(newer, model="newer@1", digest="newer", photographs={}))
+    move(engine, of(PENDING, 250.0))
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}
+    with writing(engine) as connection:
+        open_session(connection, worker="host:1", queues=["gpu"], network_id=newer)
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}
+    with writing(engine) as connection:
+        open_session(connection, worker="host:2", queues=["gpu"], network_id=NETWORK)
+    assert wanted(engine) == {"cpu": 0, "gpu": 3}
 
 
 def test_bounds_deadlines_and_budgets_count(engine: Engine) -> None:
