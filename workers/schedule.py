@@ -41,6 +41,7 @@ from workers.sweeper import Sweeper
 _LOGGER: Final = logging.getLogger(__name__)
 HOUSEKEEPING_QUEUE: Final = "default"
 _EXIT_CONFIG: Final = 2
+_EXIT_FAILURE: Final = 1
 _BACKLOGS_EVERY_S: Final = 5.0
 _DELIVER_EVERY_S: Final = 1.0
 _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it takes
@@ -49,6 +50,7 @@ _FORGET_EVERY_S: Final = 3600.0
 _GAUGES_EVERY_S: Final = 10.0
 _POOL_SIZE: Final = 2 * 9 + CONNECTIONS  # a job works with one, and holds its lock with another
 _WATCH_S: Final = 0.5
+_FEED_TIMEOUT_S: Final = 120.0  # longer than a server that is away is waited for
 _STOP_S: Final = 2.0  # a job that has not ended by then is cut off: each may be killed at any time
 _SAY_AGAIN_S: Final = 60.0  # the same trouble is told again
 
@@ -188,6 +190,7 @@ class JobThread:
         self._jobs = jobs
         self._on_fatal = on_fatal
         self._told: tuple[str, float] = ("", 0.0)
+        self.turns = 0
         self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
 
     def start(self) -> None:
@@ -205,6 +208,7 @@ class JobThread:
         while not self._context.stopping.wait(max(0.0, next_s - time.monotonic())):
             next_s = max(next_s + self._job.every_s, time.monotonic())
             self._run_once()
+            self.turns += 1
 
     def _run_once(self) -> None:
         """Run it; a server that is away is tried again next time."""
@@ -250,6 +254,8 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
     _threads: Sequence[JobThread] = ()
     _server: MetricsServer | None = None
     _fatal: ConfigError | None = None
+    _turns: int = 0
+    _silent_s: float = 0.0
 
     @cached_property
     def _context(self) -> JobContext:
@@ -282,7 +288,20 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
         if self._fatal is not None:
             sys.stderr.write(f"beat stops: {self._fatal}\n")
             _leave(_EXIT_CONFIG)
+        self._look_after_feeder()
         return _WATCH_S
+
+    def _look_after_feeder(self) -> None:
+        """Leave if the feeder never returns: whoever looks after this process starts another one.
+
+        Looks are counted, and no clock: time in which the process was frozen is no fault of the feeder.
+        """
+        turns = self._threads[0].turns
+        self._silent_s = self._silent_s + _WATCH_S if turns == self._turns else 0.0
+        self._turns = turns
+        if self._silent_s > _FEED_TIMEOUT_S:
+            sys.stderr.write(f"beat stops: the feeder has not returned for {_FEED_TIMEOUT_S:.0f} s\n")
+            _leave(_EXIT_FAILURE)
 
     def close(self) -> None:
         """End the jobs. Celery calls it in its signal handler, and again at its end."""
