@@ -11,6 +11,7 @@ from annotator.store import Store
 from annotator.store.chunks import Chunk, ChunkLimits
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.counts import read_counts, recount
+from annotator.store.dialect import later_value
 from annotator.store.gone import KeyRange
 from annotator.store.listing import Terms, Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
 from annotator.store.registration import register_objects
@@ -143,5 +144,5 @@ def lose_a_claim(engine: Engine, network_id: int) -> None:
         session_id = connection.execute(select(worker_sessions.c.id)).scalars().first()
         done = select(work.c.media_id).where(work.c.network_id == network_id, work.c.state == 2).limit(1)
         lost = update(work).where(work.c.network_id == network_id, work.c.media_id == done.scalar_subquery())
-        connection.execute(lost.values(state=1, session_id=session_id))
+        connection.execute(lost.values(state=1, session_id=session_id, deadline_at=later_value(connection, 600.0)))
         recount(connection)
