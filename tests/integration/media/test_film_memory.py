@@ -12,9 +12,10 @@ from annotator.media.limits import MIB
 
 MAX_BYTES = 600 * 1000 * 1000
 
-# A process of its own: Linux counts the memory of a child's parent before exec as the child's.
+# A process of its own, and its mark of the highest memory since exec: what resource.getrusage tells of a child includes
+# what its parent had when it was forked.
 MEASURE = """
-import json, resource, sys
+import json, re, sys
 from pathlib import Path
 from annotator.media import DecodeLimits, LocalMedia, Sampling, sample_frames
 from annotator.types import MediaRef
@@ -27,7 +28,7 @@ with sample_frames(local, sampling=eval(sys.argv[2]), limits=DecodeLimits()) as 
             break
     else:
         assert frames.report.duration_ms == 7_200_000, frames.report
-own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+own = int(re.search("VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()).group(1)) * 1024
 print(json.dumps({"taken": taken, "own": own, "child": frames.peak_bytes}))
 """
 
