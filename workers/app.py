@@ -12,7 +12,6 @@ from celery.apps.worker import Worker as CeleryWorker
 from annotator.errors import ConfigError
 from annotator.settings import Settings
 from workers.tls import checked_broker_url
-from workers.transport import StrictTransport
 
 QUEUES: Final = ("gpu", "cpu", "default")
 ANNOTATE_QUEUES: Final = ("gpu", "cpu")
@@ -67,17 +66,12 @@ class AnnotatorApp(Celery):  # type: ignore[misc]  # Celery has no types
     """A Celery application that carries the settings of the package."""
 
     log_cls = "workers.logs:QueueLogging"
+    amqp_cls = "workers.transport:StrictAMQP"
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:  # noqa: ANN401  (Celery's)
         """Keep the settings."""
         super().__init__("workers", set_as_current=False, **kwargs)
         self.annotator_settings = settings
-
-    def _connection(self, url: str, **kwargs: Any) -> Any:  # noqa: ANN401  (Celery's signature)
-        connection = super()._connection(url, **kwargs)
-        if connection.transport_cls in {"redis", "rediss"}:
-            connection.transport_cls = StrictTransport
-        return connection
 
     @cached_property
     def Worker(self) -> type:  # noqa: N802  (Celery's name)

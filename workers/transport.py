@@ -3,6 +3,8 @@
 import logging
 from typing import Any, Final
 
+from celery.app.amqp import AMQP
+from kombu import Connection
 from kombu.transport import virtual
 from kombu.transport.redis import Channel, QoS, Transport
 from redis.exceptions import OutOfMemoryError
@@ -42,3 +44,18 @@ class StrictTransport(Transport):  # type: ignore[misc]  # Kombu has no types
     """Redis, with :class:`StrictChannel`."""
 
     Channel = StrictChannel
+
+
+class StrictConnection(Connection):  # type: ignore[misc]  # Kombu has no types
+    """A connection whose Redis is strict; its address still says ``redis://``, and its copies are strict, too."""
+
+    def get_transport_cls(self) -> type:
+        """Return the class that carries the messages."""
+        found: type = super().get_transport_cls()
+        return StrictTransport if found is Transport else found
+
+
+class StrictAMQP(AMQP):  # type: ignore[misc]  # Celery has no types
+    """What Celery makes its connections with."""
+
+    Connection = StrictConnection
