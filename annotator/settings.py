@@ -154,7 +154,7 @@ class WorkerSettings(_Group):
     )
     chunk_media: Annotated[int, Field(ge=1, le=64)] = Field(default=64, description="most media of one message")
     chunk_bytes: Count = Field(default=256 * MIB, description="most bytes of the media of one message")
-    write_media: Count = Field(default=32, description="most media written in one transaction")
+    write_media: Count = Field(default=128, description="most media written in one transaction")
     write_every_ms: Count = Field(default=250, description="longest wait of a finished media for its transaction")
     drain_s: Seconds = Field(default=12.0, description="time from SIGTERM to leaving")
     alive_file: Folder = Field(

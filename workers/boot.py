@@ -2,6 +2,7 @@
 
 import atexit
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -189,6 +190,8 @@ def _start(settings: Settings, queues: tuple[str, ...], build: BuildParts | None
         )
         body, model = _make_body(settings, store, queues=queues, watch=observing.watch, build=build)
         body.start()
+        gc.collect()
+        gc.freeze()  # what is loaded stays: the collector need not look through it again and again
     except AnnotatorError as error:  # the boundary of the process: one line, and an exit code
         _LOGGER.critical("The worker cannot start: %s", error)
         sys.stderr.write(f"{error}\n")

@@ -20,7 +20,8 @@ class Latch:
         """Count one claim as settled."""
         with self._changed:
             self._count -= 1
-            self._changed.notify_all()
+            if self._count <= 0:
+                self._changed.notify_all()
 
     def wait(self) -> None:
         """Wait until all are."""

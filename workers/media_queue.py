@@ -68,8 +68,9 @@ class MediaQueue:
     def done(self, media: MediaRef) -> None:
         """Say that the outcome of a media is there."""
         with self._changed:
-            self._begun.pop(media, None)
-            self._changed.notify_all()
+            begun = self._begun.pop(media, None)
+            if begun is not None and begun.is_film:  # nobody waits for the end of another
+                self._changed.notify_all()
 
     def forget_begun(self) -> list[Begun]:
         """Return what was under way when the annotator broke down; nothing is any more."""
@@ -109,8 +110,9 @@ class MediaQueue:
         return self._is_closed and not self._small and not self._films
 
     def _may_begin(self) -> bool:
-        films = sum(one.is_film for one in self._begun.values())
-        return bool(self._small) or (bool(self._films) and films < self._max_films)
+        if self._small or not self._films:
+            return bool(self._small)
+        return sum(one.is_film for one in self._begun.values()) < self._max_films
 
 
 class QueueReader:

@@ -24,11 +24,13 @@ class Refusals:
             ConfigError: the bucket refuses everything; the media has no verdict.
 
         """
+        failure = outcome if isinstance(outcome, MediaFailure) else None
+        if failure is None and not self._by_bucket:
+            return
         uri = outcome.media.uri
         if not uri.startswith("s3://"):
             return
         bucket = urlsplit(uri).netloc
-        failure = outcome if isinstance(outcome, MediaFailure) else None
         if failure is None or (not failure.is_transient and failure.reason != ForbiddenSourceError.reason):
             self._by_bucket.pop(bucket, None)  # the bucket has answered
             return

@@ -27,6 +27,6 @@ class WorkerTimes:
     deadlines: Deadlines = field(default_factory=Deadlines)
     max_tries: int = 5
     chunk_limits: ChunkLimits = USUAL_LIMITS
-    write_media: int = 32
+    write_media: int = 128
     write_wait_s: float = 0.25
     max_films: int = 1

@@ -10,11 +10,12 @@ from random import Random
 from typing import Final
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import AnnotatorError, StoreUnavailableError
 from annotator.liveness import AliveFile
 from annotator.store.chunks import put_back, settle, take_chunk
-from annotator.store.connection import reading, writing
+from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, writing
 from annotator.store.lanes import FILM
 from annotator.store.tables import WorkState
 from annotator.store.work import (
@@ -190,9 +191,15 @@ class Worker:
                 self._return_chunk(chunk_id, _FAULT_WAIT_S)
 
     def _run_when_it_answers(self, chunk_id: int, media_ids: Sequence[int]) -> None:
+        conflicts = 0
         while not self.is_draining:
             try:
                 self._run_message(chunk_id, media_ids)
+            except DBAPIError as error:
+                conflicts += 1
+                if not is_conflict(error) or conflicts >= MAX_CONFLICTS:
+                    raise
+                _LOGGER.warning("Chunk %d lost against another transaction and begins again: %s", chunk_id, error.orig)
             except StoreUnavailableError as error:
                 self._unsure.update(media_ids)
                 _LOGGER.warning("A message waits: %s", error)
@@ -209,14 +216,20 @@ class Worker:
             raise _GoesBackError(_NETWORK_WAIT_S)  # the feeder waits for a worker that runs it
         with self._place_for_film(is_film=chunk is not None and chunk.lane == FILM):
             with self._gate.together():
-                self._run(self._claim(media_ids))
-            with reading(self._database) as connection:
-                suspects = find_suspects(connection, self._rows.network_id, media_ids)
-            for media_id in suspects:
-                self._run_alone(media_id)
+                claims = self._claim(media_ids)
+                self._run(claims)
+            # Suspects are not claimed with others; and what was in hand of a session taken for dead has become suspect.
+            if len(claims) < len(media_ids) or claims[0].session_id != self._held.session_id:
+                self._run_suspects(media_ids)
         if chunk is not None and set(chunk.media_ids) <= set(media_ids):
             with writing(self._database) as connection:
                 settle(connection, chunk_id)
+
+    def _run_suspects(self, media_ids: Sequence[int]) -> None:
+        with reading(self._database) as connection:
+            suspects = find_suspects(connection, self._rows.network_id, media_ids)
+        for media_id in suspects:
+            self._run_alone(media_id)
 
     @contextmanager
     def _place_for_film(self, *, is_film: bool) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """The batch writer: one thread, one transaction for many media, the fence in front of every result."""
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +13,18 @@ from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
 from annotator.store.chunks import USUAL_LIMITS, ChunkLimits
-from annotator.store.connection import blames_values, is_conflict, writing
+from annotator.store.connection import MAX_CONFLICTS, blames_values, is_conflict, writing
 from annotator.store.tables import WorkState
 from annotator.store.work import Claim, Report, finish
 from annotator.store.writes import unstorable
 from annotator.types import MediaFailure
 from workers.engine import Breakdown, Outcome
+from workers.gathering import Gathering
 from workers.retry import report_breakdown, report_failure
 from workers.watch import Settled, Watch
 
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_EVERY_S: Final = 1.0  # about, so that many workers do not come back together
-_MAX_CONFLICTS: Final = 5  # lost against other transactions (deadlock), until it waits
 
 
 class ResultRows(Protocol):
@@ -110,12 +109,9 @@ class BatchWriter:
         self._random = random or Random()  # noqa: S311 - no secret
         self._engine = engine
         self._rows = rows
-        self._expects_more = expects_more
         self._max_tries = max_tries
         self._limits = limits
-        self._max_media = max_media
-        self._max_wait_s = max_wait_s
-        self._queue: queue.Queue[Settlement | None] = queue.Queue()
+        self._gathering = Gathering[Settlement](most=max_media, max_wait_s=max_wait_s, expects_more=expects_more)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._gives_up = False
 
@@ -125,7 +121,7 @@ class BatchWriter:
 
     def put(self, settlement: Settlement) -> None:
         """Queue a settlement; never blocks."""
-        self._queue.put(settlement)
+        self._gathering.put(settlement)
 
     def close(self, *, timeout_s: float) -> bool:
         """Write what is queued, then end.
@@ -134,37 +130,17 @@ class BatchWriter:
             Whether all is written.
 
         """
-        self._queue.put(None)
+        self._gathering.close()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         self._gives_up = True
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        is_open = True
-        while is_open:
-            batch, is_open = self._gather()
-            if batch:
-                self._write(batch)
-                for settlement in batch:
-                    settlement.on_settled(settlement.claim)
-
-    def _gather(self) -> tuple[list[Settlement], bool]:
-        first = self._queue.get()
-        if first is None:
-            return [], False
-        batch = [first]
-        deadline_s = time.monotonic() + self._max_wait_s
-        while len(batch) < self._max_media:
-            wait_s = max(deadline_s - time.monotonic(), 0.0) if self._expects_more() else 0.0
-            try:
-                following = self._queue.get(timeout=wait_s) if wait_s else self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if following is None:
-                return batch, False
-            batch.append(following)
-        return batch, True
+        while batch := self._gathering.take():
+            self._write(batch)
+            for settlement in batch:
+                settlement.on_settled(settlement.claim)
 
     def _write(self, batch: Sequence[Settlement]) -> None:
         """Write together; on an error one by one, so that one bad row harms no other."""
@@ -193,8 +169,8 @@ class BatchWriter:
             except DBAPIError as error:
                 if blames_values(error):
                     raise
-                conflicts = conflicts + 1 if is_conflict(error) else _MAX_CONFLICTS
-                if conflicts >= _MAX_CONFLICTS:
+                conflicts = conflicts + 1 if is_conflict(error) else MAX_CONFLICTS
+                if conflicts >= MAX_CONFLICTS:
                     self._wait(batch, error)
                     conflicts = 0
             else:

@@ -10,6 +10,8 @@ from annotator.types import F32, I64, FaceTrack, TrackEvidence, frozen_array
 _F16: Final = np.dtype("<f2")
 _F32: Final = np.dtype("<f4")
 _I32: Final = np.dtype("<i4")
+_LEAST_I32: Final = -(2**31)
+_MOST_I32: Final = 2**31 - 1
 _BOXES_VERSION: Final = b"\x01"
 # Four times of 4 bytes, a box of 4 x 4 bytes, score and quality of 2 bytes each.
 _BYTES_PER_FACE: Final = 36
@@ -63,8 +65,8 @@ def encode_boxes(track: FaceTrack | StoredBoxes) -> bytes:
         OverflowError: a time does not fit 31 bits (24 days).
 
     """
-    times = np.stack([track.frame_index, track.pts_ms, track.from_ms, track.shown_ms])
-    if times.size and (times.max() > np.iinfo(_I32).max or times.min() < np.iinfo(_I32).min):
+    times = np.array([track.frame_index, track.pts_ms, track.from_ms, track.shown_ms], np.int64)
+    if times.size and (times.max() > _MOST_I32 or times.min() < _LEAST_I32):
         raise OverflowError("a track's times must fit 31 bits of milliseconds (24 days)")
     columns = (times.astype(_I32), track.boxes_xyxy.astype(_F32), track.scores.astype(_F16), track.quality.astype(_F16))
     return _BOXES_VERSION + b"".join(column.tobytes() for column in columns)

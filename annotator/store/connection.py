@@ -283,6 +283,10 @@ def sqlstate(exc: DBAPIError) -> str | None:
     return str(code) if code is not None else None
 
 
+MAX_CONFLICTS: Final = 5
+"""So often in a row a transaction may lose against others before it is treated as any other error."""
+
+
 def is_conflict(exc: DBAPIError) -> bool:
     """Say whether a transaction lost against another one (deadlock, serialization) and may be run again at once."""
     return sqlstate(exc) in _CONFLICT_SQLSTATES

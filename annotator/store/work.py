@@ -22,7 +22,7 @@ from annotator.store.dialect import given_ids, ids_param, is_postgres, later, la
 from annotator.store.lanes import LANES, Lane
 from annotator.store.requeue import Returned, add_again
 from annotator.store.sessions import is_open
-from annotator.store.tables import WorkState, media, sources, work, worker_sessions
+from annotator.store.tables import WorkState, media, work, worker_sessions
 from annotator.types import MediaRef
 
 # Four chunks share an engine, and their estimated cost may be wrong by a factor of four.
@@ -231,7 +231,7 @@ def claim(
     described = {row.id: row for row in describe_media(connection, media_ids)}
     if not described:
         return []
-    pieces = {row.id: Piece(row.id, row.key, row.size_bytes) for row in described.values()}
+    pieces = {media_id: Piece(media_id, key, size_bytes) for media_id, key, _, size_bytes, _ in described.values()}
     bound: dict[str, Any] = {
         "s": session_id,
         "n": network_id,
@@ -241,7 +241,7 @@ def claim(
     }
     rows = connection.execute(text(_claim_sql(connection)), bound).all()
     add_deltas(connection, moved(rows, network_id=network_id, left=WorkState.PENDING, reached=WorkState.CLAIMED))
-    won = {row.media_id: row for row in rows}
+    won = {media_id: counted for media_id, *counted in rows}
     return [
         _claimed(won[media_id], session_id=session_id, described=described[media_id], piece=pieces[media_id])
         for media_id in media_ids
@@ -283,16 +283,18 @@ def _claim_sql(connection: Connection) -> str:
     )
 
 
-def _claimed(row: Row[*tuple[Any, ...]], *, session_id: int, described: Row[*tuple[Any, ...]], piece: Piece) -> Claim:
+def _claimed(won: Sequence[Any], *, session_id: int, described: Row[*tuple[Any, ...]], piece: Piece) -> Claim:
+    attempts, losses, suspect, run_id, *_ = won
+    media_id, key, etag, _, source_uri = described
     return Claim(
-        media_id=row.media_id,
+        media_id=media_id,
         session_id=session_id,
-        attempts=row.attempts,
-        media=MediaRef(media_id=described.key, uri=described.uri + described.key, etag=described.etag),
+        attempts=attempts,
+        media=MediaRef(media_id=key, uri=source_uri + key, etag=etag),
         piece=piece,
-        suspect=bool(row.suspect),
-        tries=row.attempts - row.losses,
-        run_id=row.run_id,
+        suspect=bool(suspect),
+        tries=attempts - losses,
+        run_id=run_id,
     )
 
 
@@ -308,9 +310,11 @@ def find_suspects(connection: Connection, network_id: int, media_ids: Sequence[i
 
 def describe_media(connection: Connection, media_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return id, key, etag, size and the source's URI of media."""
-    wanted = select(media.c.id, media.c.key, media.c.etag, media.c.size_bytes, sources.c.uri)
-    joined = wanted.join_from(media, sources, media.c.source_id == sources.c.id)
-    return connection.execute(joined.where(media.c.id.in_(media_ids))).all()
+    wanted = text(
+        "SELECT m.id, m.key, m.etag, m.size_bytes, s.uri FROM media m JOIN sources s ON s.id = m.source_id"  # noqa: S608
+        f" WHERE m.id {given_ids(connection)}"
+    )
+    return connection.execute(wanted, {"ids": ids_param(connection, media_ids)}).all()
 
 
 # ----------------------------------------------------------------------------------------------------------- reports

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.exc import DBAPIError
 
 from annotator.store.bulk import insert_new, insert_rows
@@ -12,6 +12,7 @@ from annotator.store.chunks import Piece
 from annotator.store.codec import encode_boxes, encode_evidence
 from annotator.store.columns import utc_now
 from annotator.store.counts import Delta, add_deltas
+from annotator.store.dialect import given_ids, ids_param
 from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
 from annotator.store.partitions import ensure_partitions
 from annotator.store.registry import dialect_insert, link_media, register_contents, register_media
@@ -21,7 +22,6 @@ from annotator.store.tables import (
     labelled_contents,
     labellings,
     media,
-    stale_contents,
     track_embeddings,
     tracks,
     work,
@@ -189,9 +189,10 @@ def _take_stale(connection: Connection, network_id: int, content_ids: Sequence[i
     """Return those contents that a backlog wants annotated again; with these results they are as wanted."""
     if not content_ids:
         return []
-    stale = stale_contents.c
-    taken = delete(stale_contents).where(stale.network_id == network_id, stale.content_id.in_(content_ids))
-    return list(connection.execute(taken.returning(stale.content_id)).scalars())
+    taken = text(
+        f"DELETE FROM stale_contents WHERE network_id = :n AND content_id {given_ids(connection)} RETURNING content_id"  # noqa: S608
+    )
+    return list(connection.execute(taken, {"n": network_id, "ids": ids_param(connection, content_ids)}).scalars())
 
 
 def delete_contents(connection: Connection, network_id: int, content_ids: Sequence[int]) -> None:
@@ -263,6 +264,7 @@ def _label(
         one: [
             LabelledTrack.of(track, label)
             for track, label in zip(by_content[one].tracks, by_content[one].labels, strict=True)
+            if label.identity is not None  # only known people have rows
         ]
         for one in sorted(new | same)
     }

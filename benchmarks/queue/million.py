@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
-from prepared_app import register
+from prepared_app import PreparedAnnotator, register
 from registering import register_synthetic
 from sqlalchemy import Connection, create_engine, text
 
@@ -32,6 +32,7 @@ from annotator.stack.broker import BrokerChild
 from annotator.stack.child import free_port
 from annotator.stack.postgres import PostgresChild
 from annotator.store import Store
+from annotator.types import MediaRef
 
 HERE = Path(__file__).parent
 CELERY = Path(sys.executable).with_name("celery")
@@ -109,12 +110,13 @@ class Bench:
 
 @contextlib.contextmanager
 def servers() -> Iterator[Bench]:
-    """Run Postgres and Valkey in a temporary folder, with the settings that they have by default."""
+    """Run Postgres and Valkey in a temporary folder, with the settings of ``docker-compose.yml``."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         bench = Bench(
             PostgresChild(Path(name) / "postgres", free_port()), BrokerChild(Path(name) / "broker", free_port())
         )
         try:
+            configure(bench, shared_buffers="512MB", max_wal_size="4GB")
             yield bench
         finally:
             bench.broker.process.stop(timeout_s=10)
@@ -172,7 +174,18 @@ def tenths(samples: list[dict[str, float]], total: int) -> list[float]:
     return [total / 10 / (after - before) for before, after in itertools.pairwise(marks)]
 
 
-def report(bench: Bench, samples: list[dict[str, float]], total: int, registered_s: float, *, sizes: object) -> None:
+def annotator_alone(media_s: float, count: int = 5000) -> float:
+    """Return the CPU ms per media of the prepared annotator itself, without queue and store."""
+    refs = [MediaRef(str(number), f"s3://archive/{number}.gif") for number in range(count)]
+    annotator = PreparedAnnotator(media_s)
+    began_s = time.process_time()
+    done = sum(1 for _ in annotator.annotate(refs, is_known=lambda _: False))
+    return 1000 * (time.process_time() - began_s) / done
+
+
+def report(
+    bench: Bench, samples: list[dict[str, float]], total: int, *, registered_s: float, media_s: float, sizes: object
+) -> None:
     """Print what was found."""
     rates = tenths(samples, total)
     first, last = samples[0], samples[-1]
@@ -186,20 +199,30 @@ def report(bench: Bench, samples: list[dict[str, float]], total: int, registered
     third = max(len(broker) // 3, 1)
     print(f"broker memory: {max(broker[:third]):.1f} MiB in the first third, {max(broker[-third:]):.1f} at the end")
     print("CPU ms per media: " + ", ".join(f"{name} {value:.3f}" for name, value in cost.items()))
-    print(f"together: {sum(cost.values()):.3f} ms")
-    print(json.dumps({"sizes": sizes, "rates": rates, "cpu_ms": cost}))
+    alone = annotator_alone(media_s)
+    print(f"together: {sum(cost.values()):.3f} ms, of which {alone:.3f} the prepared annotator by itself")
+    print(f"queue and store: {sum(cost.values()) - alone:.3f} ms")
+    print(json.dumps({"sizes": sizes, "rates": rates, "cpu_ms": cost, "annotator_ms": alone}))
+
+
+def configure(bench: Bench, **settings: str) -> None:
+    """Restart the server with settings."""
+    engine = create_engine(_driver_url(bench.database_url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for name, value in settings.items():
+            connection.execute(text(f"ALTER SYSTEM SET {name} = '{value}'"))
+    engine.dispose()
+    bench.restart_postgres()
 
 
 def count_statements(bench: Bench) -> None:
     """Restart the server with ``pg_stat_statements``."""
+    configure(bench, shared_preload_libraries="pg_stat_statements")
     engine = create_engine(_driver_url(bench.database_url), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'"))
-        connection.execute(text("ALTER SYSTEM SET pg_stat_statements.track_planning = on"))
-    engine.dispose()
-    bench.restart_postgres()
-    with engine.connect() as connection:
         connection.execute(text("CREATE EXTENSION pg_stat_statements"))
+        connection.execute(text("ALTER SYSTEM SET pg_stat_statements.track_planning = on"))
+        connection.execute(text("SELECT pg_reload_conf()"))
     engine.dispose()
 
 
@@ -267,7 +290,9 @@ def main() -> None:
             bench.stop()
         if options.statements:
             print(statements(bench.database_url, options.media))
-        report(bench, samples, options.media, registered_s, sizes=sizes(bench.database_url, options.media))
+        found = sizes(bench.database_url, options.media)
+        media_s = options.media_ms / 1000
+        report(bench, samples, options.media, registered_s=registered_s, media_s=media_s, sizes=found)
         if snapshot is not None:
             snapshot.close()
 

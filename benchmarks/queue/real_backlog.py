@@ -6,7 +6,8 @@ Each clip is put into the embedded S3 endpoint many times, each time with other 
 in a GIF, a free box in an MP4), so every copy is a content of its own. Servers, producer, beat and two workers are the
 programs that users run. First the backlog is forecast (``annotate-backlog --dry-run``) and annotated undisturbed; then
 once more into a fresh database, while one worker, chosen at random, is killed by SIGKILL again and again and started
-anew. Exit code 0 when the rows are the same and the forecast was within 20 %.
+anew. Exit code 0 when the rows are the same and the undisturbed run took within 20 % of its forecast: that of one
+worker, since a forecast's worker is a machine like this one, and here all workers share one.
 """
 
 import argparse
@@ -229,10 +230,13 @@ def compare(servers: Servers, folder: Path, options: argparse.Namespace) -> int:
     told = differences(calm.rows(), rough.rows())
     named = sum(row[8] is not None for rows in calm.rows().values() for row in rows)
     print(f"undisturbed: {options.media} media in {calm_s:.0f} s with {options.workers} workers, {named} tracks named")
+    expected_s, low_s, high_s = forecast["finish_s"]["1"]
+    error = expected_s / calm_s - 1
+    print(f"forecast: {expected_s:.0f} s ({low_s:.0f} to {high_s:.0f}) from {forecast['sampled']} media: {error:+.1%}")
     print(f"disturbed: {rough_s:.0f} s, {kills} workers killed, {len(told)} media with other rows")
     print("\n".join(told[:20]))
     print(json.dumps({"undisturbed_s": calm_s, "disturbed_s": rough_s, "kills": kills, "forecast": forecast}))
-    return int(bool(told))
+    return int(bool(told) or abs(error) > FORECAST_TOLERANCE)
 
 
 if __name__ == "__main__":

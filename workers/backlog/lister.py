@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from annotator.errors import RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
 from annotator.store.chunks import ChunkLimits
-from annotator.store.connection import is_conflict, several
+from annotator.store.connection import MAX_CONFLICTS, is_conflict, several
 from annotator.store.gone import mark_keys_gone
 from annotator.store.listing import (
     Run,
@@ -33,7 +33,6 @@ from workers.backlog.batches import Batch, KeySource
 
 _T = TypeVar("_T")
 PAGES_UNTIL_SPLIT: Final = 200
-_MAX_CONFLICTS: Final = 5
 _SHARDS_PER_LISTER: Final = 4
 # How often it is looked whether another producer has left a shard behind.
 _LOOK_EVERY_S: Final = 1.0
@@ -138,7 +137,7 @@ class Registrar:
                     return write(connection)
             except (DBAPIError, RegisteredMeanwhileError) as error:
                 conflicts += 1
-                if not _may_go_again(error) or conflicts >= _MAX_CONFLICTS:
+                if not _may_go_again(error) or conflicts >= MAX_CONFLICTS:
                     raise
 
     def _write(self, connection: Connection, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
