@@ -1,6 +1,8 @@
 """The broker, as beat sees it: messages go in, what it has lost is found out, and whether it may forget any."""
 
+import base64
 import contextlib
+import json
 import logging
 import threading
 import uuid
@@ -16,6 +18,7 @@ from redis.retry import Retry
 from annotator.errors import BrokerUnavailableError, ConfigError
 from annotator.store.chunks import Chunk
 from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION, AnnotatorApp
+from workers.messages import parse_chunk_message
 
 _LOGGER: Final = logging.getLogger(__name__)
 EPOCH_KEY: Final = "annotator:broker_epoch"
@@ -127,6 +130,17 @@ class RedisBroker:
             self._send(JOB_TASK, queue, {"v": MESSAGE_VERSION, "name": name})
             return True
 
+    def taken(self) -> set[int]:
+        """Return the chunks whose messages somebody has taken and not acknowledged, be he alive or dead.
+
+        Raises:
+            BrokerUnavailableError: it does not answer.
+
+        """
+        with _translated():
+            held: Any = self._redis.hvals(_UNACKNOWLEDGED)
+        return {chunk_id for one in held if (chunk_id := _chunk_of(one)) is not None}
+
     def forget(self, queue: str) -> None:
         """Throw away the messages of a queue."""
         with _translated():
@@ -176,6 +190,16 @@ class RedisBroker:
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             connection.release()
+
+
+def _chunk_of(held: bytes) -> int | None:
+    """Return the chunk of a message as Kombu keeps it while it is unacknowledged; None of a message of another kind."""
+    try:
+        message, *_ = json.loads(held)
+        args, given, _ = json.loads(base64.b64decode(message["body"]))
+        return parse_chunk_message(args, given).chunk_id
+    except (ValueError, TypeError, KeyError):  # hostile, or a job
+        return None
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
     deliverer = Deliverer(engine, settings.callbacks, is_stopping=context.stopping.is_set, on_result=told)
     jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
-        Job("sweep", worker.sweep_every_s, Sweeper(engine, worker, metrics=context.metrics).run),
+        Job("sweep", worker.sweep_every_s, Sweeper(engine, worker, broker=context.broker, metrics=context.metrics).run),
         Job("count", EVERY_S, partial(count_all, engine, settings)),
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),

@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy import Engine
 
+from annotator.errors import BrokerUnavailableError
 from annotator.settings import WorkerSettings
-from annotator.store.chunks import ChunkLimits, put_back_unclaimed
+from annotator.store.chunks import ChunkLimits, find_untaken, put_back, put_back_unclaimed
 from annotator.store.connection import writing
 from annotator.store.sweeping import BEGINNING, SweepReport, sweep
 from workers.queue_metrics import QueueMetrics
@@ -18,8 +19,19 @@ _LOGGER: Final = logging.getLogger(__name__)
 _FULL_SEARCH_SHARE: Final = 1 / 20
 
 
+class Broker(Protocol):
+    """Where messages are that somebody has taken."""
+
+    def taken(self) -> set[int]:
+        """Return the chunks of these messages; raises ``BrokerUnavailableError`` where it does not answer."""
+
+
 class Sweeper:
     """Takes back what was lost: claims of silent sessions and past their deadline, and chunks that nobody claimed.
+
+    A process may die between the moment when it takes a message and the one when it says so in the database. Such a
+    chunk is published again when two sweeps in a row find its message taken and nobody who has it. Where its worker is
+    only slow, there are two messages of a chunk, which costs nothing.
 
     Where this sweeper itself has not reached the database for as long as a session may be silent, neither have the
     workers: it ends no session until they have had that time again.
@@ -30,6 +42,7 @@ class Sweeper:
         engine: Engine,
         settings: WorkerSettings,
         *,
+        broker: Broker | None = None,
         metrics: QueueMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,12 +51,15 @@ class Sweeper:
         Args:
             engine: of the database.
             settings: limits of time and tries.
+            broker: is asked who has taken messages; None leaves that to the time limit of unclaimed chunks.
             metrics: what is told of the sweeps.
             clock: monotonic, in seconds.
 
         """
         self._engine = engine
         self._settings = settings
+        self._broker = broker
+        self._taken_by_nobody: set[int] = set()
         self._metrics = metrics or QueueMetrics()
         self._clock = clock
         self._reached_s = clock()
@@ -56,11 +72,22 @@ class Sweeper:
         report = self._sweep_some()
         while not report.is_all:
             report = self._sweep_some()
+        taken = self._taken()
         with writing(self._engine) as connection:
             again = put_back_unclaimed(connection, after_s=self._settings.unclaimed_after_s)
+            lost = find_untaken(connection, taken)
+            again += put_back(connection, sorted(lost & self._taken_by_nobody))
+        self._taken_by_nobody = lost - self._taken_by_nobody
         self._metrics.swept_chunks(again)
         if again:
             _LOGGER.warning("%d chunks that nobody claimed are published again.", again)
+
+    def _taken(self) -> set[int]:
+        try:
+            return self._broker.taken() if self._broker else set()
+        except BrokerUnavailableError as error:
+            _LOGGER.warning("Messages that were taken are not looked at: %s", error)
+            return set()
 
     def _sweep_some(self) -> SweepReport:
         settings, began_s = self._settings, self._clock()

@@ -1,25 +1,28 @@
 """The broker as beat sees it, with a real Valkey: full, forgetful, away, emptied."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, func, insert, select, update
 
 from annotator.errors import BrokerUnavailableError, ConfigError
-from annotator.settings import load_settings
+from annotator.settings import WorkerSettings, load_settings
 from annotator.stack.broker import BrokerChild
 from annotator.stack.child import free_port
 from annotator.store.chunks import Chunk, Piece, add_chunks
 from annotator.store.connection import reading, writing
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, chunks, sources
+from annotator.store.work import open_session
 from workers.app import AnnotatorApp, create_app
 from workers.broker import RedisBroker
 from workers.feeder import Feeder
 from workers.routing import Caps
+from workers.sweeper import Sweeper
 
 pytestmark = pytest.mark.servers
 
@@ -53,7 +56,7 @@ def feeder_of(engine: Engine, app: AnnotatorApp, media: int) -> Feeder:
     with writing(engine) as connection:
         network_id = register_network(connection, {"name": "fake"})
         connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
-        pieces = [Piece(number, "x.gif", 1) for number in range(64)]
+        pieces = [Piece(number, "x.gif", 1) for number in range(1, 65)]
         add_chunks(connection, network_id, [pieces] * media)
     return Feeder(engine, RedisBroker(app), caps=Caps(chunks=2000, concurrency=4), session_timeout_s=45.0)
 
@@ -126,3 +129,43 @@ def test_messages_of_a_queue_that_nobody_consumes_are_thrown_away(app: Annotator
     broker.publish(Chunk(2, "gif", (2,), "cpu"))
     broker.forget("gpu")
     assert (client.llen("gpu"), client.llen("cpu"), broker.count("cpu")) == (0, 1, 1)
+
+
+def test_a_message_taken_by_a_process_that_died_before_it_said_so_is_published_again(
+    engine: Engine, app: AnnotatorApp, client: redis.Redis
+) -> None:
+    feeder = feeder_of(engine, app, media=3)
+    assert feeder.run() == 3
+    client.hset("unacked", mapping={"hostile": b"{", "job": json.dumps([{"body": "W10="}, "", "gpu"])})
+    taken = json.loads(client.rpop("gpu"))
+    client.hset("unacked", "tag", json.dumps([taken, "", "gpu"]))
+    broker = RedisBroker(app)
+    (chunk_id,) = broker.taken()
+    sweeper = Sweeper(engine, WorkerSettings(), broker=broker)
+    sweeper.run()
+    assert states(engine) == {ChunkState.PUBLISHED: 3}, "its worker may be about to say so"
+    sweeper.run()
+    assert states(engine) == {ChunkState.PUBLISHED: 2, ChunkState.WAITING: 1}
+    with reading(engine) as connection:
+        assert (
+            connection.execute(select(chunks.c.id).where(chunks.c.state == ChunkState.WAITING)).scalar_one() == chunk_id
+        )
+
+
+def test_a_message_that_a_session_has_is_left_to_it(engine: Engine, app: AnnotatorApp, client: redis.Redis) -> None:
+    feeder = feeder_of(engine, app, media=1)
+    feeder.run()
+    client.hset("unacked", "tag", json.dumps([json.loads(client.rpop("gpu")), "", "gpu"]))
+    with writing(engine) as connection:
+        session_id = open_session(connection, worker="here:1")
+        connection.execute(update(chunks).values(session_id=session_id))
+    sweeper = Sweeper(engine, WorkerSettings(), broker=RedisBroker(app))
+    for _ in range(3):
+        sweeper.run()
+    assert states(engine) == {ChunkState.PUBLISHED: 1}
+
+
+def test_a_sweep_goes_on_without_a_broker(engine: Engine, app: AnnotatorApp, server: BrokerChild) -> None:
+    server.process.stop(timeout_s=5.0)
+    Sweeper(engine, WorkerSettings(), broker=RedisBroker(app)).run()
+    assert states(engine) == {}
