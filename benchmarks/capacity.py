@@ -38,6 +38,7 @@ class Machine:
     Attributes:
         name: what it is.
         processors: cores (hardware threads) that decode.
+        price: an hour of it, in dollars.
         bus_bytes_per_s: of the way to the accelerator; None without one.
         media_per_s: measured; None where what decodes is the limit that is assumed.
 
@@ -45,6 +46,7 @@ class Machine:
 
     name: str
     processors: int
+    price: float
     bus_bytes_per_s: float | None = None
     media_per_s: float | None = None
 
@@ -72,22 +74,25 @@ class Machine:
 
 
 # Processors as the smallest machines with these accelerators have them (AWS g6.xlarge, g5.xlarge; an eighth of a
-# p5.48xlarge); a PCIe 4.0 x16 bus moves 31.5 GB/s at most, 5.0 twice that, and half of it is a careful figure.
+# p5.48xlarge). Prices are examples: g5.xlarge and g6.xlarge as listed for us-east-1 in 2026, an H100 in the middle of
+# what clouds ask (2 to 4 $); --price gives yours. A PCIe 4.0 x16 bus moves 31.5 GB/s at most, 5.0 twice that, and half
+# of it is a careful figure.
 MACHINES: Final = (
-    Machine("2 processors, no GPU", 2, media_per_s=MEDIA_PER_S_TWO_PROCESSORS),
-    Machine("L4, 4 processors", 4, bus_bytes_per_s=15e9),
-    Machine("A10G, 4 processors", 4, bus_bytes_per_s=15e9),
-    Machine("H100, 24 processors", 24, bus_bytes_per_s=30e9),
+    Machine("2 processors, no GPU", 2, 0.09, media_per_s=MEDIA_PER_S_TWO_PROCESSORS),
+    Machine("L4, 4 processors", 4, 0.80, bus_bytes_per_s=15e9),
+    Machine("A10G, 4 processors", 4, 1.01, bus_bytes_per_s=15e9),
+    Machine("H100, 24 processors", 24, 3.00, bus_bytes_per_s=30e9),
 )
 
 
-def machines_table(sizes: list[float], days: float) -> str:
+def machines_table(sizes: list[float], days: float, prices: list[float]) -> str:
     """Return the table of workers."""
-    head = [f"{size:.0e}: machine-hours | machines for {days:g} days" for size in sizes]
-    lines = [f"| worker | limit | media/s | {' | '.join(head)} |", "|" + "---|" * (3 + 2 * len(sizes))]
-    for one in MACHINES:
-        cells = [f"{size / one.rate / 3600:,.0f} | {math.ceil(size / one.rate / (days * DAY_S)):,}" for size in sizes]
-        lines.append(f"| {one.name} | {one.limit} | {one.rate:.3g} | {' | '.join(cells)} |")
+    head = [f"{size:.0e}: machine-hours | cost | machines for {days:g} days" for size in sizes]
+    lines = [f"| worker | limit | media/s | $ an hour | {' | '.join(head)} |", "|" + "---|" * (4 + 3 * len(sizes))]
+    for one, price in zip(MACHINES, prices, strict=True):
+        hours = [size / one.rate / 3600 for size in sizes]
+        cells = [f"{spent:,.0f} | ${spent * price:,.0f} | {math.ceil(spent / (days * 24)):,}" for spent in hours]
+        lines.append(f"| {one.name} | {one.limit} | {one.rate:.3g} | {price:.2f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -119,8 +124,11 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=30.0, help="in which the backlog is to be done")
     parser.add_argument("--tracks", type=float, default=1.7, help="of a media, on average")
     parser.add_argument("--labels", type=float, default=0.4, help="tracks of a media with a name, on average")
+    usual = [one.price for one in MACHINES]
+    told = f"dollars an hour of {'; '.join(one.name for one in MACHINES)}"
+    parser.add_argument("--price", type=float, nargs=len(MACHINES), default=usual, help=told)
     options = parser.parse_args()
-    print(machines_table(options.media, options.days))
+    print(machines_table(options.media, options.days, options.price))
     print()
     print(store_table(options.media, options.days, options.tracks, options.labels))
 

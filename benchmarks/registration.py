@@ -32,9 +32,9 @@ from annotator.media.s3 import ListedObject, ListedPage, S3Store
 from annotator.stack.child import free_port
 from annotator.stack.postgres import PostgresChild
 from annotator.store import Store, upgrade
-from annotator.store.chunks import ChunkLimits
-from annotator.store.listing import Wish, begin_run
-from annotator.store.registration import ListingCount
+from annotator.store.backlog.listing import Wish, begin_run
+from annotator.store.backlog.registration import ListingCount
+from annotator.store.queue.chunks import ChunkLimits
 from workers.backlog.batches import Choice, KeySource
 from workers.backlog.bucket import BucketSource
 from workers.backlog.inventory import InventorySource, Sink, read_manifest

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fixtures_database"]
+pytest_plugins = ["tests.fixtures_database", "tests.fixtures_s3"]
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -33,7 +33,7 @@ _WORKER: Final = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
     "broker_channel_error_retry": True,
-    "beat_scheduler": "workers.schedule:InProcessScheduler",
+    "beat_scheduler": "workers.beat.schedule:InProcessScheduler",
 }
 _MESSAGES: Final = {
     "task_acks_late": True,
@@ -65,7 +65,7 @@ class _QuietWorker(CeleryWorker):  # type: ignore[misc]  # Celery has no types
 class AnnotatorApp(Celery):  # type: ignore[misc]  # Celery has no types
     """A Celery application that carries the settings of the package."""
 
-    log_cls = "workers.logs:QueueLogging"
+    log_cls = "workers.telemetry.logs:QueueLogging"
     amqp_cls = "workers.transport:StrictAMQP"
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:  # noqa: ANN401  (Celery's)

@@ -19,22 +19,22 @@ from sqlalchemy import Engine
 from annotator.errors import AnnotatorError, ConfigError
 from annotator.liveness import AliveFile
 from annotator.settings import Settings, WorkerSettings
-from annotator.store.chunks import ChunkLimits
 from annotator.store.known import KnownContents
-from annotator.store.lanes import FILM, GIF, lane_of
+from annotator.store.queue.chunks import ChunkLimits
+from annotator.store.queue.lanes import FILM, GIF, lane_of
+from annotator.store.queue.work import Deadlines
 from annotator.store.store import Store
-from annotator.store.work import Deadlines
+from workers.annotating.engine import MediaAnnotator
+from workers.annotating.housekeeper import Housekeeper
+from workers.annotating.session import Profile
+from workers.annotating.spot import SpotWatch, metadata_service
+from workers.annotating.times import WorkerTimes
+from workers.annotating.worker import Worker
+from workers.annotating.writer import ResultRows
 from workers.app import ANNOTATE_QUEUES, AnnotatorApp
-from workers.engine import MediaAnnotator
-from workers.housekeeper import Housekeeper
-from workers.meters import Meters
-from workers.observing import Observing, start_observing
-from workers.session import Place
-from workers.spot import SpotWatch, metadata_service
-from workers.times import WorkerTimes
-from workers.watch import Watch
-from workers.worker import Worker
-from workers.writer import ResultRows
+from workers.telemetry.meters import Meters
+from workers.telemetry.observing import Observing, start_observing
+from workers.telemetry.watch import Watch
 
 _LOGGER: Final = logging.getLogger(__name__)
 _EXIT_FAILURE: Final = 1
@@ -159,7 +159,7 @@ def build_parts(settings: Settings, store: Store, *, meters: Meters | None = Non
     """
     from annotator.build import build_annotator, build_engine, register_model  # noqa: PLC0415  (loads the engine)
     from annotator.decoding import PipelineParams  # noqa: PLC0415
-    from workers.results import StoreRows  # noqa: PLC0415
+    from workers.annotating.results import StoreRows  # noqa: PLC0415
 
     by_lane = _deadlines(settings.worker).by_lane
     engine = build_engine(settings)
@@ -209,13 +209,13 @@ def _make_body(
     """Return what this process is, with its model; without a queue of media it loads no networks."""
     chosen = settings.worker
     if not set(queues) & set(ANNOTATE_QUEUES):
-        return _make_housekeeper(chosen, store.engine, place=Place(queues), watch=watch), ""
+        return _make_housekeeper(chosen, store.engine, profile=Profile(queues), watch=watch), ""
     parts = build(settings, store) if build else build_parts(settings, store, meters=watch.meters)
-    place = Place(queues, parts.device, parts.rows.network_id)
-    return _make_worker(chosen, parts, database=store.engine, place=place, watch=watch), parts.annotator.model
+    profile = Profile(queues, parts.device, parts.rows.network_id)
+    return _make_worker(chosen, parts, database=store.engine, profile=profile, watch=watch), parts.annotator.model
 
 
-def _make_worker(chosen: WorkerSettings, parts: Parts, *, database: Engine, place: Place, watch: Watch) -> Worker:
+def _make_worker(chosen: WorkerSettings, parts: Parts, *, database: Engine, profile: Profile, watch: Watch) -> Worker:
     return Worker(
         database,
         parts.annotator,
@@ -224,15 +224,15 @@ def _make_worker(chosen: WorkerSettings, parts: Parts, *, database: Engine, plac
         times=_times(chosen),
         on_fatal=_on_fatal,
         on_hang=lambda: _leave(_EXIT_FAILURE),
-        place=place,
+        profile=profile,
         alive=AliveFile(chosen.alive_file),
         watch=watch,
         on_turn=lambda: _leave_unless_called_again(chosen),
     )
 
 
-def _make_housekeeper(chosen: WorkerSettings, database: Engine, *, place: Place, watch: Watch) -> Housekeeper:
-    return Housekeeper(database, times=_times(chosen), place=place, watch=watch, alive=AliveFile(chosen.alive_file))
+def _make_housekeeper(chosen: WorkerSettings, database: Engine, *, profile: Profile, watch: Watch) -> Housekeeper:
+    return Housekeeper(database, times=_times(chosen), profile=profile, watch=watch, alive=AliveFile(chosen.alive_file))
 
 
 def _times(chosen: WorkerSettings) -> WorkerTimes:

@@ -44,7 +44,7 @@ def run_job(self: Any, v: int, name: str) -> None:  # noqa: ANN401  (Celery's ta
         name: of the job.
 
     """
-    from workers.schedule import run_named_job  # noqa: PLC0415  (what annotates never needs it)
+    from workers.beat.schedule import run_named_job  # noqa: PLC0415  (what annotates never needs it)
 
     if v == MESSAGE_VERSION:
         run_named_job(self.app, name, on_call_back=tell_called_back)

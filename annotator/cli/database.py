@@ -8,9 +8,9 @@ from sqlalchemy.exc import ProgrammingError
 from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
 from annotator.settings import Settings, load_settings, mask_url
-from annotator.store.chunks import ChunkLimits
 from annotator.store.connection import open_engine, sqlite_path, sqlstate
-from annotator.store.deliveries import bring_back
+from annotator.store.queue.chunks import ChunkLimits
+from annotator.store.queue.deliveries import bring_back
 from annotator.store.roles import ROLES, role_statements
 from annotator.store.roles import set_up_roles as make_roles
 from annotator.store.rollups import roll_up as roll_up_counts

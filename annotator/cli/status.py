@@ -13,9 +13,9 @@ from rich.text import Text
 from annotator.cli.database import open_store
 from annotator.cli.output import make_table, out, print_json_line, print_table, remark
 from annotator.settings import load_settings
-from annotator.store.counts import Delta, recount
-from annotator.store.progress import Forecast
-from annotator.store.status import MOST_COUNTED, BacklogStatus, SessionStatus, Status, read_status
+from annotator.store.queue.counts import Delta, recount
+from annotator.store.queue.progress import Forecast
+from annotator.store.queue.status import MOST_COUNTED, BacklogStatus, SessionStatus, Status, read_status
 from annotator.store.store import Store
 
 _WATCH_EVERY_S: Final = 2.0

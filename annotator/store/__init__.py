@@ -1,16 +1,16 @@
 """The store: what was found, kept in SQLite or Postgres.
 
-``Store`` is the front. The worker protocol is in ``annotator.store.work`` (claim,
-heartbeat, finish) and ``annotator.store.sweeping`` (sweep).
+``Store`` is the front. The worker protocol is in ``annotator.store.queue.work`` (claim,
+heartbeat, finish) and ``annotator.store.queue.sweeping`` (sweep).
 """
 
 from annotator.store.enrolled import EnrolledFaces
 from annotator.store.identities import IdentityRecord
 from annotator.store.labels import Identify, Relabelled
 from annotator.store.queries import Cursor, Found, Page
+from annotator.store.queue.status import Status
 from annotator.store.reads import KnownContent, StoredAnnotation, StoredTrack
 from annotator.store.schema import check, upgrade
-from annotator.store.status import Status
 from annotator.store.store import Store
 from annotator.store.writes import SaveReport
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, or_, select, tuple_, update
 
-from annotator.store.counts import Delta, add_deltas, moved
 from annotator.store.identities import find_identities, load_identities
+from annotator.store.queue.counts import Delta, add_deltas, moved
 from annotator.store.tables import (
     WorkState,
     active,

@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from annotator.errors import StoreUnavailableError
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, refresh_statistics, several, writing
-from annotator.store.counts import sum_up
 from annotator.store.dialect import is_postgres
+from annotator.store.queue.counts import sum_up
 from annotator.store.registry import active_labelling, dialect_insert
 from annotator.store.tables import co_appearances_by, identity_counts_by, roll_ups
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import ConfigError, StoreUnavailableError
 from annotator.store.connection import open_engine, reading, sqlstate, translated, writing
-from annotator.store.counts import is_counted, recount
+from annotator.store.queue.counts import is_counted, recount
 from annotator.store.roles import owner_role, renew_grants
 from annotator.store.tables import store_settings
 

@@ -11,13 +11,13 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, rollups, writes
-from annotator.store.chunks import USUAL_LIMITS, ChunkLimits
 from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import is_conflict, open_engine, reading, writing
+from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
+from annotator.store.queue.requeue import requeue
+from annotator.store.queue.status import Status, read_status
 from annotator.store.registry import batched
-from annotator.store.requeue import requeue
 from annotator.store.schema import HEAD, check_engine, count_once, current_revision, upgrade_engine
-from annotator.store.status import Status, read_status
 from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
 # Outcomes in one transaction: enough that the commit costs little, few enough that others wait little.

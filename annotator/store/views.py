@@ -2,7 +2,7 @@
 
 They say ``labelling_id = (SELECT labelling_id FROM active)``, not a join: Postgres then leaves the partitions of other
 labellings alone. Counts are read from what ``annotator.store.rollups`` has rolled up; labels of somebody who was merged
-are summed up with those of who took over. ``media_states`` reads the counters of ``annotator.store.counts``.
+are summed up with those of who took over. ``media_states`` reads the counters of ``annotator.store.queue.counts``.
 """
 
 from typing import Final

@@ -8,13 +8,13 @@ from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.exc import DBAPIError
 
 from annotator.store.bulk import insert_new, insert_rows
-from annotator.store.chunks import Piece
 from annotator.store.codec import encode_boxes, encode_evidence
 from annotator.store.columns import utc_now
-from annotator.store.counts import Delta, add_deltas
 from annotator.store.dialect import given_ids, ids_param
 from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
 from annotator.store.partitions import ensure_partitions
+from annotator.store.queue.chunks import Piece
+from annotator.store.queue.counts import Delta, add_deltas
 from annotator.store.registry import dialect_insert, link_media, register_contents, register_media
 from annotator.store.tables import (
     WorkState,

@@ -28,10 +28,10 @@ from annotator.types import (
     TrackEvidence,
     TrackLabel,
 )
+from workers.annotating.engine import Outcome
+from workers.annotating.results import StoreRows
 from workers.app import create_app
 from workers.boot import Parts, prepare_worker
-from workers.engine import Outcome
-from workers.results import StoreRows
 
 SPEC = {"name": "prepared"}
 PEOPLE = tuple(Identity(f"Person {number:03d}") for number in range(300))

@@ -4,10 +4,10 @@ import time
 
 from annotator.media.s3 import ListedObject
 from annotator.store import Store
-from annotator.store.chunks import ChunkLimits
-from annotator.store.gone import KeyRange
-from annotator.store.listing import Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
-from annotator.store.registration import register_objects
+from annotator.store.backlog.gone import KeyRange
+from annotator.store.backlog.listing import Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
+from annotator.store.backlog.registration import register_objects
+from annotator.store.queue.chunks import ChunkLimits
 
 BUCKET = "s3://archive/"
 PAGE = 10_000

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tests.deploy.compose_checks import read_compose
-from workers.meters import Meters
-from workers.metrics import WorkerMetrics
-from workers.queue_metrics import QueueMetrics
+from workers.beat.queue_metrics import QueueMetrics
+from workers.telemetry.meters import Meters
+from workers.telemetry.metrics import WorkerMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"

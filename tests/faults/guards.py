@@ -43,17 +43,17 @@ class Guard:
 
 _CLAIM: Final = (
     "only what is pending can be claimed",
-    "annotator/store/work.py",
+    "annotator/store/queue/work.py",
     ((" AND state = 0 AND suspect = :suspect", " AND suspect = :suspect"),),
 )
 _FENCE: Final = (
     "the fence refuses the reports of another session or attempt",
-    "annotator/store/work.py",
+    "annotator/store/queue/work.py",
     ((" AND work.session_id = u.session_id", ""), (" AND work.attempts = u.attempts", "")),
 )
 _WAITS: Final = (
     "results wait for the database",
-    "workers/writer.py",
+    "workers/annotating/writer.py",
     (("except StoreUnavailableError as error:", "except ZeroDivisionError as error:"),),
 )
 _UNAVAILABLE: Final = (
@@ -92,25 +92,25 @@ GUARDS: Final = (
     Guard(
         "test_workers_that_die.py::test_a_worker_killed_while_decoding",
         "a sweep takes back the claims of sessions that fell silent",
-        "annotator/store/sweeping.py",
+        "annotator/store/queue/sweeping.py",
         (("{is_late}s.ended_at IS NOT NULL) LIMIT :limit", "{is_late}false) LIMIT :limit"),),
     ),
     Guard(
         "test_workers_that_die.py::test_a_worker_killed_while_decoding",
         "the chunks of a lost worker are forgotten",
-        "annotator/store/chunks.py",
+        "annotator/store/queue/chunks.py",
         (("        if lost.isdisjoint(row.media_ids):\n", "        if lost or not lost:\n"),),
     ),
     Guard(
         "test_workers_that_die.py::test_a_worker_killed_while_its_networks_run",
         "media of a dead process are suspects and run alone",
-        "annotator/store/sweeping.py",
+        "annotator/store/queue/sweeping.py",
         (("suspect = suspect OR lost.died", "suspect = suspect"),),
     ),
     Guard(
         "test_workers_that_die.py::test_a_worker_killed_in_the_transaction_that_writes_results",
         "a report and its results are one transaction",
-        "workers/writer.py",
+        "workers/annotating/writer.py",
         (
             (
                 "            counted = finish(connection, network_id=",
@@ -125,7 +125,7 @@ GUARDS: Final = (
     Guard(
         "test_workers_that_die.py::test_a_worker_that_is_told_to_stop_gives_back_what_it_has_in_hand",
         "a worker that stops gives back what it has in hand",
-        "workers/worker.py",
+        "workers/annotating/worker.py",
         (("        self._give_back_rest()\n        self._end_session()\n", "        self._end_session()\n"),),
     ),
     Guard("test_workers_that_die.py::test_a_worker_frozen_past_its_heartbeat_and_woken_changes_nothing", *_FENCE),
@@ -140,19 +140,19 @@ GUARDS: Final = (
     Guard(
         "test_broker.py::test_the_broker_is_killed_and_comes_back",
         "a job of beat that fails is tried again",
-        "workers/schedule.py",
+        "workers/beat/schedule.py",
         (("            failure = error\n            self._tell(str(error))\n", "            raise\n"),),
     ),
     Guard(
         "test_broker.py::test_the_broker_loses_everything",
         "a broker that has lost everything is told by its missing epoch",
-        "workers/broker.py",
+        "workers/beat/broker.py",
         (("return not self._redis.exists(EPOCH_KEY)", "return False"),),
     ),
     Guard(
         "test_broker.py::test_the_connection_breaks_as_a_message_is_published",
         "what could not be published waits again",
-        "workers/feeder.py",
+        "workers/beat/feeder.py",
         (("put_back(connection, [chunk.id for chunk in taken[sent:]])", "pass"),),
     ),
     Guard("test_postgres.py::test_the_database_is_restarted_while_media_are_in_hand", *_WAITS),
@@ -161,7 +161,7 @@ GUARDS: Final = (
     Guard(
         "test_postgres.py::test_the_connection_breaks_in_the_transaction_of_a_claim[cut_before]",
         "a message waits for the database, and goes back when nothing else helps",
-        "workers/worker.py",
+        "workers/annotating/worker.py",
         (
             (
                 "            except StoreUnavailableError as error:\n",
@@ -173,7 +173,7 @@ GUARDS: Final = (
     Guard(
         "test_postgres.py::test_the_connection_breaks_in_the_transaction_of_a_claim[cut_after]",
         "a claim of which the worker has not heard is taken again",
-        "workers/worker.py",
+        "workers/annotating/worker.py",
         (("self._unsure.update(media_ids)", "pass"),),
     ),
     Guard("test_postgres.py::test_the_disk_of_the_database_is_full", *_UNAVAILABLE),
@@ -187,7 +187,7 @@ GUARDS: Final = (
     Guard(
         "test_postgres.py::test_transactions_that_cannot_be_serialized_are_run_again[work]",
         "a chunk that cannot be run goes back",
-        "workers/worker.py",
+        "workers/annotating/worker.py",
         (("                self._return_chunk(chunk_id, _FAULT_WAIT_S)\n", "                pass\n"),),
     ),
     Guard(
@@ -211,7 +211,7 @@ GUARDS: Final = (
     Guard(
         "test_broker.py::test_a_broker_that_is_full_gets_everything_when_there_is_room_again",
         "what could not be published waits again",
-        "workers/feeder.py",
+        "workers/beat/feeder.py",
         (("put_back(connection, [chunk.id for chunk in taken[sent:]])", "pass"),),
     ),
     Guard(
@@ -233,7 +233,7 @@ GUARDS: Final = (
     Guard(
         "test_producer.py::test_the_connection_of_a_producer_breaks_at_the_commit[cut_after]",
         "a producer goes on with the backlog that is not listed to its end",
-        "annotator/store/listing.py",
+        "annotator/store/backlog/listing.py",
         (
             (
                 "    run_id = same[0] if same else _add_run(",
@@ -250,13 +250,13 @@ GUARDS: Final = (
     Guard(
         "test_producer.py::test_a_beat_killed_after_it_has_marked_chunks_as_published_and_before_it_publishes_them",
         "chunks that nobody has claimed for long are published again",
-        "workers/sweeper.py",
+        "workers/beat/sweeper.py",
         (("again = put_back_unclaimed(connection, after_s=self._settings.unclaimed_after_s)", "again = 0"),),
     ),
     Guard(
         "test_operations.py::test_wall_clocks_that_step_back_an_hour",
         "beat's jobs know nothing of the wall clock",
-        "workers/schedule.py",
+        "workers/beat/schedule.py",
         (
             ("        next_s = time.monotonic()\n        while", "        next_s = time.time()\n        while"),
             ("max(0.0, next_s - time.monotonic())", "max(0.0, next_s - time.time())"),
@@ -266,7 +266,7 @@ GUARDS: Final = (
     Guard(
         "test_operations.py::test_the_clock_of_the_database_steps_back_an_hour",
         "a session whose last sign of life lies in the future is looked at again",
-        "annotator/store/sweeping.py",
+        "annotator/store/queue/sweeping.py",
         (('    connection.execute(early, {"timeout": timeout_s})\n', ""),),
     ),
     Guard(
@@ -283,13 +283,13 @@ GUARDS: Final = (
     Guard(
         "test_operations.py::test_workers_of_two_networks_at_one_queue",
         "a worker gives back the chunks of another network",
-        "workers/worker.py",
+        "workers/annotating/worker.py",
         (("if chunk is not None and chunk.network_id != self._rows.network_id:", "if chunk_id < 0:"),),
     ),
     Guard(
         "test_operations.py::test_a_backlog_of_a_network_that_nobody_runs_waits_and_holds_nobody_up",
         "chunks are published for networks that somebody runs",
-        "annotator/store/feeding.py",
+        "annotator/store/queue/feeding.py",
         (("    if wanted.networks is not None:\n", "    if wanted.limit < 0:\n"),),
     ),
     Guard(
@@ -301,12 +301,12 @@ GUARDS: Final = (
     Guard(
         "test_operations.py::test_two_beats_at_once",
         "one feeder works at a time",
-        "workers/feeder.py",
+        "workers/beat/feeder.py",
         (('            if not try_lock(connection, "feed"):\n                return 0\n', ""),),
         also=Guard(
             "test_operations.py::test_two_beats_at_once",
             "a chunk that is locked is passed over",
-            "annotator/store/feeding.py",
+            "annotator/store/queue/feeding.py",
             (("        .with_for_update(skip_locked=True)\n", ""),),
         ),
     ),
@@ -314,7 +314,7 @@ GUARDS: Final = (
     Guard(
         "test_operations.py::test_a_deadline_that_passes_as_the_result_is_written[the result]",
         "a sweep passes over what is being written",
-        "annotator/store/sweeping.py",
+        "annotator/store/queue/sweeping.py",
         ((" FOR UPDATE OF w SKIP LOCKED", " FOR UPDATE OF w"),),
     ),
     Guard(
@@ -344,7 +344,7 @@ GUARDS: Final = (
     Guard(
         "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",
         "a message that does not name all media of a chunk does not settle it",
-        "workers/worker.py",
+        "workers/annotating/worker.py",
         (("if chunk is not None and set(chunk.media_ids) <= set(media_ids):", "if chunk is not None:"),),
     ),
     Guard(
@@ -356,13 +356,13 @@ GUARDS: Final = (
     Guard(
         "test_s3.py::test_a_bucket_that_is_silent_asks_to_slow_down_or_breaks_off",
         "a bucket that does not answer now is asked again later",
-        "workers/retry.py",
+        "workers/annotating/retry.py",
         (("SourceUnavailableError: _OUTAGE,", "SourceUnavailableError: NEVER,"),),
     ),
     Guard(
         "test_s3.py::test_an_object_that_may_not_be_read_fails_at_once_and_is_brought_back_when_it_may",
         "what may not be read is not asked for again and again",
-        "workers/retry.py",
+        "workers/annotating/retry.py",
         (("ForbiddenSourceError: NEVER,", "ForbiddenSourceError: RetryPolicy(),"),),
     ),
     Guard(
@@ -374,19 +374,19 @@ GUARDS: Final = (
     Guard(
         "test_s3.py::test_an_object_that_is_gone_fails_at_once_and_the_next_listing_marks_it",
         "what is gone is not asked for again and again",
-        "workers/retry.py",
+        "workers/annotating/retry.py",
         (("SourceNotFoundError: NEVER,", "SourceNotFoundError: RetryPolicy(),"),),
     ),
     Guard(
         "test_s3.py::test_an_object_that_is_gone_fails_at_once_and_the_next_listing_marks_it",
         "what was gone and is back is pending again",
-        "annotator/store/registration.py",
+        "annotator/store/backlog/registration.py",
         (("(media.deleted_at IS NOT NULL AND work.reason = 'not_found' AND work.state > 1)", "false"),),
     ),
     Guard(
         "test_s3.py::test_objects_that_have_changed_since_they_were_listed_are_annotated_once_as_they_are_now",
         "an object that has changed is read as it is now",
-        "workers/retry.py",
+        "workers/annotating/retry.py",
         (("first_wait_s=1.0, forgets_etag=True", "first_wait_s=1.0"),),
     ),
     Guard(
@@ -425,25 +425,25 @@ GUARDS: Final = (
     Guard(
         "test_media.py::test_a_media_that_kills_its_worker_each_time_is_quarantined_and_no_other",
         "three deaths alone are enough",
-        "annotator/store/sweeping.py",
+        "annotator/store/queue/sweeping.py",
         (("_MAX_DEATHS: Final = 3", "_MAX_DEATHS: Final = 9"),),
     ),
     Guard(
         "test_media.py::test_a_media_that_kills_its_worker_each_time_is_quarantined_and_no_other",
         "a death together with others is nobody's",
-        "annotator/store/sweeping.py",
+        "annotator/store/queue/sweeping.py",
         (("deaths = deaths + CASE WHEN lost.died AND suspect THEN", "deaths = deaths + CASE WHEN lost.died THEN"),),
     ),
     Guard(
         "test_media.py::test_a_media_at_which_the_networks_raise_is_named_and_no_other",
         "the engine survives a breakdown",
-        "workers/engine.py",
+        "workers/annotating/engine.py",
         (("except Exception as error:  # noqa: BLE001 - the boundary", "except ZeroDivisionError as error:  #"),),
     ),
     Guard(
         "test_media.py::test_a_media_from_which_the_networks_do_not_return_in_time_costs_a_process_and_is_done_by_the_next",
         "the watchdog lets a process leave whose networks never return",
-        "workers/watchdog.py",
+        "workers/annotating/watchdog.py",
         (("if self._awake_s - self._seen_s[one] > limit_s:", "if limit_s < 0:"),),
     ),
     Guard(

@@ -23,14 +23,14 @@ from annotator.settings import Settings
 from annotator.store import Store, check, schema, upgrade
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
-from annotator.store.counts import is_counted, read_counts
 from annotator.store.functions import FUNCTIONS
+from annotator.store.queue.counts import is_counted, read_counts
 from annotator.store.schema import HEAD, alembic_config, belongs_to_models, migrating, migrations_path
 from annotator.store.tables import metadata, runs
 from annotator.store.views import VIEWS
 from tests.store_values import ADA, SPEC, annotation, known, ref, track
-from workers.counting import count_all
-from workers.runs import look_after_backlogs
+from workers.beat.counting import count_all
+from workers.beat.runs import look_after_backlogs
 
 ROOT = Path(__file__).resolve().parents[2]
 

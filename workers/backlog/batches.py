@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from annotator.media.s3 import ListedObject
-from annotator.store.gone import KeyRange
-from annotator.store.listing import Shard
+from annotator.store.backlog.gone import KeyRange
+from annotator.store.backlog.listing import Shard
 
 PAGES_PER_BATCH: Final = 10
 LINES_PER_BATCH: Final = 10_000

@@ -5,8 +5,8 @@ from typing import Final
 
 from annotator.errors import ConfigError
 from annotator.media.s3 import ListedObject, S3Store
-from annotator.store.gone import KeyRange
-from annotator.store.listing import Shard
+from annotator.store.backlog.gone import KeyRange
+from annotator.store.backlog.listing import Shard
 from workers.backlog.batches import PAGES_PER_BATCH, Batch, Choice, is_media_key
 from workers.backlog.keyspace import find_middle
 

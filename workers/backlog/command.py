@@ -14,17 +14,17 @@ from annotator.errors import AnnotatorError, BacklogStoppedError, ConfigError, I
 from annotator.media.limits import GIB, FetchLimits, S3Access
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.settings import Settings, load_settings
-from annotator.store.backlogs import forget_waiting, stop_backlog
-from annotator.store.registration import ListingCount
+from annotator.store.backlog.ending import forget_waiting, stop_backlog
+from annotator.store.backlog.registration import ListingCount
 from annotator.store.store import Store
+from workers.annotating.engine import MediaAnnotator
 from workers.backlog.follow import Follower, be_patient, leaving_on_signals
 from workers.backlog.forecast import Sampler, forecast_in_words, forecast_sample
 from workers.backlog.options import Request, parse_deadline, parse_seconds
 from workers.backlog.running import Backlog, chunk_limits, count_backlog, open_backlog, open_followed
 from workers.backlog.sqs import NotificationQueue
 from workers.backlog.telling import counted, in_words, sum_up, tell, tell_sample, tell_step, warn
-from workers.engine import MediaAnnotator
-from workers.receivers import check_callback_url
+from workers.beat.receivers import check_callback_url
 
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 # Files of an inventory are long; objects that are annotated are not fetched here.

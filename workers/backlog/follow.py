@@ -17,10 +17,10 @@ from typing import Final, Literal, Protocol
 
 from annotator.errors import ForbiddenSourceError, TransientError
 from annotator.media.s3 import ListedObject
-from annotator.store.chunks import ChunkLimits
-from annotator.store.listing import Run, begin_pass, open_shards
+from annotator.store.backlog.listing import Run, begin_pass, open_shards
+from annotator.store.backlog.registration import ListingCount
 from annotator.store.locks import holding
-from annotator.store.registration import ListingCount
+from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.store import Store
 from workers.backlog.batches import Choice, KeySource, is_media_key
 from workers.backlog.ids import ObjectFinder

@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from annotator.store.lanes import cost_of, lane_of
+from annotator.store.queue.lanes import cost_of, lane_of
 from annotator.types import MediaAnnotation, MediaFailure, MediaRef
-from workers.engine import MediaAnnotator, Outcome
+from workers.annotating.engine import MediaAnnotator, Outcome
 
 Listed = tuple[str, str, int]
 COVERAGE: Final = 0.9

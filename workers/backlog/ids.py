@@ -14,7 +14,7 @@ from typing import IO, Final, Protocol
 
 from annotator.errors import ConfigError, InputError
 from annotator.media.s3 import ListedObject
-from annotator.store.listing import Shard
+from annotator.store.backlog.listing import Shard
 from workers.backlog.batches import Batch, Choice, is_media_key
 
 _LINES_PER_BATCH: Final = 1000

@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 
 from annotator.errors import InputError, SourceChangedError
 from annotator.media.s3 import ListedObject, split_s3_uri
-from annotator.store.listing import Shard
+from annotator.store.backlog.listing import Shard
 from workers.backlog.batches import LINES_PER_BATCH, Batch, Choice, is_media_key
 
 MAX_MANIFEST_BYTES: Final = 64 << 20

@@ -13,10 +13,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from annotator.errors import RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
-from annotator.store.chunks import ChunkLimits
-from annotator.store.connection import MAX_CONFLICTS, is_conflict, several
-from annotator.store.gone import mark_keys_gone
-from annotator.store.listing import (
+from annotator.store.backlog.gone import mark_keys_gone
+from annotator.store.backlog.listing import (
     Run,
     Shard,
     finish_listing,
@@ -26,8 +24,10 @@ from annotator.store.listing import (
     refuse_stopped,
     split_shard,
 )
+from annotator.store.backlog.registration import ListingCount, register_objects
+from annotator.store.connection import MAX_CONFLICTS, is_conflict, several
 from annotator.store.locks import holding
-from annotator.store.registration import ListingCount, register_objects
+from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.store import Store
 from workers.backlog.batches import Batch, KeySource
 

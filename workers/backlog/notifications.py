@@ -15,7 +15,7 @@ _MAX_ENVELOPES: Final = 3
 _MAX_KEY_BYTES: Final = 1024
 
 
-class Place(NamedTuple):
+class Address(NamedTuple):
     """Where somebody should look.
 
     Attributes:
@@ -28,7 +28,7 @@ class Place(NamedTuple):
     key: str
 
 
-def parse_message(body: str | bytes) -> frozenset[Place] | None:
+def parse_message(body: str | bytes) -> frozenset[Address] | None:
     """Return where a message says that something has happened.
 
     Args:
@@ -38,7 +38,7 @@ def parse_message(body: str | bytes) -> frozenset[Place] | None:
         None where it is no notification of a bucket; nothing for the one that only tries whether the queue is there.
 
     >>> sorted(parse_message('{"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "red+f%C3%BCr.gif"}}}]}'))
-    [Place(bucket='b', key='red für.gif')]
+    [Address(bucket='b', key='red für.gif')]
     >>> parse_message('{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}')
     frozenset()
     >>> parse_message("hello") is None
@@ -53,12 +53,12 @@ def parse_message(body: str | bytes) -> frozenset[Place] | None:
             return None
         inner = said.get("Message")
         if said.get("Type") != "Notification" or not isinstance(inner, str):
-            return _places(said)
+            return _addresses(said)
         body = inner
     return None
 
 
-def _places(said: dict[str, Any]) -> frozenset[Place] | None:
+def _addresses(said: dict[str, Any]) -> frozenset[Address] | None:
     if said.get("Event") == "s3:TestEvent":
         return frozenset()
     try:
@@ -70,23 +70,23 @@ def _places(said: dict[str, Any]) -> frozenset[Place] | None:
         return None
 
 
-def _from_s3(records: Iterable[Any]) -> Iterator[Place]:
+def _from_s3(records: Iterable[Any]) -> Iterator[Address]:
     for record in records:
         named = record["s3"]
-        yield _place(named["bucket"]["name"], unquote_plus(_text(named["object"]["key"]), errors="strict"))
+        yield _address(named["bucket"]["name"], unquote_plus(_text(named["object"]["key"]), errors="strict"))
 
 
-def _from_event_bridge(detail: Any) -> Iterator[Place]:  # noqa: ANN401 - whatever the message holds
+def _from_event_bridge(detail: Any) -> Iterator[Address]:  # noqa: ANN401 - whatever the message holds
     """Yield the key as it is written, and unquoted: which of both it is, the bucket knows."""
     bucket, key = detail["bucket"]["name"], _text(detail["object"]["key"])
-    yield _place(bucket, key)
-    yield _place(bucket, unquote_plus(key))
+    yield _address(bucket, key)
+    yield _address(bucket, unquote_plus(key))
 
 
-def _place(bucket: Any, key: str) -> Place:  # noqa: ANN401 - whatever the message holds
+def _address(bucket: Any, key: str) -> Address:  # noqa: ANN401 - whatever the message holds
     if not 0 < len(key.encode()) <= _MAX_KEY_BYTES:
         raise ValueError("no key")
-    return Place(_text(bucket), key)
+    return Address(_text(bucket), key)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - whatever the message holds

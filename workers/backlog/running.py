@@ -11,8 +11,7 @@ from sqlalchemy import Connection
 from annotator.errors import InputError
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.settings import Settings
-from annotator.store.chunks import ChunkLimits, Piece, pack
-from annotator.store.listing import (
+from annotator.store.backlog.listing import (
     FOLLOW,
     ORDER,
     REFRESH,
@@ -24,8 +23,9 @@ from annotator.store.listing import (
     compare_objects,
     move_waiting,
 )
-from annotator.store.ordering import has_views, load_views, queue_most_viewed
-from annotator.store.registration import ListingCount
+from annotator.store.backlog.ordering import has_views, load_views, queue_most_viewed
+from annotator.store.backlog.registration import ListingCount
+from annotator.store.queue.chunks import ChunkLimits, Piece, pack
 from annotator.store.store import Store
 from workers.backlog.batches import Choice, KeySource
 from workers.backlog.bucket import BucketSource

@@ -10,7 +10,7 @@ from typing import Final
 import typer
 from rich.console import Console
 
-from annotator.store.registration import ListingCount
+from annotator.store.backlog.registration import ListingCount
 from workers.backlog.follow import Step
 
 _PROGRESS_EVERY_S: Final = 1.0

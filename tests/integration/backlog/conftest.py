@@ -1,51 +1,27 @@
 """A real S3 endpoint, both databases, and a producer on them whose networks are not loaded."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from sqlalchemy import func, select
 
 from annotator.media.limits import FetchLimits, S3Access
 from annotator.media.s3 import S3Store
 from annotator.settings import load_settings
 from annotator.store import Store
-from annotator.store.counts import recount
-from annotator.store.registration import ListingCount
+from annotator.store.backlog.registration import ListingCount
+from annotator.store.queue.counts import recount
 from annotator.store.tables import chunks, listing_shards, media, runs, work
 from workers.backlog.options import Request
 from workers.backlog.running import Backlog, open_backlog
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-@pytest.fixture(scope="session")
-def access() -> Iterator[S3Access]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield S3Access(f"http://{host}:{port}", "us-east-1", "test", "secret")
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def client(access: S3Access) -> Iterator["S3Client"]:
-    client = boto3.client(
-        "s3",
-        endpoint_url=access.endpoint_url,
-        region_name=access.region,
-        aws_access_key_id=access.access_key_id,
-        aws_secret_access_key=access.secret_access_key,
-    )
-    yield client
-    client.close()
 
 
 class SmallPages(S3Store):

@@ -19,8 +19,8 @@ from annotator.media.limits import S3Access
 from annotator.media.s3 import ListedObject
 from annotator.settings import load_settings
 from annotator.stack.child import free_port
-from annotator.store.backlogs import end_backlogs, stop_backlog
-from annotator.store.counts import read_counts
+from annotator.store.backlog.ending import end_backlogs, stop_backlog
+from annotator.store.queue.counts import read_counts
 from annotator.store.registry import link_media, register_contents
 from annotator.store.tables import annotations, chunks, media, runs, work
 from annotator.types import MediaRef

@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from annotator.errors import BacklogTakenError
-from annotator.store.counts import recount
+from annotator.store.queue.counts import recount
 from annotator.store.tables import WorkState, chunks, media, work
 from tests.integration.backlog.conftest import Producer
 
 if TYPE_CHECKING:
-    from annotator.store.registration import ListingCount
+    from annotator.store.backlog.registration import ListingCount
 
 pytestmark = pytest.mark.servers
 APP = Path(__file__).parent / "producer_app.py"

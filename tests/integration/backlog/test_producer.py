@@ -11,14 +11,14 @@ from sqlalchemy import select, text, update
 
 from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, SourceNotFoundError
 from annotator.store.known import KnownContents
+from annotator.store.queue.work import Deadlines, claim, open_session
 from annotator.store.tables import annotations, media, runs, stale_contents, work
-from annotator.store.work import Deadlines, claim, open_session
 from annotator.store.writes import write_outcomes
 from annotator.types import ClipReport, KnownMedia, MediaAnnotation, MediaRef
 from tests.integration.backlog.conftest import Producer
 from workers.backlog.lister import Listing, Pace, Registrar
 from workers.backlog.views import ViewsFile
-from workers.runs import look_after_backlogs
+from workers.beat.runs import look_after_backlogs
 
 pytestmark = pytest.mark.servers
 ODD_KEYS = [

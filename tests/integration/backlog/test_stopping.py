@@ -6,19 +6,27 @@ import pytest
 from sqlalchemy import Connection, Engine, event, insert, select, text
 
 from annotator.media.s3 import ListedObject
-from annotator.store import chunks as chunks_of_store
-from annotator.store.backlogs import forget_waiting, stop_backlog
-from annotator.store.chunks import ChunkLimits
+from annotator.store.backlog.ending import forget_waiting, stop_backlog
+from annotator.store.backlog.gone import KeyRange
+from annotator.store.backlog.listing import (
+    Wish,
+    begin_run,
+    finish_listing,
+    mark_listed,
+    move_cursor,
+    move_waiting,
+    open_shards,
+)
+from annotator.store.backlog.registration import register_objects
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
-from annotator.store.counts import read_counts, recount
-from annotator.store.gone import KeyRange
-from annotator.store.listing import Wish, begin_run, finish_listing, mark_listed, move_cursor, move_waiting, open_shards
-from annotator.store.registration import register_objects
+from annotator.store.queue import chunks as chunks_of_store
+from annotator.store.queue.chunks import ChunkLimits
+from annotator.store.queue.counts import read_counts, recount
+from annotator.store.queue.work import Deadlines, Report, claim, finish, open_session
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, runs, sources, work
-from annotator.store.work import Deadlines, Report, claim, finish, open_session
 from workers.backlog import command
 
 RUN = 7

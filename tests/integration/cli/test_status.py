@@ -16,14 +16,14 @@ import pytest
 from sqlalchemy import Engine, insert, select, text, update
 
 from annotator.cli import run_command
-from annotator.store.chunks import Piece, add_chunks
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
-from annotator.store.counts import Delta, add_deltas
-from annotator.store.status import read_status
+from annotator.store.queue.chunks import Piece, add_chunks
+from annotator.store.queue.counts import Delta, add_deltas
+from annotator.store.queue.status import read_status
+from annotator.store.queue.work import heartbeat, open_session
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, outbox, progress, runs, sources, worker_sessions
-from annotator.store.work import heartbeat, open_session
 
 PENDING, CLAIMED, DONE = WorkState.PENDING, WorkState.CLAIMED, WorkState.DONE
 FAILED, QUARANTINED = WorkState.FAILED, WorkState.QUARANTINED

@@ -1,13 +1,10 @@
 """Objects of a real S3 server."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from annotator.errors import (
     ConfigError,
@@ -27,28 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 CONTENT = gif_bytes([GifPart(flat(RED)), GifPart(flat(BLUE))])
-
-
-@pytest.fixture(scope="module")
-def access() -> Iterator[S3Access]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield S3Access(f"http://{host}:{port}", "us-east-1", "test", "secret")
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def client(access: S3Access) -> Iterator["S3Client"]:
-    client = boto3.client(
-        "s3",
-        endpoint_url=access.endpoint_url,
-        region_name=access.region,
-        aws_access_key_id=access.access_key_id,
-        aws_secret_access_key=access.secret_access_key,
-    )
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from sqlalchemy import Engine, event, insert, select, text, update
 
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
-from annotator.store.deliveries import forget_call_backs
-from annotator.store.depths import read_depths
+from annotator.store.queue.deliveries import forget_call_backs
+from annotator.store.queue.depths import read_depths
 from annotator.store.tables import chunks, outbox, scaling, worker_sessions
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text, update
 
 from annotator.results import MediaResult, to_json_line
 from annotator.store import Store, writes
-from annotator.store.counts import recount
 from annotator.store.partitions import make_on
+from annotator.store.queue.counts import recount
 from annotator.store.registry import register_media
 from annotator.store.tables import contents, metadata, tracks
 from annotator.types import KnownMedia, MediaOutcome, MediaRef

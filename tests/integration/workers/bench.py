@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Engine, func, insert, select
 
-from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.connection import reading, writing
+from annotator.store.queue.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.store import Store
 from annotator.store.tables import media, sources, work
-from workers.engine import MediaAnnotator
-from workers.results import StoreRows
-from workers.times import WorkerTimes
-from workers.worker import Worker
+from workers.annotating.engine import MediaAnnotator
+from workers.annotating.results import StoreRows
+from workers.annotating.times import WorkerTimes
+from workers.annotating.worker import Worker
 
 TIMEOUT_S = 20.0
 
@@ -45,11 +45,12 @@ class Bench:
             )
             add_chunks(connection, self.network_id, pack(pieces, limits=ChunkLimits(media=20)))
 
-    def worker(self, annotator: MediaAnnotator, **times: Any) -> Worker:
+    def worker(self, annotator: MediaAnnotator, *, rows: Any = None, **times: Any) -> Worker:
+        chosen = rows or StoreRows(network_id=self.network_id, labelling_id=self.labelling_id, identify=lambda _: [])
         started = Worker(
             self.engine,
             annotator,
-            StoreRows(network_id=self.network_id, labelling_id=self.labelling_id, identify=lambda _: []),
+            chosen,
             is_known=lambda sha256: self.store.is_annotated(self.network_id, sha256),
             times=WorkerTimes(write_wait_s=0.02, **times),
             on_fatal=self.fatal.put,
@@ -63,6 +64,10 @@ class Bench:
         with reading(self.engine) as connection:
             rows = connection.execute(select(work.c.state, func.count()).group_by(work.c.state)).all()
             return {row[0]: row[1] for row in rows}
+
+    def count(self, table: Any) -> int:
+        with reading(self.engine) as connection:
+            return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
     def row(self, media_id: int) -> Any:
         with reading(self.engine) as connection:

@@ -13,11 +13,11 @@ from typing import Any
 from annotator.settings import Settings, load_settings
 from annotator.store.store import Store
 from annotator.types import MediaRef
+from workers.annotating.doubles import FakeAnnotator
+from workers.annotating.engine import Outcome
+from workers.annotating.results import StoreRows
 from workers.app import create_app
 from workers.boot import Parts, prepare_worker
-from workers.doubles import FakeAnnotator
-from workers.engine import Outcome
-from workers.results import StoreRows
 
 
 def keys(variable: str) -> frozenset[str]:

@@ -6,10 +6,10 @@ from annotator.errors import SourceUnavailableError, UndecodableMediaError
 from annotator.settings import Settings, load_settings
 from annotator.store.store import Store
 from annotator.types import MediaFailure, MediaRef
+from workers.annotating.doubles import FakeAnnotator
+from workers.annotating.results import StoreRows
 from workers.app import create_app
 from workers.boot import Parts, prepare_worker
-from workers.doubles import FakeAnnotator
-from workers.results import StoreRows
 
 
 def failure(key: str, error: type[Exception], message: str, *, is_transient: bool) -> MediaFailure:

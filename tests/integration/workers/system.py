@@ -13,7 +13,7 @@ from redis import Redis
 from sqlalchemy import func, insert, select
 
 from annotator.stack.local import LocalStack
-from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
+from annotator.store.queue.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.store import Store
 from annotator.store.tables import media, sources, work
 

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
 from annotator.errors import InputError
-from annotator.store.backlogs import CHANNEL, forget_waiting, stop_backlog
-from annotator.store.chunks import Piece, add_chunks
+from annotator.store.backlog.ending import CHANNEL, forget_waiting, stop_backlog
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
-from annotator.store.counts import Delta, add_deltas
+from annotator.store.queue.chunks import Piece, add_chunks
+from annotator.store.queue.counts import Delta, add_deltas
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish, heartbeat, open_session
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, WorkState, chunks, media, outbox, runs, sources, work, worker_sessions
-from annotator.store.work import Claim, Deadlines, Report, claim, finish, heartbeat, open_session
-from workers.runs import look_after_backlogs
+from workers.beat.runs import look_after_backlogs
 
 MEDIA = 6
 RUN = 7

@@ -17,14 +17,14 @@ from sqlalchemy import func, insert, select, text, update
 from annotator.settings import load_settings
 from annotator.stack.local import LocalStack
 from annotator.store.columns import utc_now
-from annotator.store.counts import recount
 from annotator.store.locks import only_one, try_lock
-from annotator.store.outbox import tell_backlog
+from annotator.store.queue.counts import recount
+from annotator.store.queue.outbox import tell_backlog
+from annotator.store.queue.work import open_session
 from annotator.store.tables import outbox, progress, runs, work, worker_sessions
-from annotator.store.work import open_session
 from tests.integration.workers.system import MEDIA, System
 from workers.app import create_app
-from workers.schedule import JobContext, make_jobs
+from workers.beat.schedule import JobContext, make_jobs
 
 TIMEOUT_S = 60.0
 pytestmark = [pytest.mark.servers, pytest.mark.slow]

@@ -13,16 +13,16 @@ from annotator.errors import BrokerUnavailableError, ConfigError
 from annotator.settings import WorkerSettings, load_settings
 from annotator.stack.broker import BrokerChild
 from annotator.stack.child import free_port
-from annotator.store.chunks import Chunk, Piece, add_chunks
 from annotator.store.connection import reading, writing
+from annotator.store.queue.chunks import Chunk, Piece, add_chunks
+from annotator.store.queue.work import open_session
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, chunks, sources
-from annotator.store.work import open_session
 from workers.app import AnnotatorApp, create_app
-from workers.broker import RedisBroker
-from workers.feeder import Feeder
-from workers.routing import Caps
-from workers.sweeper import Sweeper
+from workers.beat.broker import RedisBroker
+from workers.beat.feeder import Feeder
+from workers.beat.routing import Caps
+from workers.beat.sweeper import Sweeper
 
 pytestmark = pytest.mark.servers
 

@@ -17,13 +17,13 @@ from annotator.errors import ConfigError, InputError, TransientError
 from annotator.settings import CallbackSettings
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
-from annotator.store.deliveries import bring_back, take_call_backs
-from annotator.store.outbox import tell_backlog
+from annotator.store.queue.deliveries import bring_back, take_call_backs
+from annotator.store.queue.outbox import tell_backlog
 from annotator.store.registry import register_network
 from annotator.store.tables import outbox, runs, sources
-from workers.callbacks import Deliverer
-from workers.forgetting import forget_all
-from workers.receivers import check_callback_url, sign
+from workers.beat.callbacks import Deliverer
+from workers.beat.forgetting import forget_all
+from workers.beat.receivers import check_callback_url, sign
 
 SECRET = "a secret that nobody guesses"  # noqa: S105  (of this test)
 FORMER = "the secret of last year"
@@ -312,7 +312,7 @@ def test_killed_between_delivery_and_note_it_is_delivered_again_with_the_same_ke
         raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr("workers.callbacks.mark_delivered", die)
+        patched.setattr("workers.beat.callbacks.mark_delivered", die)
         with pytest.raises(KilledError):
             bench.deliver()
     assert bench.deliver() == 0, "the dead one still holds it"

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, text
 
 from annotator.settings import CallbackSettings, load_settings
 from annotator.store.connection import reading
-from workers.callbacks import wait_s
-from workers.receivers import EVENT_HEADER, KEY_HEADER, SIGNATURE_HEADER, sign
+from workers.beat.callbacks import wait_s
+from workers.beat.receivers import EVENT_HEADER, KEY_HEADER, SIGNATURE_HEADER, sign
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "callbacks.md").read_text()
 SECRET, FORMER = "a secret that nobody guesses", "the secret of last year"

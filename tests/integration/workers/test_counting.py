@@ -9,12 +9,12 @@ from sqlalchemy import Engine, event, insert, select, text, update
 from annotator.settings import ScalingSettings, Settings
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
-from annotator.store.counts import Delta, add_deltas, read_counts
+from annotator.store.queue.counts import Delta, add_deltas, read_counts
+from annotator.store.queue.work import open_session
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, progress, runs, scaling, sources, worker_sessions
-from annotator.store.work import open_session
-from workers.counting import count_all, queues_for
+from workers.beat.counting import count_all, queues_for
 
 PENDING, CLAIMED, DONE = WorkState.PENDING, WorkState.CLAIMED, WorkState.DONE
 NETWORK = 1

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, insert, text, update
 
 from annotator.store.connection import open_engine, reading, writing
-from annotator.store.counts import Counts, Delta, add_deltas, read_counts, recount, sum_up
+from annotator.store.queue.counts import Counts, Delta, add_deltas, read_counts, recount, sum_up
 from annotator.store.registry import register_network
 from annotator.store.tables import WorkState, work
 

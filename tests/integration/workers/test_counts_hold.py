@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, insert, text
 
 from annotator.store.connection import reading, writing
-from annotator.store.counts import add_deltas, moved, read_counts, recount, sum_up
 from annotator.store.queries import retry
+from annotator.store.queue.counts import add_deltas, moved, read_counts, recount, sum_up
+from annotator.store.queue.sweeping import sweep
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, close_session, finish, open_session
 from annotator.store.registry import register_network
-from annotator.store.sweeping import sweep
 from annotator.store.tables import WorkState, media, sources, work
-from annotator.store.work import Claim, Deadlines, Report, claim, close_session, finish, open_session
 
 NETWORK: Final = 1
 MEDIA: Final = range(1, 9)

@@ -16,11 +16,11 @@ from annotator.settings import load_settings
 from annotator.stack.broker import BrokerChild
 from annotator.stack.child import free_port
 from annotator.store import Store, check
-from annotator.store.chunks import Chunk
 from annotator.store.connection import open_engine, reading
+from annotator.store.queue.chunks import Chunk
 from tests.tls import Authority, make_authority, tls_proxy
 from workers.app import create_app
-from workers.broker import RedisBroker
+from workers.beat.broker import RedisBroker
 from workers.tls import checked_broker_url
 
 pytestmark = pytest.mark.servers

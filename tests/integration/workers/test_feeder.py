@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine, delete, func, insert, select, text, update
 
-from annotator.store.chunks import Chunk, Piece, add_chunks, put_back, settle, take_chunk
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
-from annotator.store.feeding import put_back_stranded
+from annotator.store.queue.chunks import Chunk, Piece, add_chunks, put_back, settle, take_chunk
+from annotator.store.queue.feeding import put_back_stranded
+from annotator.store.queue.work import open_session
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, chunks, runs, sources, worker_sessions
-from annotator.store.work import open_session
-from workers.feeder import AGE_SHARE, Feeder
-from workers.routing import Caps
+from workers.beat.feeder import AGE_SHARE, Feeder
+from workers.beat.routing import Caps
 
 NETWORK = 1
 SMALL = Caps(chunks=4, concurrency=1)
@@ -216,7 +216,7 @@ def test_chunks_of_a_queue_without_workers_go_elsewhere_and_its_messages_are_thr
 ) -> None:
     now = itertools.count(1000.0, 0.001)
     jump = [0.0]
-    monkeypatch.setattr("workers.feeder.time.monotonic", lambda: next(now) + jump[0])
+    monkeypatch.setattr("workers.beat.feeder.time.monotonic", lambda: next(now) + jump[0])
     gone = bench.worker("gpu")
     ids = bench.add(3)
     feeder = bench.feeder()

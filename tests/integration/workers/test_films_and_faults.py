@@ -13,9 +13,9 @@ from sqlalchemy import Engine, select, text
 from annotator.decoding import PipelineParams
 from annotator.pipeline import Annotator
 from annotator.store.connection import reading, writing
-from annotator.store.sweeping import sweep
+from annotator.store.queue.sweeping import sweep
+from annotator.store.queue.work import Deadlines
 from annotator.store.tables import ChunkState, WorkState, chunks, worker_sessions
-from annotator.store.work import Deadlines
 from annotator.types import (
     F32,
     U8,
@@ -28,9 +28,9 @@ from annotator.types import (
     TrackLabel,
 )
 from tests.integration.workers.bench import TIMEOUT_S, Bench, in_background, wait_until
-from workers.doubles import FakeAnnotator
-from workers.engine import Outcome
-from workers.worker import Worker
+from workers.annotating.doubles import FakeAnnotator
+from workers.annotating.engine import Outcome
+from workers.annotating.worker import Worker
 
 FILM_BYTES = 64 << 20
 
@@ -287,7 +287,7 @@ def test_a_fault_in_a_task_gives_the_chunk_back_at_once_with_a_wait_and_frees_th
         raise ZeroDivisionError("a fault of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.worker.claim", faulty)
+        patch.setattr("workers.annotating.worker.claim", faulty)
         worker.run_chunk(1, range(1, 6))
     assert chunk_state(bench, 1) == (ChunkState.WAITING, True)
     worker.run_chunk(1, range(1, 6))

@@ -6,10 +6,10 @@ from sqlalchemy import Engine, insert, select, update
 
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
-from annotator.store.counts import Delta, add_deltas, read_counts, sum_up
+from annotator.store.queue.counts import Delta, add_deltas, read_counts, sum_up
+from annotator.store.queue.work import open_session
 from annotator.store.tables import WorkState, work_counts, worker_sessions
-from annotator.store.work import open_session
-from workers.forgetting import forget_all
+from workers.beat.forgetting import forget_all
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 

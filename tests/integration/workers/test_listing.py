@@ -9,13 +9,9 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 
 from annotator.errors import BacklogTakenError, RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
-from annotator.store import gone
-from annotator.store.chunks import ChunkLimits, Piece
-from annotator.store.connection import open_engine, reading, writing
-from annotator.store.counts import recount
-from annotator.store.gone import KeyRange
-from annotator.store.lanes import COST_SQL, LANE_SQL
-from annotator.store.listing import (
+from annotator.store.backlog import gone
+from annotator.store.backlog.gone import KeyRange
+from annotator.store.backlog.listing import (
     Run,
     Shard,
     Terms,
@@ -28,10 +24,14 @@ from annotator.store.listing import (
     open_shards,
     split_shard,
 )
-from annotator.store.registration import ListingCount, register_objects
+from annotator.store.backlog.registration import ListingCount, register_objects
+from annotator.store.connection import open_engine, reading, writing
+from annotator.store.queue.chunks import ChunkLimits, Piece
+from annotator.store.queue.counts import recount
+from annotator.store.queue.lanes import COST_SQL, LANE_SQL
+from annotator.store.queue.work import Deadlines, Report, claim, finish, open_session
 from annotator.store.registry import register_network
 from annotator.store.tables import WorkState, chunks, media, runs, work
-from annotator.store.work import Deadlines, Report, claim, finish, open_session
 
 SOURCE = "s3://clips/"
 

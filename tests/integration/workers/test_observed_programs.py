@@ -22,9 +22,9 @@ from sqlalchemy import insert
 from annotator.settings import load_settings
 from annotator.stack.child import free_port
 from annotator.stack.local import LocalStack
-from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.connection import open_engine, writing
-from annotator.store.counts import recount
+from annotator.store.queue.chunks import ChunkLimits, Piece, add_chunks, pack
+from annotator.store.queue.counts import recount
 from annotator.store.registry import register_network
 from annotator.store.tables import media, sources, work
 

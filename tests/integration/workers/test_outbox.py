@@ -8,13 +8,13 @@ from sqlalchemy import Engine, event, insert, select, text
 
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
-from annotator.store.outbox import ReceiverMemory
+from annotator.store.queue.outbox import ReceiverMemory
+from annotator.store.queue.sweeping import sweep
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish, open_session
 from annotator.store.store import Store
-from annotator.store.sweeping import sweep
 from annotator.store.tables import WorkState, media, outbox, runs, sources, work
-from annotator.store.work import Claim, Deadlines, Report, claim, finish, open_session
 from tests.store_values import ADA, BEN, annotation, failure, known, track, unknown
-from workers.results import StoreRows
+from workers.annotating.results import StoreRows
 
 MEDIA = 4
 TOLD, SILENT = 1, 2
@@ -178,6 +178,6 @@ def test_a_receiver_that_comes_later_is_found_after_a_while(bench: Bench, monkey
         assert memory.with_receiver(connection, [TOLD, SILENT, None]) == {TOLD}
         connection.execute(text("UPDATE runs SET callback_url = 'https://hooks.example.com/'"))
         assert memory.with_receiver(connection, [SILENT]) == frozenset()
-        monkeypatch.setattr("annotator.store.outbox._LOOK_AGAIN_S", 0.0)
+        monkeypatch.setattr("annotator.store.queue.outbox._LOOK_AGAIN_S", 0.0)
         memory = ReceiverMemory()
         assert memory.with_receiver(connection, [SILENT]) == {SILENT}

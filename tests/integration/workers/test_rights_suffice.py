@@ -8,22 +8,30 @@ from sqlalchemy import Engine, make_url, select, update
 from annotator.media.s3 import ListedObject
 from annotator.settings import load_settings
 from annotator.store import Store
-from annotator.store.chunks import Chunk, ChunkLimits
+from annotator.store.backlog.gone import KeyRange
+from annotator.store.backlog.listing import (
+    Terms,
+    Wish,
+    begin_run,
+    finish_listing,
+    mark_listed,
+    move_cursor,
+    open_shards,
+)
+from annotator.store.backlog.registration import register_objects
 from annotator.store.connection import open_engine, reading, writing
-from annotator.store.counts import read_counts, recount
 from annotator.store.dialect import later_value
-from annotator.store.gone import KeyRange
-from annotator.store.listing import Terms, Wish, begin_run, finish_listing, mark_listed, move_cursor, open_shards
-from annotator.store.registration import register_objects
+from annotator.store.queue.chunks import Chunk, ChunkLimits
+from annotator.store.queue.counts import read_counts, recount
 from annotator.store.roles import PRODUCER, WORKER, set_up_roles
 from annotator.store.tables import WorkState, work, worker_sessions
 from annotator.types import MediaFailure, MediaRef
 from tests.fixtures_database import PostgresForTests
+from workers.annotating.doubles import FakeAnnotator
+from workers.annotating.results import StoreRows
+from workers.annotating.worker import Worker, WorkerTimes
 from workers.app import create_app
-from workers.doubles import FakeAnnotator
-from workers.results import StoreRows
-from workers.schedule import JobContext, make_jobs
-from workers.worker import Worker, WorkerTimes
+from workers.beat.schedule import JobContext, make_jobs
 
 pytestmark = pytest.mark.servers
 PASSWORD = "of-a-test-that-is-over-soon"  # noqa: S105

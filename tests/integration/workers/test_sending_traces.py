@@ -11,9 +11,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from annotator.masking import Masker
 from annotator.settings import load_settings
 from annotator.stack.child import free_port
-from workers.observing import start_observing
-from workers.tracing import Tracer, make_provider
-from workers.watch import Watch
+from workers.telemetry.observing import start_observing
+from workers.telemetry.tracing import Tracer, make_provider
+from workers.telemetry.watch import Watch
 
 
 class Collector:

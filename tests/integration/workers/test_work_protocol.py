@@ -7,15 +7,12 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, text, type_coerce, update
 
 from annotator.settings import WorkerSettings
-from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack, put_back_unclaimed
 from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import reading, writing
-from annotator.store.feeding import Marks, Wanted, take_due
-from annotator.store.registry import register_network
-from annotator.store.store import Store
-from annotator.store.sweeping import sweep
-from annotator.store.tables import WorkState, chunks, media, runs, sources, work, worker_sessions
-from annotator.store.work import (
+from annotator.store.queue.chunks import ChunkLimits, Piece, add_chunks, pack, put_back_unclaimed
+from annotator.store.queue.feeding import Cursors, Wanted, take_due
+from annotator.store.queue.sweeping import sweep
+from annotator.store.queue.work import (
     Claim,
     Deadlines,
     Report,
@@ -27,7 +24,10 @@ from annotator.store.work import (
     heartbeat,
     open_session,
 )
-from workers.sweeper import Sweeper
+from annotator.store.registry import register_network
+from annotator.store.store import Store
+from annotator.store.tables import WorkState, chunks, media, runs, sources, work, worker_sessions
+from workers.beat.sweeper import Sweeper
 
 NETWORK = 1
 LONG_AGO = "2001-01-01 00:00:00.000000"
@@ -172,7 +172,7 @@ def test_a_retry_counts_waits_and_travels_again(engine: Engine) -> None:
     assert row.not_before is not None
     assert waiting(engine) == [[1]]
     with writing(engine) as connection:
-        assert take_due(connection, Wanted("gif", "gpu", limit=9), marks=Marks()) == []
+        assert take_due(connection, Wanted("gif", "gpu", limit=9), cursors=Cursors()) == []
     assert [again.tries for again in claimed(engine, session, [1])] == [2]
 
 
@@ -354,7 +354,7 @@ def test_unclaimed_chunks_are_published_again_and_settled_ones_forgotten(engine:
     reported(engine, Report(done, WorkState.DONE))
     with writing(engine) as connection:
         add_chunks(connection, NETWORK, [[one] for one in pieces])
-        take_due(connection, Wanted("gif", "gpu", limit=9), marks=Marks())
+        take_due(connection, Wanted("gif", "gpu", limit=9), cursors=Cursors())
         assert put_back_unclaimed(connection, after_s=900.0) == 0
         connection.execute(update(chunks).values(published_at=utc_now()))
         connection.execute(text("UPDATE chunks SET published_at = :then"), {"then": LONG_AGO})

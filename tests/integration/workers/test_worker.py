@@ -1,20 +1,17 @@
 """A worker in this process: messages in, rows out, on both databases."""
 
 import queue
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, func, insert, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from annotator.errors import AnnotatorError, ModelError, StoreUnavailableError
-from annotator.store.chunks import ChunkLimits, Piece, add_chunks, pack
+from annotator.errors import ModelError, StoreUnavailableError
 from annotator.store.connection import reading, writing
-from annotator.store.store import Store
-from annotator.store.sweeping import sweep
+from annotator.store.queue.sweeping import sweep
+from annotator.store.queue.work import Deadlines, heartbeat
 from annotator.store.tables import (
     ChunkState,
     WorkState,
@@ -22,86 +19,23 @@ from annotator.store.tables import (
     chunks,
     contents,
     media,
-    sources,
     work,
     worker_sessions,
 )
-from annotator.store.work import Deadlines, heartbeat
 from annotator.types import MediaFailure, MediaRef
-from workers.doubles import FakeAnnotator
-from workers.engine import Outcome
-from workers.results import StoreRows
-from workers.times import WorkerTimes
-from workers.worker import Worker
+from tests.integration.workers.bench import TIMEOUT_S, Bench, in_background, wait_until
+from workers.annotating.doubles import FakeAnnotator
+from workers.annotating.engine import Outcome
+from workers.annotating.results import StoreRows
 
-TIMEOUT_S = 20.0
 MEDIA = 40
-
-
-class Bench:
-    """A database with pending media, and workers on it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.store = Store(engine)
-        self.network_id = self.store.register_network({"name": "fake"})
-        self.labelling_id = self.store.register_labelling(self.network_id, model="fake@1", digest="0", photographs={})
-        self.fatal: queue.Queue[AnnotatorError] = queue.Queue()
-        self.workers: list[Worker] = []
-        pieces = [Piece(number, f"{number}.gif", 1000) for number in range(1, MEDIA + 1)]
-        with writing(engine) as connection:
-            connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
-            rows = [{"id": p.media_id, "source_id": 1, "key": p.key, "etag": "1", "size_bytes": 1} for p in pieces]
-            connection.execute(insert(media), rows)
-            connection.execute(insert(work), [{"network_id": self.network_id, "media_id": p.media_id} for p in pieces])
-            add_chunks(connection, self.network_id, pack(pieces, limits=ChunkLimits(media=20)))
-
-    def worker(self, annotator: FakeAnnotator, *, rows: Any = None, **times: Any) -> Worker:
-        chosen = rows or StoreRows(network_id=self.network_id, labelling_id=self.labelling_id, identify=lambda _: [])
-        started = Worker(
-            self.engine,
-            annotator,
-            chosen,
-            is_known=lambda sha256: self.store.is_annotated(self.network_id, sha256),
-            times=WorkerTimes(write_wait_s=0.02, **times),
-            on_fatal=self.fatal.put,
-        )
-        started.start()
-        self.workers.append(started)
-        return started
-
-    def states(self) -> dict[int, int]:
-        with reading(self.engine) as connection:
-            rows = connection.execute(select(work.c.state, func.count()).group_by(work.c.state)).all()
-            return {row[0]: row[1] for row in rows}
-
-    def count(self, table: Any) -> int:
-        with reading(self.engine) as connection:
-            return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
-
-    def row(self, media_id: int) -> Any:
-        with reading(self.engine) as connection:
-            return connection.execute(select(work).where(work.c.media_id == media_id)).one()
 
 
 @pytest.fixture
 def bench(engine: Engine) -> Iterator[Bench]:
-    made = Bench(engine)
+    made = Bench(engine, keys=[f"{number}.gif" for number in range(1, MEDIA + 1)])
     yield made
-    for worker in made.workers:
-        worker.close()
-
-
-def in_background(action: Callable[..., Any], *args: Any) -> threading.Thread:
-    thread = threading.Thread(target=action, args=args)
-    thread.start()
-    return thread
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + TIMEOUT_S
-    while not holds():
-        assert time.monotonic() < until_s, "it never came"
+    made.close()
 
 
 IDS = tuple(range(1, MEDIA + 1))
@@ -228,7 +162,7 @@ class BrokenRows(StoreRows):
 # A right that is missing, a table that is missing, a damaged index, one deadlock after the other.
 @pytest.mark.parametrize("code", ["42501", "42P01", "XX000", "40P01"])
 def test_a_database_that_is_at_fault_costs_no_result(bench: Bench, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.writer._RETRY_EVERY_S", 0.01)
+    monkeypatch.setattr("workers.annotating.writer._RETRY_EVERY_S", 0.01)
     rows = BrokenRows(network_id=bench.network_id, labelling_id=bench.labelling_id, identify=lambda _: [])
     rows.code = code
     bench.worker(FakeAnnotator(), rows=rows).run_chunk(1, IDS)
@@ -312,7 +246,7 @@ def test_a_heart_that_stumbled_beats_on(bench: Bench, monkeypatch: pytest.Monkey
             raise RuntimeError("no room in the pool")
         return heartbeat(connection, session_id, in_hand=in_hand, **measured)
 
-    monkeypatch.setattr("workers.session.heartbeat", stumbling)
+    monkeypatch.setattr("workers.annotating.session.heartbeat", stumbling)
     bench.worker(FakeAnnotator(), heartbeat_s=0.02)
     wait_until(lambda: beats.qsize() > 2)
 
@@ -323,7 +257,7 @@ def test_a_worker_taken_for_dead_goes_on_though_the_database_leaves_again(
     def away(*_: Any) -> None:
         raise StoreUnavailableError("the database does not answer")
 
-    monkeypatch.setattr("workers.worker.clear_suspicion", away)
+    monkeypatch.setattr("workers.annotating.worker.clear_suspicion", away)
     worker = bench.worker(FakeAnnotator(media_s=0.2), heartbeat_s=0.2)
     running = in_background(worker.run_chunk, 1, IDS[:4])
     wait_until(lambda: worker.in_hand == 4)

@@ -10,8 +10,8 @@ from sqlalchemy import QueuePool
 from annotator.errors import ConfigError
 from annotator.settings import load_settings
 from workers.app import create_app
-from workers.callbacks import CONNECTIONS
-from workers.schedule import JobContext, make_jobs
+from workers.beat.callbacks import CONNECTIONS
+from workers.beat.schedule import JobContext, make_jobs
 
 
 def app_with(**options: object):  # noqa: ANN201
@@ -50,7 +50,7 @@ def test_beat_has_a_connection_to_the_database_for_each_job_its_lock_and_each_re
 
 
 def test_importing_the_package_reads_nothing() -> None:
-    code = "import sys, workers, workers.app, workers.worker; sys.exit('workers.celery' in sys.modules)"
+    code = "import sys, workers, workers.app, workers.annotating.worker; sys.exit('workers.celery' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

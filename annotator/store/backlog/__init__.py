@@ -1,0 +1,1 @@
+"""Backlogs in rows: listing a source, registering what it lists, coming to an end."""

@@ -1,0 +1,95 @@
+"""Chunks for media that are pending again: after a report, a sweep, or by hand. They stay with their backlog."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits, Piece, add_chunks, pack
+from annotator.store.tables import media, runs, sources, work
+
+_ASKED: Final = 10_000  # media described in one statement; SQLite takes 32,766 values
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A media that is pending again.
+
+    Attributes:
+        piece: how it travels.
+        run_id: the backlog that asked for it; its priority holds on.
+        is_alone: it travels in a chunk of its own.
+        delay_s: how long the feeder is to wait.
+
+    """
+
+    piece: Piece
+    run_id: int | None
+    is_alone: bool = False
+    delay_s: float | None = None
+
+
+def add_again(
+    connection: Connection, network_id: int, returned: Iterable[Returned], *, limits: ChunkLimits = USUAL_LIMITS
+) -> None:
+    """Add chunks for media that are pending again, those of each backlog by themselves.
+
+    Args:
+        connection: in a writing transaction.
+        network_id: which network is to annotate them.
+        returned: the media.
+        limits: of a chunk.
+
+    """
+    together: dict[tuple[int | None, float | None], list[Returned]] = defaultdict(list)
+    for one in returned:
+        together[one.run_id, one.delay_s].append(one)
+    priorities = _priorities(connection, {run_id for run_id, _ in together if run_id is not None})
+    for (run_id, delay_s), group in together.items():
+        priority = priorities.get(run_id, 0)
+        add_chunks(connection, network_id, _packed(group, limits), run_id=run_id, priority=priority, delay_s=delay_s)
+
+
+def _packed(returned: Sequence[Returned], limits: ChunkLimits) -> list[list[Piece]]:
+    together = [one.piece for one in returned if not one.is_alone]
+    return [*pack(together, limits=limits), *([one.piece] for one in returned if one.is_alone)]
+
+
+def _priorities(connection: Connection, run_ids: set[int]) -> dict[int | None, int]:
+    if not run_ids:
+        return {}
+    found = connection.execute(select(runs.c.id, runs.c.priority).where(runs.c.id.in_(run_ids)))
+    return {row.id: row.priority for row in found}
+
+
+def requeue(
+    connection: Connection, network_id: int, media_ids: Sequence[int], *, limits: ChunkLimits = USUAL_LIMITS
+) -> int:
+    """Add chunks for media that were made pending by hand; files of this machine are left out: no worker reads them.
+
+    Args:
+        connection: in a writing transaction.
+        network_id: which network.
+        media_ids: pending media.
+        limits: of a chunk.
+
+    Returns:
+        How many media travel now.
+
+    """
+    described = (
+        select(media.c.id, media.c.key, media.c.size_bytes, work.c.run_id)
+        .join_from(media, sources, media.c.source_id == sources.c.id)
+        .join(work, (work.c.media_id == media.c.id) & (work.c.network_id == network_id))
+        .where(~sources.c.uri.startswith("file:"))
+        .order_by(media.c.id)
+    )
+    count = 0
+    for start in range(0, len(media_ids), _ASKED):
+        found = connection.execute(described.where(media.c.id.in_(media_ids[start : start + _ASKED]))).all()
+        pieces = ((Piece(row.id, row.key, row.size_bytes), row.run_id) for row in found)
+        add_again(connection, network_id, [Returned(piece, run_id) for piece, run_id in pieces], limits=limits)
+        count += len(found)
+    return count

@@ -1,0 +1,1 @@
+"""What ``celery -A workers worker`` does with a message: claim, annotate, report."""

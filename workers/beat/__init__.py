@@ -1,0 +1,1 @@
+"""What ``celery -A workers beat`` does: feeding, sweeping, counting, call-backs."""

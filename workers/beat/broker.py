@@ -1,0 +1,211 @@
+"""The broker, as beat sees it: messages go in, what it has lost is found out, and whether it may forget any."""
+
+import base64
+import contextlib
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import redis
+from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from annotator.errors import BrokerUnavailableError, ConfigError
+from annotator.store.queue.chunks import Chunk
+from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION, AnnotatorApp
+from workers.messages import parse_chunk_message
+
+_LOGGER: Final = logging.getLogger(__name__)
+EPOCH_KEY: Final = "annotator:broker_epoch"
+_TIMEOUT_S: Final = 5.0  # of each answer: a broker that vanished without a word is given up soon
+_POLICY: Final = "maxmemory-policy"
+_SAFE_POLICY: Final = "noeviction"
+_UNACKNOWLEDGED: Final = "unacked"  # Kombu's name
+
+
+class Broker(Protocol):
+    """Where messages go. Each method raises ``BrokerUnavailableError`` where it does not answer."""
+
+    def check(self) -> None:
+        """Make sure that it forgets nothing."""
+
+    def is_new(self) -> bool:
+        """Say whether it has lost everything since it was marked."""
+
+    def mark(self) -> None:
+        """Mark it as known."""
+
+    def publish(self, chunk: Chunk) -> None:
+        """Send the message of a chunk."""
+
+    def forget(self, queue: str) -> None:
+        """Throw away the messages of a queue that nobody consumes: their chunks travel in another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerDepths:
+    """What the broker holds.
+
+    Attributes:
+        messages: by queue, those that nobody has taken.
+        unacknowledged: messages in the hands of workers.
+        used_bytes: its memory.
+        max_bytes: the most it may use; 0 where there is no limit.
+
+    """
+
+    messages: dict[str, int]
+    unacknowledged: int
+    used_bytes: int
+    max_bytes: int
+
+
+class RedisBroker:
+    """The broker of an application. Thread-safe."""
+
+    def __init__(self, app: AnnotatorApp) -> None:
+        """Take the application; nothing is connected yet."""
+        self._app = app
+        self._redis = redis.Redis.from_url(
+            app.conf.broker_url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),  # whoever asks, asks again
+        )
+        self._lock = threading.RLock()
+        self._connection: Any = None
+        self._producer: Any = None
+
+    def check(self) -> None:
+        """Make sure that it forgets nothing.
+
+        Raises:
+            ConfigError: it may evict messages.
+            BrokerUnavailableError: it does not answer.
+
+        """
+        with _translated():
+            try:
+                answer: Any = self._redis.config_get(_POLICY)
+            except redis.ResponseError as error:  # managed servers forbid it
+                _LOGGER.warning("The broker's %s must be %s; it does not tell: %s", _POLICY, _SAFE_POLICY, error)
+                return
+        policy = answer.get(_POLICY, _SAFE_POLICY)
+        if policy != _SAFE_POLICY:
+            raise ConfigError(
+                f"The broker's {_POLICY} is {policy}: it would forget messages when its memory is full. Set it to"
+                f" {_SAFE_POLICY}, and then it refuses new ones, which wait in the database."
+            )
+
+    def is_new(self) -> bool:
+        """Say whether the key that :meth:`mark` sets is missing."""
+        with _translated():
+            return not self._redis.exists(EPOCH_KEY)
+
+    def mark(self) -> None:
+        """Set the key."""
+        with _translated():
+            self._redis.set(EPOCH_KEY, uuid.uuid4().hex)
+
+    def publish(self, chunk: Chunk) -> None:
+        """Send the message of a chunk."""
+        message = {"v": MESSAGE_VERSION, "chunk_id": chunk.id, "media_ids": list(chunk.media_ids)}
+        self._send(ANNOTATE_TASK, chunk.queue, message)
+
+    def publish_job(self, name: str, queue: str, *, most: int) -> bool:
+        """Ask whoever consumes a queue to run a job of beat, unless so many messages wait there that nobody does.
+
+        Returns:
+            Whether it was asked for.
+
+        """
+        with self._lock:
+            if self.count(queue) >= most:
+                return False
+            self._send(JOB_TASK, queue, {"v": MESSAGE_VERSION, "name": name})
+            return True
+
+    def taken(self) -> set[int]:
+        """Return the chunks whose messages somebody has taken and not acknowledged, be he alive or dead.
+
+        Raises:
+            BrokerUnavailableError: it does not answer.
+
+        """
+        with _translated():
+            held: Any = self._redis.hvals(_UNACKNOWLEDGED)
+        return {chunk_id for one in held if (chunk_id := _chunk_of(one)) is not None}
+
+    def forget(self, queue: str) -> None:
+        """Throw away the messages of a queue."""
+        with _translated():
+            self._redis.delete(queue)
+
+    def count(self, queue: str) -> int:
+        """Return how many messages of a queue nobody has taken yet."""
+        with _translated():
+            length: Any = self._redis.llen(queue)
+        return int(length)
+
+    def depths(self, queues: Sequence[str]) -> BrokerDepths:
+        """Return what it holds, asked in one round trip.
+
+        Raises:
+            BrokerUnavailableError: it does not answer.
+
+        """
+        with _translated(), self._redis.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.llen(queue)
+            pipe.hlen(_UNACKNOWLEDGED)
+            pipe.info("memory")
+            *lengths, unacknowledged, memory = pipe.execute()
+        messages = dict(zip(queues, lengths, strict=True))
+        return BrokerDepths(messages, unacknowledged, int(memory["used_memory"]), int(memory.get("maxmemory", 0)))
+
+    def _send(self, task: str, queue: str, message: dict[str, Any]) -> None:
+        # Celery sends by the exchange without a name, straight into the queue's list: nothing needs to be declared.
+        options = {"retry": False, "declare": ()}
+        with self._lock:
+            try:
+                with _translated():
+                    self._app.send_task(task, kwargs=message, queue=queue, producer=self._ready_producer(), **options)
+            except BaseException:
+                self._disconnect()
+                raise
+
+    def _ready_producer(self) -> Any:  # noqa: ANN401  (Celery has no types)
+        if self._producer is None:
+            timeouts = {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S}
+            self._connection = self._app.connection_for_write(transport_options=timeouts)
+            self._producer = self._app.amqp.Producer(self._connection, auto_declare=False)
+        return self._producer
+
+    def _disconnect(self) -> None:
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            connection.release()
+
+
+def _chunk_of(held: bytes) -> int | None:
+    """Return the chunk of a message as Kombu keeps it while it is unacknowledged; None of a message of another kind."""
+    try:
+        message, *_ = json.loads(held)
+        args, given, _ = json.loads(base64.b64decode(message["body"]))
+        return parse_chunk_message(args, given).chunk_id
+    except (ValueError, TypeError, KeyError):  # hostile, or a job
+        return None
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn errors of the client into the package's own."""
+    try:
+        yield
+    except (redis.RedisError, OperationalError, OSError) as error:
+        raise BrokerUnavailableError(f"the broker takes nothing now: {error}") from error

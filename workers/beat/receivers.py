@@ -1,0 +1,300 @@
+"""Sending a call-back: to whom it may go, how it is signed, and what the answer means.
+
+A call-back goes to hosts that the settings name, and to no private address that they do not name too. The name is
+resolved once, and the connection goes to an address that was checked. Redirects are not followed, answers are not read
+beyond some bytes, and a timer cuts the connection at the end of its time, wherever it stands then.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Self
+from urllib.parse import SplitResult, urlsplit
+
+from annotator.errors import ConfigError, ForbiddenSourceError, InputError, SourceUnavailableError
+from annotator.media.http import is_public
+from annotator.settings import CallbackSettings
+from annotator.store.queue.deliveries import CallBack
+
+SIGNATURE_HEADER: Final = "Annotator-Signature"
+EVENT_HEADER: Final = "Annotator-Event"
+KEY_HEADER: Final = "Idempotency-Key"
+_MAX_ANSWER_BYTES: Final = 64 << 10
+_PORTS: Final = {"http": 80, "https": 443}
+_GONE: Final = 410
+# Its key, its rights, its path or its method: no call-back fares better until somebody mends that. Or it has too many.
+_OF_RECEIVER: Final = frozenset({401, 403, 404, 405, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHosts:
+    """Hosts that may be called: names, ``*.DOMAIN``, and networks for hosts with private addresses."""
+
+    names: frozenset[str]
+    domains: tuple[str, ...]
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+    @classmethod
+    def parse(cls, entries: Sequence[str]) -> "AllowedHosts":
+        """Read the entries of the settings.
+
+        >>> hosts = AllowedHosts.parse(["hooks.example.com", "*.example.org", "10.0.0.0/8"])
+        >>> [hosts.has(name) for name in ("hooks.example.com", "a.example.org", "example.org", "10.1.2.3", "8.8.8.8")]
+        [True, True, False, True, False]
+        """
+        names, domains, networks = set(), [], []
+        for entry in entries:
+            with contextlib.suppress(ValueError):
+                networks.append(ipaddress.ip_network(entry, strict=False))
+                continue
+            if entry.startswith("*."):
+                domains.append(entry[1:].lower())
+            else:
+                names.add(entry.lower())
+        return cls(frozenset(names), tuple(domains), tuple(networks))
+
+    def has(self, host: str) -> bool:
+        """Say whether a host may be called at all; its addresses are looked at when it is."""
+        with contextlib.suppress(ValueError):
+            return self._names_network_of(host)
+        name = host.lower().rstrip(".")
+        return name in self.names or any(name.endswith(domain) for domain in self.domains)
+
+    def addresses(self, host: str, port: int) -> list[str]:
+        """Resolve a host.
+
+        Raises:
+            ForbiddenSourceError: one of its addresses is private, and no network of the settings has it.
+            SourceUnavailableError: the name cannot be resolved.
+
+        """
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise SourceUnavailableError(f"the host {host} cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
+        for address in addresses:
+            if not is_public(ipaddress.ip_address(address)) and not self._names_network_of(address):
+                raise ForbiddenSourceError(
+                    f"{host} has the private address {address}; name its network in"
+                    " ANNOTATOR_CALLBACKS__ALLOWED_HOSTS if it is meant"
+                )
+        return addresses
+
+    def _names_network_of(self, address: str) -> bool:
+        found = ipaddress.ip_address(address)
+        return any(found in network for network in self.networks)
+
+
+def check_callback_url(url: str, settings: CallbackSettings) -> str:
+    """Return an address that may be called back.
+
+    Raises:
+        InputError: it is no http(s) address, or its host may not be called.
+        ConfigError: call-backs cannot be signed.
+
+    """
+    host = str(_parts_of(url).hostname)
+    if not AllowedHosts.parse(settings.allowed_hosts).has(host):
+        raise InputError(
+            f"{host} may not be called back; name it in ANNOTATOR_CALLBACKS__ALLOWED_HOSTS of this program and of beat."
+        )
+    if settings.secret is None:
+        raise ConfigError("Call-backs are signed: set ANNOTATOR_CALLBACKS__SECRET, here and for beat.")
+    return url
+
+
+def _parts_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in _PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.username is not None or not url.isascii():
+        raise InputError(f"{url!r} cannot be called back; give https://HOST/PATH, without a user name.")
+    return parts
+
+
+def sign(body: bytes, secrets: Sequence[str], *, at_s: int) -> str:
+    """Return the signature of a body: the time, and an HMAC-SHA256 of time and body for each secret.
+
+    >>> sign(b"{}", ["a secret of the receiver"], at_s=1700000000)[:27]
+    't=1700000000,v1=e7991192106'
+    """
+    signed = f"{at_s}.".encode() + body
+    digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={at_s}", *(f"v1={digest}" for digest in digests)])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of sending a call-back.
+
+    Attributes:
+        status: of HTTP; None where no answer came.
+        trouble: a sentence; None where it was accepted.
+
+    """
+
+    status: int | None
+    trouble: str | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the receiver has it."""
+        return self.trouble is None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver wants it no more."""
+        return self.status == _GONE
+
+    @property
+    def blames_receiver(self) -> bool:
+        """Whether others would fare no better now."""
+        return self.status is None or self.status in _OF_RECEIVER or self.status >= 500
+
+
+class Sender:
+    """Sends call-backs to one address, over one connection as long as it lasts. For one thread."""
+
+    def __init__(self, url: str, settings: CallbackSettings) -> None:
+        """Take the address; nothing is connected yet."""
+        self._url = url
+        self._allowed = AllowedHosts.parse(settings.allowed_hosts)
+        self._timeout_s = settings.timeout_s
+        given = (settings.secret, settings.previous_secret)
+        self._secrets = [secret.get_secret_value() for secret in given if secret is not None]
+        self._connection: http.client.HTTPConnection | None = None
+        self._cut: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        for one in (self._connection, self._cut):
+            if one is not None:
+                one.close()
+        self._connection = self._cut = None
+
+    def send(self, callback: CallBack) -> Answer:
+        """Send a call-back."""
+        body = json.dumps(callback.payload, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "celebrity-annotator",
+            KEY_HEADER: callback.key,
+            EVENT_HEADER: callback.event,
+            SIGNATURE_HEADER: sign(body, self._secrets, at_s=int(time.time())),
+        }
+        deadline_s = time.monotonic() + self._timeout_s
+        is_kept = self._connection is not None
+        try:
+            try:
+                return self._exchange(body, headers, deadline_s)
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                if not is_kept:
+                    raise
+                self.close()  # the other side has ended the connection meanwhile
+                return self._exchange(body, headers, deadline_s)
+        except (InputError, SourceUnavailableError) as error:
+            self.close()
+            return Answer(None, str(error))
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            is_late = time.monotonic() >= deadline_s
+            what = f"takes longer than {self._timeout_s:g} s" if is_late else f"cannot be reached ({_named(error)})"
+            return Answer(None, f"the receiver {what}")
+
+    def _exchange(self, body: bytes, headers: Mapping[str, str], deadline_s: float) -> Answer:
+        parts = _parts_of(self._url)
+        connection = self._connection or self._connect(parts, deadline_s)
+        with _cut_at(deadline_s, self._cut):
+            connection.sock.settimeout(_left_s(deadline_s))
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", target, body=body, headers=dict(headers))
+            answer = connection.getresponse()
+            answer.read(_MAX_ANSWER_BYTES)
+        if not answer.isclosed() or answer.will_close:
+            self.close()
+        if 200 <= answer.status < 300:
+            return Answer(answer.status)
+        redirect = "; redirects are not followed" if 300 <= answer.status < 400 else ""
+        return Answer(answer.status, f"the receiver answers {answer.status}{redirect}")
+
+    def _connect(self, parts: SplitResult, deadline_s: float) -> http.client.HTTPConnection:
+        host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
+        if not self._allowed.has(host):
+            raise ForbiddenSourceError(f"{host} is not among ANNOTATOR_CALLBACKS__ALLOWED_HOSTS")
+        sock = _dial(self._allowed.addresses(host, port), port, deadline_s)
+        connection = http.client.HTTPConnection(host, port)
+        connection.auto_open = 0  # it would not ask which addresses are allowed
+        connection.sock = sock
+        self._connection = connection
+        # A socket of its own for the timer: TLS takes the other one over.
+        self._cut = socket.socket(fileno=socket.dup(sock.fileno()))
+        if parts.scheme == "https":
+            with _cut_at(deadline_s, self._cut):
+                sock.settimeout(_left_s(deadline_s))
+                connection.sock = _tls().wrap_socket(sock, server_hostname=host)
+        return connection
+
+
+def _dial(addresses: Sequence[str], port: int, deadline_s: float) -> socket.socket:
+    failure: OSError | None = None
+    for address in addresses:
+        try:
+            sock = socket.create_connection((address, port), timeout=_left_s(deadline_s))
+        except OSError as error:
+            failure = error
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # header and body are two writes
+            return sock
+    raise failure or TimeoutError
+
+
+@contextlib.contextmanager
+def _cut_at(deadline_s: float, sock: socket.socket | None) -> Iterator[None]:
+    """Shut a socket at the end of its time, however slowly the other side talks."""
+    timer = threading.Timer(_left_s(deadline_s), _shut, [sock])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _shut(sock: socket.socket | None) -> None:
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _left_s(deadline_s: float) -> float:
+    return max(deadline_s - time.monotonic(), 0.01)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _named(error: Exception) -> str:
+    return type(error).__name__

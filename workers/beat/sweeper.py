@@ -1,0 +1,130 @@
+"""The sweeper: what was lost is taken back."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from sqlalchemy import Engine
+
+from annotator.errors import BrokerUnavailableError
+from annotator.settings import WorkerSettings
+from annotator.store.connection import writing
+from annotator.store.queue.chunks import ChunkLimits, find_untaken, put_back, put_back_unclaimed
+from annotator.store.queue.sweeping import BEGINNING, SweepReport, sweep
+from workers.beat.queue_metrics import QueueMetrics
+
+_LOGGER: Final = logging.getLogger(__name__)
+# A search from the beginning may take this part of the time; others begin behind the claims that are settled.
+_FULL_SEARCH_SHARE: Final = 1 / 20
+
+
+class Broker(Protocol):
+    """Where messages are that somebody has taken."""
+
+    def taken(self) -> set[int]:
+        """Return the chunks of these messages; raises ``BrokerUnavailableError`` where it does not answer."""
+
+
+class Sweeper:
+    """Takes back what was lost: claims of silent sessions and past their deadline, and chunks that nobody claimed.
+
+    A process may die between the moment when it takes a message and the one when it says so in the database. Such a
+    chunk is published again when two sweeps in a row find its message taken and nobody who has it. Where its worker is
+    only slow, there are two messages of a chunk, which costs nothing.
+
+    Where this sweeper itself has not reached the database for as long as a session may be silent, neither have the
+    workers: it ends no session until they have had that time again.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: WorkerSettings,
+        *,
+        broker: Broker | None = None,
+        metrics: QueueMetrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take what it needs.
+
+        Args:
+            engine: of the database.
+            settings: limits of time and tries.
+            broker: is asked who has taken messages; None leaves that to the time limit of unclaimed chunks.
+            metrics: what is told of the sweeps.
+            clock: monotonic, in seconds.
+
+        """
+        self._engine = engine
+        self._settings = settings
+        self._broker = broker
+        self._taken_by_nobody: set[int] = set()
+        self._metrics = metrics or QueueMetrics()
+        self._clock = clock
+        self._reached_s = clock()
+        self._spares_until_s = self._reached_s
+        self._since = BEGINNING
+        self._next_full_s = self._reached_s
+
+    def run(self) -> None:
+        """Sweep once, in transactions of a thousand media each."""
+        report = self._sweep_some()
+        while not report.is_all:
+            report = self._sweep_some()
+        taken = self._taken()
+        with writing(self._engine) as connection:
+            again = put_back_unclaimed(connection, after_s=self._settings.unclaimed_after_s)
+            lost = find_untaken(connection, taken)
+            again += put_back(connection, sorted(lost & self._taken_by_nobody))
+        self._taken_by_nobody = lost - self._taken_by_nobody
+        self._metrics.swept_chunks(again)
+        if again:
+            _LOGGER.warning("%d chunks that nobody claimed are published again.", again)
+
+    def _taken(self) -> set[int]:
+        try:
+            return self._broker.taken() if self._broker else set()
+        except BrokerUnavailableError as error:
+            _LOGGER.warning("Messages that were taken are not looked at: %s", error)
+            return set()
+
+    def _sweep_some(self) -> SweepReport:
+        settings, began_s = self._settings, self._clock()
+        is_full = began_s >= self._next_full_s
+        with writing(self._engine) as connection:
+            report = sweep(
+                connection,
+                session_timeout_s=settings.session_timeout_s,
+                max_tries=settings.max_attempts,
+                spares_silent=self._spares_silent(),
+                since=BEGINNING if is_full else self._since,
+                limits=ChunkLimits(media=settings.chunk_media, size_bytes=settings.chunk_bytes),
+            )
+        self._reached_s = self._clock()
+        self._since = report.since
+        if is_full:
+            self._next_full_s = self._reached_s + (self._reached_s - began_s) * (1 / _FULL_SEARCH_SHARE - 1)
+        self._tell(report)
+        return report
+
+    def _spares_silent(self) -> bool:
+        """Say whether nobody is ended for his silence; asked when the database answers."""
+        now_s, timeout_s = self._clock(), self._settings.session_timeout_s
+        if now_s - self._reached_s > max(timeout_s, 2 * self._settings.sweep_every_s):
+            _LOGGER.warning("The database was away: for %.0f s, no worker counts as lost.", timeout_s)
+            self._spares_until_s = now_s + timeout_s
+        return now_s < self._spares_until_s
+
+    def _tell(self, report: SweepReport) -> None:
+        self._metrics.swept(
+            sessions=report.sessions, media=report.requeued, suspects=report.suspects, given_up=report.settled
+        )
+        if report.requeued or report.settled:
+            _LOGGER.warning(
+                "Swept: %d silent sessions, %d media back (%d will run alone), %d given up.",
+                report.sessions,
+                report.requeued,
+                report.suspects,
+                report.settled,
+            )

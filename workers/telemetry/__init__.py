@@ -1,0 +1,1 @@
+"""What programs of the queue tell of themselves: logs, metrics, traces."""
