@@ -1,0 +1,5 @@
+"""From a folder of photographs to a model: check the data, cut the faces out, train, evaluate, export.
+
+The trainer stands on ``annotator`` and does not know ``workers``. Only fitting and what runs a fitted network needs
+TensorFlow (`pip install 'celebrity-annotator[train]'`); the data side runs on the engines of ``annotator.runtime``.
+"""

@@ -1,0 +1,106 @@
+"""The command line: ``trainer``. Each command imports what it needs when it runs: ``--help`` is quick.
+
+A command is one function that is registered with ``@app.command()``, reads its arguments, and calls the module that
+does the work. Exit codes: 0 ok, 1 some items failed or something was found, 2 usage: an argument, a setting or data that
+cannot be. What is known becomes one line with the remedy; a :class:`~trainer.problems.ProblemsError` one for each problem.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from annotator import __version__
+from annotator.errors import AnnotatorError, ConfigError, InputError
+from trainer.problems import ProblemsError
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+DEBUG_OPTION: Final = "--debug"
+
+app = typer.Typer(
+    name="trainer",
+    help="Make a model of your own people from photographs.",
+    epilog="The photographs of an experiment lie in WORKDIR/EXPERIMENT/raw_dataset, a folder for each person, beside"
+    " labels.csv. Start with: trainer prepare EXPERIMENT --workdir WORKDIR, then trainer doctor EXPERIMENT.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - called by the parser
+    if is_wanted:
+        typer.echo(f"trainer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command in this process, as ``trainer ARGUMENTS…`` would.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+
+    Returns:
+        The exit code.
+
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    is_debugging = DEBUG_OPTION in given[:1]
+    try:
+        return _run_app(given)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except ProblemsError as error:
+        for problem in error.problems:
+            _say(str(problem))
+        _say(str(error))
+        return USAGE
+    except AnnotatorError as error:
+        if is_debugging:
+            raise
+        _say(str(error))
+        return USAGE if isinstance(error, InputError | ConfigError) else FAILED
+    except Exception as error:
+        if is_debugging:
+            raise
+        _say(f"unexpected {type(error).__name__}: {error} (`trainer --debug …` shows where)")
+        return FAILED
+
+
+def _run_app(arguments: list[str]) -> int:
+    try:
+        app(args=arguments, prog_name="trainer")
+    except SystemExit as left:
+        if left.code == INTERRUPTED:  # the parser has taken the KeyboardInterrupt
+            raise KeyboardInterrupt from None
+        return left.code if isinstance(left.code, int) else OK if left.code is None else USAGE
+    return OK
+
+
+def _say(message: str) -> None:
+    """Write one line to stderr; what the terminal has no letter for is escaped."""
+    letters = sys.stderr.encoding or "utf-8"
+    line = f"trainer: {' '.join(message.split())}\n"
+    sys.stderr.write(line.encode(letters, "backslashreplace").decode(letters))
