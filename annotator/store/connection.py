@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     InterfaceError,
+    InvalidatePoolError,
     NoSuchModuleError,
     OperationalError,
     ProgrammingError,
@@ -49,6 +51,8 @@ _VALUES_SQLSTATES: Final = ("21", "22", "23", "54000")
 # What libpq says of a certificate that fails its check.
 _NOT_TRUSTED: Final = ("certificate verify failed", "root certificate file", "server certificate for")
 _WRITES: Final = "annotator_writes"
+_RESTS_SINCE: Final = "annotator_rests_since"
+_REST_S: Final = 1.0
 # The row of `store_settings` that says how large an SQLite file was when its statistics were made, in pages of 4 KiB;
 # by how much it must have grown until they are made anew; and below which size they always are, in milliseconds.
 _ANALYSED: Final = "statistics_pages"
@@ -116,7 +120,6 @@ def open_engine(url: str | Path, *, pool_size: int = 5, max_silence_s: float | N
         engine = create_engine(
             parsed,
             pool_size=pool_size,
-            pool_pre_ping=True,
             # Many rows a round trip also where SQLAlchemy has no form for it: INSERT … ON CONFLICT without RETURNING.
             executemany_mode="values_plus_batch",
             connect_args={name: value for name, value in _FIND_THE_DEAD.items() if name not in parsed.query},
@@ -124,6 +127,7 @@ def open_engine(url: str | Path, *, pool_size: int = 5, max_silence_s: float | N
     except NoSuchModuleError as exc:
         raise ConfigError(f"no driver for {parsed.drivername}") from exc
     event.listen(engine, "handle_error", _leave_what_only_reads)
+    _ask_what_rested(engine)
     if max_silence_s is not None:
         _limit_silence(engine, round(max_silence_s * 1000))
     return engine
@@ -133,6 +137,28 @@ def _leave_what_only_reads(context: ExceptionContext) -> None:
     """Let go of all connections to a server that only reads: after a failover, new ones reach the one that writes."""
     if getattr(context.original_exception, "pgcode", None) == _READ_ONLY_SQLSTATE:
         context.is_disconnect = True
+
+
+def _ask_what_rested(engine: Engine) -> None:
+    """Ask a connection that has rested whether it lives, before anybody relies on it.
+
+    One that was used a moment ago is not asked, as SQLAlchemy's own ``pool_pre_ping`` would: workers take one for every
+    transaction, and whoever loses one in the middle of his work must be able to begin again anyhow.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[_RESTS_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401  (psycopg2's)
+        now_s = time.monotonic()
+        if now_s - record.info.get(_RESTS_SINCE, now_s) < _REST_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # what died with the server died together
 
 
 def _limit_silence(engine: Engine, max_silence_ms: int) -> None:
