@@ -1,13 +1,17 @@
 """The command line: ``trainer``. Each command imports what it needs when it runs: ``--help`` is quick.
 
 A command is one function that is registered with ``@app.command()``, reads its arguments, and calls the module that
-does the work. Exit codes: 0 ok, 1 some items failed or something was found, 2 usage: an argument, a setting or data that
-cannot be. What is known becomes one line with the remedy; a :class:`~trainer.problems.ProblemsError` one for each problem.
+does the work. Exit codes: 0 ok, 1 some items failed or something was found, 2 usage: an argument, a setting or data
+that cannot be. What is known becomes one line with the remedy; a :class:`~trainer.problems.ProblemsError` becomes one
+for each problem.
 """
+
+# ruff: noqa: PLC0415 - see above
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,11 +19,25 @@ from annotator import __version__
 from annotator.errors import AnnotatorError, ConfigError, InputError
 from trainer.problems import ProblemsError
 
+if TYPE_CHECKING:
+    from trainer.workdir import Experiment
+
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 DEBUG_OPTION: Final = "--debug"
+
+ExperimentName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="EXPERIMENT", help="Folder in the work directory.  \\[default: EXPERIMENT_FILENAME]", show_default=False
+    ),
+]
+Workdir = Annotated[
+    Path | None,
+    typer.Option("--workdir", metavar="DIR", help="The work directory. [default: WORKDIR, else workdir]"),
+]
 
 app = typer.Typer(
     name="trainer",
@@ -48,6 +66,41 @@ def _everywhere(
     _debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
 ) -> None:
     pass
+
+
+@app.command()
+def check(
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    write_labels: Annotated[
+        bool, typer.Option("--write-labels", help="Write labels.csv from the folders, where there is none.")
+    ] = False,
+) -> None:
+    """Say all that is wrong with an experiment's folders, labels, photographs and weights, in one go.
+
+    `trainer prepare` does so, too, before it begins. Nothing is changed, and a labels.csv that is there never.
+
+    Examples:
+    - `trainer check example_experiment --workdir workdir`
+    - `trainer check example_experiment --write-labels` makes a class of each folder of photographs
+
+    """
+    from trainer.checking import check_experiment
+
+    check_experiment(_open(experiment, workdir), writes_labels=write_labels)
+
+
+def _open(name: str | None, workdir: Path | None) -> "Experiment":
+    """Return the experiment of the arguments, the environment or ``.env``."""
+    from trainer.settings import load_trainer_settings
+    from trainer.workdir import open_experiment
+
+    settings = load_trainer_settings(workdir=workdir)
+    wanted = name or settings.experiment
+    if wanted is None:
+        raise typer.BadParameter("give EXPERIMENT, or set EXPERIMENT_FILENAME")
+    return open_experiment(wanted, settings.workdir)
 
 
 def main() -> None:
