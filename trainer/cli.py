@@ -11,15 +11,17 @@ for each problem.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from annotator import __version__
+from annotator.cli.options import AsJson
 from annotator.errors import AnnotatorError, ConfigError, InputError
 from trainer.problems import ProblemsError
 
 if TYPE_CHECKING:
+    from trainer.settings import Device
     from trainer.workdir import Experiment
 
 OK: Final = 0
@@ -91,6 +93,75 @@ def check(
     check_experiment(_open(experiment, workdir), writes_labels=write_labels)
 
 
+@app.command("import-giphy")
+def import_giphy(
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="GIPHY's resources.tar.gz, or the folder unpacked from it.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; must be new or empty.")] = Path("giphy"),
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The release's labels.csv. [default: that of the archive]")
+    ] = None,
+) -> None:
+    """Import the model of GIPHY's open release, without PyTorch; nothing in it is run.
+
+    Example: `trainer import-giphy resources.tar.gz --out models/giphy`
+
+    """
+    from trainer.giphy.importing import import_giphy as run_import
+
+    made = run_import(archive, out, labels=labels)
+    typer.echo(f"{made.people} people, the network and its classes are in {made.folder}")
+
+
+@app.command()
+def prepare(  # noqa: PLR0913 - options of a command
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    crop: Annotated[
+        Literal["aligned", "box"],
+        typer.Option(help="Faces turned and scaled by their landmarks, or the detector's box stretched to a square."),
+    ] = "aligned",
+    size: Annotated[int, typer.Option(metavar="PX", min=16, max=1024, help="Side of a crop.")] = 112,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Added on each side, as a share of it. [default: 0; 0.1 with box]"),
+    ] = None,
+    all_faces: Annotated[
+        bool, typer.Option("--all-faces", help="Every face of a photograph, not only the person's.")
+    ] = False,
+    min_face_px: Annotated[int, typer.Option(metavar="PX", min=12, help="Smallest face that is used.")] = 40,
+    val_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of each person's photographs to evaluate on.")
+    ] = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """Cut the faces out of the photographs, into train_dataset and val_dataset.
+
+    Only new and changed photographs are looked at; after a kill it goes on where it was. Of several faces the one is
+    taken that agrees with the person's other photographs. Near-duplicates are never on both sides, and a photograph
+    keeps its side (split.csv) whatever is added.
+
+    Examples:
+    - `trainer prepare example_experiment --workdir workdir`
+    - `trainer prepare example_experiment --crop box --margin 0.1 --size 224` cuts as GIPHY's release does
+
+    """
+    from trainer.dataset.command import run_prepare
+    from trainer.dataset.cutting import CropParams
+    from trainer.dataset.preparing import PrepareParams
+
+    params = PrepareParams(
+        crop=CropParams(crop, size, margin if margin is not None else 0.1 if crop == "box" else 0.0),
+        takes_all_faces=all_faces,
+        min_face_px=min_face_px,
+        val_share=val_share,
+    )
+    run_prepare(_open(experiment, workdir), params, device=_device(), as_json=as_json)
+
+
 def _open(name: str | None, workdir: Path | None) -> "Experiment":
     """Return the experiment of the arguments, the environment or ``.env``."""
     from trainer.settings import load_trainer_settings
@@ -101,6 +172,13 @@ def _open(name: str | None, workdir: Path | None) -> "Experiment":
     if wanted is None:
         raise typer.BadParameter("give EXPERIMENT, or set EXPERIMENT_FILENAME")
     return open_experiment(wanted, settings.workdir)
+
+
+def _device() -> "Device":
+    """Return the device that the one switch, USE_GPU, decides on."""
+    from trainer.settings import load_trainer_settings
+
+    return load_trainer_settings().device
 
 
 def main() -> None:

@@ -148,6 +148,8 @@ def _name_problem(name: str) -> str | None:
         parse_label(name)
     except ModelError as error:
         return str(error)
+    if name in (".", "..") or any(letter in name for letter in "/\\\0"):
+        return f"{name!r} cannot be the name of a folder: leave slashes out"
     return None
 
 

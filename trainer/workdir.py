@@ -7,7 +7,8 @@
         raw_dataset/Person1/*.jpg     whole photographs, a folder for each person
         labels.csv                    Label,Index
         train_dataset/ val_dataset/   faces cut out of them, by `trainer prepare`
-        split.csv dataset.csv         which photograph is on which side; what each crop is
+        split.csv                     which photograph is on which side, for good
+        dataset.csv left_out.csv      what each crop is; which photographs none comes from, and why
         prepared.db                   what was found on each photograph, so that it is looked at once
         set_aside/                    what `trainer doctor --fix` has moved out of raw_dataset
       face_detection/det1.npy …       optional (or face_recognition/): weights of MTCNN instead of the packaged ones
@@ -75,6 +76,11 @@ class Experiment:
     def dataset_file(self) -> Path:
         """What each crop is, and where it came from."""
         return self.folder / "dataset.csv"
+
+    @property
+    def left_out_file(self) -> Path:
+        """Which photographs no crop comes from, and why."""
+        return self.folder / "left_out.csv"
 
     @property
     def findings_file(self) -> Path:

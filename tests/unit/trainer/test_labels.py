@@ -68,6 +68,10 @@ def test_labels_that_name_nobody_are_a_problem(tmp_path: Path) -> None:
     assert lines_of(written(tmp_path, "Label,Index\n")) == [None]
 
 
+def test_a_label_that_would_leave_its_folder_is_refused(tmp_path: Path) -> None:
+    assert lines_of(written(tmp_path, "Label,Index\nBrad_Pitt,0\n../../etc,1\nAC/DC,2\n..,3\n")) == [3, 4, 5]
+
+
 def test_gaps_are_told_where_a_head_can_have_none(tmp_path: Path) -> None:
     table = read_label_table(written(tmp_path, "Label,Index\nC,2\nA,0\nD,5\n"))
     assert [(gap.line, "must be 1" in gap.what) for gap in table.gaps()] == [(2, True), (4, False)]
