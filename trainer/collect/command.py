@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from annotator.build import build_engine
 from annotator.detection import DetectionParams, MtcnnDetector
 from annotator.errors import ConfigError, LocalDiskError, ModelError
 from annotator.recognition.embedding import FaceEmbedder
+from annotator.runtime import create_engine
 from annotator.settings import load_settings
 from trainer.collect.cache import DiskCache
 from trainer.collect.client import Pace, PoliteClient
@@ -24,6 +24,7 @@ from trainer.collect.ledger import Ledger, PersonRecord
 from trainer.collect.services import Services, user_agent
 from trainer.labels import inspect_label_table, person_key
 from trainer.problems import Problem, ProblemsError
+from trainer.settings import Device
 from trainer.workdir import Experiment
 
 DAY_S: Final = 86_400.0
@@ -52,13 +53,16 @@ class CollectOptions:
     pace: Pace = Pace()  # noqa: RUF009 - frozen
 
 
-def collect_photographs(given: Sequence[str], experiment: Experiment, options: CollectOptions) -> bool:
+def collect_photographs(
+    given: Sequence[str], experiment: Experiment, options: CollectOptions, *, device: Device = "cpu"
+) -> bool:
     """Collect photographs for a list of people into an experiment.
 
     Args:
         given: one path of a ``labels.csv``, or names.
         experiment: its folder is made where it is missing.
         options: how.
+        device: that the networks run on.
 
     Returns:
         Whether everybody is through; False where somebody is to be tried again.
@@ -74,7 +78,7 @@ def collect_photographs(given: Sequence[str], experiment: Experiment, options: C
     table, people = read_wanted(given)
     experiment.folder.mkdir(parents=True, exist_ok=True)
     with _alone(experiment.folder / "collect"):
-        look = _look(experiment)
+        look = _look(experiment, device)
         _write_labels(table, people, experiment)
         client = PoliteClient(
             options.services,
@@ -143,10 +147,10 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _look(experiment: Experiment) -> Look:
+def _look(experiment: Experiment, device: Device) -> Look:
     """Load the networks, and return what finds and embeds the faces of a picture."""
     settings = load_settings()
-    engine = build_engine(settings)
+    engine = create_engine(device, threads=settings.threads, cache_dir=settings.cache_dir / "networks")
     params = DetectionParams(
         min_face_px=settings.detection.min_face_px, min_face_fraction=settings.detection.min_face_fraction
     )
