@@ -221,18 +221,18 @@ def compare(servers: Servers, folder: Path, options: argparse.Namespace) -> int:
     """Run the backlog twice and print what was found; return the exit code."""
     servers.fill(options.clips, options.media)
     calm = Backlog(servers, "undisturbed", folder, workers=options.workers)
-    forecast = json.loads(calm.produce("--dry-run", "--json"))
+    forecast = json.loads(calm.produce("--dry-run", "--json"))["forecast"]
     calm.produce()
     calm_s, _ = calm.run(kill_every_s=None, seed=options.seed)
-    rough = Backlog(servers, "disturbed", folder, workers=options.workers)
-    rough.produce()
-    rough_s, kills = rough.run(kill_every_s=options.kill_every, seed=options.seed)
-    told = differences(calm.rows(), rough.rows())
     named = sum(row[8] is not None for rows in calm.rows().values() for row in rows)
     print(f"undisturbed: {options.media} media in {calm_s:.0f} s with {options.workers} workers, {named} tracks named")
     expected_s, low_s, high_s = forecast["finish_s"]["1"]
     error = expected_s / calm_s - 1
     print(f"forecast: {expected_s:.0f} s ({low_s:.0f} to {high_s:.0f}) from {forecast['sampled']} media: {error:+.1%}")
+    rough = Backlog(servers, "disturbed", folder, workers=options.workers)
+    rough.produce()
+    rough_s, kills = rough.run(kill_every_s=options.kill_every, seed=options.seed)
+    told = differences(calm.rows(), rough.rows())
     print(f"disturbed: {rough_s:.0f} s, {kills} workers killed, {len(told)} media with other rows")
     print("\n".join(told[:20]))
     print(json.dumps({"undisturbed_s": calm_s, "disturbed_s": rough_s, "kills": kills, "forecast": forecast}))

@@ -303,7 +303,7 @@ def forecast_in_words(forecast: Forecast, *, price_per_hour: float | None, worke
     }
     width = max(len(name) for name in rows)
     first = f"{forecast.sampled} media of {forecast.strata} sizes were annotated here in {forecast.sample_s:.0f} s"
-    last = f"(in brackets: the {COVERAGE:.0%} interval of the sample, for workers that are as fast as this machine)"
+    last = f"(in brackets: the {COVERAGE:.0%} interval of the sample; each worker has a machine as fast as this one)"
     return "\n".join([first, *(f"  {name:<{width}}  {value}" for name, value in rows.items()), last])
 
 
