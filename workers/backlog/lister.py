@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -44,14 +44,12 @@ class Pace:
 
     Attributes:
         listers: threads.
-        limits: of a chunk.
         most: objects in all; then one thread lists in the order of keys.
         pages_until_split: after so many a shard is cut, if shards run out.
 
     """
 
     listers: int = 4
-    limits: ChunkLimits = field(default_factory=ChunkLimits)
     most: int | None = None
     pages_until_split: int = PAGES_UNTIL_SPLIT
 

@@ -11,6 +11,7 @@ from sqlalchemy import select, text, update
 
 from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, SourceNotFoundError
 from annotator.store.known import KnownContents
+from annotator.store.queue.chunks import USUAL_LIMITS
 from annotator.store.queue.work import Deadlines, claim, open_session
 from annotator.store.tables import annotations, media, runs, stale_contents, work
 from annotator.store.writes import write_outcomes
@@ -60,7 +61,7 @@ def test_a_busy_shard_is_cut_in_the_middle_and_nothing_is_lost_or_doubled(produc
     producer.put(*keys)
     producer.server.page_keys = 3
     with producer.open() as backlog:
-        registrar = Registrar(producer.store, backlog.run, limits=Pace().limits)
+        registrar = Registrar(producer.store, backlog.run, limits=USUAL_LIMITS)
         pace = Pace(listers=3, pages_until_split=10)
         listing = Listing(producer.store, backlog.run, source=backlog.source, registrar=registrar, pace=pace)
         assert sum(part.new for part in listing.counts()) == 300
