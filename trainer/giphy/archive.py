@@ -28,7 +28,7 @@ class Limits:
         total_bytes: of the archive, unpacked.
         checkpoint_bytes: of the checkpoint: a ResNet-50 has 100 MB, with its optimiser's state 300 MB.
         labels_bytes: of the labels.
-        members: files and folders.
+        members: files, folders, and headers that say more of them.
 
     """
 
@@ -88,9 +88,16 @@ def open_release(path: Path, *, scratch_dir: Path, limits: Limits = LIMITS) -> I
         return
     if not path.is_file():
         raise ConfigError(f"there is no archive {path}: name GIPHY's resources.tar.gz, or the folder unpacked from it")
-    with tempfile.TemporaryFile(dir=scratch_dir) as checkpoint:
+    with _scratch(scratch_dir) as checkpoint:
         labels_content = _unpack(path, checkpoint, limits)
         yield Release(checkpoint, labels_content, path / LABELS)
+
+
+def _scratch(folder: Path) -> BinaryIO:
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise LocalDiskError(f"{folder} cannot be written to ({error.strerror}): use --out") from error
 
 
 def _folder_checkpoint(folder: Path) -> Path:
@@ -115,9 +122,7 @@ def _unpack(path: Path, checkpoint: BinaryIO, limits: Limits) -> bytes | None:
     try:
         with gzip.open(path, "rb") as stream:
             unpacked = _Unpacked(stream, limits.total_bytes)  # type: ignore[arg-type] # a GzipFile reads as a BinaryIO
-            for number, member in enumerate(_members(unpacked)):
-                if number >= limits.members:
-                    raise ModelError(f"the archive has more than {limits.members} members: it is not the release")
+            for member in _members(unpacked, limits.members):
                 name = PurePosixPath(member.name).name
                 if name not in (CHECKPOINT, LABELS) or member.isdir():
                     unpacked.skip(0 if member.isdir() else _padded(member.size))
@@ -132,6 +137,8 @@ def _unpack(path: Path, checkpoint: BinaryIO, limits: Limits) -> bytes | None:
                 unpacked.skip(_padded(member.size) - member.size)
     except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as error:
         raise ModelError(f"{path} is no whole gzip archive ({shown(str(error))}): fetch it again") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     if CHECKPOINT not in found:
         raise ModelError(f"{path} holds no {CHECKPOINT}: it is not GIPHY's release")
     return labels
@@ -164,9 +171,9 @@ class _Unpacked:
             size -= len(self.read(min(size, _COPIED_BYTES)))
 
 
-def _members(unpacked: _Unpacked) -> Iterator[tarfile.TarInfo]:
+def _members(unpacked: _Unpacked, limit: int) -> Iterator[tarfile.TarInfo]:
     """Yield the files and folders; who asks for the next one has read the content of the last."""
-    while True:
+    for _ in range(limit):
         block = unpacked.read(_BLOCK)
         if not block.strip(b"\0"):
             return
@@ -183,6 +190,7 @@ def _members(unpacked: _Unpacked) -> Iterator[tarfile.TarInfo]:
         if ".." in parts or member.name.startswith("/"):
             raise ModelError(f"the archive holds {shown(member.name)}, a path that leads out of it: refused")
         yield member
+    raise ModelError(f"the archive has more than {limit} members: it is not the release")
 
 
 def _padded(size: int) -> int:

@@ -15,8 +15,9 @@ import numpy as np
 
 from annotator.errors import ModelError
 
-MAX_PICKLE_BYTES: Final = 8 * 1024 * 1024
-"""Of one pickle, without the numbers of its tensors. A ResNet-50 with its optimiser's state has about 0.2 MB."""
+MAX_PICKLE_BYTES: Final = 2 * 1024 * 1024
+"""Of one pickle, without the numbers of its tensors: a ResNet-50 with its optimiser's state has about 0.1 MB. A
+byte may cost a hundred of memory."""
 
 MAX_ELEMENTS: Final = 1 << 40
 """No size, offset or stride of a tensor is larger."""

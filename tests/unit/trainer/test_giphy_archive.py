@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.errors import ConfigError, ModelError
+from annotator.errors import ConfigError, LocalDiskError, ModelError
 from tests.giphy_files import tar_gz
 from trainer.giphy.archive import Limits, open_release
 
@@ -135,6 +135,14 @@ def test_a_header_of_a_header_is_bounded(tmp_path: Path) -> None:
 def test_very_many_members_are_refused(tmp_path: Path) -> None:
     path = tar_gz(tmp_path / "a.tar.gz", {f"resources/{number}": b"" for number in range(11)} | {PKL: b"p"})
     assert "more than 10 members" in refusal(path)
+    path.write_bytes(gzip.compress(member("h", tarfile.XHDTYPE).tobuf(tarfile.GNU_FORMAT) * 11 + b"\0" * 1024))
+    assert "more than 10 members" in refusal(path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    path = tar_gz(tmp_path / "a.tar.gz", {PKL: b"p"})
+    with pytest.raises(LocalDiskError, match="use --out"), open_release(path, scratch_dir=tmp_path / "none"):
+        pass
 
 
 def test_two_checkpoints_or_none_are_refused(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_a_name_cannot_break_the_message_into_lines() -> None:
     ("content", "what"),
     [
         (TENSOR + b"}X\x08\x00\x00\x00__code__Nsb.", "BUILD on a function"),
+        (TENSOR + b"}X\x09\x00\x00\x00_metadataNsb.", "BUILD of what a dictionary may have on a function"),
         (TENSOR + b"N}X\x0c\x00\x00\x00__defaults__)s\x86b.", "BUILD of attributes on a function"),
         (b"ccollections\nOrderedDict\n}X\x01\x00\x00\x00xNsb.", "BUILD on a class"),
         (b"ccollections\nOrderedDict\n)R}X\x09\x00\x00\x00__class__Nsb.", "BUILD of a class on a dictionary"),
