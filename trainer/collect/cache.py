@@ -5,8 +5,11 @@ import tempfile
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from annotator.errors import LocalDiskError
+
+_PART: Final = ".part-"
 
 
 class DiskCache:
@@ -68,7 +71,7 @@ def write_whole(path: Path, body: bytes) -> None:
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_PART)
         with os.fdopen(handle, "wb") as file:
             file.write(body)
         Path(temporary).chmod(0o644)
@@ -79,3 +82,17 @@ def write_whole(path: Path, body: bytes) -> None:
         raise LocalDiskError(
             f"{path} cannot be written ({error.strerror or error}); make room and start again."
         ) from error
+
+
+def remove_parts(folder: Path) -> None:
+    """Take away what a process that was killed has left half written.
+
+    Raises:
+        LocalDiskError: the folder cannot be changed.
+
+    """
+    try:
+        for path in folder.glob(f"{_PART}*"):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalDiskError(f"{folder} cannot be changed ({error.strerror or error}); check its rights.") from error

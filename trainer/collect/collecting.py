@@ -15,7 +15,7 @@ from PIL import Image
 
 from annotator.errors import InputError, LocalDiskError, SourceUnavailableError
 from annotator.recognition.photographs import read_picture
-from trainer.collect.cache import write_whole
+from trainer.collect.cache import remove_parts, write_whole
 from trainer.collect.client import CONNECTIONS, PoliteClient
 from trainer.collect.commons import Commons, CommonsFile
 from trainer.collect.faces import Choice, FoundFace, check_picture, choose
@@ -175,6 +175,7 @@ class Collector:
             pictures.trouble = describe(error)
         first = next((title for title in pictures.faces if title.removeprefix("File:") in _titles(item)), None)
         choices = choose(pictures.faces, first=first)
+        remove_parts(self._order.raw_dataset / wanted.label)
         rows = []
         for title, choice in choices.items():
             file, path = pictures.kept[title]

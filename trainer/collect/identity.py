@@ -182,7 +182,8 @@ def _by_name(wanted: Wanted, found: Iterable[Item], today: dt.date) -> Finding:
         return Doubt(tuple(namesakes), f"nobody of this name is described as «{wanted.description}»")
     if len(fitting) == 1:
         return Match(fitting[0], "name")  # the only one, about whom the rules say more
-    return Doubt(tuple(known or fitting), f"{len(fitting)} people have this name")
+    others = [item for item in fitting if item not in known]
+    return Doubt((*known, *others), f"{len(fitting)} people have this name")
 
 
 def _if_allowed(finding: Finding, today: dt.date) -> Finding:
