@@ -21,7 +21,7 @@ from annotator.errors import AnnotatorError, ConfigError, InputError
 from trainer.problems import ProblemsError
 
 if TYPE_CHECKING:
-    from trainer.settings import Device
+    from trainer.settings import Device, TrainerSettings
     from trainer.workdir import Experiment
 
 OK: Final = 0
@@ -209,6 +209,51 @@ def collect(
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def fit(
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    begin_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PATH", help="Begin with the weights of a .keras or .weights.h5 file, or folder."
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the run that is there, and begin anew.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of an operation; all processors by default.", show_default=False)
+    ] = None,
+    xla: Annotated[
+        bool | None, typer.Option("--xla/--no-xla", help="Compile the step. [default: on a GPU]", show_default=False)
+    ] = None,
+) -> None:
+    """Fit the network of experiments/EXPERIMENT.py to the faces that were cut out.
+
+    USE_GPU decides between CPU and all GPUs that are visible. A run that was interrupted, by Ctrl-C, SIGTERM or a kill,
+    goes on where its last checkpoint stands, and gives the same numbers as an unbroken one.
+
+    Examples:
+    - `trainer fit example_experiment --workdir workdir`
+    - `trainer fit example_experiment --from ../before/model` takes the weights that fit, such as all but the head
+
+    """
+    from trainer.fit_program import fit_by_name
+
+    settings = _settings(workdir)
+    wanted = experiment or settings.experiment
+    if wanted is None:
+        raise typer.BadParameter("give EXPERIMENT, or set EXPERIMENT_FILENAME")
+    if not fit_by_name(wanted, settings, begin_from=begin_from, is_fresh=fresh, threads=threads, has_xla=xla):
+        raise KeyboardInterrupt
+
+
+def _settings(workdir: Path | None) -> "TrainerSettings":
+    from trainer.settings import load_trainer_settings
+
+    return load_trainer_settings(workdir=workdir)
+
+
 def _open(name: str | None, workdir: Path | None) -> "Experiment":
     """Return the experiment of the arguments, the environment or ``.env``."""
     from trainer.settings import load_trainer_settings
@@ -219,6 +264,38 @@ def _open(name: str | None, workdir: Path | None) -> "Experiment":
     if wanted is None:
         raise typer.BadParameter("give EXPERIMENT, or set EXPERIMENT_FILENAME")
     return open_experiment(wanted, settings.workdir)
+
+
+@app.command()
+def doctor(
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Move what is wrong into set_aside, with a list of moves; nothing is deleted.")
+    ] = False,
+    min_photographs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many photographs of a person are enough.")
+    ] = 5,
+    min_face_px: Annotated[int, typer.Option(metavar="PX", min=12, help="Smallest face, as given to prepare.")] = 40,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what spoils a model: wrong people, duplicates, leaks, too little; with a report to look at.
+
+    Writes doctor/report.html, with the pictures inside, and doctor/report.json into the experiment's folder.
+
+    Examples:
+    - `trainer doctor example_experiment --workdir workdir`
+    - `trainer doctor example_experiment --fix` moves wrong, repeated and unreadable photographs aside
+
+    Exit code: 1 where something must be put right before training, else 0; warnings alone are 0.
+
+    """
+    from trainer.doctor.command import DoctorParams, run_doctor
+
+    params = DoctorParams(min_face_px=min_face_px, min_photographs=min_photographs, is_fixed=fix)
+    is_wrong = run_doctor(_open(experiment, workdir), params, device=_device(), as_json=as_json)
+    raise typer.Exit(FAILED if is_wrong else OK)
 
 
 def _device() -> "Device":

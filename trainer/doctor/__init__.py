@@ -1,0 +1,1 @@
+"""``trainer doctor``: what is wrong with the photographs, before an hour of training on them."""
