@@ -24,7 +24,7 @@ OBJECT_BYTES: Final = 667_000
 FRAME_BYTES: Final = 7_800_000
 # python benchmarks/queue/million.py
 STORE_MS: Final = 0.25
-CLIENT_MS: Final = 0.30
+CLIENT_MS: Final = 0.29
 BROKER_BYTES: Final = 1_700_000
 # python benchmarks/registration.py
 REGISTER_MS: Final = 0.0113

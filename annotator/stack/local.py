@@ -241,7 +241,7 @@ class LocalStack:
         """Take back at once what a process had in hand that is known to be gone: one, or all when the stack starts."""
         from annotator.store.connection import open_engine, writing  # noqa: PLC0415  (SQLAlchemy, needed here only)
         from annotator.store.queue.sweeping import sweep  # noqa: PLC0415
-        from annotator.store.queue.work import end_sessions_of  # noqa: PLC0415
+        from annotator.store.queue.sessions import end_sessions_of  # noqa: PLC0415
 
         chosen = self._settings.worker
         engine = open_engine(self.urls.database_url)
@@ -257,7 +257,7 @@ class LocalStack:
             engine.dispose()
 
     def _start_worker(self) -> None:
-        from annotator.store.queue.work import is_worker_ready  # noqa: PLC0415  (SQLAlchemy, needed here only)
+        from annotator.store.queue.sessions import is_worker_ready  # noqa: PLC0415  (SQLAlchemy, needed here only)
 
         database_url = self.urls.database_url
         worker = self._start_celery("worker", "worker", "-Q", QUEUES, "--loglevel", "INFO")

@@ -1,7 +1,7 @@
 """The store: what was found, kept in SQLite or Postgres.
 
-``Store`` is the front. The worker protocol is in ``annotator.store.queue.work`` (claim,
-heartbeat, finish) and ``annotator.store.queue.sweeping`` (sweep).
+``Store`` is the front. The worker protocol is in ``annotator.store.queue.work`` (claim, finish), ``sessions`` (heartbeat)
+and ``sweeping`` beside it.
 """
 
 from annotator.store.enrolled import EnrolledFaces

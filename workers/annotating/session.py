@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from annotator.errors import StoreUnavailableError
 from annotator.store.connection import writing
-from annotator.store.queue.work import close_session, heartbeat, open_session
+from annotator.store.queue.sessions import close_session, heartbeat, open_session
 from workers.telemetry.watch import Watch
 
 _LOGGER: Final = logging.getLogger(__name__)

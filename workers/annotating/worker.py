@@ -17,16 +17,8 @@ from annotator.liveness import AliveFile
 from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, writing
 from annotator.store.queue.chunks import put_back, settle, take_chunk
 from annotator.store.queue.lanes import FILM
-from annotator.store.queue.work import (
-    Claim,
-    Report,
-    claim,
-    clear_suspicion,
-    find_suspects,
-    finish,
-    give_back_unheard,
-    is_session_open,
-)
+from annotator.store.queue.sessions import is_session_open
+from annotator.store.queue.work import Claim, Report, claim, clear_suspicion, find_suspects, finish, give_back_unheard
 from annotator.store.tables import WorkState
 from workers.annotating.engine import BatchingEngine, Breakdown, MediaAnnotator, Outcome
 from workers.annotating.gate import Gate

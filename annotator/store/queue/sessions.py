@@ -1,8 +1,13 @@
-"""Which worker sessions live: the one rule by which the feeder, the charges and the numbers go."""
+"""The sessions of workers: how one begins, says that it lives, and ends; and which of them count as living."""
 
-from sqlalchemy import ColumnElement, Connection
+from collections.abc import Collection, Mapping
 
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+
+from annotator.store.columns import utc_now
+from annotator.store.connection import open_engine, reading
 from annotator.store.dialect import later_value
+from annotator.store.queue.lanes import LANES
 from annotator.store.tables import worker_sessions
 
 
@@ -20,3 +25,93 @@ def is_living(connection: Connection, *, timeout_s: float) -> ColumnElement[bool
 
     """
     return is_open() & (worker_sessions.c.seen_at >= later_value(connection, -timeout_s))
+
+
+def open_session(
+    connection: Connection,
+    *,
+    worker: str,
+    lanes: Collection[str] = LANES,
+    queues: Collection[str] = (),
+    device: str | None = None,
+    network_id: int | None = None,
+) -> int:
+    """Open a session and return its id.
+
+    Args:
+        connection: in a writing transaction.
+        worker: host and process, e.g. ``"gpu-7:4711"``.
+        lanes: what it works on.
+        queues: whose messages it takes, e.g. ``("gpu",)``.
+        device: what its networks run on, e.g. ``"cpu"``; None where it loads none.
+        network_id: which network it runs.
+
+    """
+    row = {"worker": worker, "lanes": sorted(lanes), "queues": sorted(queues), "device": device, "in_hand": 0}
+    opened = insert(worker_sessions).values(started_at=utc_now(), seen_at=utc_now(), network_id=network_id, **row)
+    return int(connection.execute(opened.returning(worker_sessions.c.id)).scalar_one())
+
+
+def heartbeat(
+    connection: Connection,
+    session_id: int,
+    *,
+    in_hand: int,
+    busy: Mapping[str, float] | None = None,
+    media_done: int | None = None,
+) -> bool:
+    """Say that a session lives, and what it does.
+
+    Args:
+        connection: in a writing transaction.
+        session_id: which.
+        in_hand: media that it has claimed and not reported.
+        busy: share of the time since the last heartbeat that each stage was busy, 0 to 1; None where nobody measures.
+        media_done: media that it has reported since it was opened; None where nobody counts.
+
+    Returns:
+        False if the session has been ended by a sweeper: drop all in hand and open a new one.
+
+    """
+    measured = {"busy": None if busy is None else dict(busy), "media_done": media_done}
+    said = {"in_hand": in_hand} | {name: value for name, value in measured.items() if value is not None}
+    beat = (
+        update(worker_sessions).where(worker_sessions.c.id == session_id, is_open()).values(seen_at=utc_now(), **said)
+    )
+    return connection.execute(beat).rowcount == 1
+
+
+def is_session_open(connection: Connection, session_id: int) -> bool:
+    """Say whether a session has not ended."""
+    found = select(worker_sessions.c.id).where(worker_sessions.c.id == session_id, is_open())
+    return connection.execute(found).first() is not None
+
+
+def close_session(connection: Connection, session_id: int) -> None:
+    """End a session in an orderly way; give back what it has in hand first."""
+    closed = update(worker_sessions).where(worker_sessions.c.id == session_id, is_open())
+    connection.execute(closed.values(ended_at=utc_now(), in_hand=0))
+
+
+def end_sessions_of(connection: Connection, worker: str) -> None:
+    """End the sessions of a process that is known to be dead, so that the next sweep takes its media back at once.
+
+    Args:
+        connection: in a writing transaction.
+        worker: host and process, as given to :func:`open_session`.
+
+    """
+    of_process = (worker_sessions.c.worker == worker) & is_open()
+    connection.execute(update(worker_sessions).where(of_process).values(ended_at=utc_now()))
+
+
+def is_worker_ready(database_url: str, pid: int) -> bool:
+    """Say whether a worker process has an open session: it is warmed up and takes work."""
+    engine = open_engine(database_url)
+    try:
+        with reading(engine) as connection:
+            of_process = worker_sessions.c.worker.like(f"%:{pid}") & is_open()
+            found = select(func.count()).select_from(worker_sessions).where(of_process)
+            return connection.execute(found).scalar_one() > 0
+    finally:
+        engine.dispose()

@@ -1,4 +1,4 @@
-"""The work of a queue: sessions, claims, the fence. The protocol is told in docs/queue.md.
+"""The work of a queue: claims, reports, the fence. The protocol is told in docs/queue.md.
 
 The row is the truth. A worker session claims media by their ids; what it reports counts only while the row still
 names this session and this attempt (the fence). The clock is the database's. Every function works inside the caller's
@@ -7,22 +7,19 @@ writing transaction, on SQLite and on Postgres.
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, text, update
 
-from annotator.store.columns import utc_now
-from annotator.store.connection import open_engine, reading
 from annotator.store.dialect import given_ids, ids_param, is_postgres, later, later_column, now
 from annotator.store.queue.attempts import COUNT_ATTEMPT
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits, Piece
 from annotator.store.queue.counts import add_deltas, moved, settled
-from annotator.store.queue.lanes import LANES, Lane
+from annotator.store.queue.lanes import Lane
 from annotator.store.queue.requeue import Returned, add_again
-from annotator.store.queue.sessions import is_open
-from annotator.store.tables import WorkState, media, work, worker_sessions
+from annotator.store.tables import WorkState, media, work
 from annotator.types import MediaRef
 
 # Four chunks share an engine, and their estimated cost may be wrong by a factor of four.
@@ -83,99 +80,6 @@ class Report:
     costs_no_try: bool = False
     forgets_etag: bool = False
     runs_alone: bool = False
-
-
-# ---------------------------------------------------------------------------------------------------------- sessions
-
-
-def open_session(
-    connection: Connection,
-    *,
-    worker: str,
-    lanes: Collection[str] = LANES,
-    queues: Collection[str] = (),
-    device: str | None = None,
-    network_id: int | None = None,
-) -> int:
-    """Open a session and return its id.
-
-    Args:
-        connection: in a writing transaction.
-        worker: host and process, e.g. ``"gpu-7:4711"``.
-        lanes: what it works on.
-        queues: whose messages it takes, e.g. ``("gpu",)``.
-        device: what its networks run on, e.g. ``"cpu"``; None where it loads none.
-        network_id: which network it runs.
-
-    """
-    row = {"worker": worker, "lanes": sorted(lanes), "queues": sorted(queues), "device": device, "in_hand": 0}
-    opened = insert(worker_sessions).values(started_at=utc_now(), seen_at=utc_now(), network_id=network_id, **row)
-    return int(connection.execute(opened.returning(worker_sessions.c.id)).scalar_one())
-
-
-def heartbeat(
-    connection: Connection,
-    session_id: int,
-    *,
-    in_hand: int,
-    busy: Mapping[str, float] | None = None,
-    media_done: int | None = None,
-) -> bool:
-    """Say that a session lives, and what it does.
-
-    Args:
-        connection: in a writing transaction.
-        session_id: which.
-        in_hand: media that it has claimed and not reported.
-        busy: share of the time since the last heartbeat that each stage was busy, 0 to 1; None where nobody measures.
-        media_done: media that it has reported since it was opened; None where nobody counts.
-
-    Returns:
-        False if the session has been ended by a sweeper: drop all in hand and open a new one.
-
-    """
-    measured = {"busy": None if busy is None else dict(busy), "media_done": media_done}
-    said = {"in_hand": in_hand} | {name: value for name, value in measured.items() if value is not None}
-    beat = (
-        update(worker_sessions).where(worker_sessions.c.id == session_id, is_open()).values(seen_at=utc_now(), **said)
-    )
-    return connection.execute(beat).rowcount == 1
-
-
-def is_session_open(connection: Connection, session_id: int) -> bool:
-    """Say whether a session has not ended."""
-    found = select(worker_sessions.c.id).where(worker_sessions.c.id == session_id, is_open())
-    return connection.execute(found).first() is not None
-
-
-def close_session(connection: Connection, session_id: int) -> None:
-    """End a session in an orderly way; give back what it has in hand first."""
-    closed = update(worker_sessions).where(worker_sessions.c.id == session_id, is_open())
-    connection.execute(closed.values(ended_at=utc_now(), in_hand=0))
-
-
-def end_sessions_of(connection: Connection, worker: str) -> None:
-    """End the sessions of a process that is known to be dead, so that the next sweep takes its media back at once.
-
-    Args:
-        connection: in a writing transaction.
-        worker: host and process, as given to :func:`open_session`.
-
-    """
-    of_process = (worker_sessions.c.worker == worker) & is_open()
-    connection.execute(update(worker_sessions).where(of_process).values(ended_at=utc_now()))
-
-
-def is_worker_ready(database_url: str, pid: int) -> bool:
-    """Say whether a worker process has an open session: it is warmed up and takes work."""
-    engine = open_engine(database_url)
-    try:
-        with reading(engine) as connection:
-            of_process = worker_sessions.c.worker.like(f"%:{pid}") & is_open()
-            found = select(func.count()).select_from(worker_sessions).where(of_process)
-            return connection.execute(found).scalar_one() > 0
-    finally:
-        engine.dispose()
 
 
 # ------------------------------------------------------------------------------------------------------------ claims

@@ -12,7 +12,8 @@ from sqlalchemy import select, text, update
 from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, SourceNotFoundError
 from annotator.store.known import KnownContents
 from annotator.store.queue.chunks import USUAL_LIMITS
-from annotator.store.queue.work import Deadlines, claim, open_session
+from annotator.store.queue.sessions import open_session
+from annotator.store.queue.work import Deadlines, claim
 from annotator.store.tables import annotations, media, runs, stale_contents, work
 from annotator.store.writes import write_outcomes
 from annotator.types import ClipReport, KnownMedia, MediaAnnotation, MediaRef

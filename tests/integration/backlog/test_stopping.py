@@ -23,7 +23,8 @@ from annotator.store.connection import reading, writing
 from annotator.store.queue import chunks as chunks_of_store
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.queue.counts import read_counts, recount
-from annotator.store.queue.work import Deadlines, Report, claim, finish, open_session
+from annotator.store.queue.sessions import open_session
+from annotator.store.queue.work import Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, runs, sources, work

@@ -20,8 +20,8 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.queue.chunks import Piece, add_chunks
 from annotator.store.queue.counts import Delta, add_deltas
+from annotator.store.queue.sessions import heartbeat, open_session
 from annotator.store.queue.status import read_status
-from annotator.store.queue.work import heartbeat, open_session
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, outbox, progress, runs, sources, worker_sessions
 

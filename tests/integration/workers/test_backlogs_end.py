@@ -16,7 +16,8 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.queue.chunks import Piece, add_chunks
 from annotator.store.queue.counts import Delta, add_deltas
-from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish, heartbeat, open_session
+from annotator.store.queue.sessions import heartbeat, open_session
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, WorkState, chunks, media, outbox, runs, sources, work, worker_sessions
 from workers.beat.runs import look_after_backlogs

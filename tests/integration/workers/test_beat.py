@@ -20,7 +20,7 @@ from annotator.store.columns import utc_now
 from annotator.store.locks import only_one, try_lock
 from annotator.store.queue.counts import recount
 from annotator.store.queue.outbox import tell_backlog
-from annotator.store.queue.work import open_session
+from annotator.store.queue.sessions import open_session
 from annotator.store.tables import outbox, progress, runs, work, worker_sessions
 from tests.integration.workers.system import MEDIA, System
 from workers.app import create_app

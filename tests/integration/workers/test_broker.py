@@ -15,7 +15,7 @@ from annotator.stack.broker import BrokerChild
 from annotator.stack.child import free_port
 from annotator.store.connection import reading, writing
 from annotator.store.queue.chunks import Chunk, Piece, add_chunks
-from annotator.store.queue.work import open_session
+from annotator.store.queue.sessions import open_session
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, chunks, sources
 from workers.app import AnnotatorApp, create_app

@@ -10,7 +10,7 @@ from annotator.settings import ScalingSettings, Settings
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.counts import Delta, add_deltas, read_counts
-from annotator.store.queue.work import open_session
+from annotator.store.queue.sessions import open_session
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, progress, runs, scaling, sources, worker_sessions

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Engine, insert, text
 from annotator.store.connection import reading, writing
 from annotator.store.queries import retry
 from annotator.store.queue.counts import add_deltas, moved, read_counts, recount, sum_up
+from annotator.store.queue.sessions import close_session, open_session
 from annotator.store.queue.sweeping import sweep
-from annotator.store.queue.work import Claim, Deadlines, Report, claim, close_session, finish, open_session
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
 from annotator.store.tables import WorkState, media, sources, work
 

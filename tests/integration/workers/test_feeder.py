@@ -12,7 +12,7 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.queue.chunks import Chunk, Piece, add_chunks, put_back, settle, take_chunk
 from annotator.store.queue.feeding import put_back_stranded
-from annotator.store.queue.work import open_session
+from annotator.store.queue.sessions import open_session
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, chunks, runs, sources, worker_sessions
 from workers.beat.feeder import AGE_SHARE, Feeder

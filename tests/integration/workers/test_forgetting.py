@@ -7,7 +7,7 @@ from sqlalchemy import Engine, insert, select, update
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.queue.counts import Delta, add_deltas, read_counts, sum_up
-from annotator.store.queue.work import open_session
+from annotator.store.queue.sessions import open_session
 from annotator.store.tables import WorkState, work_counts, worker_sessions
 from workers.beat.forgetting import forget_all
 

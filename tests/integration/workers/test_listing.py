@@ -29,7 +29,8 @@ from annotator.store.connection import open_engine, reading, writing
 from annotator.store.queue.chunks import ChunkLimits, Piece
 from annotator.store.queue.counts import recount
 from annotator.store.queue.lanes import COST_SQL, LANE_SQL
-from annotator.store.queue.work import Deadlines, Report, claim, finish, open_session
+from annotator.store.queue.sessions import open_session
+from annotator.store.queue.work import Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
 from annotator.store.tables import WorkState, chunks, media, runs, work
 

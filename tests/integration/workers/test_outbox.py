@@ -9,8 +9,9 @@ from sqlalchemy import Engine, event, insert, select, text
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.outbox import ReceiverMemory
+from annotator.store.queue.sessions import open_session
 from annotator.store.queue.sweeping import sweep
-from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish, open_session
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, media, outbox, runs, sources, work
 from tests.store_values import ADA, BEN, annotation, failure, known, track, unknown

@@ -11,19 +11,9 @@ from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.chunks import ChunkLimits, Piece, add_chunks, pack, put_back_unclaimed
 from annotator.store.queue.feeding import Cursors, Wanted, take_due
+from annotator.store.queue.sessions import close_session, heartbeat, open_session
 from annotator.store.queue.sweeping import sweep
-from annotator.store.queue.work import (
-    Claim,
-    Deadlines,
-    Report,
-    claim,
-    clear_suspicion,
-    close_session,
-    find_suspects,
-    finish,
-    heartbeat,
-    open_session,
-)
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, clear_suspicion, find_suspects, finish
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, media, runs, sources, work, worker_sessions

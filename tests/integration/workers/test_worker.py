@@ -10,8 +10,9 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from annotator.errors import ModelError, StoreUnavailableError
 from annotator.store.connection import reading, writing
+from annotator.store.queue.sessions import heartbeat
 from annotator.store.queue.sweeping import sweep
-from annotator.store.queue.work import Deadlines, heartbeat
+from annotator.store.queue.work import Deadlines
 from annotator.store.tables import (
     ChunkState,
     WorkState,
