@@ -240,8 +240,8 @@ class LocalStack:
     def _take_back_work(self, worker: str | None) -> None:
         """Take back at once what a process had in hand that is known to be gone: one, or all when the stack starts."""
         from annotator.store.connection import open_engine, writing  # noqa: PLC0415  (SQLAlchemy, needed here only)
-        from annotator.store.queue.sweeping import sweep  # noqa: PLC0415
         from annotator.store.queue.sessions import end_sessions_of  # noqa: PLC0415
+        from annotator.store.queue.sweeping import sweep  # noqa: PLC0415
 
         chosen = self._settings.worker
         engine = open_engine(self.urls.database_url)
