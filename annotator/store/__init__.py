@@ -1,7 +1,7 @@
 """The store: what was found, kept in SQLite or Postgres.
 
-``Store`` is the front. The worker protocol is in ``annotator.store.queue.work`` (claim, finish), ``sessions`` (heartbeat)
-and ``sweeping`` beside it.
+``Store`` is the front. The worker protocol is in ``annotator.store.queue``: ``work`` (claim, finish), ``sessions``
+(heartbeat) and ``sweeping``.
 """
 
 from annotator.store.enrolled import EnrolledFaces
