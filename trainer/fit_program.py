@@ -5,8 +5,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from annotator.cli.output import remark
 from annotator.errors import AnnotatorError, ConfigError
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.runtime import create_engine
+from annotator.settings import load_settings
 from trainer.fit_experiment import Experiment
+from trainer.settings import TrainerSettings
+from trainer.workdir import open_experiment
 
 EXPERIMENTS_FOLDER: Final = Path("experiments")
 VARIABLE: Final = "experiment"
@@ -18,6 +24,56 @@ def run_experiment_file(file: str) -> None:
     from trainer.cli import run  # noqa: PLC0415 - the command line stands above this module
 
     sys.exit(run(["fit", file, *sys.argv[1:]]))
+
+
+def fit_by_name(
+    name: str,
+    settings: TrainerSettings,
+    *,
+    begin_from: Path | None,
+    is_fresh: bool,
+    threads: int | None,
+    has_xla: bool | None,
+) -> bool:
+    """Fit an experiment by its name or its file, and print where the network is.
+
+    Args:
+        name: of the experiment, or its file ``NAME.py``.
+        settings: say on which device, and where the work directory is.
+        begin_from: see :class:`~trainer.fit.FitOptions`, as for the others.
+        is_fresh: forget the run that is there.
+        threads: that an operation may use.
+        has_xla: compile the step.
+
+    Returns:
+        Whether the run is whole; false where it was interrupted.
+
+    """
+    from trainer.fit import FitOptions, fit  # noqa: PLC0415 - reading an experiment's file needs none of it
+
+    file = experiment_file(name)
+    options = FitOptions(
+        device=settings.device,
+        threads=threads,
+        has_xla=has_xla,
+        begin_from=begin_from,
+        is_fresh=is_fresh,
+        make_embedder=_embedder,
+    )
+    result = fit(open_experiment(file.stem, settings.workdir), load_experiment(file), options)
+    if result.is_whole:
+        best = result.results[result.best - 1]
+        top1 = (
+            "" if best.val_top1 is None else f", top-1 {best.val_top1:.3f} and top-5 {best.val_top5:.3f} in validation"
+        )
+        remark(f"epoch {best.epoch} of {len(result.results)} was the best{top1}; its network is in {result.folder}")
+    return result.is_whole
+
+
+def _embedder() -> FaceEmbedder:
+    settings = load_settings()
+    engine = create_engine("cpu", threads=settings.threads, cache_dir=settings.cache_dir / "networks")
+    return FaceEmbedder(engine)
 
 
 def experiment_file(name: str, folder: Path = EXPERIMENTS_FOLDER) -> Path:

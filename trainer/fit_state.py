@@ -1,0 +1,197 @@
+"""Where a run stands: everything that a step changes, in one NumPy archive that is replaced as a whole.
+
+The archive is read without pickles. After a kill the run goes on from the last one, and gives the same numbers as if it
+had never stopped: order and changes of the samples follow from seed, epoch and step.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import numpy as np
+
+from annotator.errors import ConfigError, LocalDiskError, ModelError
+
+MAX_STATE_BYTES: Final = 16 * 1024**3
+"""Weights and two moments of each, of the largest network, are a tenth of it."""
+
+_FORMAT: Final = 1
+_PROGRESS: Final = "progress"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """What an epoch has brought.
+
+    Attributes:
+        epoch: counted from 1, as it is shown.
+        rate: the learning rate.
+        loss: mean loss of its steps, while learning.
+        top1: share of training photographs whose person came first, while learning.
+        val_loss: mean loss of the validation photographs; None without any.
+        val_top1: share of them whose person comes first.
+        val_top5: share of them whose person is among the first five.
+
+    """
+
+    epoch: int
+    rate: float
+    loss: float
+    top1: float
+    val_loss: float | None
+    val_top1: float | None
+    val_top5: float | None
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run has come; the only value here that changes.
+
+    Attributes:
+        decisive: settings that must not change while a run goes on.
+        threads: that an operation may use; other numbers would be added in another order.
+        epoch: whole epochs done.
+        step: steps done of the epoch after them.
+        loss_sum: sum of their losses.
+        hits: training photographs in them whose person came first.
+        window: steps since the last point of the curves, sum of their losses, and photographs whose person came first.
+        best: number of the best epoch, from 1; 0 before there is one.
+        results: of the whole epochs.
+
+    """
+
+    decisive: dict[str, Any]
+    threads: int
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    hits: float = 0.0
+    window: tuple[int, float, float] = (0, 0.0, 0.0)
+    best: int = 0
+    results: list[EpochResult] = field(default_factory=list)
+
+    def count(self, loss: float, hits: float) -> None:
+        """Add a step."""
+        self.loss_sum += loss
+        self.hits += hits
+        steps, loss_sum, hits_sum = self.window
+        self.window = (steps + 1, loss_sum + loss, hits_sum + hits)
+
+    def end_epoch(self, result: EpochResult) -> bool:
+        """Add an epoch, and say whether it is the best so far."""
+        is_better = self.is_better(result)
+        self.results.append(result)
+        self.epoch, self.step, self.loss_sum, self.hits = self.epoch + 1, 0, 0.0, 0.0
+        if is_better:
+            self.best = self.epoch
+        return is_better
+
+    def is_better(self, result: EpochResult) -> bool:
+        """Whether an epoch is better than the best so far: by top-1, then by loss; without validation by loss alone."""
+        return self.best == 0 or _rank(result) > _rank(self.results[self.best - 1])
+
+
+def _rank(result: EpochResult) -> tuple[float, float]:
+    if result.val_top1 is None or result.val_loss is None:
+        return (0.0, -result.loss)
+    return (result.val_top1, -result.val_loss)
+
+
+def read_progress(path: Path) -> Progress | None:
+    """Return how far a run has come; None where there is no checkpoint.
+
+    Raises:
+        ModelError: the file is no checkpoint.
+
+    """
+    if not path.exists():
+        return None
+    told = json.loads(bytes(_arrays(path, only=_PROGRESS)[_PROGRESS]))
+    try:
+        if told.pop("format") != _FORMAT:
+            raise ModelError(f"{path} was written by another version: begin anew with --fresh")
+        results = [EpochResult(**result) for result in told.pop("results")]
+        return Progress(**(told | {"window": tuple(told["window"])}), results=results)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is no checkpoint: remove it, or begin anew with --fresh") from error
+
+
+def check_goes_on(progress: Progress, decisive: Mapping[str, Any], *, path: Path) -> None:
+    """Refuse to go on with other settings than a run was begun with.
+
+    Raises:
+        ConfigError: some differ; the message names them.
+
+    """
+    wanted = json.loads(json.dumps(decisive))
+    differing = sorted(name for name in wanted | progress.decisive if wanted.get(name) != progress.decisive.get(name))
+    if differing:
+        raise ConfigError(
+            f"{path} was begun with another {', '.join(differing)}: put it back, or begin anew with --fresh"
+        )
+
+
+def save_state(path: Path, progress: Progress, variables: Mapping[str, Any]) -> None:
+    """Write a checkpoint; the one before stays until this one is whole.
+
+    Raises:
+        LocalDiskError: there is no room.
+
+    """
+    told = json.dumps({"format": _FORMAT, **asdict(progress)}).encode()
+    arrays = {name: np.asarray(variable) for name, variable in variables.items()}
+    with replacing(path) as part, part.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **{_PROGRESS: np.frombuffer(told, np.uint8)}, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def load_state(path: Path, variables: Mapping[str, Any]) -> None:
+    """Set variables to those of a checkpoint.
+
+    Raises:
+        ModelError: it does not belong to them, or is no checkpoint.
+
+    """
+    arrays = _arrays(path)
+    arrays.pop(_PROGRESS, None)
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    if {name: array.shape for name, array in arrays.items()} != shapes:
+        raise ModelError(f"{path} belongs to another network: put the experiment back, or begin anew with --fresh")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside a file, with the same endings, and put it in the file's place when all has gone well.
+
+    Raises:
+        LocalDiskError: the disk is full, or refuses.
+
+    """
+    part = path.with_name(f".{uuid4().hex}.{path.name}")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise LocalDiskError(f"{path} cannot be written ({error}): make room; the one before stays") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _arrays(path: Path, *, only: str | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    try:
+        if path.stat().st_size > MAX_STATE_BYTES:
+            raise ModelError(f"{path} is larger than any checkpoint: remove it, or begin anew with --fresh")
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files if only in {None, name}}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        what = type(error).__name__
+        raise ModelError(f"{path} is no checkpoint ({what}): remove it, or begin anew with --fresh") from error

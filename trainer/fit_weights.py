@@ -1,0 +1,217 @@
+"""Fitted networks on disk, weights to begin with, and layers that stay as they are.
+
+Weights may come from anywhere, so only files that cannot carry code are read: ``.weights.h5`` and the weights inside a
+``.keras`` file, whose description of the network is never looked at.
+"""
+
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Final
+
+import h5py  # type: ignore[import-untyped] # it has no types
+import numpy as np
+
+from annotator.errors import ConfigError, ModelError
+from trainer.fit_experiment import Network
+from trainer.fit_state import replacing
+from trainer.networks.build import BuiltNetwork, build_network
+
+NETWORK_FILE: Final = "network.json"
+WEIGHTS_FILE: Final = "best.weights.h5"
+KERAS_FILE: Final = "best.keras"
+
+MAX_WEIGHTS_BYTES: Final = 4 * 1024**3
+"""The largest network here has a tenth of a gigabyte."""
+
+MAX_ITEMS: Final = 100_000
+"""Links and arrays in a file; Xception has two thousand."""
+
+MAX_DESCRIPTION_BYTES: Final = 64 * 1024**2
+
+_SUFFIXES: Final = (".weights.h5", ".keras")
+_INSIDE_KERAS: Final = "model.weights.h5"
+
+
+def save_fitted(folder: Path, built: BuiltNetwork, network: Network, people: Sequence[str]) -> None:
+    """Write a network: its description, its weights, and both together as Keras writes them.
+
+    Args:
+        folder: gets ``network.json``, ``best.weights.h5`` and ``best.keras``.
+        built: the network.
+        network: its description.
+        people: names of the classes, by their index.
+
+    Raises:
+        LocalDiskError: there is no room.
+
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras's variables lack an argument that NumPy 2 asks for
+        with replacing(folder / WEIGHTS_FILE) as part:
+            built.whole.save_weights(part)
+        with replacing(folder / KERAS_FILE) as part:
+            built.whole.save(part, include_optimizer=False)
+    with replacing(folder / NETWORK_FILE) as part:
+        described = {"network": asdict(network), "people": list(people)}
+        part.write_text(json.dumps(described, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def load_fitted(folder: Path) -> tuple[BuiltNetwork, Network, tuple[str, ...]]:
+    """Return a network that was written by :func:`save_fitted`, its description and the names of its classes.
+
+    Raises:
+        ConfigError: there is none.
+        ModelError: a file is not what it must be.
+
+    """
+    network, people = read_description(folder)
+    built = build_network(network, len(people))
+    path = folder / WEIGHTS_FILE
+    _load(built.whole, path, is_partial=False)
+    return built, network, people
+
+
+def read_description(folder: Path) -> tuple[Network, tuple[str, ...]]:
+    """Return the description of a fitted network and the names of its classes; see :func:`load_fitted`."""
+    path = folder / NETWORK_FILE
+    if not path.is_file():
+        raise ConfigError(f"there is no fitted network in {folder}: run `trainer fit` first")
+    try:
+        if path.stat().st_size > MAX_DESCRIPTION_BYTES:
+            raise ModelError(f"{path} is too large to describe a network: fit it again")
+        described = json.loads(path.read_text(encoding="utf-8"))
+        people = tuple(described["people"])
+        if not people or not all(isinstance(name, str) for name in people):
+            raise ModelError(f"{path} names no people: fit the network again")
+        return Network(**described["network"]), people
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} describes no network ({type(error).__name__}): fit it again") from error
+
+
+def begin_from(path: Path, built: BuiltNetwork) -> int:
+    """Take the weights that fit from a file or a folder; what does not, such as a head for other people, stays.
+
+    Args:
+        path: ``.weights.h5`` or ``.keras`` of a network of the same kind, or a folder with one of them.
+        built: gets the weights.
+
+    Returns:
+        How many variables were set.
+
+    Raises:
+        ConfigError: there is no such file.
+        ModelError: the file is no such file, or nothing in it fits.
+
+    """
+    file = _weights_file(path)
+    before = [np.asarray(variable).copy() for variable in built.whole.weights]
+    _load(built.whole, file, is_partial=True)
+    changed = sum(
+        not np.array_equal(old, np.asarray(new)) for old, new in zip(before, built.whole.weights, strict=True)
+    )
+    if changed == 0:
+        raise ModelError(f"nothing in {file} fits this network: name weights of a network of the same kind")
+    return changed
+
+
+def freeze(built: BuiltNetwork, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Freeze layers by name.
+
+    Args:
+        built: whose layers.
+        patterns: names, with ``*`` for any letters.
+
+    Returns:
+        The names of the frozen layers.
+
+    Raises:
+        ConfigError: a pattern names no layer that has weights, or nothing is left to learn.
+
+    """
+    layers = [layer for layer in built.learning.layers if layer.weights]
+    for pattern in patterns:
+        if not any(fnmatch(layer.name, pattern) for layer in layers):
+            some = ", ".join(layer.name for layer in layers[:3] + layers[-3:])
+            raise ConfigError(f"no layer is called {pattern!r}: there are {len(layers)}, such as {some}")
+    frozen = [layer for layer in layers if any(fnmatch(layer.name, pattern) for pattern in patterns)]
+    for layer in frozen:
+        layer.trainable = False
+    if not built.learning.trainable_variables:
+        raise ConfigError("all layers are frozen: leave some to learn")
+    return tuple(layer.name for layer in frozen)
+
+
+def _weights_file(path: Path) -> Path:
+    if path.is_dir():
+        found = [path / name for name in (WEIGHTS_FILE, KERAS_FILE) if (path / name).is_file()]
+        found += sorted(file for suffix in _SUFFIXES for file in path.glob(f"*{suffix}"))
+        if not found:
+            raise ConfigError(f"there are no weights in {path}: name a file that ends in {' or '.join(_SUFFIXES)}")
+        return found[0]
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}")
+    if not path.name.endswith(_SUFFIXES):
+        raise ModelError(f"{path} is not read: weights must end in {' or '.join(_SUFFIXES)}, which carry no code")
+    return path
+
+
+def _load(model: Any, path: Path, *, is_partial: bool) -> None:  # noqa: ANN401 - a Keras model
+    try:
+        _check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of each layer that does not fit, which is what is asked for
+            model.load_weights(path, skip_mismatch=is_partial)
+    except ModelError:
+        raise
+    except Exception as error:  # a hostile file may fail anywhere in HDF5
+        raise ModelError(f"{path} holds no weights that can be read ({type(error).__name__}): name another") from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse files that are too large, or that point at other files."""
+    if path.stat().st_size > MAX_WEIGHTS_BYTES:
+        raise ModelError(f"{path} is larger than any network here")
+    if path.name.endswith(".keras"):
+        with zipfile.ZipFile(path) as archive:
+            member = archive.getinfo(_INSIDE_KERAS)
+            if member.file_size > MAX_WEIGHTS_BYTES:
+                raise ModelError(f"the weights in {path} are larger than any network here")
+            with archive.open(member) as stream, h5py.File(stream, "r") as file:
+                _check_hdf5(file, path)
+    else:
+        with h5py.File(path, "r") as file:
+            _check_hdf5(file, path)
+
+
+def _check_hdf5(file: Any, path: Path) -> None:  # noqa: ANN401 - h5py has no types
+    size_bytes = 0
+    for count, item in enumerate(_items(file)):
+        if count > MAX_ITEMS:
+            raise ModelError(f"{path} has more parts than any network here")
+        if not isinstance(item, h5py.HardLink | h5py.Dataset):
+            raise ModelError(f"{path} points at another file: weights must stand in the file itself")
+        if isinstance(item, h5py.Dataset):
+            size_bytes += item.nbytes
+            if item.external or item.is_virtual or item.dtype.hasobject:
+                raise ModelError(f"{path} holds something else than numbers: name another")
+    if size_bytes > MAX_WEIGHTS_BYTES:
+        raise ModelError(f"the weights in {path} are larger than any network here")
+
+
+def _items(group: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
+    """Yield the links and the data sets of an HDF5 file; it is a tree as long as its links are hard ones."""
+    for name in group:
+        link = group.get(name, getlink=True)
+        yield link
+        if not isinstance(link, h5py.HardLink):
+            continue
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            yield from _items(item)
+        else:
+            yield item
