@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from annotator.errors import MediaTooLargeError, SourceNotFoundError, SourceUnavailableError
+from annotator.errors import ConfigError, MediaTooLargeError, SourceNotFoundError, SourceUnavailableError
 from annotator.media.limits import FetchLimits
 from trainer.collect.cache import DiskCache
 from trainer.collect.services import Services
@@ -147,6 +147,7 @@ class PoliteClient:
         Raises:
             SourceUnavailableError: it does not answer, or not what it should, after several tries.
             SourceNotFoundError: the API finds the question wrong.
+            ConfigError: it does not want this program.
             ForbiddenSourceError: it leads to a host that is not asked.
             MediaTooLargeError: the answer is over the limit.
 
@@ -221,7 +222,7 @@ def _api_trouble(answer: Answer) -> tuple[str, float | None]:
     if answer.status in _TRANSIENT:
         return f"{where} answers {answer.status}", answer.retry_after_s
     if answer.status != 200:
-        raise SourceNotFoundError(f"{where} answers {answer.status}; check --contact and the address.")
+        raise ConfigError(f"{where} answers {answer.status} and does not want this program; check --contact.")
     error = as_map(parse_json(where, answer.body).get("error"))
     code = as_text(error.get("code"))
     if not error:

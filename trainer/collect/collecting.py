@@ -20,7 +20,7 @@ from trainer.collect.client import CONNECTIONS, PoliteClient
 from trainer.collect.commons import Commons, CommonsFile
 from trainer.collect.faces import Choice, FoundFace, check_picture, choose
 from trainer.collect.forecast import Forecast
-from trainer.collect.identity import Decision, Doubt, Finding, Nobody, Wanted, identify
+from trainer.collect.identity import Decision, Doubt, Finding, Match, Nobody, Wanted, identify
 from trainer.collect.ledger import Ledger, PersonRecord, describe, doubtful_rows
 from trainer.collect.rules import refused_file
 from trainer.collect.shapes import cell
@@ -30,9 +30,6 @@ PEOPLE_PER_BLOCK: Final = 30
 """People who are looked up together."""
 
 MOST_PICTURES: Final = 50
-MAX_REFUSED_ROWS: Final = 500
-"""Of one person; what is beyond is counted."""
-
 _TABLES_EVERY_S: Final = 60.0
 _MOST_FAILURES: Final = 2  # pictures of one person, before the rest is left for later
 _MOST_BROKEN_PEOPLE: Final = 3  # in a row, before the run ends
@@ -101,6 +98,7 @@ class Collector:
         self._ledger = ledger
         self._look = look
         self._on_person = on_person
+        self._labels_of: dict[str, str] = {}  # by item: nobody is collected under two labels
 
     def run(self) -> Forecast:
         """Collect everybody who is not through yet; tables are written whatever happens.
@@ -129,6 +127,8 @@ class Collector:
             record = self._ledger.read(one.label)
             if not self._order.is_refreshed and _is_through(record, decisions.get(one.label)):
                 forecast = forecast.with_person(len(record.credits) if record else 0, None)
+                if record is not None and record.status == "collected":
+                    self._labels_of[record.item] = one.label
             else:
                 left.append(one)
         broken = 0
@@ -155,6 +155,10 @@ class Collector:
         """Collect one person and keep what became of her."""
         how = _decided(decision) if decision else ""
         before = self._ledger.read(wanted.label)
+        if isinstance(finding, Match):
+            other = self._labels_of.setdefault(finding.item.item_id, wanted.label)
+            if other != wanted.label:
+                finding = Nobody(f"the same person as {other}", finding.item.item_id)
         if isinstance(finding, Doubt):
             record = PersonRecord(
                 wanted.label, "doubtful", why=finding.why, doubtful=doubtful_rows(wanted.label, finding)
@@ -191,7 +195,7 @@ class Collector:
             pictures.trouble,
             pictures.looked_at,
             rows,
-            pictures.refused[:MAX_REFUSED_ROWS],
+            pictures.refused,
         )
 
     def _fetch(self, wanted: Wanted, item: Item, pictures: _Pictures) -> None:
@@ -226,7 +230,7 @@ class Collector:
     def _allowed(self, wanted: Wanted, item: Item, pictures: _Pictures) -> Iterator[CommonsFile]:
         """Yield the files that the rules let through, as many as are wanted."""
         allowed = 0
-        for file in self._commons.files_of(item.category, item.pictures):
+        for file in self._listed(wanted, item, pictures):
             pictures.looked_at += 1
             why = refused_file(file, item, self._order.today)
             if why is not None:
@@ -236,6 +240,13 @@ class Collector:
             allowed += 1
             if allowed >= self._order.most_pictures:
                 return
+
+    def _listed(self, wanted: Wanted, item: Item, pictures: _Pictures) -> Iterator[CommonsFile]:
+        """Yield the files of a person, up to a question that the service refuses, about her category for example."""
+        try:
+            yield from self._commons.files_of(item.category, item.pictures)
+        except InputError as error:
+            pictures.refused.append(_refused_row(wanted, item, None, describe(error)))
 
     def _keep(self, wanted: Wanted, item: Item, file: CommonsFile, *, path: Path, choice: Choice) -> dict[str, str]:
         """Put a picture into the person's folder, and return its row of the credits."""
@@ -292,12 +303,12 @@ def _titles(item: Item) -> set[str]:
     return {name[:1].upper() + name[1:].replace("_", " ") for name in item.pictures}
 
 
-def _refused_row(wanted: Wanted, item: Item, file: CommonsFile, why: str) -> dict[str, str]:
+def _refused_row(wanted: Wanted, item: Item, file: CommonsFile | None, why: str) -> dict[str, str]:
     return {
         "label": wanted.label,
         "item": item.item_id,
-        "title": cell(file.title),
-        "page": cell(file.page_url),
+        "title": cell(file.title) if file else "",
+        "page": cell(file.page_url) if file else "",
         "why": cell(why),
     }
 

@@ -5,6 +5,7 @@ others is none. Then the face of each picture with several that is nearest to th
 clearly nearer than the next.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +90,10 @@ def check_picture(path: Path) -> str:
 
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            width_px, height_px, name = image.width, image.height, image.format or ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # counted below, by a lower limit
+            with Image.open(path, formats=FORMATS) as image:
+                width_px, height_px, name = image.width, image.height, image.format or ""
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UndecodableMediaError("it is no JPEG, PNG or WebP, or is broken") from error
     if width_px * height_px > MAX_PICTURE_PIXELS:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from annotator.errors import InputError
 from annotator.recognition.labels import parse_label
 from trainer.collect.rules import folded, refused_person
 from trainer.collect.wikidata import Item, Wikidata
@@ -142,7 +143,7 @@ def identify(
             finding = _decided(decisions[one.label], chosen)
         else:
             items = by_kg_id.get(one.kg_id or "", ())
-            finding = _by_kg_id(one, items) if items else _by_name(one, wikidata.find_by_name(one.name), today)
+            finding = _by_kg_id(one, items) if items else _look_for(one, wikidata, today)
         findings[one.label] = _if_allowed(finding, today)
     return findings
 
@@ -157,6 +158,13 @@ def _decided(decision: Decision, chosen: Mapping[str, Item]) -> Finding:
         return Nobody("decided in doubtful.csv: none of them")
     item = chosen.get(decision.item_id)
     return Match(item, "decided") if item else Nobody("the item decided upon is not there", decision.item_id)
+
+
+def _look_for(wanted: Wanted, wikidata: Wikidata, today: dt.date) -> Finding:
+    try:
+        return _by_name(wanted, wikidata.find_by_name(wanted.name), today)
+    except InputError as error:  # about one name: it ends nobody else's search
+        return Nobody(f"the search refuses the name: {error}")
 
 
 def _by_kg_id(wanted: Wanted, items: Sequence[Item]) -> Finding:

@@ -90,9 +90,9 @@ def _wrong_kinds(file: CommonsFile, names: Sequence[str]) -> Iterator[str]:
 
 
 def _without(text: str, names: Sequence[str]) -> str:
-    """Take the person's own names out: Ruby Wax and Rupert Graves have photographs, too."""
+    """Take the person's own full names out: Ruby Wax and Rupert Graves have photographs, too."""
     for name in sorted(map(folded, names), key=len, reverse=True):
-        if len(name) > 3:
+        if " " in name:  # a single word that anybody has added to the names may not take a reason away
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", text)
     return text
 

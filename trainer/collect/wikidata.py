@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from annotator.errors import MediaTooLargeError
 from trainer.collect.client import PoliteClient
 from trainer.collect.dates import Stretch, of_wikibase
 from trainer.collect.shapes import as_list, as_map, as_text, plain
@@ -23,7 +24,8 @@ ITEMS_PER_REQUEST: Final = 10
 
 _SEARCH_CHARS: Final = 250  # the search takes 300
 _NAMESAKES: Final = 10
-_ITEM_ID: Final = re.compile(r"Q[1-9]\d{0,11}")
+_ITEM_ID: Final = re.compile(r"Q[1-9]\d{0,9}")
+_MAX_ITEM: Final = 2**31 - 1  # of Wikibase; it refuses a whole question for the sake of one id that cannot be
 _KG_ID: Final = re.compile(r"/[mg]/[0-9a-z_]{1,40}")
 _KG_PROPERTIES: Final = {"/m/": "P646", "/g/": "P2671"}
 
@@ -58,7 +60,7 @@ class Item:
 
 def is_item_id(text: str) -> bool:
     """Return whether a text is the id of an item."""
-    return _ITEM_ID.fullmatch(text) is not None
+    return _ITEM_ID.fullmatch(text) is not None and int(text[1:]) <= _MAX_ITEM
 
 
 class Wikidata:
@@ -118,24 +120,30 @@ class Wikidata:
         wanted = sorted({one for one in item_ids if is_item_id(one)})
         items: dict[str, Item] = {}
         for start in range(0, len(wanted), ITEMS_PER_REQUEST):
-            asked = wanted[start : start + ITEMS_PER_REQUEST]
-            answer = self._ask(
-                {
-                    "action": "wbgetentities",
-                    "ids": "|".join(asked),
-                    "props": "labels|aliases|descriptions|claims|sitelinks",
-                    "languages": "en|mul",
-                    "languagefallback": 1,
-                    "sitefilter": "commonswiki",
-                    "redirects": "yes",
-                }
-            )
-            for key, entity in as_map(answer.get("entities")).items():
+            for key, entity in self._entities(wanted[start : start + ITEMS_PER_REQUEST]).items():
                 item = _item(as_map(entity))
                 if item is not None:
                     former = as_text(as_map(as_map(entity).get("redirects")).get("from"))
                     items |= {one: item for one in (key, former, item.item_id) if is_item_id(one)}
         return items
+
+    def _entities(self, item_ids: Sequence[str]) -> Mapping[str, Any]:
+        """Return what is said of some items; one by one where it is too much at once."""
+        question: dict[str, str | int] = {
+            "action": "wbgetentities",
+            "ids": "|".join(item_ids),
+            "props": "labels|aliases|descriptions|claims|sitelinks",
+            "languages": "en|mul",
+            "languagefallback": 1,
+            "sitefilter": "commonswiki",
+            "redirects": "yes",
+        }
+        try:
+            return as_map(self._ask(question).get("entities"))
+        except MediaTooLargeError:
+            if len(item_ids) == 1:
+                return {}
+            return {key: value for one in item_ids for key, value in self._entities([one]).items()}
 
     def _ask(self, parameters: Mapping[str, str | int]) -> Mapping[str, Any]:
         return self._client.ask(self._client.services.wikidata_api, parameters)

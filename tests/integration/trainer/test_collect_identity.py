@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from annotator.media.limits import FetchLimits
 from tests.integration.trainer.wikimedia_server import Wikimedia, answers, item_claim, serving, value_claim
 from trainer.collect.cache import DiskCache
 from trainer.collect.client import Pace, PoliteClient
@@ -189,6 +190,30 @@ def test_answers_of_other_shapes_are_nobody(wikimedia: Wikimedia, tmp_path: Path
     wikimedia.add_person("Q1", "Jane Doe", category="x", kg_id="/m/01")
     wikimedia.faults = [("wikidata", answers(200, body, "application/json")) for _ in range(4)]
     assert isinstance(find(wikimedia, tmp_path, "Jane_Doe_[m.01]"), Nobody)
+
+
+def test_a_name_that_the_search_refuses_is_nobody(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    body = b'{"error": {"code": "invalid-search", "info": "no"}}'
+    wikimedia.faults = [("wbsearchentities", answers(200, body, "application/json"))]
+    found = find(wikimedia, tmp_path, "Jane_Doe")
+    assert isinstance(found, Nobody)
+    assert "invalid-search" in found.why
+
+
+def test_items_that_are_too_much_at_once_are_asked_one_by_one(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        wikimedia.add_person(f"Q{number}", "Jane Doe", category="x")
+    limits = FetchLimits(max_bytes=1500, timeout_s=20.0)
+    cache = DiskCache(tmp_path, max_age_s=0.0)
+    wikidata = Wikidata(PoliteClient(wikimedia.services(), agent="test", cache=cache, limits=limits))
+    assert set(wikidata.items(["Q1", "Q2", "Q3"])) == {"Q1", "Q2", "Q3"}
+    assert len(wikimedia.asked) == 4
+
+
+def test_an_id_that_cannot_be_is_not_asked_for(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    wikidata = wikidata_of(wikimedia, tmp_path)
+    assert wikidata.items(["Q0", "Q2147483648", "Q99999999999", "P31", "Q1|Q2", "q1"]) == {}
+    assert wikimedia.asked == []
 
 
 def test_somebody_of_two_kinds_is_human_if_one_of_them_is(wikimedia: Wikimedia, tmp_path: Path) -> None:

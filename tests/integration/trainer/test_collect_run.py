@@ -148,6 +148,34 @@ def test_nobody_but_the_people_of_the_list_is_asked_for(wikimedia: Wikimedia, tm
     assert any(row["title"] == "File:Year.jpg" for row in rows(tmp_path, "credits"))
 
 
+def test_a_category_that_the_service_refuses_is_that_persons_matter(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    add_person(wikimedia, 1, "Jane Doe")
+    add_person(wikimedia, 2, "Joe Doe")
+    error = b'{"error": {"code": "cminvalidcategory", "info": "The category name you entered is not valid."}}'
+    wikimedia.faults = [("categorymembers", answers(200, error, "application/json"))]
+    collector(wikimedia.services(), tmp_path, "Jane_Doe", "Joe_Doe").run()
+    assert [row["usable_faces"] for row in rows(tmp_path, "people")] == ["1", "6"]
+    (refused,) = rows(tmp_path, "refused")
+    assert "cminvalidcategory" in refused["why"]
+
+
+def test_a_service_that_does_not_want_the_program_ends_the_run(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    add_person(wikimedia, 1, "Jane Doe")
+    wikimedia.faults = [("/commons/", answers(403, b"Please set a user-agent"))]
+    with pytest.raises(ConfigError, match="check --contact"):
+        collector(wikimedia.services(), tmp_path, "Jane_Doe").run()
+    assert rows(tmp_path, "people") == []
+
+
+def test_one_person_is_not_collected_under_two_labels(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    add_person(wikimedia, 1, "Jane Doe")
+    wikimedia.items["Q1"]["aliases"]["en"] = [{"language": "en", "value": "JD"}]
+    for labels in (("Jane_Doe", "JD"), ("JD", "Jane_Doe")):
+        collector(wikimedia.services(), tmp_path, *labels).run()
+        people = {row["label"]: row for row in rows(tmp_path, "people")}
+        assert (people["Jane_Doe"]["status"], people["JD"]["why"]) == ("collected", "the same person as Jane_Doe")
+
+
 def test_doubts_are_decided_in_the_table_and_the_next_run_follows(wikimedia: Wikimedia, tmp_path: Path) -> None:
     add_person(wikimedia, 1, "Jane Doe")
     wikimedia.add_person("Q2", "Jane Doe", description="=cmd|' /C calc'!A0", category="Jane Doe")
