@@ -194,7 +194,7 @@ def _duplicates(folders: Sequence[PersonFolder], family_of: dict[str, int], take
         for person in people:
             alike = [one for one in members if one.label.text == person and raw_path(one) not in taken]
             if len(alike) > 1:
-                yield _within(person, sorted(alike, key=_size, reverse=True))
+                yield _within(person, sorted(alike, key=_best_first))
         for one, other in combinations(members, 2):
             if one.label.text != other.label.text and _is_same_face(one, other):
                 right, wrong = sorted((one, other), key=lambda portrait: -(portrait.choice.agreement or 0.0))
@@ -225,8 +225,9 @@ def _is_same_face(one: Portrait, other: Portrait) -> bool:
     return float(chosen_face(one).embedding @ chosen_face(other).embedding) >= SAME_FACE
 
 
-def _size(portrait: Portrait) -> tuple[float, str]:
-    return (0.0 if portrait.choice.face is None else chosen_face(portrait).face_px, portrait.path)
+def _best_first(portrait: Portrait) -> tuple[float, str]:
+    """Sort by the size of the face, largest first, then by path."""
+    return (0.0 if portrait.choice.face is None else -chosen_face(portrait).face_px, portrait.path)
 
 
 def _numbers(people: Sequence[Person], min_photographs: int) -> Iterator[Finding]:

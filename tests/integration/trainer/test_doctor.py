@@ -74,7 +74,7 @@ def test_all_that_was_spoilt_is_found_moved_aside_and_found_no_more(
         ("duplicate", ("raw_dataset/Roger_Federer/copy.jpg",)),
         ("no_face", ("raw_dataset/Lionel_Messi/no_face.jpg",)),
     ]
-    assert "it looks like Roger_Federer" in capsys.readouterr().out
+    assert "it looks like The_Maestro" in capsys.readouterr().out
     assert not experiment.set_aside.exists()
     assert doctor(experiment, "--fix") == 1  # nobody but a person can say which name is right
     assert doctor(experiment) == 1

@@ -108,7 +108,7 @@ def test_a_photograph_that_is_there_twice_is_kept_once() -> None:
     for name in ("A/x.jpg", "A/y.jpg", "A/z.jpg"):
         folders.photograph(name, 1, look=77)
     (finding,) = of_kind(folders.examined(), "duplicate")
-    assert len(finding.aside) == 2
+    assert finding.aside == ("raw_dataset/A/y.jpg", "raw_dataset/A/z.jpg")
     assert folders.examined().people[0].usable == 7
 
 
