@@ -112,13 +112,14 @@ def read_progress(path: Path) -> Progress | None:
     """
     if not path.exists():
         return None
-    told = json.loads(bytes(_arrays(path, only=_PROGRESS)[_PROGRESS]))
+    arrays = _arrays(path, only=_PROGRESS)
     try:
+        told = json.loads(bytes(arrays[_PROGRESS]))
         if told.pop("format") != _FORMAT:
             raise ModelError(f"{path} was written by another version: begin anew with --fresh")
         results = [EpochResult(**result) for result in told.pop("results")]
         return Progress(**(told | {"window": tuple(told["window"])}), results=results)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path} is no checkpoint: remove it, or begin anew with --fresh") from error
 
 

@@ -22,7 +22,7 @@ class Accuracy:
     """How well a network names photographs that it has not been trained on.
 
     Attributes:
-        loss: mean of the experiment's loss.
+        loss: mean of the experiment's loss over the batches, weighted by their size.
         top1: share of photographs whose person comes first.
         top5: share of photographs whose person is among the first five.
 
@@ -56,7 +56,11 @@ class Learner:
         finally:
             keras.mixed_precision.set_dtype_policy(before)
         is_alone = strategy.num_replicas_in_sync == 1
-        self._gradients = tf.function(self._compute, jit_compile=has_xla and is_alone, autograph=False)
+        # With several replicas layers and losses speak with each other, which a compiled part of a step cannot.
+        is_compiled = has_xla and is_alone
+        self._gradients = (
+            tf.function(self._compute, jit_compile=True, autograph=False) if is_compiled else self._compute
+        )
         self._train = tf.function(self._on_all_replicas, autograph=False)
         self._look = tf.function(self._evaluate_batch, autograph=False, reduce_retracing=True)
 
@@ -160,9 +164,7 @@ class Learner:
 
     def _evaluate_batch(self, samples: Any, labels: Any) -> Any:  # noqa: ANN401 - as above
         outputs = self.built.learning(samples, training=False)
-        count = tf.cast(tf.shape(labels)[0], tf.float32)
-        replicas = tf.cast(self._strategy.num_replicas_in_sync, tf.float32)
-        total = self.loss(labels, outputs) * count * replicas
+        total = self.loss(labels, outputs) * tf.cast(tf.shape(labels)[0], tf.float32)
         return tf.stack([total, _hits(labels, outputs["logits"], 1), _hits(labels, outputs["logits"], TOP)])
 
 

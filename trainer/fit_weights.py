@@ -109,11 +109,16 @@ def begin_from(path: Path, built: BuiltNetwork) -> int:
 
     """
     file = _weights_file(path)
-    before = [np.asarray(variable).copy() for variable in built.whole.weights]
+    weights = built.whole.weights
+    before = [np.asarray(variable).copy() for variable in weights]
     _load(built.whole, file, is_partial=True)
-    changed = sum(
-        not np.array_equal(old, np.asarray(new)) for old, new in zip(before, built.whole.weights, strict=True)
-    )
+    learnt = {id(variable) for variable in built.learning.weights}
+    changed = 0
+    for old, variable in zip(before, weights, strict=True):
+        if id(variable) not in learnt:
+            variable.assign(old)  # a frozen front is the one that the embeddings come from, whatever the file holds
+        elif not np.array_equal(old, np.asarray(variable)):
+            changed += 1
     if changed == 0:
         raise ModelError(f"nothing in {file} fits this network: name weights of a network of the same kind")
     return changed

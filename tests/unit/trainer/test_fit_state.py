@@ -104,6 +104,14 @@ def test_pickled_arrays_in_a_checkpoint_are_not_loaded(tmp_path: Path, monkeypat
     assert not (tmp_path / "exploded").exists()
 
 
+def test_an_archive_without_progress_is_no_checkpoint(tmp_path: Path) -> None:
+    for arrays in ({"other": np.zeros(3)}, {"progress": np.zeros(3, np.uint8)}):
+        np.savez(tmp_path / "last.npz", allow_pickle=False, **arrays)
+
+        with pytest.raises(ModelError, match="is no checkpoint"):
+            read_progress(tmp_path / "last.npz")
+
+
 def test_a_checkpoint_that_breaks_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "last.npz"
     _saved(path)
