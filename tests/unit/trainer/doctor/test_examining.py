@@ -79,10 +79,10 @@ def test_a_photograph_of_somebody_else_is_found_and_the_name_of_who_it_is_told()
 
 def test_another_person_who_comes_in_numbers_is_found_photograph_by_photograph() -> None:
     folders = Folders().person("A", 1, 12).person("B", 2, 12)
-    for number in range(7):
+    for number in range(10):
         folders.photograph(f"A/wrong{number}.jpg", 9)
     found = of_kind(folders.examined(), "wrong_person")
-    assert {path for finding in found for path in finding.aside} == {f"raw_dataset/A/wrong{n}.jpg" for n in range(7)}
+    assert {path for finding in found for path in finding.aside} == {f"raw_dataset/A/wrong{n}.jpg" for n in range(10)}
 
 
 def test_of_two_photographs_that_disagree_none_is_moved() -> None:
