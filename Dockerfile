@@ -20,6 +20,7 @@ RUN python -m pip install --require-hashes --requirement requirements/bootstrap.
 COPY pyproject.toml README.md LICENSE ./
 COPY annotator annotator
 COPY workers workers
+COPY trainer trainer
 COPY migrations migrations
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && python -m pip --python /opt/annotator/bin/python install --no-deps --no-index --prefix /source dist/*.whl
