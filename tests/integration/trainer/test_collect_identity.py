@@ -220,3 +220,10 @@ def test_somebody_of_two_kinds_is_human_if_one_of_them_is(wikimedia: Wikimedia, 
     entity = wikimedia.add_person("Q1", "Jane Doe", category="x")
     entity["claims"]["P31"] = [item_claim("Q15632617"), item_claim("Q5")]
     assert isinstance(find(wikimedia, tmp_path, "Jane_Doe"), Match)
+
+
+def test_a_preferred_statement_goes_before_the_others(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    entity = wikimedia.add_person("Q1", "Jane Doe", category="x")
+    entity["claims"]["P569"].append(value_claim({"time": "+2012-01-01T00:00:00Z", "precision": 11}, "preferred"))
+    entity["claims"]["P569"].append(value_claim({"time": "+1900-01-01T00:00:00Z", "precision": 7}))
+    assert find(wikimedia, tmp_path, "Jane_Doe") == Nobody("under 18 today", "Q1")
