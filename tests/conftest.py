@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import psycopg2  # noqa: F401  (before TensorFlow, which some test modules import: annotator/runtime/tensorflow_engine.py)
 import pytest
 
 pytest_plugins = ["tests.fixtures_database", "tests.fixtures_s3"]

@@ -98,6 +98,10 @@ class TensorflowRunner:
 def _import_tensorflow() -> Any:  # noqa: ANN401 - as above
     if find_spec("tensorflow") is None:
         raise ConfigError("running on a GPU needs TensorFlow: pip install 'celebrity-annotator[gpu]'")
+    # TensorFlow shows its TLS functions to all that is loaded later: a libpq that comes after it would take them for
+    # OpenSSL's, and crash at the first encrypted connection. So it comes first.
+    import psycopg2  # noqa: F401, PLC0415
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its banner on stderr says nothing of use
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise ConfigError("the TensorFlow engine needs KERAS_BACKEND=tensorflow: remove KERAS_BACKEND")

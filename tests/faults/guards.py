@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-_COPIED: Final = ("annotator", "workers", "trainer", "migrations", "tests", "pyproject.toml", "alembic.ini", "README.md")
+_COPIED: Final = (
+    *("annotator", "workers", "trainer", "migrations", "tests"),
+    *("pyproject.toml", "alembic.ini", "README.md"),
+)
 _TIMEOUT_S: Final = "25"
 
 

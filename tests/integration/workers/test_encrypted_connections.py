@@ -5,6 +5,8 @@ The servers of the wheels have no TLS; a proxy with a certificate stands in fron
 
 import contextlib
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,6 +61,16 @@ def test_a_database_is_reached_through_tls(encrypted_url: Callable[..., str], au
         assert driver.info.ssl_in_use
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
     engine.dispose()
+
+
+@pytest.mark.parametrize("first", ["import trainer.networks.build", "_import_tensorflow()"])
+def test_a_database_is_reached_through_tls_after_tensorflow_was_loaded(
+    encrypted_url: Callable[..., str], authority: Authority, first: str
+) -> None:
+    code = "from annotator.runtime.tensorflow_engine import _import_tensorflow; from annotator.store import check;"
+    code += f"import sys; {first}; 'tensorflow' in sys.modules or sys.exit(9); check(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, encrypted_url(authority)], check=False, timeout=100)
+    assert done.returncode == 0
 
 
 def test_a_database_of_another_authority_is_refused(encrypted_url: Callable[..., str], stranger: Authority) -> None:
