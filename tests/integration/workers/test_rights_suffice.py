@@ -56,6 +56,9 @@ class BrokerDouble:
     def publish(self, chunk: Chunk) -> None:
         self.published.append(chunk)
 
+    def taken(self) -> set[int]:
+        return set()
+
     def forget(self, queue: str) -> None:
         """Nobody consumes."""
 
