@@ -224,8 +224,8 @@ class _Pace:
 def _spell(duration_s: float) -> str:
     """Return a duration in words, rounded.
 
-    >>> _spell(5025)
-    '1 h 24 min'
+    >>> _spell(5040), _spell(7440)
+    ('84 min', '2 h 4 min')
     """
     minutes = round(duration_s / 60)
     if duration_s < 90:
