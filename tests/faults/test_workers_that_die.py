@@ -10,6 +10,7 @@ from tests.faults.system import System
 
 pytestmark = [pytest.mark.servers, pytest.mark.faults]
 
+WRITES_DOWN = b"HSET\r\n$7\r\nunacked"
 ACKNOWLEDGES = b"HDEL\r\n$7\r\nunacked"
 HELD = "state = 1"
 
@@ -17,6 +18,18 @@ HELD = "state = 1"
 @pytest.fixture(autouse=True)
 def beat(system: System) -> Program:
     return system.start_beat()
+
+
+def test_a_worker_killed_with_a_message_that_the_broker_no_longer_knows(system: System, undisturbed: Rows) -> None:
+    first = system.worker()
+    taken = first.broker.trap(WRITES_DOWN)
+    first.start()
+    taken.wait()
+    first.kill()
+    taken.cut()
+    assert system.messages() + system.broker.hlen("unacked") < system.count("chunks", "state = 1")
+    system.start_worker()
+    system.assert_ends_as(undisturbed)
 
 
 def test_a_worker_killed_while_decoding(system: System, undisturbed: Rows) -> None:

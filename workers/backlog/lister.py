@@ -187,9 +187,9 @@ class _Shards:
             while not self._is_over:
                 waiting = self._waiting()
                 for shard in waiting:
-                    if self._try_lock(f"shard {shard.id}"):
+                    if self._try_lock(f"shard {shard.id}") and (open_one := self._as_it_stands(shard)) is not None:
                         self._held.add(shard.id)
-                        return self._as_it_stands(shard)
+                        return open_one
                 if not waiting and not self._held:
                     return None
                 self._changed.wait(_LOOK_EVERY_S)
@@ -199,10 +199,10 @@ class _Shards:
         with self._store.reading() as connection:
             return [one for one in open_shards(connection, self._run.id) if one.id not in self._held]
 
-    def _as_it_stands(self, shard: Shard) -> Shard:
-        """Read it again: who had it may have moved it just before letting go."""
+    def _as_it_stands(self, shard: Shard) -> Shard | None:
+        """Read it again: who had it may have moved it just before letting go, or listed it to its end."""
         with self._store.reading() as connection:
-            return next((one for one in open_shards(connection, self._run.id) if one.id == shard.id), shard)
+            return next((one for one in open_shards(connection, self._run.id) if one.id == shard.id), None)
 
     def are_few(self, listers: int) -> bool:
         """Whether fewer shards wait than there are threads."""

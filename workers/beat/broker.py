@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from annotator.errors import BrokerUnavailableError, ConfigError
 from annotator.store.queue.chunks import Chunk
-from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION, AnnotatorApp
+from workers.app import ANNOTATE_TASK, JOB_TASK, MESSAGE_VERSION, QUEUES, AnnotatorApp
 from workers.messages import parse_chunk_message
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ _TIMEOUT_S: Final = 5.0  # of each answer: a broker that vanished without a word
 _POLICY: Final = "maxmemory-policy"
 _SAFE_POLICY: Final = "noeviction"
 _UNACKNOWLEDGED: Final = "unacked"  # Kombu's name
+_MOST_WAITING: Final = 10_000  # messages of one or two kilobytes; as a rule there are ``max_queued_chunks`` of a lane
 
 
 class Broker(Protocol):
@@ -130,16 +131,18 @@ class RedisBroker:
             self._send(JOB_TASK, queue, {"v": MESSAGE_VERSION, "name": name})
             return True
 
-    def taken(self) -> set[int]:
-        """Return the chunks whose messages somebody has taken and not acknowledged, be he alive or dead.
+    def waiting(self) -> set[int] | None:
+        """Return the chunks whose messages nobody has taken; None where there are too many to be read.
 
         Raises:
             BrokerUnavailableError: it does not answer.
 
         """
         with _translated():
-            held: Any = self._redis.hvals(_UNACKNOWLEDGED)
-        return {chunk_id for one in held if (chunk_id := _chunk_of(one)) is not None}
+            if sum(map(self.count, QUEUES)) > _MOST_WAITING:
+                return None
+            held: list[Any] = [message for queue in QUEUES for message in self._redis.lrange(queue, 0, -1)]
+        return {chunk_id for message in held if (chunk_id := _chunk_of(message)) is not None}
 
     def forget(self, queue: str) -> None:
         """Throw away the messages of a queue."""
@@ -192,11 +195,10 @@ class RedisBroker:
             connection.release()
 
 
-def _chunk_of(held: bytes) -> int | None:
-    """Return the chunk of a message as Kombu keeps it while it is unacknowledged; None of a message of another kind."""
+def _chunk_of(message: bytes) -> int | None:
+    """Return the chunk of a message as Kombu writes it; None of a message of another kind."""
     try:
-        message, *_ = json.loads(held)
-        args, given, _ = json.loads(base64.b64decode(message["body"]))
+        args, given, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
         return parse_chunk_message(args, given).chunk_id
     except (ValueError, TypeError, KeyError):  # hostile, or a job
         return None

@@ -20,18 +20,22 @@ _FULL_SEARCH_SHARE: Final = 1 / 20
 
 
 class Broker(Protocol):
-    """Where messages are that somebody has taken."""
+    """Where messages wait."""
 
-    def taken(self) -> set[int]:
-        """Return the chunks of these messages; raises ``BrokerUnavailableError`` where it does not answer."""
+    def waiting(self) -> set[int] | None:
+        """Return the chunks whose messages nobody has taken; None where there are too many to be read.
+
+        Raises ``BrokerUnavailableError`` where it does not answer.
+        """
 
 
 class Sweeper:
     """Takes back what was lost: claims of silent sessions and past their deadline, and chunks that nobody claimed.
 
-    A process may die between the moment when it takes a message and the one when it says so in the database. Such a
-    chunk is published again when two sweeps in a row find its message taken and nobody who has it. Where its worker is
-    only slow, there are two messages of a chunk, which costs nothing.
+    A message is lost with the process that dies before it has sent it, with the connection on which the broker has just
+    sent it, and with the process that dies before it says in the database that it has it. Such a chunk is published
+    again when two sweeps in a row find no message of it that waits, and nobody who has it. Where its worker is only
+    slow, there are two messages of a chunk, which costs nothing.
 
     Where this sweeper itself has not reached the database for as long as a session may be silent, neither have the
     workers: it ends no session until they have had that time again.
@@ -51,7 +55,7 @@ class Sweeper:
         Args:
             engine: of the database.
             settings: limits of time and tries.
-            broker: is asked who has taken messages; None leaves that to the time limit of unclaimed chunks.
+            broker: is asked which messages wait; None leaves that to the time limit of unclaimed chunks.
             metrics: what is told of the sweeps.
             clock: monotonic, in seconds.
 
@@ -59,7 +63,7 @@ class Sweeper:
         self._engine = engine
         self._settings = settings
         self._broker = broker
-        self._taken_by_nobody: set[int] = set()
+        self._without_message: set[int] = set()
         self._metrics = metrics or QueueMetrics()
         self._clock = clock
         self._reached_s = clock()
@@ -72,22 +76,22 @@ class Sweeper:
         report = self._sweep_some()
         while not report.is_all:
             report = self._sweep_some()
-        taken = self._taken()
+        waiting = self._waiting()
         with writing(self._engine) as connection:
             again = put_back_unclaimed(connection, after_s=self._settings.unclaimed_after_s)
-            lost = find_untaken(connection, taken)
-            again += put_back(connection, sorted(lost & self._taken_by_nobody))
-        self._taken_by_nobody = lost - self._taken_by_nobody
+            lost = set() if waiting is None else find_untaken(connection) - waiting
+            again += put_back(connection, sorted(lost & self._without_message))
+        self._without_message = lost - self._without_message
         self._metrics.swept_chunks(again)
         if again:
             _LOGGER.warning("%d chunks that nobody claimed are published again.", again)
 
-    def _taken(self) -> set[int]:
+    def _waiting(self) -> set[int] | None:
         try:
-            return self._broker.taken() if self._broker else set()
+            return self._broker.waiting() if self._broker else None
         except BrokerUnavailableError as error:
-            _LOGGER.warning("Messages that were taken are not looked at: %s", error)
-            return set()
+            _LOGGER.warning("Whether messages were lost is not looked at: %s", error)
+            return None
 
     def _sweep_some(self) -> SweepReport:
         settings, began_s = self._settings, self._clock()

@@ -233,10 +233,10 @@ def forget_lost(connection: Connection, network_id: int, media_ids: Collection[i
         put_back(connection, again)
 
 
-def find_untaken(connection: Connection, chunk_ids: Collection[int]) -> set[int]:
-    """Return those of some chunks that are published and that no session has said to have."""
+def find_untaken(connection: Connection) -> set[int]:
+    """Return the chunks that are published and that no session has said to have."""
     untaken = (chunks.c.state == ChunkState.PUBLISHED) & chunks.c.session_id.is_(None)
-    return set(connection.execute(select(chunks.c.id).where(chunks.c.id.in_(chunk_ids), untaken)).scalars())
+    return set(connection.execute(select(chunks.c.id).where(untaken)).scalars())
 
 
 def put_back_unclaimed(connection: Connection, *, after_s: float) -> int:

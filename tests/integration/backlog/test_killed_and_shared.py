@@ -1,10 +1,12 @@
 """Producers that are killed, and several at once: the rows of one undisturbed run."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +109,32 @@ def test_producers_that_start_at_the_same_time_share_the_work_or_say_so(producer
         assert all("another annotate-backlog" in str(error) for error in refused)
     assert producer.known() == KEYS
     assert sorted(key for chunk in producer.queued() for key in chunk) == KEYS
+    producer.check()
+
+
+def test_a_part_that_another_producer_has_just_listed_to_its_end_is_left_alone(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended, and let go of its locks, after we had read what is open and before we took the lock."""
+    producer.put("a/1.gif", "a/2.gif")
+    takes = []
+
+    @contextlib.contextmanager
+    def holding(_engine: object) -> Iterator[Callable[[str], bool]]:
+        def take(name: str) -> bool:
+            if not takes:
+                takes.append(name)
+                monkeypatch.undo()
+                assert producer.run(listers=1).new == 2
+            return True
+
+        yield take
+
+    with producer.open(listers=1) as backlog:
+        monkeypatch.setattr("workers.backlog.lister.holding", holding)
+        assert list(backlog.listing.counts()) == []
+    assert takes
+    assert producer.known() == ["a/1.gif", "a/2.gif"]
     producer.check()
 
 

@@ -131,16 +131,19 @@ def test_messages_of_a_queue_that_nobody_consumes_are_thrown_away(app: Annotator
     assert (client.llen("gpu"), client.llen("cpu"), broker.count("cpu")) == (0, 1, 1)
 
 
-def test_a_message_taken_by_a_process_that_died_before_it_said_so_is_published_again(
-    engine: Engine, app: AnnotatorApp, client: redis.Redis
+@pytest.mark.parametrize("is_written_down", [True, False])
+def test_a_message_lost_before_anybody_said_that_he_has_it_is_published_again(
+    engine: Engine, app: AnnotatorApp, client: redis.Redis, *, is_written_down: bool
 ) -> None:
     feeder = feeder_of(engine, app, media=3)
     assert feeder.run() == 3
-    client.hset("unacked", mapping={"hostile": b"{", "job": json.dumps([{"body": "W10="}, "", "gpu"])})
-    taken = json.loads(client.rpop("gpu"))
-    client.hset("unacked", "tag", json.dumps([taken, "", "gpu"]))
     broker = RedisBroker(app)
-    (chunk_id,) = broker.taken()
+    before = broker.waiting() or set()
+    message = json.loads(client.rpop("gpu"))  # as Kombu does
+    if is_written_down:
+        client.hset("unacked", "tag", json.dumps([message, "", "gpu"]))
+    (chunk_id,) = before - (broker.waiting() or set())
+    client.lpush("gpu", b"{", json.dumps({"body": "W10="}))  # hostile, or of another kind
     sweeper = Sweeper(engine, WorkerSettings(), broker=broker)
     sweeper.run()
     assert states(engine) == {ChunkState.PUBLISHED: 3}, "its worker may be about to say so"
@@ -150,6 +153,18 @@ def test_a_message_taken_by_a_process_that_died_before_it_said_so_is_published_a
         assert (
             connection.execute(select(chunks.c.id).where(chunks.c.state == ChunkState.WAITING)).scalar_one() == chunk_id
         )
+
+
+def test_where_too_many_messages_wait_none_is_looked_for(
+    engine: Engine, app: AnnotatorApp, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeder_of(engine, app, media=3).run()
+    client.rpop("gpu")
+    monkeypatch.setattr("workers.beat.broker._MOST_WAITING", 1)
+    sweeper = Sweeper(engine, WorkerSettings(), broker=RedisBroker(app))
+    for _ in range(3):
+        sweeper.run()
+    assert states(engine) == {ChunkState.PUBLISHED: 3}
 
 
 def test_a_message_that_a_session_has_is_left_to_it(engine: Engine, app: AnnotatorApp, client: redis.Redis) -> None:

@@ -56,7 +56,7 @@ class BrokerDouble:
     def publish(self, chunk: Chunk) -> None:
         self.published.append(chunk)
 
-    def taken(self) -> set[int]:
+    def waiting(self) -> set[int]:
         return set()
 
     def forget(self, queue: str) -> None:
