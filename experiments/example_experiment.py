@@ -4,9 +4,7 @@ python experiments/example_experiment.py            the same as: trainer fit exa
 
 """
 
-from trainer.augmentation import Augmentation
-from trainer.fit_experiment import CentreLoss, Experiment, Network, Schedule
-from trainer.fit_program import run_experiment_file
+from trainer.experiment import Augmentation, CentreLoss, Experiment, Network, Schedule, run_experiment_file
 
 experiment = Experiment(
     # A head over frozen SFace embeddings. Or "resnet50", "resnet50-half" (112 pixels), "densenet121", "xception".

@@ -238,7 +238,7 @@ def fit(
     - `trainer fit example_experiment --from ../before/model` takes the weights that fit, such as all but the head
 
     """
-    from trainer.fit_program import fit_by_name
+    from trainer.fitting.command import fit_by_name
 
     settings = _settings(workdir)
     wanted = experiment or settings.experiment

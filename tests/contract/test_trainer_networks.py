@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotator.types import F32
-from trainer.fit_experiment import Network, NetworkName
+from trainer.experiment import Network, NetworkName
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")

@@ -8,7 +8,7 @@ import keras
 from annotator.networks.sface import EMBEDDING_SIZE as SFACE_EMBEDDING_SIZE
 from annotator.networks.sface import build_sface, read_sface_weights
 from annotator.types import F32
-from trainer.fit_experiment import Network
+from trainer.experiment import Network
 from trainer.networks.heads import UnitLength, with_heads
 from trainer.networks.resnet import resnet50_features
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import keras
 
-from trainer.fit_experiment import Network
+from trainer.experiment import Network
 
 _MIN_NORM: Final = 1e-6
 """Against division by zero."""

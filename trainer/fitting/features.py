@@ -11,8 +11,8 @@ import numpy as np
 from annotator.networks.sface import EMBEDDING_SIZE
 from annotator.recognition.embedding import BATCH_FACES, FaceEmbedder
 from annotator.types import F32
-from trainer.fit_state import replacing
-from trainer.input import Crops, Embedded
+from trainer.fitting.input import Crops, Embedded
+from trainer.fitting.state import replacing
 
 _CHUNK: Final = 4 * BATCH_FACES
 """Crops in memory at a time."""

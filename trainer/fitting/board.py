@@ -12,7 +12,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from annotator.types import F32
-from trainer.fit_state import replacing
+from trainer.fitting.state import replacing
 
 PROJECTOR_FILE: Final = "projector_config.pbtxt"
 CENTRES_FILE: Final = "centres.tsv"

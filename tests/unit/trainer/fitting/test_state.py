@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from annotator.errors import ConfigError, LocalDiskError, ModelError
-from trainer.fit_state import EpochResult, Progress, check_goes_on, load_state, read_progress, replacing, save_state
+from trainer.fitting.state import EpochResult, Progress, check_goes_on, load_state, read_progress, replacing, save_state
 
 
 class _Variable:

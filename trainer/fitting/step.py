@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from annotator.types import F32
-from trainer.fit_experiment import Experiment
-from trainer.input import Feed, Samples
-from trainer.losses import build_loss
+from trainer.experiment import Experiment
+from trainer.fitting.input import Feed, Samples
+from trainer.fitting.losses import build_loss
 from trainer.networks.build import BuiltNetwork, build_network
 
 TOP: Final = 5

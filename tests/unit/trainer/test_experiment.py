@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ConfigError
-from trainer.fit_experiment import ArcFace, CentreLoss, Experiment, Network, Schedule
-from trainer.fit_program import experiment_file, load_experiment
+from trainer.experiment import ArcFace, CentreLoss, Experiment, Network, Schedule
+from trainer.fitting.command import experiment_file, load_experiment
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "experiments" / "example_experiment.py"
 

@@ -1,7 +1,6 @@
 """Finds an experiment's file and runs it; ``python experiments/NAME.py`` and ``trainer fit NAME`` do the same."""
 
 import runpy
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -10,20 +9,13 @@ from annotator.errors import AnnotatorError, ConfigError
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.runtime import create_engine
 from annotator.settings import load_settings
-from trainer.fit_experiment import Experiment
+from trainer.experiment import Experiment
 from trainer.settings import TrainerSettings
 from trainer.workdir import open_experiment
 
 EXPERIMENTS_FOLDER: Final = Path("experiments")
 VARIABLE: Final = "experiment"
 """What an experiment's file must define."""
-
-
-def run_experiment_file(file: str) -> None:
-    """Do what ``trainer fit FILE`` does, with the arguments of this process, and leave with its exit code."""
-    from trainer.cli import run  # noqa: PLC0415 - the command line stands above this module
-
-    sys.exit(run(["fit", file, *sys.argv[1:]]))
 
 
 def fit_by_name(
@@ -40,7 +32,7 @@ def fit_by_name(
     Args:
         name: of the experiment, or its file ``NAME.py``.
         settings: say on which device, and where the work directory is.
-        begin_from: see :class:`~trainer.fit.FitOptions`, as for the others.
+        begin_from: see :class:`~trainer.fitting.fit.FitOptions`, as for the others.
         is_fresh: forget the run that is there.
         threads: that an operation may use.
         has_xla: compile the step.
@@ -49,7 +41,7 @@ def fit_by_name(
         Whether the run is whole; false where it was interrupted.
 
     """
-    from trainer.fit import FitOptions, fit  # noqa: PLC0415 - reading an experiment's file needs none of it
+    from trainer.fitting.fit import FitOptions, fit  # noqa: PLC0415 - reading an experiment's file needs none of it
 
     file = experiment_file(name)
     options = FitOptions(

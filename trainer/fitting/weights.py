@@ -17,8 +17,8 @@ import h5py  # type: ignore[import-untyped] # it has no types
 import numpy as np
 
 from annotator.errors import ConfigError, ModelError
-from trainer.fit_experiment import Network
-from trainer.fit_state import replacing
+from trainer.experiment import Network
+from trainer.fitting.state import replacing
 from trainer.networks.build import BuiltNetwork, build_network
 
 NETWORK_FILE: Final = "network.json"

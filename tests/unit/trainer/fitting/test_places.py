@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ConfigError
-from trainer.fit_places import logged_to, people_of, signals_noted
+from trainer.fitting.places import logged_to, people_of, signals_noted
 from trainer.workdir import Experiment as Places
 
 

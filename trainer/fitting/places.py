@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import ConfigError, LocalDiskError
-from trainer.input import crop_folders
+from trainer.fitting.input import crop_folders
 from trainer.labels import person_key, read_label_table
 from trainer.workdir import Experiment as Places
 

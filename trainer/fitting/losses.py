@@ -14,13 +14,13 @@ from typing import Any, Final
 import keras
 import tensorflow as tf
 
-from trainer import fit_experiment
+from trainer import experiment as described
 
 _MAX_COSINE: Final = 1 - 1e-7
 """Beyond it the derivative of the sine is infinite."""
 
 
-def build_loss(loss: fit_experiment.Loss, network: fit_experiment.Network, *, classes: int, embedding_size: int) -> Any:  # noqa: ANN401 - a Keras layer
+def build_loss(loss: described.Loss, network: described.Network, *, classes: int, embedding_size: int) -> Any:  # noqa: ANN401 - a Keras layer
     """Make the layer of a loss.
 
     Args:
@@ -30,9 +30,9 @@ def build_loss(loss: fit_experiment.Loss, network: fit_experiment.Network, *, cl
         embedding_size: numbers of an embedding.
 
     """
-    if isinstance(loss, fit_experiment.ArcFace):
+    if isinstance(loss, described.ArcFace):
         return ArcFaceLoss(margin_rad=loss.margin_rad, scale=network.scale)
-    if isinstance(loss, fit_experiment.CentreLoss):
+    if isinstance(loss, described.CentreLoss):
         if loss.centres == "trained":
             return TrainedCentreLoss(classes, embedding_size, weight=loss.weight)
         return RunningCentreLoss(classes, embedding_size, weight=loss.weight, rate=loss.rate)

@@ -1,14 +1,27 @@
 """What an experiment is: network, loss, augmentation, schedule, one obvious place for each.
 
-Nothing here imports TensorFlow: an experiment file is read in no time.
+All that a file in ``experiments/`` imports is here. Nothing here imports TensorFlow: such a file is read in no time.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from annotator.errors import ConfigError
 from trainer.augmentation import Augmentation
+
+__all__ = [
+    "ArcFace",
+    "Augmentation",
+    "CentreLoss",
+    "CrossEntropy",
+    "Experiment",
+    "Loss",
+    "Network",
+    "Schedule",
+    "run_experiment_file",
+]
 
 NetworkName = Literal["resnet50", "resnet50-half", "densenet121", "xception", "sface-head"]
 
@@ -178,3 +191,10 @@ class Experiment:
         settings["schedule"] = {name: value for name, value in settings["schedule"].items() if name not in free}
         settings["loss"]["kind"] = type(self.loss).__name__
         return settings
+
+
+def run_experiment_file(file: str) -> None:
+    """Do what ``trainer fit FILE`` does, with the arguments of this process, and leave with its exit code."""
+    from trainer.cli import run  # noqa: PLC0415 - the command line stands above this module
+
+    sys.exit(run(["fit", file, *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""Fits the network of an experiment to the crops of its people; what it writes is in ``trainer/fit_places.py``."""
+"""Fits the network of an experiment to the crops of its people; what it writes is in ``trainer/fitting/places.py``."""
 
 import logging
 from collections.abc import Callable
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import ConfigError, LocalDiskError
 from annotator.recognition.embedding import FaceEmbedder
-from trainer.fit_device import default_threads, prepare_tensorflow
-from trainer.fit_experiment import Experiment
-from trainer.fit_features import embed_crops
-from trainer.fit_places import (
+from trainer.experiment import Experiment
+from trainer.fitting.device import default_threads, prepare_tensorflow
+from trainer.fitting.features import embed_crops
+from trainer.fitting.input import Crops, Feed, list_crops
+from trainer.fitting.places import (
     LOG_FILE,
     MODEL_FOLDER,
     STATE_FILE,
@@ -22,13 +23,12 @@ from trainer.fit_places import (
     people_of,
     signals_noted,
 )
-from trainer.fit_state import EpochResult, Progress, check_goes_on, load_state, read_progress
-from trainer.input import Crops, Feed, list_crops
+from trainer.fitting.state import EpochResult, Progress, check_goes_on, load_state, read_progress
 from trainer.settings import Device
 from trainer.workdir import Experiment as Places
 
 if TYPE_CHECKING:
-    from trainer.fit_step import Learner
+    from trainer.fitting.step import Learner
 
 _log: Final = logging.getLogger("trainer.fit")
 
@@ -127,8 +127,8 @@ def _fitted(
     decisive = _decisive(experiment, people, crops[0]) | {"xla": has_xla, "replicas": strategy.num_replicas_in_sync}
     if before is not None:
         check_goes_on(before, decisive, path=folder / STATE_FILE)
-    from trainer.fit_run import Run  # noqa: PLC0415 - imports Keras, for which the back end must be settled
-    from trainer.fit_step import Learner  # noqa: PLC0415 - as above
+    from trainer.fitting.run import Run  # noqa: PLC0415 - imports Keras, for which the back end must be settled
+    from trainer.fitting.step import Learner  # noqa: PLC0415 - as above
 
     learner = Learner(experiment, strategy, classes=len(people), has_xla=has_xla)
     feeds = _feeds(folder, experiment, options, crops=crops, replicas=strategy.num_replicas_in_sync)
@@ -143,7 +143,7 @@ def _make_ready(
     learner: "Learner", experiment: Experiment, options: FitOptions, train: Feed, *, state: Path | None
 ) -> None:
     """Set the weights to begin with, freeze layers, and load the checkpoint, if there is one."""
-    from trainer.fit_weights import begin_from, freeze  # noqa: PLC0415 - as above
+    from trainer.fitting.weights import begin_from, freeze  # noqa: PLC0415 - as above
 
     if state is None and options.begin_from is not None:
         count = begin_from(options.begin_from, learner.built)

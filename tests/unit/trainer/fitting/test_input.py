@@ -8,7 +8,7 @@ import pytest
 
 from annotator.errors import InputError
 from trainer.augmentation import Augmentation
-from trainer.input import crop_folders, epoch_order, list_crops, read_crop
+from trainer.fitting.input import crop_folders, epoch_order, list_crops, read_crop
 
 
 def _write(path: Path, side_px: int = 112, red: int = 200) -> None:

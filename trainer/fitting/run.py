@@ -12,13 +12,13 @@ from typing import Any, Final
 import tensorflow as tf
 
 from annotator.errors import DeviceMemoryError
-from trainer.fit_board import Board
-from trainer.fit_experiment import Experiment
-from trainer.fit_places import BOARD_FOLDER, HISTORY_FILE, MODEL_FOLDER, STATE_FILE
-from trainer.fit_state import EpochResult, Progress, replacing, save_state
-from trainer.fit_step import Learner
-from trainer.fit_weights import save_fitted
-from trainer.input import Feed
+from trainer.experiment import Experiment
+from trainer.fitting.board import Board
+from trainer.fitting.input import Feed
+from trainer.fitting.places import BOARD_FOLDER, HISTORY_FILE, MODEL_FOLDER, STATE_FILE
+from trainer.fitting.state import EpochResult, Progress, replacing, save_state
+from trainer.fitting.step import Learner
+from trainer.fitting.weights import save_fitted
 from trainer.workdir import Experiment as Places
 
 _log: Final = logging.getLogger("trainer.fit")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.fit_experiment import ArcFace, CentreLoss, CrossEntropy, Loss, Network
+from trainer.experiment import ArcFace, CentreLoss, CrossEntropy, Loss, Network
 
 tf = pytest.importorskip("tensorflow")
 
@@ -20,7 +20,7 @@ GRADIENT_TOLERANCE = 2e-4
 
 
 def _made(loss: Loss) -> Any:
-    from trainer.losses import build_loss  # noqa: PLC0415 - imports Keras
+    from trainer.fitting.losses import build_loss  # noqa: PLC0415 - imports Keras
 
     layer = build_loss(loss, Network(head="cosine", scale=SCALE), classes=PEOPLE, embedding_size=SIZE)
     layer.build(None)
