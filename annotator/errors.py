@@ -36,6 +36,8 @@ class AnnotatorError(Exception):
     """The root. Catch this to catch everything that the package raises on purpose."""
 
     reason: ClassVar[str] = "error"
+    details: tuple[str, ...] = ()
+    """Told before the message, a line each: everything that is wrong, where that is more than one thing."""
 
 
 class InputError(AnnotatorError):

@@ -42,3 +42,4 @@ class ProblemsError(InputError):
         count = len(problems)
         super().__init__(f"{count} problem{'s' if count != 1 else ''} to be put right first; nothing was done")
         self.problems = tuple(problems)
+        self.details = tuple(str(problem) for problem in problems)

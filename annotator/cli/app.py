@@ -7,19 +7,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from annotator import __version__
+from annotator.cli.application import make_application
 from annotator.cli.arguments import parse_duration_ms
 from annotator.cli.options import AsCsv, AsJson, Database, Model
 
-app = typer.Typer(
-    name="annotator",
-    help="Say who is in GIFs, videos and pictures, when, and how sure that is.",
+app = make_application(
+    "annotator",
+    about="Say who is in GIFs, videos and pictures, when, and how sure that is.",
     epilog="Start with: annotator annotate FOLDER, or see it work: annotator demo. Through a queue: annotate-backlog"
     " s3://BUCKET/PREFIX queues a bucket, celery -A workers worker -Q gpu annotates it.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 models_app = typer.Typer(help="The models: whom they know, and where they come from.", no_args_is_help=True)
 db_app = typer.Typer(help="The tables of the database.", no_args_is_help=True)
@@ -31,23 +27,6 @@ worker_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(worker_app, name="worker")
-
-
-def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - called by the parser
-    if is_wanted:
-        typer.echo(f"annotator {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _everywhere(
-    *,
-    _version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
-    ] = False,
-    _debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
-) -> None:
-    pass
 
 
 @app.command()

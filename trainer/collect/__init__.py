@@ -7,7 +7,7 @@
   keeps answers in ``cache``; ``shapes`` reads them, whatever their shape.
 - ``wikidata`` and ``identity`` find the person; ``commons`` describes files; ``licences`` and ``rules`` refuse.
 - ``faces`` decides which face of a picture is the person; ``ledger`` keeps what became of everybody.
-- ``collecting`` goes through the list, ``command`` is what the command line calls.
+- ``collecting`` goes through the list, ``running`` tells of it, ``command`` is the command line.
 
 What comes over the network is never trusted: sizes, types, names, addresses and pictures are checked.
 """

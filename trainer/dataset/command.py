@@ -1,43 +1,80 @@
-"""``trainer prepare``: say what has been done."""
+"""``trainer check`` and ``trainer prepare``: arguments and help."""
 
-from annotator.cli.output import print_json_line, remark
-from trainer.dataset.preparing import Prepared, PrepareParams, prepare
-from trainer.settings import Device
-from trainer.workdir import Experiment
+# ruff: noqa: PLC0415 - `--help` is quick
+
+from typing import Annotated, Literal
+
+import typer
+
+from annotator.cli.options import AsJson
+from trainer.options import ExperimentName, Workdir, open_named
 
 
-def run_prepare(experiment: Experiment, params: PrepareParams, *, device: Device, as_json: bool) -> None:
-    """Prepare an experiment, and say on stdout what its data is now.
+def check(
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    write_labels: Annotated[
+        bool, typer.Option("--write-labels", help="Write labels.csv from the folders, where there is none.")
+    ] = False,
+) -> None:
+    """Say all that is wrong with an experiment's folders, labels, photographs and weights, in one go.
 
-    Raises:
-        ProblemsError: something is wrong with the data; nothing was done.
-        ConfigError: the device is not there, or another process works on this experiment.
-        LocalDiskError: the disk is full.
+    `trainer prepare` does so, too, before it begins. Nothing is changed, and a labels.csv that is there never.
+
+    Examples:
+    - `trainer check example_experiment --workdir workdir`
+    - `trainer check example_experiment --write-labels` makes a class of each folder of photographs
 
     """
-    prepared = prepare(experiment, params, device=device)
-    if as_json:
-        print_json_line({"experiment": experiment.name, **prepared.facts()})
-        return
-    for line in _in_words(experiment, prepared):
-        print(line)  # noqa: T201 - the result
+    from trainer.checking import check_experiment
+
+    opened, _ = open_named(experiment, workdir)
+    check_experiment(opened, writes_labels=write_labels)
 
 
-def _in_words(experiment: Experiment, prepared: Prepared) -> list[str]:
-    sides = {side: sum(sample.side == side for sample in prepared.plan.samples) for side in ("train", "val")}
-    facts = prepared.facts()
-    made = f"({prepared.written} written, {prepared.removed} removed)"
-    lines = [
-        f"{prepared.photographs} photographs of {facts['people']} people, {prepared.looked_at} of them new",
-        f"{sides['train']} faces in {experiment.train_dataset}, {sides['val']} in {experiment.val_dataset} {made}",
-    ]
-    if prepared.plan.left_out:
-        left_out = facts["left_out"]
-        counted = ", ".join(f"{count} {why}" for why, count in left_out.items()) if isinstance(left_out, dict) else ""
-        lines.append(f"{len(prepared.plan.left_out)} photographs left out: {counted} ({experiment.left_out_file})")
-    if prepared.plan.split.moved:
-        remark(
-            f"{len(prepared.plan.split.moved)} photographs went from evaluation over to training, as a new photograph "
-            "looks the same as one of each side"
-        )
-    return lines
+def prepare(  # noqa: PLR0913 - options of a command
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    crop: Annotated[
+        Literal["aligned", "box"],
+        typer.Option(help="Faces turned and scaled by their landmarks, or the detector's box stretched to a square."),
+    ] = "aligned",
+    size: Annotated[int, typer.Option(metavar="PX", min=16, max=1024, help="Side of a crop.")] = 112,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Added on each side, as a share of it. [default: 0; 0.1 with box]"),
+    ] = None,
+    all_faces: Annotated[
+        bool, typer.Option("--all-faces", help="Every face of a photograph, not only the person's.")
+    ] = False,
+    min_face_px: Annotated[int, typer.Option(metavar="PX", min=12, help="Smallest face that is used.")] = 40,
+    val_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of each person's photographs to evaluate on.")
+    ] = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """Cut the faces out of the photographs, into train_dataset and val_dataset.
+
+    Only new and changed photographs are looked at; after a kill it goes on where it was. Of several faces the one is
+    taken that agrees with the person's other photographs. Near-duplicates are never on both sides, and a photograph
+    keeps its side (split.csv) whatever is added.
+
+    Examples:
+    - `trainer prepare example_experiment --workdir workdir`
+    - `trainer prepare example_experiment --crop box --margin 0.1 --size 224` cuts as GIPHY's release does
+
+    """
+    from trainer.dataset.cutting import CropParams
+    from trainer.dataset.preparing import PrepareParams
+    from trainer.dataset.telling import run_prepare
+
+    params = PrepareParams(
+        crop=CropParams(crop, size, margin if margin is not None else 0.1 if crop == "box" else 0.0),
+        takes_all_faces=all_faces,
+        min_face_px=min_face_px,
+        val_share=val_share,
+    )
+    opened, device = open_named(experiment, workdir)
+    run_prepare(opened, params, device=device, as_json=as_json)

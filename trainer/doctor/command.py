@@ -1,103 +1,43 @@
-"""``trainer doctor``: look, report, and move aside what is wrong."""
+"""``trainer doctor``: arguments and help."""
 
-import json
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+# ruff: noqa: PLC0415 - `--help` is quick
 
-from annotator.cli.output import print_json_line, remark
-from trainer.dataset.files import disk_errors, only_worker, write_whole
-from trainer.dataset.surveying import MIN_FACE_PX, Survey, opened_surveyor
-from trainer.doctor.examining import Case, examine
-from trainer.doctor.findings import KINDS, Diagnosis, Finding, Picture
-from trainer.doctor.fixing import move_aside
-from trainer.doctor.folders import person_folders
-from trainer.doctor.leaks import leaks
-from trainer.doctor.report import report_html
-from trainer.labels import inspect_label_table
-from trainer.problems import Problem
-from trainer.settings import Device
-from trainer.workdir import Experiment
+from typing import Annotated
 
-REPORT_FOLDER: Final = "doctor"
+import typer
+
+from annotator.cli.entry import FAILED, OK
+from annotator.cli.options import AsJson
+from trainer.options import ExperimentName, Workdir, open_named
 
 
-@dataclass(frozen=True, slots=True)
-class DoctorParams:
-    """What a user may choose.
+def doctor(
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Move what is wrong into set_aside, with a list of moves; nothing is deleted.")
+    ] = False,
+    min_photographs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many photographs of a person are enough.")
+    ] = 5,
+    min_face_px: Annotated[int, typer.Option(metavar="PX", min=12, help="Smallest face, as given to prepare.")] = 40,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what spoils a model: wrong people, duplicates, leaks, too little; with a report to look at.
 
-    Attributes:
-        min_face_px: smallest face, in pixels of the photograph; as given to `trainer prepare`.
-        min_photographs: how many usable photographs a person should have.
-        is_fixed: move aside what is wrong.
+    Writes doctor/report.html, with the pictures inside, and doctor/report.json into the experiment's folder.
 
-    """
+    Examples:
+    - `trainer doctor example_experiment --workdir workdir`
+    - `trainer doctor example_experiment --fix` moves wrong, repeated and unreadable photographs aside
 
-    min_face_px: int = MIN_FACE_PX
-    min_photographs: int = 5
-    is_fixed: bool = False
-
-
-def run_doctor(experiment: Experiment, params: DoctorParams, *, device: Device, as_json: bool) -> bool:
-    """Look for what is wrong, write ``doctor/report.html`` and ``doctor/report.json``, and say it on stdout.
-
-    Returns:
-        Whether anything is left that must be put right before training.
-
-    Raises:
-        ConfigError: the device is not there, or another process works on this experiment.
-        LocalDiskError: the disk is full.
+    Exit code: 1 where something must be put right before training, else 0; warnings alone are 0.
 
     """
-    folder = experiment.folder / REPORT_FOLDER
-    with only_worker(experiment.folder), disk_errors(experiment.folder):
-        diagnosis = diagnose(experiment, params, device=device)
-        write_whole(folder / "report.html", report_html(diagnosis, experiment.folder).encode())
-        write_whole(folder / "report.json", (json.dumps(diagnosis.facts(), indent=1) + "\n").encode())
-        moves = move_aside(experiment, diagnosis.findings) if params.is_fixed else []
-    if as_json:
-        print_json_line({**diagnosis.facts(), "moved": dict(moves)})
-    else:
-        _tell(diagnosis, folder / "report.html")
-    if moves:
-        remark(f"{len(moves)} files have been moved to {experiment.set_aside}; moved.csv there says from where")
-    gone = {source for source, _ in moves}
-    return any(not finding.aside or set(finding.aside) - gone for finding in diagnosis.errors)
+    from trainer.doctor.running import DoctorParams, run_doctor
 
-
-def diagnose(experiment: Experiment, params: DoctorParams, *, device: Device) -> Diagnosis:
-    """Look for what is wrong; nothing is changed."""
-    labels, label_problems = inspect_label_table(experiment.labels_file)
-    with opened_surveyor(experiment, device=device, min_face_px=params.min_face_px) as surveyor:
-        survey = surveyor.survey(experiment)
-    other = [*_labels(label_problems), *_unreadable(experiment, survey), *leaks(experiment)]
-    names = [folder.name for folder in experiment.people_folders()]
-    folders = person_folders(names, survey.contents, labels)
-    return examine(Case(experiment.name, labels, folders, other, params.min_photographs))
-
-
-def _labels(problems: Iterable[Problem]) -> list[Finding]:
-    return [Finding("labels", f"{problem.path.name}:{problem.line or 1}: {problem.what}") for problem in problems]
-
-
-def _unreadable(experiment: Experiment, survey: Survey) -> list[Finding]:
-    found = []
-    for problem in survey.bad:
-        path = problem.path.relative_to(experiment.folder).as_posix()
-        person = problem.path.parent.name
-        found.append(Finding("unreadable", f"{path}: {problem.what}", (person,), (Picture(path, path),), (path,)))
-    return found
-
-
-def _tell(diagnosis: Diagnosis, report: Path) -> None:
-    counts = Counter(finding.kind for finding in diagnosis.findings)
-    for kind, (severity, heading) in KINDS.items():
-        if not counts[kind]:
-            continue
-        print(f"{severity}: {heading} ({counts[kind]})")  # noqa: T201 - the result
-        for finding in diagnosis.findings:
-            if finding.kind == kind:
-                print(f"  {finding.what}")  # noqa: T201 - as above
-    print(f"{len(diagnosis.errors)} errors, {len(diagnosis.findings) - len(diagnosis.errors)} warnings: {report}")  # noqa: T201 - as above
+    params = DoctorParams(min_face_px=min_face_px, min_photographs=min_photographs, is_fixed=fix)
+    opened, device = open_named(experiment, workdir)
+    is_wrong = run_doctor(opened, params, device=device, as_json=as_json)
+    raise typer.Exit(FAILED if is_wrong else OK)

@@ -9,7 +9,7 @@ import pytest
 from annotator.errors import ConfigError
 from tests.integration.trainer.wikimedia_server import Wikimedia, serving
 from trainer.collect.client import Pace
-from trainer.collect.command import CollectOptions, collect_photographs, read_wanted
+from trainer.collect.running import CollectOptions, collect_photographs, read_wanted
 from trainer.labels import read_label_table
 from trainer.problems import ProblemsError
 from trainer.workdir import Experiment

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from annotator.cli import entry, run_command
+from annotator.cli import run_command
 from annotator.cli.arguments import parse_duration_ms
+from annotator.cli.entry import Program
 from annotator.cli.output import print_csv, print_table, result_rows
-from annotator.errors import ConfigError, ModelError, SourceNotFoundError, StoreUnavailableError
+from annotator.errors import ConfigError, InputError, ModelError, SourceNotFoundError, StoreUnavailableError
 from annotator.results import MediaResult, TrackBox, TrackResult
 from annotator.types import ContentLabel, Identity, TrackLabel
 
@@ -78,27 +79,34 @@ def test_names_that_the_terminal_has_no_letters_for_end_no_run(encoding: str) ->
         (ZeroDivisionError("nobody thought of it"), 1),
     ],
 )
-def test_an_error_is_one_line_and_an_exit_code(
-    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(_: list[str]) -> int:
+def test_an_error_is_one_line_and_an_exit_code(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> typer.Typer:
         raise error
 
-    monkeypatch.setattr(entry, "_run_app", fail)
-    assert run_command(["status"]) == code
+    assert Program("annotator", fail).run(["status"]) == code
     said = capsys.readouterr().err
     assert said.startswith("annotator: ")
     assert said.count("\n") == 1
     assert str(error).split("\n", maxsplit=1)[0] in said
 
 
-def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: list[str]) -> int:
+def test_an_error_with_details_tells_them_first_each_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> typer.Typer:
+        error = InputError("2 problems")
+        error.details = ("labels.csv:3: twice", "Lenna:\nempty")
+        raise error
+
+    assert Program("trainer", fail).run([]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["trainer: labels.csv:3: twice", "trainer: Lenna: empty", "trainer: 2 problems"]
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    def fail() -> typer.Typer:
         raise ConfigError("wrong")
 
-    monkeypatch.setattr(entry, "_run_app", fail)
     with pytest.raises(ConfigError):
-        run_command(["--debug", "status"])
+        Program("annotator", fail).run(["--debug", "status"])
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
