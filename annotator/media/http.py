@@ -1,4 +1,4 @@
-"""Fetching over http(s) from addresses that strangers may have written.
+"""Fetching over http(s) from addresses that strangers may have written: all that is fetched by GET goes this way.
 
 A name is resolved once, every address that it has must be public, and the connection goes to exactly an address that
 was checked: a name that resolves differently a moment later gains nothing. Redirects are followed by hand and checked
@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
@@ -35,7 +35,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORBIDDEN = frozenset({401, 403, 407, 451})
 _TRY_AGAIN = frozenset({408, 425, 429})
 # Characters of a URL that are sent as they are; whatever else is there is percent-encoded.
-_URL_SAFE = "/%:=&?~#+!$,;'@()*[]"
+_URL_SAFE = "/%:=&?~#+!$,;'@()*[]|"
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "celebrity-annotator"}
 # Networks in which an IPv4 address is wrapped: the NAT64 prefixes and IPv4-compatible addresses.
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("::/96"))
 
@@ -80,8 +81,8 @@ def checked_addresses(host: str, port: int, *, limits: FetchLimits) -> list[str]
     for address in addresses:
         if not limits.allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise ForbiddenSourceError(
-                f"The host {host} has the address {address}, which is not public; set "
-                "ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES=true if it is meant."
+                f"The host {host} has the address {address}, which is not public; check the name, or, if media are to "
+                "come from there, set ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES=true."
             )
     return addresses
 
@@ -104,17 +105,63 @@ def fetch_http(url: str, *, etag: str | None, sink: _Sink, limits: FetchLimits) 
 
     """
     deadline = time.monotonic() + limits.timeout_s
+    with open_answer(url, headers=_HEADERS, limits=limits, deadline=deadline) as (last, answer):
+        _check_answer(last, answer, etag, limits)
+        while data := answer.read1(CHUNK_BYTES):
+            sink.write(data)
+        check_whole(last, answer, deadline)
+
+
+@contextlib.contextmanager
+def open_answer(
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    limits: FetchLimits,
+    deadline: float,
+    check: Callable[[str], None] = lambda _url: None,
+) -> Iterator[tuple[str, http.client.HTTPResponse]]:
+    """Send a GET, follow redirects, and yield the address that answers and its answer, whatever its status.
+
+    The body is unread: whoever reads it counts its bytes, and ends with :func:`check_whole`.
+
+    Args:
+        url: http or https.
+        headers: that are sent, to each address.
+        limits: redirects, waits, private addresses; bytes are the reader's to count.
+        deadline: of ``time.monotonic()``; the connection is cut then, wherever it stands.
+        check: called with each address before it is asked, redirects included; it may refuse by raising.
+
+    Raises:
+        ForbiddenSourceError: no plain http(s) address, or one that is not public.
+        SourceNotFoundError: redirects to nowhere, or without end.
+        SourceUnavailableError: a time-out or a broken transfer, while the body is read, too.
+
+    """
     for _ in range(limits.max_redirects + 1):
-        with _answer(url, limits, deadline) as answer:
+        check(url)
+        with _answer(url, headers, limits, deadline) as answer:
             if answer.status not in _REDIRECTS:
-                _check_answer(url, answer, etag, limits)
-                _copy_body(url, answer, sink, deadline)
+                yield url, answer
                 return
             location = answer.headers.get("Location")
             if not location:
                 raise SourceNotFoundError(f"{url} redirects to nowhere; check the address.")
             url = urljoin(url, location)
     raise SourceNotFoundError(f"{url} is reached by more than {limits.max_redirects} redirects; give the last address.")
+
+
+def check_whole(url: str, answer: http.client.HTTPResponse, deadline: float) -> None:
+    """Check that a body was read to its end: one that was cut looks like one that has ended.
+
+    Raises:
+        SourceUnavailableError: it was not.
+
+    """
+    if time.monotonic() >= deadline:
+        raise SourceUnavailableError(f"{url} takes too long to answer; try again.")
+    if answer.length:  # http.client counts down what was declared.
+        raise SourceUnavailableError(f"{url} breaks off, {answer.length} bytes before its end; try again.")
 
 
 def _parts_of(url: str) -> SplitResult:
@@ -131,7 +178,9 @@ def _parts_of(url: str) -> SplitResult:
 
 
 @contextlib.contextmanager
-def _answer(url: str, limits: FetchLimits, deadline: float) -> Iterator[http.client.HTTPResponse]:
+def _answer(
+    url: str, headers: Mapping[str, str], limits: FetchLimits, deadline: float
+) -> Iterator[http.client.HTTPResponse]:
     """Send a GET to an address that was checked and yield the answer, body unread."""
     parts = _parts_of(url)
     host, port = str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme]
@@ -158,7 +207,7 @@ def _answer(url: str, limits: FetchLimits, deadline: float) -> Iterator[http.cli
         target = quote(parts.path or "/", safe=_URL_SAFE) + (
             f"?{quote(parts.query, safe=_URL_SAFE)}" if parts.query else ""
         )
-        connection.request("GET", target, headers={"Accept-Encoding": "identity", "User-Agent": "celebrity-annotator"})
+        connection.request("GET", target, headers=dict(headers))
         yield cleanup.enter_context(contextlib.closing(connection.getresponse()))
 
 
@@ -210,12 +259,3 @@ def _check_answer(url: str, answer: http.client.HTTPResponse, etag: str | None, 
         raise MediaTooLargeError(
             f"{url} has {declared} bytes, the limit is {limits.max_bytes}; give a smaller one or raise the limit."
         )
-
-
-def _copy_body(url: str, answer: http.client.HTTPResponse, sink: _Sink, deadline: float) -> None:
-    while data := answer.read1(CHUNK_BYTES):
-        sink.write(data)
-    if time.monotonic() >= deadline:
-        raise SourceUnavailableError(f"{url} takes too long to answer; try again.")
-    if answer.length:  # http.client counts down what was declared.
-        raise SourceUnavailableError(f"{url} breaks off, {answer.length} bytes before its end; try again.")

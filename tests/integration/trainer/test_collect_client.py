@@ -104,10 +104,11 @@ def test_never_more_than_two_connections_and_one_to_the_api(wikimedia: Wikimedia
 
 
 def test_requests_keep_their_distance(wikimedia: Wikimedia, tmp_path: Path) -> None:
-    client = client_of(wikimedia, tmp_path, pace=Pace(api_interval_s=0.1))
+    client = client_of(wikimedia, tmp_path, pace=Pace(api_interval_s=0.4))
     for number in range(3):
         client.ask(client.services.wikidata_api, QUESTION | {"ids": f"Q{number + 1}"})
-    assert all(later - earlier > 0.09 for earlier, later in itertools.pairwise(wikimedia.times_s))
+    # A busy machine may bring the first one late to the server, and so nearer to the second.
+    assert all(later - earlier > 0.2 for earlier, later in itertools.pairwise(wikimedia.times_s))
 
 
 def lags(handler: WikimediaHandler) -> None:

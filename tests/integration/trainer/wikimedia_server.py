@@ -158,17 +158,16 @@ class WikimediaHandler(BaseHTTPRequestHandler):
             fault = next((one for one in self.state.faults if one[0] in unquote(self.path)), None)
             if fault:
                 self.state.faults.remove(fault)
+        time.sleep(self.state.slowness_s)
+        with self.lock:  # before the answer: who has it may ask the next thing at once
+            kind.at_once -= 1
         try:
-            time.sleep(self.state.slowness_s)
             if fault:
                 fault[1](self)
             else:
                 self.answer()
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        finally:
-            with self.lock:
-                kind.at_once -= 1
 
     def answer(self) -> None:
         parts = urlsplit(self.path)
