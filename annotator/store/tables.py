@@ -127,6 +127,32 @@ labellings = Table(
     UniqueConstraint("network_id", "digest"),
 )
 
+relabellings = Table(
+    "relabellings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("labelling_id", Integer, ForeignKey("labellings.id"), nullable=False),
+    Column("from_labelling_id", Integer, ForeignKey("labellings.id"), comment="what changes are counted against"),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("first_content_id", BigInteger, nullable=False, comment="it began after this one"),
+    Column("after_content_id", BigInteger, nullable=False, comment="up to here all contents have labels"),
+    Column("last_content_id", BigInteger, nullable=False, comment="the newest one when it began"),
+    Column("contents", BigInteger, nullable=False, server_default=text("0")),
+    Column("tracks", BigInteger, nullable=False, server_default=text("0")),
+    Column("labels", BigInteger, nullable=False, server_default=text("0"), comment="tracks that have a name"),
+    Column("tracks_added", BigInteger, nullable=False, server_default=text("0"), comment="had no name before"),
+    Column("tracks_dropped", BigInteger, nullable=False, server_default=text("0"), comment="have no name any more"),
+    Column("tracks_flipped", BigInteger, nullable=False, server_default=text("0"), comment="have another name"),
+    Index(
+        "uq_relabellings_open",
+        "labelling_id",
+        unique=True,
+        postgresql_where=text("finished_at IS NULL"),
+        sqlite_where=text("finished_at IS NULL"),
+    ),
+)
+
 active = Table(
     "active",
     metadata,

@@ -108,4 +108,24 @@ FROM (SELECT state, reason, lane, media FROM work_counts WHERE network_id = (SEL
 GROUP BY n.state, n.reason, n.lane
 HAVING sum(n.media) <> 0
 """,
+    "relabelling_runs": """
+SELECT r.id AS run,
+       b.model AS model,
+       f.model AS from_model,
+       r.started_at AS started_at,
+       r.finished_at AS finished_at,
+       CASE WHEN r.finished_at IS NOT NULL OR r.last_content_id <= r.first_content_id THEN 1.0
+            WHEN r.after_content_id >= r.last_content_id THEN 1.0
+            ELSE (r.after_content_id - r.first_content_id) * 1.0 / (r.last_content_id - r.first_content_id)
+       END AS share_done,
+       r.contents AS contents,
+       r.tracks AS tracks,
+       r.labels AS labels,
+       r.tracks_added AS tracks_added,
+       r.tracks_dropped AS tracks_dropped,
+       r.tracks_flipped AS tracks_flipped
+FROM relabellings r
+JOIN labellings b ON b.id = r.labelling_id
+LEFT JOIN labellings f ON f.id = r.from_labelling_id
+""",
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -12,6 +13,7 @@ from annotator.store import Store, upgrade
 from annotator.store.connection import open_engine, writing
 from annotator.store.roles import MIGRATOR, PRODUCER, READER, ROLES, WORKER, role_statements, set_up_roles
 from annotator.store.rollups import roll_up
+from annotator.store.schema import alembic_config, migrating
 from annotator.store.tables import metadata
 from annotator.store.views import VIEWS
 from annotator.store.writes import write_outcomes
@@ -184,9 +186,9 @@ def test_a_migrator_upgrades_and_what_is_made_belongs_to_the_role(
     url = make_database("postgres")
     service = Service(postgres_server, url)
     engine = open_engine(url)
-    with writing(engine) as connection:  # as if the last migration were still to come
-        connection.execute(text("DROP INDEX ix_content_labels_by_time"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    with migrating(engine) as connection:
+        command.downgrade(alembic_config(connection), "0002")
+    with writing(engine) as connection:
         connection.execute(text("REVOKE ALL ON media FROM annotator_worker"))
     with pytest.raises(ProgrammingError, match="must be owner"):
         upgrade(service.url_of(WORKER))
