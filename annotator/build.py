@@ -8,19 +8,20 @@ from pathlib import Path
 
 from annotator.decoding import PipelineParams
 from annotator.detection import DetectionParams, MtcnnDetector
-from annotator.errors import ConfigError, DeadlineError
+from annotator.errors import ConfigError, DeadlineError, ModelError
+from annotator.library import S3, Library, manifest_digest
 from annotator.media import DecodeLimits, FetchLimits, MediaReader, S3Access, SampledFrames, Sampling, sample_frames
-from annotator.media.reader import BoundedSink
-from annotator.media.s3 import S3Store, split_s3_uri
+from annotator.media.s3 import S3Store
 from annotator.metering import StageMeter
 from annotator.pipeline import Annotator
-from annotator.recognition.bundle import Download, ModelBundle, fetch_bundle, load_bundle
+from annotator.recognition.bundle import ModelBundle, load_bundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.gallery import EnrolledPerson, Gallery
 from annotator.runtime import Engine, create_engine
 from annotator.settings import Settings
 from annotator.store import Store
+from annotator.store.models import find_model
 from annotator.types import ClipReport, FrameBatch, Identity, MediaRef
 
 TimeLimit = Callable[[str, int], float]
@@ -161,20 +162,37 @@ def open_bundle(settings: Settings) -> ModelBundle:
         ModelError: it fails its checks.
 
     """
-    if settings.model.startswith("s3://"):
-        folder = fetch_bundle(settings.model, download=_downloader(settings), cache_dir=settings.cache_dir / "bundles")
-    else:
-        folder = STARTER_FOLDER if settings.model == STARTER else Path(settings.model).expanduser()
-    if not folder.is_dir():
-        installed = settings.data_dir / "models" / settings.model
-        if not installed.is_dir():
-            raise ConfigError(
-                f"There is no model {settings.model!r}: give «{STARTER}», the folder of a bundle, or a name that "
-                "`annotator models list` shows."
-            )
-        folder = installed
     revocations = settings.data_dir / "revoked.json"
-    return load_bundle(folder, revocations=revocations if revocations.exists() else None)
+    return load_bundle(bundle_folder(settings), revocations=revocations if revocations.exists() else None)
+
+
+def bundle_folder(settings: Settings) -> Path:
+    """Return the local folder of the model of the settings; raises as :func:`open_bundle`.
+
+    A name with a version means what is installed under it, wherever that is kept; only the starter model needs not be.
+    """
+    library = open_library(settings)
+    if settings.model.startswith(S3):
+        return library.fetch(settings.model)
+    folder = STARTER_FOLDER if settings.model == STARTER else Path(settings.model).expanduser()
+    found = folder if folder.is_dir() else library.find(settings.model)
+    if found is None and settings.model == load_bundle(STARTER_FOLDER).model:
+        found = STARTER_FOLDER
+    if found is None:
+        raise ConfigError(
+            f"There is no model {settings.model!r}: give «{STARTER}», the folder of a bundle, or a name that "
+            "`annotator models list` shows."
+        )
+    return found
+
+
+def open_library(settings: Settings) -> Library:
+    """Return the library of installed models."""
+    return Library(
+        place=settings.models_uri or str(settings.data_dir / "models"),
+        cache_dir=settings.cache_dir / "bundles",
+        bucket_store=S3Store(s3_access(settings), _fetch_limits(settings)),
+    )
 
 
 def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
@@ -182,12 +200,13 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
 
     Raises:
         ConfigError: there is no such bundle, or two people would carry one name.
-        ModelError: the bundle fails its checks.
+        ModelError: the bundle fails its checks, or another one is installed under its name and version.
 
     """
     bundle = open_bundle(settings)
     if store is None:
         return Gallery.from_bundle(bundle)
+    _insist_on_installed(bundle, store)
     people = store.list_enrolled(bundle.embedder)
     known = {identity.name for identity in bundle.identities} | {person.identity.name for person in people}
     renames, merges = _renames_and_merges(known, store.former_names())
@@ -249,6 +268,17 @@ def register_model(store: Store, annotator: Annotator) -> RegisteredModel:
     return RegisteredModel(network_id, labelling_id)
 
 
+def _insist_on_installed(bundle: ModelBundle, store: Store) -> None:
+    """Refuse a bundle that calls itself as an installed one does and is another: its labels would be told as that's."""
+    with store.reading() as connection:
+        installed = find_model(connection, bundle.name, bundle.version)
+    if installed is not None and installed.digest != manifest_digest(bundle.manifest):
+        raise ModelError(
+            f"this {bundle.model} is not the one that is installed under this name ({installed.uri}): use that one, or"
+            " give this one a higher version"
+        )
+
+
 def _renames_and_merges(
     known: Collection[str], former_names: Mapping[str, Identity]
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -281,17 +311,6 @@ def _decode_limits(settings: Settings) -> DecodeLimits:
         cpu_s=round(chosen.cpu_s),
         memory_bytes=chosen.memory_bytes,
     )
-
-
-def _downloader(settings: Settings) -> Download:
-    bucket_store = S3Store(s3_access(settings), _fetch_limits(settings))
-
-    def download(uri: str, path: Path, max_bytes: int) -> None:
-        bucket, key = split_s3_uri(uri)
-        with path.open("wb") as file:
-            bucket_store.fetch(bucket, key, etag=None, sink=BoundedSink(file, name=uri, max_bytes=max_bytes))
-
-    return download
 
 
 def _fetch_limits(settings: Settings) -> FetchLimits:

@@ -20,6 +20,7 @@
     │   ├── BrokerUnavailableError  "broker_unavailable"  the broker does not answer
     │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
+    │   ├── ModelsBusyError         "models_busy"         somebody else installs or promotes a model
     │   ├── BacklogTakenError       "taken"               another producer goes on with this part of a listing
     │   └── RegisteredMeanwhileError "meanwhile"          somebody else has registered the same objects just now
     ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
@@ -164,6 +165,12 @@ class DeadlineError(TransientError):
     """A media was not done within the time that a claim lasts; on another machine, or later, it may be."""
 
     reason = "deadline"
+
+
+class ModelsBusyError(TransientError):
+    """Somebody else installs or promotes a model just now."""
+
+    reason = "models_busy"
 
 
 class BacklogTakenError(TransientError):

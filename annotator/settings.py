@@ -77,6 +77,7 @@ def _listed(value: object) -> object:
 Folder = Annotated[Path, AfterValidator(_expanded)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Group(BaseModel):
@@ -217,6 +218,24 @@ class CallbackSettings(_Group):
     timeout_s: Seconds = Field(default=10.0, description="longest time of one call-back")
 
 
+class GateSettings(_Group):
+    """What a model must keep to be promoted; docs/models.md."""
+
+    max_flipped: Share = Field(default=0.01, description="largest share of named tracks that get another name")
+    max_dropped: Share = Field(default=0.05, description="largest share of named tracks that lose their name")
+    max_person_lost: Share = Field(
+        default=0.2, description="largest share of one person's tracks that lose the name, to another one or to none"
+    )
+    person_tracks: Count = Field(default=5, description="fewest tracks of a person for max_person_lost to count")
+    max_golden_lost: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="most people of the golden clips that are found no more, less those found anew"
+    )
+    max_golden_wrong: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="most wrong names on the golden clips beyond those of the former model"
+    )
+    needs_golden: bool = Field(default=False, description="promote nothing that was not tried on golden clips")
+
+
 class MetricsSettings(_Group):
     """Where a worker and beat show their metrics to Prometheus; docs/metrics.md lists them."""
 
@@ -267,7 +286,12 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="what the networks run on")
     threads: Count | None = Field(default=None, description="processor threads of the networks; default: all cores")
     model: str = Field(
-        default="starter", min_length=1, description="name or folder of the model bundle; s3://BUCKET/FOLDER too"
+        default="starter",
+        min_length=1,
+        description="name of the model, NAME@VERSION of an installed one, or its folder; s3://BUCKET/FOLDER too",
+    )
+    models_uri: str | None = Field(
+        default=None, description="folder or s3://BUCKET/PREFIX of installed models; default: models in the data folder"
     )
     sampling: SamplingSettings = SamplingSettings()
     detection: DetectionSettings = DetectionSettings()
@@ -277,6 +301,7 @@ class Settings(BaseSettings):
     backlog: BacklogSettings = BacklogSettings()
     scaling: ScalingSettings = ScalingSettings()
     callbacks: CallbackSettings = CallbackSettings()
+    gate: GateSettings = GateSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")

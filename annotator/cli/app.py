@@ -9,6 +9,7 @@ import typer
 
 from annotator.cli.application import make_application
 from annotator.cli.arguments import parse_duration_ms
+from annotator.cli.models_app import models_app
 from annotator.cli.options import AsCsv, AsJson, Database, Model
 
 app = make_application(
@@ -17,7 +18,6 @@ app = make_application(
     epilog="Start with: annotator annotate FOLDER, or see it work: annotator demo. Through a queue: annotate-backlog"
     " s3://BUCKET/PREFIX queues a bucket, celery -A workers worker -Q gpu annotates it.",
 )
-models_app = typer.Typer(help="The models: whom they know, and where they come from.", no_args_is_help=True)
 db_app = typer.Typer(help="The tables of the database.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(db_app, name="db")
@@ -251,69 +251,6 @@ def demo(
     from annotator.cli.demo import run_demo
 
     run_demo(folder)
-
-
-@models_app.command("list")
-def list_models(*, as_json: AsJson = False) -> None:
-    """List the models that can be used by name."""
-    from annotator.cli.models import list_bundles
-
-    list_bundles(as_json=as_json)
-
-
-@models_app.command("show")
-def show_model(
-    name: Annotated[str, typer.Argument(help="Name or folder of a model.")] = "starter",
-    *,
-    people: Annotated[bool, typer.Option("--people", help="List whom it knows.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show a model: whom it knows, how it was made, what it must not be used for."""
-    from annotator.cli.models import show_bundle
-
-    show_bundle(name, with_people=people, as_json=as_json)
-
-
-@models_app.command("build")
-def build_model(  # noqa: PLR0913 - options of a command
-    output: Annotated[Path, typer.Argument(help="Folder of the new model.")],
-    *,
-    people: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Aligned crops of 112 x 112, a folder for each person. Repeatable."),
-    ] = None,
-    photos: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Whole photographs, a folder for each person. Repeatable."),
-    ] = None,
-    strangers: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Aligned crops of people who are in none of these folders.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="What the model is called.")] = "mine",
-    version: Annotated[int, typer.Option(min=1, help="Counts up.")] = 1,
-    starter: Annotated[
-        Path | None, typer.Option("--starter", metavar="DATA", help="Instead: the starter model from its data.")
-    ] = None,
-) -> None:
-    """Build a model from pictures of people, calibrated on strangers.
-
-    Examples:
-    - `annotator models build my-model --people crops/ --strangers others/ --name mine`
-    - `annotator models build annotator/starter/bundle --starter ../shared/data`
-
-    """
-    from annotator.cli.models import BuildOptions, build_bundle
-
-    options = BuildOptions(
-        output=output,
-        starter_data=starter,
-        people=tuple(people or ()),
-        photographs=tuple(photos or ()),
-        strangers=strangers,
-        name=name,
-        version=version,
-    )
-    build_bundle(options)
 
 
 @db_app.command("upgrade")

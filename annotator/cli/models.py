@@ -1,13 +1,22 @@
 """``annotator models``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.build import STARTER, STARTER_FOLDER, build_detector, build_engine, open_bundle
+from annotator.build import (
+    STARTER,
+    STARTER_FOLDER,
+    build_detector,
+    build_engine,
+    bundle_folder,
+    open_bundle,
+    open_library,
+)
+from annotator.cli.database import open_store
 from annotator.cli.output import err, out, print_csv, print_json_line, print_table, remark
-from annotator.errors import AnnotatorError, ConfigError
+from annotator.errors import AnnotatorError, ConfigError, StoreUnavailableError
 from annotator.recognition.building import BundleInfo
 from annotator.recognition.building import build_bundle as build_from_pictures
 from annotator.recognition.bundle import MODEL_CARD, ModelBundle, load_bundle
@@ -15,8 +24,11 @@ from annotator.recognition.collection import BuildSources
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.settings import Settings, load_settings
 from annotator.starter import starter_info, starter_sources
+from annotator.store.labellings import load_active
+from annotator.store.models import InstalledModel, list_models
 
 FEW_PHOTOGRAPHS: Final = 3
+LISTED: Final = ("name", "model", "people", "photographs", "embedder", "place", "whose names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +55,64 @@ class BuildOptions:
     version: int
 
 
-def list_bundles(*, as_json: bool) -> None:
-    """Print the models that can be used by name."""
-    settings = load_settings()
-    rows = []
-    for name, folder in _installed(settings):
-        try:
-            bundle = load_bundle(folder)
-        except AnnotatorError as error:
-            remark(f"{name}: {error}")
-            continue
-        facts = {
-            "name": name,
-            "model": bundle.model,
-            "people": len(bundle.identities),
-            "photographs": int(bundle.photo_counts.sum()),
-            "embedder": bundle.embedder,
-            "folder": str(folder),
-        }
-        if as_json:
-            print_json_line(facts)
-        rows.append([str(value) for value in facts.values()])
-    if not as_json:
-        print_table(
-            ["name", "model", "people", "photographs", "embedder", "folder"], rows, right=["people", "photographs"]
-        )
+def list_bundles(*, as_json: bool, settings: Mapping[str, Any]) -> None:
+    """Print the models that can be used by name: those of this machine, and those that the database knows of."""
+    chosen = load_settings(**settings)
+    registered, active = _registered(chosen)
+    listed = [_row(name, folder) for name, folder in _folders(chosen)]
+    here = {row["model"] for row in listed if row is not None}
+    listed += [
+        {"name": one.model, "model": one.model, "people": None, "photographs": None}
+        | {"embedder": one.manifest["embedder"], "place": one.uri}
+        for one in registered
+        if one.model not in here
+    ]
+    rows = [row | {"active": row["model"] == active} for row in listed if row is not None]
+    if as_json:
+        for row in rows:
+            print_json_line(row)
+        return
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    print_table(LISTED, cells, right=["people", "photographs"])
 
 
-def _installed(settings: Settings) -> Iterator[tuple[str, Path]]:
+def _cell(value: object) -> str:
+    return "" if value is None or value is False else "shown" if value is True else str(value)
+
+
+def _row(name: str, folder: Path) -> dict[str, Any] | None:
+    try:
+        bundle = load_bundle(folder)
+    except AnnotatorError as error:
+        remark(f"{name}: {error}")
+        return None
+    return {
+        "name": name,
+        "model": bundle.model,
+        "people": len(bundle.identities),
+        "photographs": int(bundle.photo_counts.sum()),
+        "embedder": bundle.embedder,
+        "place": str(folder),
+    }
+
+
+def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
     if STARTER_FOLDER.is_dir():
         yield STARTER, STARTER_FOLDER
-    own = settings.data_dir / "models"
-    if own.is_dir():
-        yield from ((folder.name, folder) for folder in sorted(own.iterdir()) if folder.is_dir())
+    yield from ((folder.name, folder) for folder in open_library(settings).folders())
+
+
+def _registered(settings: Settings) -> tuple[list[InstalledModel], str | None]:
+    """Return the models that the database knows of, and the one whose names it shows; none where there is no database.
+
+    The mark of enrolled people is left out: they are not the model's.
+    """
+    try:
+        with open_store(settings, must_exist=True) as store, store.reading() as connection:
+            active = load_active(connection)
+            return list_models(connection), None if active is None else active.model.partition("+")[0]
+    except (ConfigError, StoreUnavailableError):
+        return [], None
 
 
 def show_bundle(name: str, *, with_people: bool, as_json: bool) -> None:
@@ -97,14 +134,10 @@ def show_bundle(name: str, *, with_people: bool, as_json: bool) -> None:
         return
     facts = [[key, str(value)] for key, value in _facts(bundle).items() if not isinstance(value, dict)]
     print_table(["what", "value"], facts)
-    card = _folder(name, settings) / MODEL_CARD
+    card = bundle_folder(settings) / MODEL_CARD
     if card.is_file():
         out().print()
         out().print(card.read_text(encoding="utf-8"), markup=False, soft_wrap=True)
-
-
-def _folder(name: str, settings: Settings) -> Path:
-    return dict(_installed(settings)).get(name, Path(name).expanduser())
 
 
 def _facts(bundle: ModelBundle) -> dict[str, Any]:

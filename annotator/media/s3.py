@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from annotator.errors import (
@@ -97,7 +98,7 @@ class ListedPage:
 
 
 class S3Store:
-    """Reads and lists objects. Safe to use from several threads; connected on first use.
+    """Reads, writes and lists objects. Safe to use from several threads; connected on first use.
 
     Args:
         access: server and credentials.
@@ -146,6 +147,24 @@ class S3Store:
                     sink.write(data)
                     if time.monotonic() > deadline:
                         raise SourceUnavailableError(f"{uri} takes too long to transfer; try again.")
+
+    def put(self, bucket: str, key: str, path: Path) -> None:
+        """Write a file as an object, which takes the place of one that is there.
+
+        Args:
+            bucket: its bucket.
+            key: its key.
+            path: the file.
+
+        Raises:
+            SourceNotFoundError: no such bucket.
+            ForbiddenSourceError: no permission.
+            SourceUnavailableError: a time-out, a server error or a broken transfer.
+            ConfigError: no credentials, or such as do not count (any more).
+
+        """
+        with _translated(f"s3://{bucket}/{key}", done="written"), path.open("rb") as file:
+            self._client.put_object(Bucket=bucket, Key=key, Body=file)
 
     def list_objects(self, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
         """Yield key and etag of the objects below a prefix, in S3's order; «folders» (keys that end in /) are left out.
@@ -247,8 +266,8 @@ class S3Store:
 
 
 @contextlib.contextmanager
-def _translated(uri: str) -> Iterator[None]:
-    """Make errors of boto3 ours."""
+def _translated(uri: str, *, done: str = "read") -> Iterator[None]:
+    """Make errors of boto3 ours; they say what was to be done with the object."""
     from botocore import exceptions  # noqa: PLC0415 (slow to import, see above)
 
     try:
@@ -260,13 +279,13 @@ def _translated(uri: str) -> Iterator[None]:
         status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if code in _NOT_KNOWN or status == HTTPStatus.UNAUTHORIZED:
             raise ConfigError(
-                f"{uri} is not read with these credentials ({code}); give valid ones, and check this machine's clock."
+                f"{uri} is not {done} with these credentials ({code}); give valid ones, and check this machine's clock."
             ) from exc
         if code in _FORBIDDEN:
-            raise ForbiddenSourceError(f"{uri} may not be read ({code}); check the credentials.") from exc
+            raise ForbiddenSourceError(f"{uri} may not be {done} ({code}); check the credentials.") from exc
         if code in _CHANGED:
             raise SourceChangedError(f"{uri} has changed since it was registered; register it anew.") from exc
-        raise SourceUnavailableError(f"{uri} cannot be read ({code}); try again.") from exc
+        raise SourceUnavailableError(f"{uri} cannot be {done} ({code}); try again.") from exc
     except (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,
@@ -277,4 +296,4 @@ def _translated(uri: str) -> Iterator[None]:
     except exceptions.ParamValidationError as exc:
         raise UnsupportedMediaError(f"{uri} is no valid address of an object; give s3://BUCKET/KEY.") from exc
     except (exceptions.BotoCoreError, OSError) as exc:
-        raise SourceUnavailableError(f"{uri} cannot be read ({type(exc).__name__}); try again.") from exc
+        raise SourceUnavailableError(f"{uri} cannot be {done} ({type(exc).__name__}); try again.") from exc
