@@ -99,7 +99,7 @@ def write_outcomes(
     read = {one.media.uri: one.content_sha256 for one in outcomes if not isinstance(one, MediaFailure)}
     # Before anything else: making partitions waits for others.
     ensure_partitions(connection, network_ids=[network_id], labelling_ids=[labelling_id])
-    content_ids = register_contents(connection, set(read.values()))
+    content_ids = register_contents(connection, set(read.values()), new=annotated)
     held = {uri: content_ids[digest] for uri, digest in read.items()}
     refs = [one.media for one in outcomes]
     is_queued = media_ids is not None

@@ -39,6 +39,7 @@ EMBEDDING = 128
 FACES_PER_TRACK = 5
 DETECTIONS_PER_TRACK = 12
 _READERS = 2
+_AHEAD = 32
 _VARIANTS = 512
 
 
@@ -59,7 +60,7 @@ class PreparedAnnotator:
         self, media: Iterable[MediaRef], *, is_known: Callable[[str], bool] | None = None
     ) -> Iterator[Outcome]:
         """Yield one outcome for each media; contents are looked up from reading threads, as the real one does."""
-        ahead: queue.Queue[MediaRef | KnownMedia | None] = queue.Queue(maxsize=32)
+        ahead: queue.SimpleQueue[MediaRef | KnownMedia | None] = queue.SimpleQueue()
         lock = threading.Lock()
         reader = iter(media)
 
@@ -70,6 +71,8 @@ class PreparedAnnotator:
                 if one is None:
                     break
                 sha256 = _digest(one)
+                while ahead.qsize() >= _AHEAD:  # a queue with a limit costs twice as much as all that this does
+                    time.sleep(_AHEAD / 4 * self._media_s)
                 ahead.put(KnownMedia(one, sha256) if is_known is not None and is_known(sha256) else one)
             ahead.put(None)
 
