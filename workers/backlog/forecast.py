@@ -123,7 +123,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class BacklogForecast:
     """What a backlog will take.
 
     Attributes:
@@ -191,7 +191,7 @@ class Forecast:
 
 def forecast_sample(
     sampler: Sampler, annotator: MediaAnnotator, *, bucket: str, on_done: Callable[[int, int], None]
-) -> Forecast:
+) -> BacklogForecast:
     """Annotate the sample here and estimate the whole.
 
     Args:
@@ -222,7 +222,7 @@ def forecast_sample(
     sample_s = time.monotonic() - began_s
     spent = sum(one[0] for stratum in measured for one in stratum)
     totals = _totals([media for media, _ in sample], [np.array(stratum) for stratum in measured])
-    return Forecast(
+    return BacklogForecast(
         media=sampler.media,
         size_bytes=sampler.size_bytes,
         sampled=len(refs),
@@ -284,7 +284,7 @@ def _rare(estimate: Estimate, *, sampled: int, media: int) -> Estimate:
     return Estimate(0.0, 0.0, media * (1 - ((1 - COVERAGE) / 2) ** (1 / sampled)))
 
 
-def forecast_in_words(forecast: Forecast, *, price_per_hour: float | None, workers: Sequence[int]) -> str:
+def forecast_in_words(forecast: BacklogForecast, *, price_per_hour: float | None, workers: Sequence[int]) -> str:
     """Return the forecast as lines for a person."""
     hours = forecast.worker_s.times(1 / 3600)
     rows = {

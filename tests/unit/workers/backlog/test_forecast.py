@@ -11,7 +11,7 @@ from tests.store_values import ADA, annotation, failure, known, track, unknown
 from workers.annotating.engine import Outcome
 from workers.backlog.forecast import (
     Estimate,
-    Forecast,
+    BacklogForecast,
     Listed,
     Sampler,
     _totals,
@@ -141,7 +141,7 @@ def broken(media: MediaRef) -> MediaFailure:
     return failure(media)
 
 
-def forecast(sampler: Sampler, make: Callable[[MediaRef], Outcome]) -> Forecast:
+def forecast(sampler: Sampler, make: Callable[[MediaRef], Outcome]) -> BacklogForecast:
     told: list[tuple[int, int]] = []
     found = forecast_sample(sampler, Double(make), bucket="clips", on_done=lambda *far: told.append(far))
     assert told == [(number + 1, found.sampled) for number in range(found.sampled)]
@@ -202,7 +202,7 @@ def test_the_costly_ones_are_annotated_first() -> None:
 def test_a_person_reads_units_and_intervals() -> None:
     spent = Estimate(7200.0, 3600.0, 14_400.0)
     few = Estimate(2000.0, 1500.0, 2500.0)
-    found = Forecast(1000, 3 * MIB, 20, 4.2, 3, spent, few, few, Estimate(0.0, 0.0, 30.0))
+    found = BacklogForecast(1000, 3 * MIB, 20, 4.2, 3, spent, few, few, Estimate(0.0, 0.0, 30.0))
     lines = forecast_in_words(found, price_per_hour=0.25, workers=(1, 4)).splitlines()
     said = {line[:25].strip(): line[25:].strip() for line in lines[1:-1]}
     assert lines[0] == "20 media of 3 sizes were annotated here in 4 s"
