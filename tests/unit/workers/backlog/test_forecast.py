@@ -10,8 +10,8 @@ from annotator.types import MediaFailure, MediaRef
 from tests.store_values import ADA, annotation, failure, known, track, unknown
 from workers.annotating.engine import Outcome
 from workers.backlog.forecast import (
-    Estimate,
     BacklogForecast,
+    Estimate,
     Listed,
     Sampler,
     _totals,
