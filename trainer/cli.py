@@ -7,18 +7,14 @@ Exit codes: 0 ok, 1 some items failed or something was found, 2 usage: an argume
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from annotator.cli.application import make_application
 from annotator.cli.entry import Program
 from trainer.collect.command import collect
 from trainer.dataset.command import check, prepare
 from trainer.doctor.command import doctor
+from trainer.fitting.command import board, fit
 from trainer.giphy.command import import_giphy
-from trainer.options import ExperimentName, Workdir
 
 app = make_application(
     "trainer",
@@ -26,48 +22,8 @@ app = make_application(
     epilog="The photographs of an experiment lie in WORKDIR/EXPERIMENT/raw_dataset, a folder for each person, beside"
     " labels.csv. Start with: trainer prepare EXPERIMENT --workdir WORKDIR, then trainer doctor EXPERIMENT.",
 )
-for command in (collect, check, prepare, doctor, import_giphy):  # in the order of the work
+for command in (collect, check, prepare, doctor, fit, board, import_giphy):  # in the order of the work
     app.command()(command)
-
-
-@app.command()
-def fit(
-    experiment: ExperimentName = None,
-    *,
-    workdir: Workdir = None,
-    begin_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="PATH", help="Begin with the weights of a .keras or .weights.h5 file, or folder."
-        ),
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the run that is there, and begin anew.")] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of an operation; all processors by default.", show_default=False)
-    ] = None,
-    xla: Annotated[
-        bool | None, typer.Option("--xla/--no-xla", help="Compile the step. [default: on a GPU]", show_default=False)
-    ] = None,
-) -> None:
-    """Fit the network of experiments/EXPERIMENT.py to the faces that were cut out.
-
-    USE_GPU decides between CPU and all GPUs that are visible. A run that was interrupted, by Ctrl-C, SIGTERM or a kill,
-    goes on where its last checkpoint stands, and gives the same numbers as an unbroken one.
-
-    Examples:
-    - `trainer fit example_experiment --workdir workdir`
-    - `trainer fit example_experiment --from ../before/model` takes the weights that fit, such as all but the head
-
-    """
-    from trainer.fitting.command import fit_by_name  # noqa: PLC0415 - `--help` is quick
-    from trainer.settings import load_trainer_settings  # noqa: PLC0415 - as above
-
-    settings = load_trainer_settings(workdir=workdir)
-    wanted = experiment or settings.experiment
-    if wanted is None:
-        raise typer.BadParameter("give EXPERIMENT, or set EXPERIMENT_FILENAME")
-    if not fit_by_name(wanted, settings, begin_from=begin_from, is_fresh=fresh, threads=threads, has_xla=xla):
-        raise KeyboardInterrupt
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import tensorflow as tf
 
 from annotator.types import F32
+from trainer.fitting.places import EVENT_FILES
 from trainer.fitting.state import replacing
 
 PROJECTOR_FILE: Final = "projector_config.pbtxt"
@@ -41,7 +42,7 @@ class Board:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._writer = tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{time.time_ns()}.fit"))
+        self._writer = tf.io.TFRecordWriter(str(folder / EVENT_FILES.replace("*", str(time.time_ns()))))
         self._write(file_version=_EVENT_VERSION)
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
         self._write(step=step, session_log=start)

@@ -1,104 +1,78 @@
-"""Finds an experiment's file and runs it; ``python experiments/NAME.py`` and ``trainer fit NAME`` do the same."""
+"""The commands ``trainer fit`` and ``trainer board``."""
 
-import runpy
+# ruff: noqa: PLC0415 - `--help` is quick
+
 from pathlib import Path
-from typing import Final
+from typing import Annotated
 
-from annotator.cli.output import remark
-from annotator.errors import AnnotatorError, ConfigError
-from annotator.recognition.embedding import FaceEmbedder
-from annotator.runtime import create_engine
-from annotator.settings import load_settings
-from trainer.experiment import Experiment
-from trainer.settings import TrainerSettings
-from trainer.workdir import open_experiment
+import typer
 
-EXPERIMENTS_FOLDER: Final = Path("experiments")
-VARIABLE: Final = "experiment"
-"""What an experiment's file must define."""
+from trainer.options import ExperimentName, Workdir, open_named
 
 
-def fit_by_name(
-    name: str,
-    settings: TrainerSettings,
+def fit(
+    experiment: ExperimentName = None,
     *,
-    begin_from: Path | None,
-    is_fresh: bool,
-    threads: int | None,
-    has_xla: bool | None,
-) -> bool:
-    """Fit an experiment by its name or its file, and print where the network is.
+    workdir: Workdir = None,
+    begin_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Begin with the weights of a .weights.h5 or .keras file, or of a folder with one of them.",
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the run that is there, and begin anew.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of an operation. [default: all processors]", show_default=False)
+    ] = None,
+    xla: Annotated[bool, typer.Option("--xla", help="Compile the step: for sface-head only.")] = False,
+) -> None:
+    """Fit the network of experiments/EXPERIMENT.py to the faces that were cut out.
 
-    Args:
-        name: of the experiment, or its file ``NAME.py``.
-        settings: say on which device, and where the work directory is.
-        begin_from: see :class:`~trainer.fitting.fit.FitOptions`, as for the others.
-        is_fresh: forget the run that is there.
-        threads: that an operation may use.
-        has_xla: compile the step.
+    USE_GPU decides between CPU and all GPUs that are visible. A run that was interrupted, by Ctrl-C, SIGTERM or a kill,
+    goes on where its last checkpoint stands, and gives the same numbers as an unbroken one.
 
-    Returns:
-        Whether the run is whole; false where it was interrupted.
+    Examples:
+    - `trainer fit example_experiment --workdir workdir`
+    - `trainer fit example_experiment --from workdir/before/model` takes the weights that fit, such as all but the head
 
-    """
-    from trainer.fitting.fit import FitOptions, fit  # noqa: PLC0415 - reading an experiment's file needs none of it
-
-    file = experiment_file(name)
-    options = FitOptions(
-        device=settings.device,
-        threads=threads,
-        has_xla=has_xla,
-        begin_from=begin_from,
-        is_fresh=is_fresh,
-        make_embedder=_embedder,
-    )
-    result = fit(open_experiment(file.stem, settings.workdir), load_experiment(file), options)
-    if result.is_whole:
-        best = result.results[result.best - 1]
-        top1 = (
-            "" if best.val_top1 is None else f", top-1 {best.val_top1:.3f} and top-5 {best.val_top5:.3f} in validation"
-        )
-        remark(f"epoch {best.epoch} of {len(result.results)} was the best{top1}; its network is in {result.folder}")
-    return result.is_whole
-
-
-def _embedder() -> FaceEmbedder:
-    settings = load_settings()
-    engine = create_engine("cpu", threads=settings.threads, cache_dir=settings.cache_dir / "networks")
-    return FaceEmbedder(engine)
-
-
-def experiment_file(name: str, folder: Path = EXPERIMENTS_FOLDER) -> Path:
-    """Return the file of an experiment, which may be given itself.
-
-    Raises:
-        ConfigError: there is none.
+    Exit code: 130 where it was interrupted.
 
     """
-    path = Path(name) if name.endswith(".py") else folder / f"{name}.py"
-    if not path.is_file():
-        path = folder / Path(name).name
-    if not path.is_file():
-        raise ConfigError(
-            f"there is no file {folder / Path(name).name.removesuffix('.py')}.py that says how to fit: copy "
-            "experiments/example_experiment.py"
-        )
-    return path
+    from trainer.fitting.program import RunOptions, fit_by_name
+    from trainer.settings import load_trainer_settings
+
+    settings = load_trainer_settings(workdir=workdir)
+    wanted = experiment or settings.experiment
+    if wanted is None:
+        raise typer.BadParameter("give EXPERIMENT, or set EXPERIMENT_FILENAME")
+    options = RunOptions(begin_from=begin_from, is_fresh=fresh, threads=threads, has_xla=xla)
+    if not fit_by_name(wanted, settings, options):
+        raise KeyboardInterrupt
 
 
-def load_experiment(path: Path) -> Experiment:
-    """Run an experiment's file and return what it defines.
+def board(
+    experiment: ExperimentName = None,
+    *,
+    workdir: Workdir = None,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where it listens; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="[default: TENSORBOARD_PORT, else 5055]", show_default=False),
+    ] = None,
+) -> None:
+    """Show the curves and the class centres of a fit in TensorBoard, until Ctrl-C.
 
-    Raises:
-        ConfigError: it cannot be run, or defines no ``experiment``.
+    It may be started before, during or after a fit.
+
+    Example: `trainer board example_experiment --workdir workdir`, then open http://127.0.0.1:5055
 
     """
-    try:
-        defined = runpy.run_path(str(path), run_name="experiment").get(VARIABLE)
-    except AnnotatorError:
-        raise
-    except Exception as error:  # whatever the file does wrong
-        raise ConfigError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
-    if not isinstance(defined, Experiment):
-        raise ConfigError(f"{path} must define {VARIABLE} = Experiment(…): see experiments/example_experiment.py")
-    return defined
+    from trainer.fitting.program import show_board
+    from trainer.settings import load_trainer_settings
+
+    places, _ = open_named(experiment, workdir)
+    show_board(places, host=host, port=port or load_trainer_settings().tensorboard_port)

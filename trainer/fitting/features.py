@@ -8,11 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from annotator.errors import ModelError
 from annotator.networks.sface import EMBEDDING_SIZE
 from annotator.recognition.embedding import BATCH_FACES, FaceEmbedder
 from annotator.types import F32
 from trainer.fitting.input import Crops, Embedded
-from trainer.fitting.state import replacing
+from trainer.fitting.state import read_arrays, replacing
 
 _CHUNK: Final = 4 * BATCH_FACES
 """Crops in memory at a time."""
@@ -65,10 +66,12 @@ def _digest(crops: Crops, network_id: str, copies: int, seed: int) -> bytes:
 
 
 def _kept(cache: Path, digest: bytes, count: int) -> F32 | None:
-    try:
-        with cache.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            embeddings: F32 = archive["embeddings"]
-            is_same = bytes(archive["digest"]) == digest
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be made again
+    if not cache.is_file():
         return None
-    return embeddings if is_same and embeddings.shape == (count, EMBEDDING_SIZE) else None
+    try:
+        arrays = read_arrays(cache)
+    except ModelError:
+        return None  # it is not whole: it can be made again
+    embeddings = arrays.get("embeddings")
+    is_same = "digest" in arrays and arrays["digest"].tobytes() == digest
+    return embeddings if is_same and embeddings is not None and embeddings.shape == (count, EMBEDDING_SIZE) else None

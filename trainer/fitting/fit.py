@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import ConfigError, LocalDiskError
 from annotator.recognition.embedding import FaceEmbedder
+from trainer.dataset.files import only_worker
 from trainer.experiment import Experiment
 from trainer.fitting.device import default_threads, prepare_tensorflow
 from trainer.fitting.features import embed_crops
@@ -19,6 +20,7 @@ from trainer.fitting.places import (
     STATE_FILE,
     TRAIN_EMBEDDINGS,
     VAL_EMBEDDINGS,
+    forget_run,
     logged_to,
     people_of,
     signals_noted,
@@ -40,7 +42,8 @@ class FitOptions:
     Attributes:
         device: ``"cpu"``, or ``"gpu"`` for all GPUs that are visible.
         threads: that an operation may use; all processors by default. A run that goes on keeps its number.
-        has_xla: compile the step; by default on a GPU only. It is left out with several GPUs.
+        has_xla: compile the step; for ``"sface-head"`` on one device only: under XLA the gradient of a pooling has no
+            form that gives the same numbers twice.
         begin_from: weights to begin with, or None.
         is_fresh: forget the run that is there.
         make_embedder: makes the embedder of a frozen front; only ``"sface-head"`` needs it.
@@ -50,7 +53,7 @@ class FitOptions:
 
     device: Device = "cpu"
     threads: int | None = None
-    has_xla: bool | None = None
+    has_xla: bool = False
     begin_from: Path | None = None
     is_fresh: bool = False
     make_embedder: Callable[[], FaceEmbedder] | None = None
@@ -84,7 +87,8 @@ def fit(places: Places, experiment: Experiment, options: FitOptions) -> FitResul
         options: on which device, from which weights.
 
     Raises:
-        ConfigError: there are no crops, settings do not fit together or to the run that is there, or no device.
+        ConfigError: there are no crops, settings do not fit together or to the run that is there, no device, or
+            another process works in the experiment's folder.
         InputError: a crop cannot be read.
         ModelError: weights or checkpoint are not what they must be.
         LocalDiskError: the disk is full; the last checkpoint stays.
@@ -94,11 +98,11 @@ def fit(places: Places, experiment: Experiment, options: FitOptions) -> FitResul
     folder = places.folder / MODEL_FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if options.is_fresh:
-            (folder / STATE_FILE).unlink(missing_ok=True)
     except OSError as error:
         raise LocalDiskError(f"{folder} cannot be written: {error}") from error
-    with logged_to(places.folder / LOG_FILE), signals_noted() as signals:
+    with only_worker(places.folder), logged_to(places.folder / LOG_FILE), signals_noted() as signals:
+        if options.is_fresh:
+            forget_run(places)
         people = people_of(places)
         crops = tuple(
             list_crops(part, people, side_px=experiment.network.input_side_px, augmentation=experiment.augmentation)
@@ -123,15 +127,17 @@ def _fitted(
     if before is not None and threads != before.threads:
         _log.warning("another number of threads: from here on the curve may differ in its last digits")
     strategy = prepare_tensorflow(options.device, threads=threads, seed=experiment.seed)
-    has_xla = (options.device == "gpu") if options.has_xla is None else options.has_xla
-    decisive = _decisive(experiment, people, crops[0]) | {"xla": has_xla, "replicas": strategy.num_replicas_in_sync}
+    replicas = strategy.num_replicas_in_sync
+    if options.has_xla and (experiment.network.name != "sface-head" or replicas > 1):
+        raise ConfigError(f"{experiment.network.name} on {replicas} devices cannot be compiled: leave --xla out")
+    decisive = _decisive(experiment, people, crops[0]) | {"xla": options.has_xla, "replicas": replicas}
     if before is not None:
         check_goes_on(before, decisive, path=folder / STATE_FILE)
     from trainer.fitting.run import Run  # noqa: PLC0415 - imports Keras, for which the back end must be settled
     from trainer.fitting.step import Learner  # noqa: PLC0415 - as above
 
-    learner = Learner(experiment, strategy, classes=len(people), has_xla=has_xla)
-    feeds = _feeds(folder, experiment, options, crops=crops, replicas=strategy.num_replicas_in_sync)
+    learner = Learner(experiment, strategy, classes=len(people), has_xla=options.has_xla)
+    feeds = _feeds(folder, experiment, options, crops=crops, replicas=replicas)
     _make_ready(learner, experiment, options, feeds[0], state=folder / STATE_FILE if before else None)
     progress = before or Progress(decisive, threads)
     run = Run(places, experiment, learner=learner, feeds=feeds, people=people, progress=progress)

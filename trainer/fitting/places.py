@@ -30,6 +30,7 @@ TRAIN_EMBEDDINGS: Final = "train.npz"
 VAL_EMBEDDINGS: Final = "val.npz"
 HISTORY_FILE: Final = "history.csv"
 BOARD_FOLDER: Final = "logs"
+EVENT_FILES: Final = "events.out.tfevents.*.fit"
 LOG_FILE: Final = "logs.log"
 
 _log: Final = logging.getLogger("trainer.fit")
@@ -61,6 +62,13 @@ def people_of(places: Places) -> tuple[str, ...]:
             f"`trainer prepare {places.name}` first"
         )
     return people
+
+
+def forget_run(places: Places) -> None:
+    """Remove the checkpoint and the curves of the run that is there; its best network stays until there is another."""
+    (places.folder / MODEL_FOLDER / STATE_FILE).unlink(missing_ok=True)
+    for path in (places.folder / BOARD_FOLDER).glob(EVENT_FILES):
+        path.unlink()
 
 
 @contextmanager

@@ -136,9 +136,9 @@ class Run:
         if progress.end_epoch(result):
             folder = self._places.folder / MODEL_FOLDER
             save_fitted(folder, self._learner.built, self._experiment.network, self._people)
-        self._save()
         self._write_history()
         self._tell_epoch(result)
+        self._save()  # last: whatever a kill cuts off before it is done again
 
     def _save(self) -> None:
         """Write a checkpoint; after the best network, so that a kill in between is made up for."""

@@ -7,6 +7,7 @@ had never stopped: order and changes of the samples follow from seed, epoch and 
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,9 @@ from annotator.errors import ConfigError, LocalDiskError, ModelError
 
 MAX_STATE_BYTES: Final = 16 * 1024**3
 """Weights and two moments of each, of the largest network, are a tenth of it."""
+
+_UNREADABLE: Final = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What an archive that is damaged, or made by somebody else, fails with."""
 
 _FORMAT: Final = 1
 _PROGRESS: Final = "progress"
@@ -112,7 +116,7 @@ def read_progress(path: Path) -> Progress | None:
     """
     if not path.exists():
         return None
-    arrays = _arrays(path, only=_PROGRESS)
+    arrays = read_arrays(path, only=_PROGRESS)
     try:
         told = json.loads(bytes(arrays[_PROGRESS]))
         if told.pop("format") != _FORMAT:
@@ -160,7 +164,7 @@ def load_state(path: Path, variables: Mapping[str, Any]) -> None:
         ModelError: it does not belong to them, or is no checkpoint.
 
     """
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     arrays.pop(_PROGRESS, None)
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     if {name: array.shape for name, array in arrays.items()} != shapes:
@@ -187,12 +191,24 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _arrays(path: Path, *, only: str | None = None) -> dict[str, np.ndarray[Any, Any]]:
+def read_arrays(path: Path, *, only: str | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    """Read an archive of arrays, without pickles.
+
+    Args:
+        path: a file of ``numpy.savez``.
+        only: the one array that is wanted; all by default.
+
+    Raises:
+        ModelError: there is none, or it is not whole, or too large.
+
+    """
     try:
-        if path.stat().st_size > MAX_STATE_BYTES:
+        with zipfile.ZipFile(path) as archive:
+            size_bytes = sum(member.file_size for member in archive.infolist())
+        if size_bytes > MAX_STATE_BYTES:
             raise ModelError(f"{path} is larger than any checkpoint: remove it, or begin anew with --fresh")
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if only in {None, name}}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except _UNREADABLE as error:
         what = type(error).__name__
         raise ModelError(f"{path} is no checkpoint ({what}): remove it, or begin anew with --fresh") from error

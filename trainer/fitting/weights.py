@@ -7,6 +7,7 @@ Weights may come from anywhere, so only files that cannot carry code are read: `
 import json
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatch
@@ -25,13 +26,22 @@ NETWORK_FILE: Final = "network.json"
 WEIGHTS_FILE: Final = "best.weights.h5"
 KERAS_FILE: Final = "best.keras"
 
-MAX_WEIGHTS_BYTES: Final = 4 * 1024**3
+MAX_WEIGHTS_BYTES: Final = 1024**3
 """The largest network here has a tenth of a gigabyte."""
 
 MAX_ITEMS: Final = 100_000
 """Links and arrays in a file; Xception has two thousand."""
 
+MAX_DEPTH: Final = 32
+"""Groups in groups; Keras makes seven."""
+
 MAX_DESCRIPTION_BYTES: Final = 64 * 1024**2
+
+_UNREADABLE: Final = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What a file that is damaged, or hostile, fails with, in HDF5, in the archive, or in Keras."""
 
 _SUFFIXES: Final = (".weights.h5", ".keras")
 _INSIDE_KERAS: Final = "model.weights.h5"
@@ -173,7 +183,7 @@ def _load(model: Any, path: Path, *, is_partial: bool) -> None:  # noqa: ANN401 
             model.load_weights(path, skip_mismatch=is_partial)
     except ModelError:
         raise
-    except Exception as error:  # a hostile file may fail anywhere in HDF5
+    except _UNREADABLE as error:
         raise ModelError(f"{path} holds no weights that can be read ({type(error).__name__}): name another") from error
 
 
@@ -195,7 +205,7 @@ def _check_archive(path: Path) -> None:
 
 def _check_hdf5(file: Any, path: Path) -> None:  # noqa: ANN401 - h5py has no types
     size_bytes = 0
-    for count, item in enumerate(_items(file)):
+    for count, item in enumerate(_items(file, depth=0)):
         if count > MAX_ITEMS:
             raise ModelError(f"{path} has more parts than any network here")
         if not isinstance(item, h5py.HardLink | h5py.Dataset):
@@ -208,8 +218,10 @@ def _check_hdf5(file: Any, path: Path) -> None:  # noqa: ANN401 - h5py has no ty
         raise ModelError(f"the weights in {path} are larger than any network here")
 
 
-def _items(group: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
-    """Yield the links and the data sets of an HDF5 file; it is a tree as long as its links are hard ones."""
+def _items(group: Any, *, depth: int) -> Iterator[Any]:  # noqa: ANN401 - as above
+    """Yield the links and the data sets of an HDF5 file; a group may hold itself, so the depth has an end."""
+    if depth > MAX_DEPTH:
+        raise ValueError("groups are nested deeper than in any network here")
     for name in group:
         link = group.get(name, getlink=True)
         yield link
@@ -217,6 +229,6 @@ def _items(group: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
             continue
         item = group[name]
         if isinstance(item, h5py.Group):
-            yield from _items(item)
+            yield from _items(item, depth=depth + 1)
         else:
             yield item

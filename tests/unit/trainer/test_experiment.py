@@ -6,7 +6,7 @@ import pytest
 
 from annotator.errors import ConfigError
 from trainer.experiment import ArcFace, CentreLoss, Experiment, Network, Schedule
-from trainer.fitting.command import experiment_file, load_experiment
+from trainer.fitting.program import experiment_file, load_experiment
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "experiments" / "example_experiment.py"
 
