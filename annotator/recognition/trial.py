@@ -15,10 +15,11 @@ from annotator.quality import face_quality
 from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import F64, SizePoint, fit_log_ratio, score_at_rate
-from annotator.recognition.decision import Scorer, pool_track
 from annotator.recognition.degradation import Degradation, degrade_faces
+from annotator.recognition.evidence import pool_track
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.photographs import FaceEmbedding
+from annotator.recognition.scoring import Scorer
 from annotator.types import F32, I64, U8, TrackEvidence
 
 FEW_PHOTOGRAPHS: Final = 3

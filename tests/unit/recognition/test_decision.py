@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.recognition.bundle import ModelBundle
-from annotator.recognition.decision import MAX_CANDIDATES, Identifier, Scorer
+from annotator.recognition.decision import MAX_CANDIDATES, Identifier
 from annotator.recognition.gallery import Gallery
+from annotator.recognition.scoring import Scorer
 from annotator.types import TrackEvidence
 
 Make = Callable[..., TrackEvidence]
