@@ -90,25 +90,6 @@ def register_labelling(connection: Connection, network_id: int, *, model: str, d
     return int(known)
 
 
-def activate(connection: Connection, labelling_id: int) -> None:
-    """Point the views at a labelling.
-
-    Raises:
-        ValueError: there is no such labelling.
-
-    """
-    network_id = connection.execute(
-        select(labellings.c.network_id).where(labellings.c.id == labelling_id)
-    ).scalar_one_or_none()
-    if network_id is None:
-        raise ValueError(f"there is no labelling {labelling_id}")
-    connection.execute(
-        update(active)
-        .where(active.c.labelling_id != labelling_id)
-        .values(labelling_id=labelling_id, network_id=network_id, switched_at=utc_now())
-    )
-
-
 def active_labelling(connection: Connection) -> int | None:
     """Return the labelling that the views show, None in an empty database."""
     found = connection.execute(select(active.c.labelling_id)).scalar_one_or_none()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, select, type_coerce
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from annotator.errors import StoreUnavailableError
-from annotator.store import enrolled, identities, labels, merging, queries, reads, registry, rollups, writes
+from annotator.store import enrolled, identities, labels, merging, promotions, queries, reads, registry, rollups, writes
 from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import is_conflict, open_engine, reading, writing
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
@@ -141,16 +141,16 @@ class Store:
             return labelling_id
 
     def activate(self, labelling_id: int) -> None:
-        """Point the views and searches at a labelling, whose counts are rolled up first.
+        """Point the views and searches at a labelling, whose counts are rolled up first, and note it in the history.
 
         Raises:
-            ValueError: there is no such labelling.
+            ConfigError: there is no such labelling.
 
         """
         if labelling_id != self.active_labelling():
             rollups.roll_up(self._engine, labelling_id=labelling_id)
         with self.writing() as connection:
-            registry.activate(connection, labelling_id)
+            promotions.switch_whatever_is_shown(connection, labelling_id)
 
     def active_labelling(self) -> int | None:
         """Return the labelling that views and searches show, None in an empty database."""

@@ -163,6 +163,23 @@ active = Table(
     CheckConstraint("only_row = 1", name="only_row"),
 )
 
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("labelling_id", Integer, ForeignKey("labellings.id"), nullable=False),
+    Column("from_labelling_id", Integer, ForeignKey("labellings.id"), comment="shown before"),
+    Column("happened_at", UtcTime, nullable=False),
+    Column("done_by", Text, nullable=False, comment="user and machine"),
+    Column("forced_reason", Text, comment="why it was promoted though the gate refused"),
+    Column("tracks_added", BigInteger, comment="get a name"),
+    Column("tracks_dropped", BigInteger, comment="lose theirs"),
+    Column("tracks_flipped", BigInteger, comment="get another one"),
+    Column("report", Json, comment="of the gate"),
+    CheckConstraint("kind IN ('promotion', 'rollback', 'update', 'refusal')", name="kind"),
+)
+
 # ------------------------------------------------------------------------------------------------------------ people
 
 identities = Table(

@@ -128,4 +128,21 @@ FROM relabellings r
 JOIN labellings b ON b.id = r.labelling_id
 LEFT JOIN labellings f ON f.id = r.from_labelling_id
 """,
+    "model_history": """
+SELECT p.id AS step,
+       p.happened_at AS happened_at,
+       p.kind AS kind,
+       b.model AS model,
+       f.model AS former_model,
+       p.done_by AS done_by,
+       p.forced_reason AS forced_reason,
+       p.tracks_added AS tracks_added,
+       p.tracks_dropped AS tracks_dropped,
+       p.tracks_flipped AS tracks_flipped,
+       CASE WHEN p.id = (SELECT max(q.id) FROM promotions q WHERE q.kind <> 'refusal')
+                 AND p.labelling_id = (SELECT labelling_id FROM active) THEN 1 ELSE 0 END AS is_shown
+FROM promotions p
+JOIN labellings b ON b.id = p.labelling_id
+LEFT JOIN labellings f ON f.id = p.from_labelling_id
+""",
 }

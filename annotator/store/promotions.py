@@ -1,0 +1,157 @@
+"""Which labelling is shown, since when, by whom and why: every switch has a row of ``promotions``, in its transaction.
+
+The row of ``active`` is the truth. Who switches says which labelling was shown when he decided; if that is no longer
+so, nothing happens. A refusal of the gate has a row, too, and switches nothing.
+"""
+
+import getpass
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import NoResultFound
+
+from annotator.errors import ConfigError, ModelsBusyError
+from annotator.store.columns import utc_now
+from annotator.store.labellings import Labelling, load_labelling
+from annotator.store.tables import active, labellings, promotions
+
+Kind = Literal["promotion", "rollback", "update"]
+"""How a labelling came to be shown: through the gate, by taking that back, or since people were added or corrected."""
+
+REFUSAL: Final = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Why a labelling is switched, or not.
+
+    Attributes:
+        report: of the gate, as JSON.
+        forced: why it is promoted though the gate refused.
+        added: tracks that get a name.
+        dropped: tracks that lose theirs.
+        flipped: tracks that get another one.
+
+    """
+
+    report: Mapping[str, Any] | None = None
+    forced: str | None = None
+    added: int | None = None
+    dropped: int | None = None
+    flipped: int | None = None
+
+
+def switch(
+    connection: Connection, labelling_id: int, *, kind: Kind, expected: int | None, reasons: Reasons | None = None
+) -> bool:
+    """Point views and searches at a labelling, and note it; both happen, or neither.
+
+    Args:
+        connection: in a transaction that writes.
+        labelling_id: which labelling.
+        kind: why.
+        expected: the labelling that was shown when this was decided.
+        reasons: what is noted.
+
+    Returns:
+        False where it is shown already.
+
+    Raises:
+        ConfigError: there is no such labelling, or its labels were removed.
+        ModelsBusyError: another labelling than the expected one is shown by now.
+
+    """
+    wanted = load_labelling(connection, labelling_id)
+    shown = connection.execute(select(active.c.labelling_id).with_for_update()).scalar_one_or_none()
+    if shown == labelling_id:
+        return False
+    if shown != expected:
+        raise ModelsBusyError("another model was promoted meanwhile: look at what is shown now, and decide again")
+    connection.execute(
+        update(active).values(labelling_id=labelling_id, network_id=wanted.network_id, switched_at=utc_now())
+    )
+    _note(connection, kind, labelling_id, shown=shown, reasons=reasons)
+    return True
+
+
+def switch_whatever_is_shown(connection: Connection, labelling_id: int) -> None:
+    """Point views and searches at a labelling that follows from the one that is shown: people were added or corrected.
+
+    Raises:
+        ConfigError: there is no such labelling.
+
+    """
+    shown = connection.execute(select(active.c.labelling_id).with_for_update()).scalar_one_or_none()
+    switch(connection, labelling_id, kind="update", expected=shown)
+
+
+def note_refusal(connection: Connection, labelling_id: int, *, shown: int | None, reasons: Reasons) -> None:
+    """Note that the gate has refused a labelling."""
+    _note(connection, REFUSAL, labelling_id, shown=shown, reasons=reasons)
+
+
+def former_labelling(connection: Connection) -> Labelling:
+    """Return the labelling that was shown before the one that is: what a rollback goes back to.
+
+    Raises:
+        ConfigError: nothing was promoted yet, or the labels of the former one were removed.
+
+    """
+    history = promotions.c
+    came = (
+        select(history.from_labelling_id)
+        .join_from(promotions, active, active.c.labelling_id == history.labelling_id)
+        .where(history.kind.in_(("promotion", "update")), history.from_labelling_id.is_not(None))
+        .order_by(history.id.desc())
+        .limit(1)
+    )
+    try:
+        return load_labelling(connection, connection.execute(came).scalar_one())
+    except NoResultFound as exc:
+        raise ConfigError("there is nothing to go back to: what is shown has been shown from the start") from exc
+
+
+def is_promoted(connection: Connection, model: str) -> bool:
+    """Say whether what is shown came through the gate as this model: then other versions must, too.
+
+    Args:
+        connection: any.
+        model: name and version, without the mark of enrolled people.
+
+    """
+    came = (
+        select(promotions.c.id)
+        .join_from(promotions, labellings, labellings.c.id == promotions.c.labelling_id)
+        .where(promotions.c.kind != REFUSAL, promotions.c.kind != "update")
+        .where((labellings.c.model == model) | labellings.c.model.startswith(f"{model}+", autoescape=True))
+        .limit(1)
+    )
+    return connection.execute(came).first() is not None
+
+
+def _note(connection: Connection, kind: str, labelling_id: int, *, shown: int | None, reasons: Reasons | None) -> None:
+    told = reasons or Reasons()
+    connection.execute(
+        insert(promotions).values(
+            kind=kind,
+            labelling_id=labelling_id,
+            from_labelling_id=shown,
+            happened_at=utc_now(),
+            done_by=f"{_user()}@{socket.gethostname()}",
+            forced_reason=told.forced,
+            tracks_added=told.added,
+            tracks_dropped=told.dropped,
+            tracks_flipped=told.flipped,
+            report=None if told.report is None else dict(told.report),
+        )
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
