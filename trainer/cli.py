@@ -13,6 +13,7 @@ from annotator.cli.entry import Program
 from trainer.collect.command import collect
 from trainer.dataset.command import check, prepare
 from trainer.doctor.command import doctor
+from trainer.evaluation.command import compare, evaluate
 from trainer.fitting.command import board, fit
 from trainer.giphy.command import import_giphy
 
@@ -22,7 +23,17 @@ app = make_application(
     epilog="The photographs of an experiment lie in WORKDIR/EXPERIMENT/raw_dataset, a folder for each person, beside"
     " labels.csv. Start with: trainer prepare EXPERIMENT --workdir WORKDIR, then trainer doctor EXPERIMENT.",
 )
-for command in (collect, check, prepare, doctor, fit, board, import_giphy):  # in the order of the work
+for command in (
+    collect,
+    check,
+    prepare,
+    doctor,
+    fit,
+    board,
+    evaluate,
+    compare,
+    import_giphy,
+):  # in the order of the work
     app.command()(command)
 
 

@@ -1,0 +1,1 @@
+"""How good a recogniser is, on photographs and clips that it has not seen; and which of two is better."""

@@ -1,0 +1,123 @@
+"""Opens what is to be evaluated: a model bundle, or the fitted network of an experiment."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from annotator.build import build_engine, open_bundle
+from annotator.cli.output import err
+from annotator.errors import ConfigError
+from annotator.recognition.alignment import FACE_SIDE_PX
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.recognition.gallery import Gallery
+from annotator.settings import Settings, load_settings
+from annotator.types import F32, I64, U8
+from trainer.augmentation import Augmentation
+from trainer.evaluation.recognisers import GalleryRecogniser, HeadRecogniser, Kind, Recogniser, gallery_of
+from trainer.fitting.device import default_threads, prepare_tensorflow
+from trainer.fitting.input import list_crops, read_crop
+from trainer.fitting.places import MODEL_FOLDER
+from trainer.labels import person_key
+from trainer.settings import Device
+from trainer.workdir import Experiment
+
+BATCH: Final = 128
+"""Crops in memory at a time."""
+
+_MIN_NORM: Final = 1e-12
+
+
+def open_model(model: str, *, device: Device) -> GalleryRecogniser:
+    """Open a bundle: ``"starter"``, a folder, an installed name or ``s3://…``, without the people who are revoked.
+
+    Raises:
+        ConfigError: there is no such bundle, or no such device.
+        ModelError: it fails its checks.
+
+    """
+    with err().status("loading the model"):
+        settings = load_settings(model=model, device=device)
+        bundle = open_bundle(settings)
+        embedder = face_embedder(settings)
+        Gallery.from_bundle(bundle).check_embedder(embedder.network_id)
+    return GalleryRecogniser(bundle.model, "model", bundle, embedder.embed, FACE_SIDE_PX)
+
+
+def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogniser:
+    """Open the best network of an experiment's fit.
+
+    Args:
+        experiment: its places.
+        kind: ``"prototypes"``: mean embeddings of the training side and the annotator's rule; or ``"head"``.
+        device: what TensorFlow runs on.
+
+    Raises:
+        ConfigError: nothing is fitted, a person has no crops to train on any more, or the device is not there.
+        ModelError: a file of the network is not what it must be.
+
+    """
+    from trainer.fitting.weights import read_description  # noqa: PLC0415 - imports Keras, as below
+
+    folder = experiment.folder / MODEL_FOLDER
+    with err().status("loading the network"):
+        prepare_tensorflow(device, threads=default_threads(), seed=0)
+        network, folders = read_description(folder)
+        run = _runner(folder, device=device)
+    people = tuple(person_key(name) for name in folders)
+    side_px = network.input_side_px
+    if kind == "head":
+        is_cosine = network.head == "cosine"
+        scale = network.scale if is_cosine else 1.0
+        return HeadRecogniser(
+            f"{experiment.name}, class head", people, lambda crops: run(crops)["logits"] / scale, side_px, is_cosine
+        )
+
+    def embed(crops: U8) -> F32:
+        return _unit(run(crops)["embedding"])
+
+    embeddings, person = _training_side(experiment, folders, side_px, embed)
+    bundle = gallery_of(embeddings, person, people, network=f"{experiment.name}:{network.name}")
+    return GalleryRecogniser(experiment.name, "prototypes", bundle, embed, side_px)
+
+
+def face_embedder(settings: Settings) -> FaceEmbedder:
+    """Make what embeds faces, in f32."""
+    return FaceEmbedder(build_engine(settings))
+
+
+def _runner(folder: Path, *, device: Device) -> Callable[[U8], dict[str, F32]]:
+    """Return what gives ``embedding`` and ``logits`` for crops."""
+    from trainer.fitting.weights import load_fitted  # noqa: PLC0415 - see above
+
+    built, _, _ = load_fitted(folder)
+    if not built.has_frozen_front:
+        return lambda crops: _run(built.whole, crops.astype(np.float32))
+    # A frozen front runs as it does in production: these are the embeddings that the archive keeps.
+    embedder = face_embedder(load_settings(device=device))
+    return lambda crops: _run(built.learning, embedder.embed(crops)[:, None, None, :])
+
+
+def _run(model: Any, inputs: F32) -> dict[str, F32]:  # noqa: ANN401 - a Keras model
+    outputs = model(inputs, training=False)
+    return {name: np.asarray(outputs[name], np.float32) for name in ("embedding", "logits")}
+
+
+def _training_side(
+    experiment: Experiment, folders: tuple[str, ...], side_px: int, embed: Callable[[U8], F32]
+) -> tuple[F32, I64]:
+    crops = list_crops(experiment.train_dataset, folders, side_px=side_px, augmentation=Augmentation())
+    missing = sorted(set(range(len(folders))) - set(crops.labels.tolist()))
+    if missing:
+        names = ", ".join(folders[place] for place in missing[:5])
+        raise ConfigError(
+            f"{len(missing)} people of the network have no crops to train on any more ({names}): fit anew"
+        )
+    batches = [crops.files[start : start + BATCH] for start in range(0, len(crops), BATCH)]
+    parts = [embed(np.stack([read_crop(path, side_px) for path in batch])) for batch in batches]
+    return np.concatenate(parts), crops.labels
+
+
+def _unit(vectors: F32) -> F32:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _MIN_NORM), np.float32)

@@ -1,0 +1,125 @@
+"""What is evaluated, on what; and the evaluation itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from annotator.errors import ConfigError
+from annotator.recognition.alignment import FACE_SIDE_PX
+from trainer.evaluation.clips import evaluate_clips
+from trainer.evaluation.measures import threshold_of
+from trainer.evaluation.opening import open_fitted, open_model
+from trainer.evaluation.probes import Probe, experiment_probes, folder_probes, stranger_probes
+from trainer.evaluation.recognisers import GalleryRecogniser, Kind, Recogniser
+from trainer.evaluation.report import Report
+from trainer.evaluation.trial import run_trial
+from trainer.settings import Device
+from trainer.workdir import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown to a recogniser.
+
+    Attributes:
+        experiment: whose validation side is shown where no folder is given.
+        faces: a folder of aligned crops for each person, shown instead.
+        strangers: a folder of aligned crops of people who are nobody of the labels.
+        sizes_px: how small faces are made, too.
+        clips: a folder of clips.
+        truth: who is seen in them.
+
+    """
+
+    experiment: Experiment | None = None
+    faces: Path | None = None
+    strangers: Path | None = None
+    sizes_px: tuple[int, ...] = ()
+    clips: Path | None = None
+    truth: Path | None = None
+
+    def probes(self) -> tuple[list[Probe], list[Probe]]:
+        """Return faces of people, and faces of strangers.
+
+        Raises:
+            ConfigError: there are none of people, or a folder is not there.
+
+        """
+        if (self.clips is None) != (self.truth is None):
+            raise ConfigError("clips need their truth, and the truth its clips: give both --clips and --truth")
+        if self.faces is not None:
+            probes = folder_probes(self.faces)
+        elif self.experiment is not None:
+            probes = experiment_probes(self.experiment)
+        else:
+            raise ConfigError("there is nothing to evaluate on: give EXPERIMENT, or a folder with --faces")
+        return probes, stranger_probes(self.strangers) if self.strangers is not None else []
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is evaluated.
+
+    Attributes:
+        experiment: whose fitted network; None for a model.
+        model: a bundle as the annotator takes it; None for the experiment's network.
+        kind: prototypes or head, of a network.
+
+    """
+
+    experiment: Experiment | None
+    model: str | None = None
+    kind: Kind = "prototypes"
+
+    def open(self, device: Device) -> Recogniser:
+        """Load it.
+
+        Raises:
+            ConfigError: it is not there.
+            ModelError: it fails its checks.
+
+        """
+        if self.model is not None:
+            return open_model(self.model, device=device)
+        if self.experiment is None:
+            raise ConfigError("there is nothing to evaluate: give EXPERIMENT, or a model with --model")
+        return open_fitted(self.experiment, self.kind, device=device)
+
+
+def evaluate(subject: Subject, shown: Shown, *, device: Device) -> tuple[Report, list[Probe]]:
+    """Evaluate, and return the report with the probes, for their pictures.
+
+    Raises:
+        ConfigError: something named is not there.
+        InputError: a crop cannot be read.
+        ModelError: a model or network fails its checks.
+
+    """
+    probes, strangers = shown.probes()
+    recogniser = subject.open(device)
+    trial = run_trial(recogniser, probes, strangers, sizes_px=shown.sizes_px)
+    if not trial.known:
+        raise ConfigError(
+            f"{recogniser.name} knows nobody of the people shown: evaluate it on photographs of people whom it knows"
+        )
+    clips = None
+    if shown.clips is not None and shown.truth is not None:
+        if not isinstance(recogniser, GalleryRecogniser) or recogniser.side_px != FACE_SIDE_PX:
+            raise ConfigError("clips are annotated by a model, or by prototypes of a network for aligned crops")
+        clips = evaluate_clips(recogniser, shown.clips, shown.truth, threshold=threshold_of(trial), device=device)
+    return Report.of(trial, clips=clips, remarks=remarks_on(subject, shown, recogniser)), [*probes, *strangers]
+
+
+def remarks_on(subject: Subject, shown: Shown, recogniser: Recogniser) -> list[str]:
+    """Return what a reader must know to judge the numbers."""
+    told = []
+    if subject.model is None:
+        told.append(
+            "The network was fitted with the people who are left out: only strangers of a folder of their own are new "
+            "to it."
+        )
+        told.append("No threshold was ever set: names are judged at one that 1 % of the strangers here exceed.")
+    elif shown.faces is None:
+        told.append("Whether the model was built from these photographs is not known here.")
+    if shown.sizes_px and recogniser.side_px != FACE_SIDE_PX:
+        told.append("Faces were not made small: the network takes another kind of crop.")
+    return told
