@@ -10,10 +10,11 @@ from pydantic import SecretStr
 
 from annotator.cli.app import app as annotator_app
 from annotator.settings import SecretUrl, Settings
+from trainer.cli import app as trainer_app
 from workers.app import create_app
 from workers.backlog.command import app as backlog_app
 
-OWN = ("annotator", "annotate-backlog", "celery")
+OWN = ("annotator", "annotate-backlog", "celery", "trainer")
 _OPERATORS = ("&&", "||", ";", "|", "&")
 
 
@@ -48,6 +49,7 @@ def complaints_of(command: list[str]) -> list[str]:
         "annotator": typer.main.get_command(annotator_app),
         "annotate-backlog": typer.main.get_command(backlog_app),
         "celery": celery,
+        "trainer": typer.main.get_command(trainer_app),
     }
     # Celery's options ask the application for their defaults.
     settings = Settings(broker_url=SecretUrl("redis://broker:6379/0"), s3_secret_access_key=SecretStr("none"))

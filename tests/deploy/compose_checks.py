@@ -24,6 +24,9 @@ _PINNED = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 _OWN_IMAGE = re.compile(r"celebrity-annotator(-gpu)?:")
 # Garage's image is one program: there is no user in it, and its volume belongs to root.
 _MAY_BE_ROOT = {"s3"}
+_TRAINERS = ("trainer", "trainer-gpu", "tensorboard")
+# The folder of the machine in which photographs lie and results go; whoever trains makes it.
+_WORKDIR = "./workdir"
 
 
 def read_compose() -> Compose:
@@ -175,8 +178,11 @@ def missing_files(compose: Compose) -> list[str]:
         if "build" in service and not (ROOT / service["build"]["dockerfile"]).is_file():
             complaints.append(f"{name}: there is no {service['build']['dockerfile']}")
         for volume in service.get("volumes", []):
-            source, _, rest = volume.partition(":")
-            if source.startswith("."):
+            source, _, rest = interpolated(volume).partition(":")
+            if source == _WORKDIR:
+                if name not in _TRAINERS:
+                    complaints.append(f"{name}: sees photographs, which are the trainer's")
+            elif source.startswith("."):
                 if not (ROOT / source).exists():
                     complaints.append(f"{name}: there is no {source}")
                 if not rest.endswith(":ro"):
@@ -197,7 +203,7 @@ def starts_too_soon(compose: Compose) -> list[str]:
     complaints = []
     for name, service in compose["services"].items():
         given = {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
-        if is_own(service) and name != "migrate" and given != wanted:
+        if is_own(service) and name not in {"migrate", *_TRAINERS} and given != wanted:
             complaints.append(f"{name}: does not wait for all of {', '.join(wanted)}")
         complaints += [
             f"{name}: waits for {other}, which is no service" for other in given.keys() - compose["services"]

@@ -125,6 +125,11 @@ BREACHES: list[tuple[Callable[[Compose], list[str]], Callable[[Compose], None]]]
     (checks.missing_files, _break("grafana", volumes=["./deploy/nowhere:/etc/grafana:ro"])),
     (checks.missing_files, _break("grafana", volumes=["./deploy:/etc/grafana"])),
     (checks.missing_files, _break("beat", volumes=["cash:/var/cache/annotator"])),
+    (checks.missing_files, _break("beat", volumes=["${LOCAL_WORKDIR:-./workdir}:/workdir"])),
+    (checks.missing_files, _break("trainer", volumes=["./experiments:/var/lib/annotator/experiments"])),
+    (checks.unknown_commands, _break("tensorboard", command=["trainer", "bord"])),
+    (checks.unwatched_services, _break("tensorboard", healthcheck={"disable": True})),
+    (checks.ports_of_other_machines, _break("tensorboard", ports=["${TENSORBOARD_PORT:-5055}:5055"])),
     (checks.starts_too_soon, _break("beat", depends_on={"postgres": {"condition": "service_healthy"}})),
 ]
 
@@ -141,6 +146,22 @@ def test_a_worker_on_a_gpu_is_asked_for_by_a_profile_and_gets_one_gpu() -> None:
     assert service["profiles"] == ["gpu"]
     assert service["deploy"]["resources"]["reservations"]["devices"] == [
         {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    ]
+
+
+def test_the_trainer_runs_by_profile_with_shared_memory_and_one_switch_decides_cpu_or_gpu() -> None:
+    services = checks.read_compose()["services"]
+    on_cpu, on_gpu, board = (services[name] for name in ("trainer", "trainer-gpu", "tensorboard"))
+    assert [one["profiles"] for one in (on_cpu, on_gpu, board)] == [
+        ["trainer"],
+        ["trainer-gpu"],
+        ["trainer", "trainer-gpu"],
+    ]
+    assert (on_cpu["shm_size"], on_gpu["shm_size"]) == ("2g", "2g")
+    assert (on_cpu["environment"]["USE_GPU"], on_gpu["environment"]["USE_GPU"]) == ("false", "true")
+    assert "reservations" not in on_cpu["deploy"]["resources"]
+    assert on_gpu["deploy"]["resources"]["reservations"]["devices"] == [
+        {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
     ]
 
 
@@ -200,7 +221,7 @@ def compose_program() -> list[str]:
 
 
 def test_compose_itself_accepts_it_with_secrets_and_refuses_it_without(copied: Path) -> None:
-    command = [*compose_program(), "--profile", "gpu", "--profile", "producer", "config"]
+    command = [*compose_program(), "--profile", "*", "config"]
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
 
     def config() -> subprocess.CompletedProcess[str]:
