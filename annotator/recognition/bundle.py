@@ -2,7 +2,10 @@
 
     manifest.json     what it is and the sha256 of every other file
     labels.csv        who the people are
-    prototypes.npz    f32 prototypes (P, D), unit norm; i32 photo_counts (P,); f32 mean (D,)
+    prototypes.npz    f32 prototypes (P, E), unit norm; i32 photo_counts (P,); f32 mean (E,)
+    projection.npz    f32 weights (D, E) and bias (E,) of a head over the embedder; not in every bundle: then D = E
+    network.npz       the weights of an embedder of its own; without, it is SFace
+    classes.npz       the class head of the network, which the annotator does not use; only in GIPHY's
     calibration.json  thresholds and confidence by face size
     credits.csv       where the photographs of each person came from
     revoked.json      people who must not be recognised, as salted hashes
@@ -13,58 +16,64 @@ checked before it is parsed, arrays are read without pickles and with the shapes
 """
 
 import hashlib
-import io
 import json
-import re
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from annotator.errors import ConfigError, ModelError
-from annotator.recognition.alignment import FACE_SIDE_PX
-from annotator.recognition.calibration import Calibration
+from annotator.recognition.bundle_files import (
+    CALIBRATION,
+    CLASSES,
+    CREDITS,
+    LABELS,
+    LICENSE,
+    MANIFEST,
+    MAX_FILE_BYTES,
+    MODEL_CARD,
+    NETWORK,
+    PROJECTION,
+    PROTOTYPES,
+    REVOKED,
+    Header,
+    checked_content,
+    file_digest,
+    json_of,
+    not_as_stated,
+    read_arrays,
+    read_bounded,
+    stated,
+    stated_digest,
+    text_of,
+)
+from annotator.recognition.bundle_manifest import ALIGNED_CROP, read_manifest
+from annotator.recognition.bundled_network import BundledNetwork
+from annotator.recognition.calibration import F64, Calibration
 from annotator.recognition.labels import read_labels, write_labels
+from annotator.recognition.projection import Projection
 from annotator.recognition.revocation import RevocationList, parse_revocation_list, read_revocation_list
 from annotator.types import F32, Identity, frozen_array
 
-FORMAT: Final = 1
-MANIFEST: Final = "manifest.json"
-LABELS: Final = "labels.csv"
-PROTOTYPES: Final = "prototypes.npz"
-CALIBRATION: Final = "calibration.json"
-REVOKED: Final = "revoked.json"
-CREDITS: Final = "credits.csv"
-MODEL_CARD: Final = "MODEL_CARD.md"
-LICENSE: Final = "LICENSE"
-
-MAX_FILE_BYTES: Final[Mapping[str, int]] = {
-    MANIFEST: 1024 * 1024,
-    LABELS: 64 * 1024 * 1024,
-    PROTOTYPES: 1024 * 1024 * 1024,
-    CALIBRATION: 1024 * 1024,
-    REVOKED: 16 * 1024 * 1024,
-    CREDITS: 256 * 1024 * 1024,
-    MODEL_CARD: 1024 * 1024,
-    LICENSE: 1024 * 1024,
-}
-"""The files of a bundle, and how large each may be: room for a million people."""
-
-MAX_EMBEDDING_SIZE: Final = 4096
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_CROP: Final[Mapping[str, object]] = {
-    "crop": "five landmarks to the ArcFace template",
-    "input_size_px": FACE_SIDE_PX,
-    "colour_order": "RGB",
-}
-"""The only kind of crop that this version makes; a bundle of another kind is refused."""
+__all__ = [
+    "CALIBRATION",
+    "CREDITS",
+    "LABELS",
+    "LICENSE",
+    "MANIFEST",
+    "MAX_FILE_BYTES",
+    "MODEL_CARD",
+    "PROTOTYPES",
+    "REVOKED",
+    "Download",
+    "ModelBundle",
+    "fetch_bundle",
+    "load_bundle",
+    "write_bundle",
+]
 
 _UNIT_TOLERANCE: Final = 1e-3
 
@@ -81,12 +90,14 @@ class ModelBundle:
         version: counts up.
         embedder: the network that made the prototypes, e.g. ``"sface-2021dec"``.
         identities: the people, in the order of the prototypes.
-        prototypes: f32 (P, D), each person's mean embedding, unit norm.
+        prototypes: f32 (P, E), each person's mean embedding or direction, unit norm.
         photo_counts: i32 (P,), how many photographs each rests on.
-        mean: f32 (D,), mean of all prototypes when the bundle was built: the centre that scores are taken from.
+        mean: f32 (E,), mean of all prototypes when the bundle was built: the centre that scores are taken from.
         calibration: thresholds and confidence.
         digest: sha256 over all that decides a label, hexadecimal; two bundles with one digest label alike.
         manifest: the manifest, with metrics, licence and the digest of the data.
+        projection: what makes embeddings comparable with the prototypes; None where they are as they come.
+        network: the embedder that the bundle carries; None for SFace.
 
     """
 
@@ -100,6 +111,8 @@ class ModelBundle:
     calibration: Calibration
     digest: str = ""
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    projection: Projection | None = None
+    network: BundledNetwork | None = None
 
     def __post_init__(self) -> None:
         """Check and freeze.
@@ -122,6 +135,31 @@ class ModelBundle:
             )
         for name, array in (("prototypes", prototypes), ("photo_counts", counts), ("mean", mean)):
             object.__setattr__(self, name, array)
+        if self.projection is not None and self.projection.bias.shape != mean.shape:
+            raise ModelError(f"the projection of the model bundle {self.name} does not lead to its prototypes")
+        if self.network is not None and self.network.network_id != self.embedder:
+            raise ModelError(
+                f"the model bundle {self.name} carries {self.network.network_id} and says that it is {self.embedder}"
+            )
+        if self.network is not None and self.network.spec.embedding_size != self.embedding_size:
+            raise ModelError(f"the network of the model bundle {self.name} does not lead to its prototypes")
+
+    @property
+    def embedding_size(self) -> int:
+        """Numbers of an embedding, D, as the embedder makes it and the database keeps it."""
+        return int(self.mean.shape[0] if self.projection is None else self.projection.weights.shape[0])
+
+    def comparable(self, embeddings: F64) -> F64:
+        """Bring embeddings to where the prototypes are.
+
+        Args:
+            embeddings: f64 (N, D), of unit length.
+
+        Returns:
+            f64 (N, E), of unit length; the very same where there is no projection.
+
+        """
+        return embeddings if self.projection is None else self.projection(embeddings)
 
     @property
     def model(self) -> str:
@@ -143,13 +181,69 @@ def load_bundle(path: Path, *, revocations: Path | None = None) -> ModelBundle:
     """
     if not (path / MANIFEST).is_file():
         raise ConfigError(f"there is no model bundle at {path}: it must be a folder with a {MANIFEST}")
-    manifest = _read_manifest(_read_bounded(path / MANIFEST))
-    content = {name: _checked_content(path / name, manifest) for name in (LABELS, PROTOTYPES, CALIBRATION, REVOKED)}
-    people = read_labels(_text(content[LABELS], LABELS))
-    arrays = _read_prototypes(content[PROTOTYPES], len(people), int(manifest["embedding_size"]))
-    lists = [parse_revocation_list(_text(content[REVOKED], REVOKED), where=REVOKED)]
+    manifest = read_manifest(read_bounded(path / MANIFEST))
+    content = {name: checked_content(path / name, manifest) for name in (LABELS, PROTOTYPES, CALIBRATION, REVOKED)}
+    people = read_labels(text_of(content[LABELS], LABELS))
+    projection = _read_projection(path, manifest)
+    arrays = read_arrays(content[PROTOTYPES], PROTOTYPES, _prototype_headers(len(people), manifest))
+    lists = [parse_revocation_list(text_of(content[REVOKED], REVOKED), where=REVOKED)]
     lists += [read_revocation_list(revocations)] if revocations else []
-    return _without_revoked(manifest, people, arrays, _parse_json(content[CALIBRATION], CALIBRATION), lists=lists)
+    kept = [index for index, person in enumerate(people) if not any(item.covers(person) for item in lists)]
+    return ModelBundle(
+        name=manifest["name"],
+        version=manifest["version"],
+        embedder=manifest["embedder"],
+        identities=tuple(people[index] for index in kept),
+        prototypes=arrays["prototypes"][kept],
+        photo_counts=arrays["photo_counts"][kept],
+        mean=arrays["mean"],
+        calibration=Calibration.from_json(json_of(content[CALIBRATION], CALIBRATION)),
+        digest=_digest(manifest, kept if len(kept) < len(people) else None),
+        manifest=manifest,
+        projection=projection,
+        network=_read_network(path, manifest),
+    )
+
+
+def _prototype_headers(people: int, manifest: Mapping[str, Any]) -> dict[str, Header]:
+    size = int(manifest.get("projected_size", manifest["embedding_size"]))
+    return {
+        "prototypes": (np.float32, (people, size)),
+        "photo_counts": (np.int32, (people,)),
+        "mean": (np.float32, (size,)),
+    }
+
+
+def _read_projection(path: Path, manifest: Mapping[str, Any]) -> Projection | None:
+    if PROJECTION not in manifest["files"]:
+        return None
+    size, projected_size = int(manifest["embedding_size"]), int(manifest["projected_size"])
+    headers: dict[str, Header] = {
+        "weights": (np.float32, (size, projected_size)),
+        "bias": (np.float32, (projected_size,)),
+    }
+    arrays = read_arrays(checked_content(path / PROJECTION, manifest), PROJECTION, headers)
+    return Projection(arrays["weights"], arrays["bias"])
+
+
+def _read_network(path: Path, manifest: Mapping[str, Any]) -> BundledNetwork | None:
+    """Return what the bundle says of its network; the weights are only hashed, and read when the network is made."""
+    if NETWORK not in manifest["files"]:
+        return None
+    sha256 = stated_digest(NETWORK, manifest)
+    if file_digest(path / NETWORK) != sha256:
+        raise ModelError(not_as_stated(NETWORK))
+    return BundledNetwork.from_json(manifest["network"], path=path / NETWORK, sha256=sha256)
+
+
+def _digest(manifest: Mapping[str, Any], kept: list[int] | None) -> str:
+    """Return the digest of what decides a label; ``kept`` are the people who stay where some are revoked."""
+    digest = hashlib.sha256()
+    for name in (LABELS, PROTOTYPES, CALIBRATION, PROJECTION):
+        if name in manifest["files"]:
+            digest.update(stated_digest(name, manifest).encode())
+    digest.update(json.dumps([manifest["embedder"], kept]).encode())
+    return digest.hexdigest()
 
 
 def fetch_bundle(uri: str, *, download: Download, cache_dir: Path) -> Path:
@@ -172,27 +266,37 @@ def fetch_bundle(uri: str, *, download: Download, cache_dir: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / f"{MANIFEST}.part"
     download(f"{uri}/{MANIFEST}", scratch, MAX_FILE_BYTES[MANIFEST])
-    manifest = _read_manifest(_read_bounded(scratch, limit=MAX_FILE_BYTES[MANIFEST]))
-    for name, stated in manifest["files"].items():
+    manifest = read_manifest(read_bounded(scratch, limit=MAX_FILE_BYTES[MANIFEST]))
+    for name, about in manifest["files"].items():
         target = folder / name
-        if target.is_file() and hashlib.sha256(_read_bounded(target)).hexdigest() == stated["sha256"]:
+        if target.is_file() and file_digest(target) == about["sha256"]:
             continue
         part = folder / f"{name}.part"
-        download(f"{uri}/{name}", part, int(stated["size_bytes"]))
+        download(f"{uri}/{name}", part, int(about["size_bytes"]))
         part.replace(target)
-        _checked_content(target, manifest)
+        if file_digest(target) != about["sha256"]:
+            raise ModelError(not_as_stated(name))
     scratch.replace(folder / MANIFEST)
     return folder
 
 
-def write_bundle(folder: Path, bundle: ModelBundle, *, texts: Mapping[str, str], revoked: RevocationList) -> None:
+def write_bundle(
+    folder: Path,
+    bundle: ModelBundle,
+    *,
+    texts: Mapping[str, str],
+    revoked: RevocationList,
+    others: Sequence[str] = (),
+) -> None:
     """Write a bundle, the manifest last. The same values give the same bytes.
 
     Args:
         folder: made if missing; a bundle in it is replaced.
-        bundle: its ``manifest`` holds what the manifest says besides the required fields.
+        bundle: its ``manifest`` holds what the manifest says besides the required fields. The weights of its network
+            lie in the folder already, as ``network.npz``.
         texts: the credits, the model card and the licence, by file name.
         revoked: the revocation list that it carries.
+        others: names of further files that lie in the folder already and belong to the bundle.
 
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,143 +309,33 @@ def write_bundle(folder: Path, bundle: ModelBundle, *, texts: Mapping[str, str],
     }
     for name, text in contents.items():
         (folder / name).write_text(text, encoding="utf-8", newline="")
-    with (folder / PROTOTYPES).open("wb") as file:
-        np.savez(file, prototypes=bundle.prototypes, photo_counts=bundle.photo_counts, mean=bundle.mean)
-    files = {name: _stated(folder / name) for name in sorted([*contents, PROTOTYPES])}
-    required = {
-        "format": FORMAT,
-        "name": bundle.name,
-        "version": bundle.version,
-        "embedder": bundle.embedder,
-        "embedding_size": int(bundle.mean.shape[0]),
-        **_CROP,
-    }
-    text = json.dumps({**required, **bundle.manifest, "files": files}, indent=1, ensure_ascii=False) + "\n"
+    _save(folder / PROTOTYPES, prototypes=bundle.prototypes, photo_counts=bundle.photo_counts, mean=bundle.mean)
+    names = {*contents, PROTOTYPES, *others}
+    if bundle.projection is not None:
+        _save(folder / PROJECTION, weights=bundle.projection.weights, bias=bundle.projection.bias)
+        names.add(PROJECTION)
+    names |= {NETWORK} if bundle.network is not None else set()
+    for name in {PROJECTION, NETWORK, CLASSES} - names:
+        (folder / name).unlink(missing_ok=True)
+    files = {name: stated(folder / name) for name in sorted(names)}
+    text = json.dumps({**_required(bundle), **bundle.manifest, "files": files}, indent=1, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8", newline="")
 
 
-def _stated(path: Path) -> dict[str, object]:
-    content = path.read_bytes()
-    return {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-
-
-def _read_bounded(path: Path, *, limit: int | None = None) -> bytes:
-    limit = MAX_FILE_BYTES[path.name] if limit is None else limit
-    if not path.is_file():
-        raise ModelError(f"the model bundle lacks {path.name}: install it again")
-    with path.open("rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise ModelError(f"{path.name} of the model bundle is larger than {limit} bytes: it is not trusted")
-    return content
-
-
-def _checked_content(path: Path, manifest: Mapping[str, Any]) -> bytes:
-    """Read a file and compare it with what the manifest states."""
-    stated = manifest["files"].get(path.name)
-    if stated is None:
-        raise ModelError(f"the manifest of the model bundle does not state {path.name}: build the bundle again")
-    content = _read_bounded(path)
-    if hashlib.sha256(content).hexdigest() != stated["sha256"]:
-        raise ModelError(f"{path.name} of the model bundle is not what its manifest states: install the bundle again")
-    return content
-
-
-def _text(content: bytes, name: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{name} of the model bundle is not UTF-8: build the bundle again") from error
-
-
-def _parse_json(content: bytes, name: str) -> dict[str, Any]:
-    try:
-        value = json.loads(_text(content, name))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{name} of the model bundle is no JSON file: build the bundle again") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{name} of the model bundle must hold one object: build the bundle again")
-    return value
-
-
-def _read_manifest(content: bytes) -> dict[str, Any]:
-    manifest = _parse_json(content, MANIFEST)
-    _check_stated_files(manifest.get("files"))
-    if manifest.get("format") != FORMAT:
-        raise ModelError(f"the model bundle has the format {manifest.get('format')!r}, this version reads {FORMAT}")
-    if not _NAME.fullmatch(str(manifest.get("name"))):
-        raise ModelError("the name of a model bundle must be short and of a-z, 0-9, dot, dash and underscore")
-    for key, high in (("version", 10**9), ("embedding_size", MAX_EMBEDDING_SIZE)):
-        value = manifest.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= high:
-            raise ModelError(f"the manifest of the model bundle must state {key} as a number from 1 to {high}")
-    if not isinstance(manifest.get("embedder"), str):
-        raise ModelError("the manifest of the model bundle must state the embedder")
-    odd = [key for key, value in _CROP.items() if manifest.get(key) != value]
-    if odd:
-        raise ModelError(f"the model bundle wants another kind of crop than this version makes ({', '.join(odd)})")
-    return manifest
-
-
-def _check_stated_files(files: object) -> None:
-    if not isinstance(files, dict):
-        raise ModelError("the manifest of the model bundle must state its files")
-    for name, stated in files.items():
-        size = stated.get("size_bytes") if isinstance(stated, dict) else None
-        is_size = isinstance(size, int) and 0 <= size <= MAX_FILE_BYTES.get(name, -1)
-        if name == MANIFEST or not is_size or not _SHA256.fullmatch(str(stated.get("sha256"))):
-            raise ModelError(f"the manifest of the model bundle states {name[:80]!r}, which is no file of a bundle")
-
-
-def _read_prototypes(content: bytes, people: int, size: int) -> dict[str, NDArray[Any]]:
-    """Read the arrays; their headers are compared with the shapes expected before memory is taken for them."""
-    expected = {
-        "prototypes": (np.float32, (people, size)),
-        "photo_counts": (np.int32, (people,)),
-        "mean": (np.float32, (size,)),
+def _required(bundle: ModelBundle) -> dict[str, Any]:
+    """Return the fields that the manifest of every bundle has, and those of its projection and network."""
+    fields = {
+        "format": 1 if bundle.projection is None and bundle.network is None else 2,
+        "name": bundle.name,
+        "version": bundle.version,
+        "embedder": bundle.embedder,
+        "embedding_size": bundle.embedding_size,
     }
-    arrays = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for name, (dtype, shape) in expected.items():
-                with archive.open(f"{name}.npy") as member:
-                    version = npy_format.read_magic(member)
-                    header = npy_format.read_array_header_1_0(member) if version == (1, 0) else None
-                if header != (shape, False, np.dtype(dtype)):
-                    raise ModelError(f"{name} of the model bundle must be {np.dtype(dtype).name} {shape}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            for name in expected:
-                arrays[name] = np.asarray(archive[name])
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(
-            f"{PROTOTYPES} of the model bundle cannot be read ({error}): install the bundle again"
-        ) from error
-    return arrays
+    if bundle.projection is not None:
+        fields["projected_size"] = int(bundle.mean.shape[0])
+    return fields | (dict(ALIGNED_CROP) if bundle.network is None else {"network": bundle.network.to_json()})
 
 
-def _without_revoked(
-    manifest: Mapping[str, Any],
-    people: tuple[Identity, ...],
-    arrays: Mapping[str, NDArray[Any]],
-    calibration: Mapping[str, Any],
-    *,
-    lists: list[RevocationList],
-) -> ModelBundle:
-    kept = [index for index, person in enumerate(people) if not any(item.covers(person) for item in lists)]
-    identities = tuple(people[index] for index in kept)
-    digest = hashlib.sha256()
-    for name in (LABELS, PROTOTYPES, CALIBRATION):
-        digest.update(manifest["files"][name]["sha256"].encode())
-    digest.update(json.dumps([manifest["embedder"], kept if len(kept) < len(people) else None]).encode())
-    return ModelBundle(
-        name=manifest["name"],
-        version=manifest["version"],
-        embedder=manifest["embedder"],
-        identities=identities,
-        prototypes=arrays["prototypes"][kept],
-        photo_counts=arrays["photo_counts"][kept],
-        mean=arrays["mean"],
-        calibration=Calibration.from_json(calibration),
-        digest=digest.hexdigest(),
-        manifest=manifest,
-    )
+def _save(path: Path, **arrays: NDArray[Any]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)

@@ -3,7 +3,8 @@
 The rule, for each track:
 
 1. faces that are too small, or small and blurred, say nothing; without any other the answer is «unknown, too poor»;
-2. the mean of the faces' unit embeddings, weighted by their quality, minus the gallery's mean, to unit length;
+2. the mean of the faces' unit embeddings, weighted by their quality, through the projection of the bundle where it has
+   one, minus the gallery's mean, to unit length;
 3. its cosine to each person's mean prototype, centred alike;
 4. minus half of the sum of two means: of the track's, and of the prototype's, similarity to the 300 nearest *other*
    prototypes (c-norm): a face that resembles everybody, or a prototype that does, must be nearer to count;
@@ -76,6 +77,11 @@ class Identifier:
     def gallery(self) -> Gallery:
         """Whom it looks for."""
         return self._gallery
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Whom it looks for, by column of the gallery."""
+        return self._gallery.identities
 
     @property
     def model(self) -> str:

@@ -142,7 +142,7 @@ def _check_who(identity: Identity, faces: Sequence[PhotographedFace], embeddings
     names = [person.name for person in gallery.identities]
     if identity.name in names:
         known = gallery.prototypes[names.index(identity.name)]
-        similarity = float(embeddings.astype(np.float64).mean(axis=0) @ known)
+        similarity = float(gallery.bundle.comparable(embeddings.astype(np.float64)).mean(axis=0) @ known)
         if similarity < MIN_AGREEMENT:
             raise EnrollmentError(
                 f"the gallery knows another {identity.name} (similarity {similarity:.2f}): choose a name that "

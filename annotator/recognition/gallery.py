@@ -1,7 +1,8 @@
 """Whom tracks are compared with: the people of a bundle and those whom the user has added.
 
-Everything is one mean prototype per person. Adding, merging or leaving out people makes another labelling of the same
-tracks, so all of it is in the digest; a corrected name is not: names live in one table and rows hold ids.
+Everything is one prototype per person; photographs of enrolled people pass the bundle's projection, if it has one.
+Adding, merging or leaving out people makes another labelling of the same tracks, so all of it is in the digest; a
+corrected name is not: names live in one table and rows hold ids.
 """
 
 import hashlib
@@ -49,7 +50,7 @@ class Gallery:
         bundle: gives calibration, centre and cohort, which adding people does not change: their scores must not move
             because a stranger to them was enrolled, and thresholds were calibrated with this cohort.
         identities: the people, unique names.
-        prototypes: f32 (P, D), unit norm.
+        prototypes: f32 (P, E), unit norm.
         photo_counts: i64 (P,), photographs behind each prototype.
         own_column: i64 (P,), the person's place in the bundle; P_bundle for one who is not in it.
         digest: sha256 over all that decides a label; names aside.
@@ -152,12 +153,12 @@ def _collect(
         for index, (identity, count) in enumerate(zip(bundle.identities, bundle.photo_counts, strict=True))
     ]
     for person in sorted(enrolled, key=lambda person: (person.identity.name, person.embeddings.tobytes())):
-        if person.embedder != bundle.embedder or person.embeddings.shape[1] != bundle.mean.shape[0]:
+        if person.embedder != bundle.embedder or person.embeddings.shape[1] != bundle.embedding_size:
             raise ModelError(
                 f"{person.identity.name} was enrolled with {person.embedder}, the model uses {bundle.embedder}: "
                 "enroll the photographs again"
             )
-        total = person.embeddings.astype(np.float64).sum(axis=0)
+        total = bundle.comparable(person.embeddings.astype(np.float64)).sum(axis=0)
         rows.append(_Person(person.identity, total, len(person.embeddings), nobody))
     # Whoever stays comes first, so that the name and id that stay are the survivor's own.
     for row in sorted(rows, key=lambda row: row.identity.name in merges):

@@ -41,6 +41,7 @@ class Scorer:
 
         """
         bundle = gallery.bundle
+        self._comparable = bundle.comparable
         self._centre = bundle.mean.astype(np.float64)
         step = -(-len(bundle.prototypes) // MAX_COHORT_POOL) if len(bundle.prototypes) else 1
         pool = self._centred(bundle.prototypes[::step].astype(np.float64))
@@ -130,7 +131,7 @@ class Scorer:
         """Yield the probes of embeddings, as many as the cache holds scores of."""
         size = max(1, _BLOCK_SCORES // max(len(self._columns), 1))
         for start in range(0, len(embeddings), size):
-            yield self._centred(unit(embeddings[start : start + size]))
+            yield self._centred(self._comparable(unit(embeddings[start : start + size])))
 
     def _centred(self, embeddings: F64) -> F64:
         return unit(embeddings - self._centre)

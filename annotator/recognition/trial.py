@@ -126,7 +126,7 @@ def run_trial(bundle: ModelBundle, left_out: LeftOut, *, probes: F64, strangers:
 
 def _scores(bundle: ModelBundle, tracks: F64, *, is_plain: bool) -> F64:
     if is_plain:
-        unit = tracks / np.linalg.norm(tracks, axis=1, keepdims=True)
+        unit = bundle.comparable(tracks / np.linalg.norm(tracks, axis=1, keepdims=True))
         return np.asarray(unit @ bundle.prototypes.astype(np.float64).T, np.float64)
     return Scorer(Gallery.from_bundle(bundle), cohort=bundle.calibration.cohort).scores(tracks)
 

@@ -115,7 +115,8 @@ def _run_child(networks: Sequence[NetworkDefinition], scratch: Path) -> None:
         folder.mkdir()
         arrays: dict[str, Any] = dict(network.load_weights())
         np.savez(scratch / f"{network.name}.npz", **arrays)
-        jobs.append({"name": network.name, "build": network.build, "shape": network.input_shape_hwc})
+        job = {"name": network.name, "build": network.build, "arguments": network.arguments}
+        jobs.append({**job, "shape": network.input_shape_hwc})
     (scratch / _JOBS_FILE).write_text(json.dumps(jobs))
     # Keras reads a configuration of the user from KERAS_HOME, and writes one: it gets an empty folder.
     environment = {**os.environ, "KERAS_BACKEND": "openvino", "KERAS_HOME": str(scratch)}
@@ -138,7 +139,7 @@ def _main() -> None:
     scratch = Path(sys.argv[1])
     for job in json.loads((scratch / _JOBS_FILE).read_text()):
         with np.load(scratch / f"{job['name']}.npz", allow_pickle=False) as archive:
-            model = build_model(job["build"], dict(archive))
+            model = build_model(job["build"], dict(archive), job["arguments"])
         _write(model, job["shape"], scratch / job["name"] / MODEL_FILE)
 
 

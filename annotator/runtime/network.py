@@ -35,6 +35,8 @@ class NetworkDefinition:
         load_weights: reads and checks the weights; called only when the network is converted or built.
         weights_digest: sha256 that identifies the weights.
         input_shape_hwc: shape of one input; None for a free height and width. The batch is always free.
+        arguments: of the function.
+        parts: modules of the project that the definition takes layers from: their source counts, too.
 
     """
 
@@ -43,21 +45,25 @@ class NetworkDefinition:
     load_weights: Callable[[], Weights]
     weights_digest: str
     input_shape_hwc: tuple[int | None, int | None, int]
+    arguments: tuple[str | int, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
         """Return a sha256 over the definition's source, its name and its weights.
 
-        Only the module that holds the function counts as source: a definition stands in one module.
+        The module that holds the function counts as source, and those of ``parts``.
         """
-        spec = find_spec(self.build.partition(":")[0])
-        if spec is None or spec.origin is None:
-            raise ModelError(
-                f"the definition {self.build} of the network {self.name} is not there: reinstall annotator"
-            )
-        source = Path(spec.origin).read_bytes()
-        parts = (source, self.build.encode(), repr(self.input_shape_hwc).encode(), self.weights_digest.encode())
+        parts = [self._source(self.build.partition(":")[0]), self.build.encode(), repr(self.input_shape_hwc).encode()]
+        parts += [self.weights_digest.encode(), *(self._source(module) for module in self.parts)]
+        parts += [repr(self.arguments).encode()] if self.arguments else []
         return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
+
+    def _source(self, module: str) -> bytes:
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModelError(f"{module}, of the network {self.name}, is not there: reinstall annotator")
+        return Path(spec.origin).read_bytes()
 
 
 class Runner(Protocol):
@@ -109,19 +115,20 @@ class Engine(Protocol):
         ...
 
 
-def build_model(build: str, weights: Weights) -> "keras.Model":
+def build_model(build: str, weights: Weights, arguments: Sequence[str | int] = ()) -> "keras.Model":
     """Import a definition, build it with the Keras of this process and set its weights.
 
     Args:
         build: ``"module:function"``.
         weights: one array for each variable of the model, no more and no fewer.
+        arguments: of the function.
 
     Raises:
         ModelError: names or shapes do not match.
 
     """
     module, _, function = build.partition(":")
-    model: Any = getattr(import_module(module), function)()
+    model: Any = getattr(import_module(module), function)(*arguments)
     variables = {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
     if variables.keys() != weights.keys():
         odd = sorted(variables.keys() ^ weights.keys())

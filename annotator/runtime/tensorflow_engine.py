@@ -55,7 +55,7 @@ class TensorflowEngine:
         """
         del precision  # the runner says that it is f32
         with self._tensorflow.device(self._device):
-            model = build_model(network.build, network.load_weights())
+            model = build_model(network.build, network.load_weights(), network.arguments)
         runner = TensorflowRunner(self._tensorflow, model, self._device)
         return HalvingRunner(runner, name=network.name, is_memory_error=self._tells_of_memory)
 

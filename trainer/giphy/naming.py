@@ -17,7 +17,7 @@ from annotator.types import F32, U8, Identity, frozen_array
 from trainer.giphy.faces import stretched
 from trainer.giphy.folder import load_folder, read_network_file
 from trainer.giphy.mapping import ClassHead
-from trainer.giphy.network import EMBEDDING_SIZE, FACE_SIDE_PX, embedder_definition
+from trainer.giphy.network import EMBEDDING_SIZE, FACE_SIDE_PX, SPEC
 
 if TYPE_CHECKING:
     from annotator.runtime import Engine
@@ -63,7 +63,9 @@ class GiphyModel:
 
         """
         self._model = load_folder(folder)
-        definition = embedder_definition(lambda: read_network_file(self._model.network), self._model.network_digest)
+        definition = SPEC.definition(
+            lambda: read_network_file(self._model.network), weights_digest=self._model.network_digest
+        )
         self._runner = engine.load(definition)
 
     @property

@@ -5,12 +5,12 @@ from typing import Any
 
 import keras
 
+from annotator.networks.embedders import trunk
 from annotator.networks.sface import EMBEDDING_SIZE as SFACE_EMBEDDING_SIZE
 from annotator.networks.sface import build_sface, read_sface_weights
 from annotator.types import F32
 from trainer.experiment import Network
 from trainer.networks.heads import UnitLength, with_heads
-from trainer.networks.resnet import resnet50_features
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,19 +45,9 @@ def build_network(network: Network, classes: int) -> BuiltNetwork:
     if network.name == "sface-head":
         return _over_sface(network, classes)
     faces = keras.Input((network.input_side_px, network.input_side_px, 3), name="faces")
-    whole = keras.Model(faces, with_heads(_features(faces, network.name), network, classes), name="network")
+    outputs = with_heads(trunk(faces, network.name), network, classes)
+    whole = keras.Model(faces, outputs, name="network")
     return BuiltNetwork(whole, whole)
-
-
-def _features(faces: Any, name: str) -> Any:  # noqa: ANN401 - Keras's symbolic tensors
-    if name.startswith("resnet50"):
-        return resnet50_features(faces, is_half=name.endswith("half"))
-    scaled = keras.layers.Rescaling(1 / 255, name="rescale")(faces)
-    if name == "densenet121":
-        base = keras.applications.DenseNet121(include_top=False, weights=None, input_tensor=scaled)
-    else:
-        base = keras.applications.Xception(include_top=False, weights=None, input_tensor=scaled)
-    return base.output
 
 
 def _over_sface(network: Network, classes: int) -> BuiltNetwork:

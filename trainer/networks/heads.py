@@ -1,13 +1,10 @@
-"""What stands on every network: the bottleneck, whose output is the embedding, and the class head.
-
-No layer flattens: dense layers are convolutions over a map of one pixel, so that OpenVINO runs the exported network
-with any batch (ADR 1).
-"""
+"""What stands on every network: the bottleneck, whose output is the embedding, and the class head."""
 
 from typing import Any, Final
 
 import keras
 
+from annotator.networks.embedders import bottleneck, flat
 from trainer.experiment import Network
 
 _MIN_NORM: Final = 1e-6
@@ -28,19 +25,13 @@ def with_heads(features: Any, network: Network, classes: int) -> dict[str, Any]:
         ``embedding``, symbolic f32 (N, D), and ``logits``, symbolic f32 (N, classes); float32 in every precision.
 
     """
-    layers = keras.layers
-    x = layers.GlobalAveragePooling2D(keepdims=True, name="pool", dtype="float32")(features)
-    if network.embedding_size is not None:
-        x = layers.Conv2D(network.embedding_size, 1, name="fc1", dtype="float32")(x)
+    x = bottleneck(features, network.embedding_size)
     head = (
         CosineHead(classes, scale=network.scale, name="fc2", dtype="float32")
         if network.head == "cosine"
-        else layers.Conv2D(classes, 1, name="fc2", dtype="float32")
+        else keras.layers.Conv2D(classes, 1, name="fc2", dtype="float32")
     )
-    return {
-        "embedding": layers.GlobalAveragePooling2D(name="embedding", dtype="float32")(x),
-        "logits": layers.GlobalAveragePooling2D(name="logits", dtype="float32")(head(x)),
-    }
+    return {"embedding": flat(x, "embedding"), "logits": flat(head(x), "logits")}
 
 
 @keras.saving.register_keras_serializable(_PACKAGE)

@@ -117,7 +117,7 @@ def test_every_layer_gives_what_plain_numpy_gives(folder: Path, state: State) ->
     import keras  # noqa: PLC0415 - only here
 
     weights = read_network_file(folder / "network.npz")
-    model = build_model("tests.integration.trainer.test_giphy_import:small_embedder", weights)
+    model = build_model("annotator.networks.embedders:build_embedder", weights, ("resnet50", 64, 256))
     face = np.random.default_rng(2).integers(0, 256, (64, 64, 3)).astype(np.float32)
     wanted = dict(forward(face, state))
     tapped = keras.Model(model.input, {name: model.get_layer(name).output for name in wanted})
@@ -128,12 +128,6 @@ def test_every_layer_gives_what_plain_numpy_gives(folder: Path, state: State) ->
         assert ours.shape == output.shape, name
         assert 0.05 < np.abs(output).max() < 100, name
         assert np.abs(ours - output).max() < TOLERANCE, name
-
-
-def small_embedder() -> Any:
-    from trainer.giphy.network import build_embedder_for  # noqa: PLC0415 - imports Keras
-
-    return build_embedder_for(64)
 
 
 @pytest.mark.slow

@@ -103,7 +103,10 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 3}, "format 3"),
+        ({"format": True}, "format True"),
+        ({"projected_size": 16}, "both projection.npz and projected_size"),
+        ({"network": {}}, "both network.npz and network"),
         ({"name": "../../etc"}, "name of a model bundle"),
         ({"name": None}, "name of a model bundle"),
         ({"version": 0}, "version"),

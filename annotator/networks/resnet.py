@@ -6,8 +6,6 @@ fit without a change but the order of axes.
 
 from typing import Any, Final
 
-import keras
-
 _STAGES: Final = ((64, 3), (128, 4), (256, 6), (512, 3))
 """Channels and number of blocks of the four stages."""
 
@@ -31,6 +29,8 @@ def resnet50_features(faces: Any, *, is_half: bool = False) -> Any:  # noqa: ANN
         Symbolic (N, side / 32, side / 32, 2048), or twice the side where it is half.
 
     """
+    import keras  # noqa: PLC0415 - a process that only runs the network never imports Keras
+
     layers = keras.layers
     x = layers.Rescaling(1 / 255, name="rescale")(faces)
     x = _convolution(x, 64, "conv1", kernel=3 if is_half else 7, stride=1 if is_half else 2)
@@ -44,6 +44,8 @@ def resnet50_features(faces: Any, *, is_half: bool = False) -> Any:  # noqa: ANN
 
 
 def _block(x: Any, width: int, name: str, *, stride: int) -> Any:  # noqa: ANN401 - as above
+    import keras  # noqa: PLC0415 - as above
+
     shortcut = x
     if stride > 1 or x.shape[-1] != width * _EXPANSION:
         shortcut = _convolution(x, width * _EXPANSION, f"{name}_downsample_0", kernel=1, stride=stride)
@@ -57,6 +59,8 @@ def _block(x: Any, width: int, name: str, *, stride: int) -> Any:  # noqa: ANN40
 
 
 def _convolution(x: Any, width: int, name: str, *, kernel: int, stride: int = 1) -> Any:  # noqa: ANN401 - as above
+    import keras  # noqa: PLC0415 - as above
+
     if kernel > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     convolution = keras.layers.Conv2D(
@@ -66,6 +70,8 @@ def _convolution(x: Any, width: int, name: str, *, kernel: int, stride: int = 1)
 
 
 def _normalised(x: Any, name: str, *, is_active: bool, is_silent: bool = False) -> Any:  # noqa: ANN401 - as above
+    import keras  # noqa: PLC0415 - as above
+
     # A branch that begins silent makes each block begin as its shortcut (Goyal and others, 2017): steps stay small.
     gamma = "zeros" if is_silent else "ones"
     x = keras.layers.BatchNormalization(epsilon=_EPSILON, momentum=_MOMENTUM, gamma_initializer=gamma, name=name)(x)
