@@ -21,6 +21,7 @@
     │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
     │   ├── ModelsBusyError         "models_busy"         somebody else installs or promotes a model
+    │   ├── RelabellingTakenError   "relabelling_taken"   another process makes these labels
     │   ├── BacklogTakenError       "taken"               another producer goes on with this part of a listing
     │   └── RegisteredMeanwhileError "meanwhile"          somebody else has registered the same objects just now
     ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
@@ -171,6 +172,12 @@ class ModelsBusyError(TransientError):
     """Somebody else installs or promotes a model just now."""
 
     reason = "models_busy"
+
+
+class RelabellingTakenError(TransientError):
+    """Another process makes the labels of this labelling just now."""
+
+    reason = "relabelling_taken"
 
 
 class BacklogTakenError(TransientError):

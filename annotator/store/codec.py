@@ -79,13 +79,30 @@ def decode_boxes(data: bytes) -> StoredBoxes:
         ValueError: the bytes are of another version or length.
 
     """
-    length, rest = divmod(len(data) - 1, _BYTES_PER_FACE)
-    if data[:1] != _BOXES_VERSION or rest:
-        raise ValueError(f"tracks.boxes of {len(data)} bytes are of an unknown version: the database is newer, upgrade")
+    length = _faces_in(data)
     times = np.frombuffer(data, _I32, 4 * length, offset=1).reshape(4, length).astype(np.int64)
     boxes = np.frombuffer(data, _F32, 4 * length, offset=1 + 16 * length).reshape(length, 4).astype(np.float32)
     halves = np.frombuffer(data, _F16, 2 * length, offset=1 + 32 * length).reshape(2, length).astype(np.float32)
     return StoredBoxes(times[0], times[1], times[2], times[3], boxes, halves[0], halves[1])
+
+
+def decode_shares(data: bytes) -> list[tuple[int, int]]:
+    """Return the shares of ``decode_boxes(data)`` alone.
+
+    Raises:
+        ValueError: the bytes are of another version or length.
+
+    """
+    length = _faces_in(data)
+    starts, lengths = np.frombuffer(data, _I32, 2 * length, offset=1 + 8 * length).reshape(2, length)
+    return list(zip(starts.tolist(), (starts.astype(np.int64) + lengths).tolist(), strict=True))
+
+
+def _faces_in(data: bytes) -> int:
+    length, rest = divmod(len(data) - 1, _BYTES_PER_FACE)
+    if data[:1] != _BOXES_VERSION or rest:
+        raise ValueError(f"tracks.boxes of {len(data)} bytes are of an unknown version: the database is newer, upgrade")
+    return length
 
 
 def encode_evidence(evidence: TrackEvidence) -> dict[str, bytes]:

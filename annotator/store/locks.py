@@ -36,6 +36,25 @@ def try_lock(connection: Connection, name: str) -> bool:
     return bool(connection.execute(taken, {"class": _CLASS, "name": _key(name)}).scalar_one())
 
 
+def hold_evidence(connection: Connection, network_id: int) -> None:
+    """Keep a network's stored tracks from being replaced until the transaction ends; many may hold them at a time.
+
+    Who names stored tracks must write the names of those tracks that are there at the end of the transaction, too.
+    """
+    _wait(connection, "pg_advisory_xact_lock_shared", network_id)
+
+
+def replace_evidence(connection: Connection, network_id: int) -> None:
+    """Wait until nobody holds a network's stored tracks, and let nobody do so until the transaction ends."""
+    _wait(connection, "pg_advisory_xact_lock", network_id)
+
+
+def _wait(connection: Connection, function: str, network_id: int) -> None:
+    if is_postgres(connection):  # on SQLite, whoever writes is alone
+        taken = text(f"SELECT {function}(:class, :name)")
+        connection.execute(taken, {"class": _CLASS, "name": _key(f"evidence {network_id}")})
+
+
 @contextlib.contextmanager
 def only_one(engine: Engine, name: str) -> Iterator[bool]:
     """Hold a lock over work that takes many transactions; gives whether it is ours.

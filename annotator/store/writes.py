@@ -12,6 +12,7 @@ from annotator.store.codec import encode_boxes, encode_evidence
 from annotator.store.columns import utc_now
 from annotator.store.dialect import given_ids, ids_param
 from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
+from annotator.store.locks import replace_evidence
 from annotator.store.partitions import ensure_partitions
 from annotator.store.queue.chunks import Piece
 from annotator.store.queue.counts import Delta, add_deltas
@@ -199,6 +200,7 @@ def delete_contents(connection: Connection, network_id: int, content_ids: Sequen
     """Delete what a network found in contents, and all labels over it."""
     if not content_ids:
         return
+    replace_evidence(connection, network_id)
     over = connection.execute(select(labellings.c.id).where(labellings.c.network_id == network_id)).scalars()
     for labelling_id in over.all():
         delete_labels(connection, labelling_id, content_ids)
