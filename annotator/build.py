@@ -244,7 +244,7 @@ def build_annotator(
     """
     gallery = build_gallery(settings, store=store)
     engine = engine or build_engine(settings)
-    embedder = FaceEmbedder(engine, precision="bf16")
+    embedder = FaceEmbedder(engine, precision="bf16", network=gallery.bundle.network)
     gallery.check_embedder(embedder.network_id)
     return Annotator(
         source=build_source(settings, time_limit_s=time_limit_s),

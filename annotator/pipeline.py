@@ -16,7 +16,8 @@ import numpy as np
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.metering import NoMeter, StageMeter, metered
 from annotator.quality import face_quality, visible_share
-from annotator.recognition.alignment import FACE_SIDE_PX, align_faces
+from annotator.recognition.alignment import align_faces
+from annotator.recognition.crops import ALIGNED, FaceCrop, cut_faces
 from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, shot_thumbnail
 from annotator.types import (
     F32,
@@ -55,8 +56,12 @@ class Embedder(Protocol):
     def network_id(self) -> str:
         """Names the embedding space."""
 
+    @property
+    def crop(self) -> FaceCrop:
+        """How faces are cut for it."""
+
     def embed(self, faces: U8) -> F32:
-        """Return f32 (N, D) of unit norm for u8 (N, 112, 112, 3) aligned RGB crops."""
+        """Return f32 (N, D) of unit norm for u8 (N, S, S, 3) RGB crops of its kind."""
 
 
 class TrackIdentifier(Protocol):
@@ -125,7 +130,8 @@ class Annotator:
     def warm_up(self) -> None:
         """Run the networks on an empty picture, so that the first media does not wait for their compilation."""
         self._detector.detect([np.zeros((_WARM_UP_PX, _WARM_UP_PX, 3), np.uint8)])
-        self._embedder.embed(np.zeros((1, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8))
+        side_px = self._embedder.crop.side_px
+        self._embedder.embed(np.zeros((1, side_px, side_px, 3), np.uint8))
 
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         """Label stored evidence anew, as ``annotate`` would label it."""
@@ -197,7 +203,7 @@ class Annotator:
         with metered(self._meter, "link"):
             for clip, batch in batches:
                 clip.timings_s["detect"] += detect_s * len(batch)
-                _link(clip, batch, detections)
+                _link(clip, batch, detections, self._embedder.crop)
         return [(clip, draft) for clip, _ in batches for draft in clip.linker.take_closed()]
 
     def _embed(self, drafts: Sequence[tuple[Clip, TrackDraft]]) -> None:
@@ -206,7 +212,7 @@ class Annotator:
             return
         start = time.perf_counter()
         with metered(self._meter, "accelerator"):
-            embeddings = self._embedder.embed(np.concatenate([draft.best_faces for _, draft in drafts]))
+            embeddings = self._embedder.embed(np.concatenate([draft.best_inputs for _, draft in drafts]))
         embed_s = (time.perf_counter() - start) / len(embeddings)
         used = 0
         for clip, draft in drafts:
@@ -242,18 +248,18 @@ class Annotator:
         )
 
 
-def _link(clip: Clip, batch: FrameBatch, detections: Iterator[FaceDetections]) -> None:
+def _link(clip: Clip, batch: FrameBatch, detections: Iterator[FaceDetections], crop: FaceCrop) -> None:
     """Link the faces of a batch of frames into the tracks of their clip."""
     start = time.perf_counter()
     for index in range(len(batch)):
-        faces = _frame_faces(batch, index, next(detections))
+        faces = _frame_faces(batch, index, next(detections), crop)
         clip.linker.add(faces)
         clip.faces += len(faces.scores)
     clip.frames_sampled += len(batch)
     clip.timings_s["link"] += time.perf_counter() - start
 
 
-def _frame_faces(batch: FrameBatch, index: int, found: FaceDetections) -> FrameFaces:
+def _frame_faces(batch: FrameBatch, index: int, found: FaceDetections, crop: FaceCrop) -> FrameFaces:
     image = batch.images[index]
     crops, face_px = align_faces(image, found.landmarks_xy)
     return FrameFaces(
@@ -273,4 +279,5 @@ def _frame_faces(batch: FrameBatch, index: int, found: FaceDetections) -> FrameF
         ),
         face_px=face_px,
         crops=crops,
+        inputs=None if crop == ALIGNED else cut_faces(image, found.boxes_xyxy, found.landmarks_xy, crop),
     )

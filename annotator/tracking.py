@@ -64,6 +64,7 @@ class FrameFaces:
         quality: f32 (F,).
         face_px: f32 (F,).
         crops: u8 (F, 112, 112, 3), aligned RGB crops.
+        inputs: u8 (F, S, S, 3), the same faces as the embedder takes them; None where it takes the aligned crops.
 
     """
 
@@ -77,6 +78,7 @@ class FrameFaces:
     quality: F32
     face_px: F32
     crops: U8
+    inputs: U8 | None = None
 
 
 NO_FACES = np.zeros((0, 112, 112, 3), np.uint8)
@@ -96,13 +98,21 @@ class TrackDraft:
     scores: list[float] = field(default_factory=list)
     quality: list[float] = field(default_factory=list)
     last_look: F32 | None = None
-    # (quality, -order, face_px, crop): a heap whose smallest entry is the worst face kept.
-    best: list[tuple[float, int, float, U8]] = field(default_factory=list)
+    # (quality, -order, face_px, crop, input): a heap whose smallest entry is the worst face kept.
+    best: list[tuple[float, int, float, U8, U8]] = field(default_factory=list)
 
     @property
     def best_faces(self) -> U8:
         """Return u8 (K, 112, 112, 3), the best crops, best first."""
-        return np.stack([crop for _, _, _, crop in sorted(self.best, key=lambda face: face[:2], reverse=True)])
+        return np.stack([crop for _, _, _, crop, _ in self._ranked()])
+
+    @property
+    def best_inputs(self) -> U8:
+        """Return u8 (K, S, S, 3), the same faces as the embedder takes them."""
+        return np.stack([one for _, _, _, _, one in self._ranked()])
+
+    def _ranked(self) -> list[tuple[float, int, float, U8, U8]]:
+        return sorted(self.best, key=lambda face: face[:2], reverse=True)
 
     def add(self, faces: FrameFaces, index: int, *, sample_no: int, look: F32, keep: int) -> None:
         """Append face ``index`` of a frame."""
@@ -115,7 +125,9 @@ class TrackDraft:
         self.scores.append(float(faces.scores[index]))
         self.quality.append(float(faces.quality[index]))
         self.last_look = look
-        entry = (float(faces.quality[index]), -sample_no, float(faces.face_px[index]), faces.crops[index])
+        crop = faces.crops[index]
+        taken = crop if faces.inputs is None else faces.inputs[index]
+        entry = (float(faces.quality[index]), -sample_no, float(faces.face_px[index]), crop, taken)
         if len(self.best) < keep:
             heapq.heappush(self.best, entry)
         elif entry[:2] > self.best[0][:2]:
@@ -130,11 +142,11 @@ class TrackDraft:
             keep_faces: whether the track keeps the crops.
 
         """
-        ranked = sorted(self.best, key=lambda face: face[:2], reverse=True)
+        ranked = self._ranked()
         evidence = TrackEvidence(
             embeddings=embeddings.astype(np.float16),
-            face_px=np.array([face_px for _, _, face_px, _ in ranked], np.float16),
-            quality=np.array([quality for quality, _, _, _ in ranked], np.float16),
+            face_px=np.array([face_px for _, _, face_px, _, _ in ranked], np.float16),
+            quality=np.array([quality for quality, *_ in ranked], np.float16),
         )
         return FaceTrack(
             track_no=0,

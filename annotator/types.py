@@ -207,8 +207,8 @@ class FaceTrack:
         scores: f32 (L,), detector scores.
         quality: f32 (L,), quality of each face in [0, 1].
         evidence: the embeddings of its best faces.
-        best_faces: u8 (K, 112, 112, 3), the aligned RGB crops that were embedded, in the order of ``evidence``; none
-            where nobody asked for them.
+        best_faces: u8 (K, 112, 112, 3), aligned RGB crops of the faces that were embedded, in the order of
+            ``evidence``; none where nobody asked for them.
 
     """
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY
+from annotator.recognition.crops import ALIGNED
 from annotator.types import F32, U8, FaceDetections
 
 PATTERN = 8
@@ -20,6 +21,7 @@ class PatternEmbedder:
     """Embeds a face as its colours on a coarse grid."""
 
     network_id = "sface-2021dec"
+    crop = ALIGNED
 
     def __init__(self, precision: str = "f32") -> None:
         self.precision = precision

@@ -48,7 +48,7 @@ def enroll(name: str, photos: Sequence[Path], *, face: int | None, settings: Map
                 photographs,
                 gallery=gallery,
                 detector=build_detector(loaded, engine),
-                embedder=FaceEmbedder(engine, precision="f32"),
+                embedder=FaceEmbedder(engine, precision="f32", network=gallery.bundle.network),
                 face=face,
             )
         identity = store.add_enrolled(

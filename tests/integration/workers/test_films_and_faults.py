@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select, text
 
 from annotator.decoding import PipelineParams
 from annotator.pipeline import Annotator
+from annotator.recognition.crops import ALIGNED
 from annotator.store.connection import reading, writing
 from annotator.store.queue.sweeping import sweep
 from annotator.store.queue.work import Deadlines
@@ -108,6 +109,7 @@ class NobodyDetector:
 
 class NoEmbedder:
     network_id = "none"
+    crop = ALIGNED
 
     def embed(self, faces: U8) -> F32:
         return np.ones((len(faces), 1), np.float32)
