@@ -236,6 +236,22 @@ class GateSettings(_Group):
     needs_golden: bool = Field(default=False, description="promote nothing that was not tried on golden clips")
 
 
+class RetrainingSettings(_Group):
+    """When a model is trained anew, and what it must keep; docs/retraining.md."""
+
+    cron: str | None = Field(
+        default=None, description="when beat begins it, UTC: minute hour day month weekday, e.g. 0 3 * * 1"
+    )
+    experiment: str | None = Field(default=None, description="which experiment beat retrains")
+    workdir: Folder = Field(default=Path("workdir"), description="its work directory, for the queue trainer")
+    name: str | None = Field(default=None, description="of the model; default: the experiment's name")
+    strangers: Folder | None = Field(
+        default=None, description="folder of aligned crops of nobody's faces, to measure and calibrate with"
+    )
+    golden: Folder | None = Field(default=None, description="CSV of who is in the golden clips, for the gate")
+    clips: Folder | None = Field(default=None, description="folder of the golden clips")
+
+
 class MetricsSettings(_Group):
     """Where a worker and beat show their metrics to Prometheus; docs/metrics.md lists them."""
 
@@ -302,6 +318,7 @@ class Settings(BaseSettings):
     scaling: ScalingSettings = ScalingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     gate: GateSettings = GateSettings()
+    retraining: RetrainingSettings = RetrainingSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")

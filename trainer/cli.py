@@ -16,6 +16,7 @@ from trainer.doctor.command import doctor
 from trainer.evaluation.command import compare, evaluate
 from trainer.fitting.command import board, fit
 from trainer.giphy.command import import_giphy
+from trainer.retraining.command import retrain
 
 app = make_application(
     "trainer",
@@ -32,6 +33,7 @@ for command in (
     board,
     evaluate,
     compare,
+    retrain,
     import_giphy,
 ):  # in the order of the work
     app.command()(command)

@@ -13,8 +13,10 @@ from annotator.errors import ConfigError
 from annotator.settings import Settings
 from workers.tls import checked_broker_url
 
-QUEUES: Final = ("gpu", "cpu", "default")
+HOUSEKEEPING_QUEUE: Final = "default"
+TRAINER_QUEUE: Final = "trainer"
 ANNOTATE_QUEUES: Final = ("gpu", "cpu")
+QUEUES: Final = (*ANNOTATE_QUEUES, HOUSEKEEPING_QUEUE, TRAINER_QUEUE)
 ANNOTATE_TASK: Final = "workers.annotate_chunk"
 JOB_TASK: Final = "workers.run_job"
 MESSAGE_VERSION: Final = 1
@@ -43,7 +45,7 @@ _MESSAGES: Final = {
     "task_serializer": "json",
     "accept_content": ["json"],
     "event_serializer": "json",
-    "task_default_queue": "default",
+    "task_default_queue": HOUSEKEEPING_QUEUE,
     "task_create_missing_queues": True,
 }
 _TRANSPORT: Final = {

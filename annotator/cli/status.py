@@ -16,6 +16,7 @@ from annotator.settings import load_settings
 from annotator.store.queue.counts import Delta, recount
 from annotator.store.queue.progress import Forecast
 from annotator.store.queue.status import MOST_COUNTED, BacklogStatus, SessionStatus, Status, read_status
+from annotator.store.retrainings import Retraining
 from annotator.store.store import Store
 
 _WATCH_EVERY_S: Final = 2.0
@@ -147,6 +148,7 @@ def to_json(status: Status, url: str) -> dict[str, Any]:
         ],
         "backlogs": [_backlog_json(one) for one in status.backlogs],
         "callbacks": {"waiting": status.callbacks.waiting, "given_up": status.callbacks.given_up},
+        "retrainings": [_retraining_json(one) for one in status.retrainings],
     }
 
 
@@ -176,6 +178,19 @@ def _backlog_json(backlog: BacklogStatus) -> dict[str, Any]:
     }
 
 
+def _retraining_json(run: Retraining) -> dict[str, Any]:
+    return {
+        "retraining": run.id,
+        "experiment": run.experiment,
+        "model": run.model,
+        "started_at": run.started_at.isoformat(),
+        "finished_at": None if run.finished_at is None else run.finished_at.isoformat(),
+        "step": run.step,
+        "outcome": run.outcome,
+        "reason": run.reason,
+    }
+
+
 def in_one_line(status: Status) -> str:
     """Return the status as a line for a log."""
     states = ", ".join(
@@ -192,6 +207,7 @@ def in_one_line(status: Status) -> str:
 def render(status: Status, url: str) -> RenderableType:
     """Return the status as it is printed for people."""
     parts = [_facts(status, url), *_queue(status), *_sessions(status), *_backlogs(status), *_failures(status)]
+    parts += _retrainings(status)
     return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
 
 
@@ -250,6 +266,21 @@ def _sessions(status: Status) -> Iterator[RenderableType]:
         ]
         titles = ["worker", "queues", "device", "in hand", "done", "seen"]
         yield make_table(titles, rows, right=["in hand", "done", "seen"])
+
+
+def _retrainings(status: Status) -> Iterator[RenderableType]:
+    if status.retrainings:
+        rows = [
+            [
+                str(run.id),
+                run.model,
+                f"{run.started_at:%Y-%m-%d %H:%M}",
+                run.outcome or f"in {run.step or 'the queue'}",
+                run.reason or "",
+            ]
+            for run in status.retrainings
+        ]
+        yield make_table(["retraining", "model", "started (UTC)", "outcome", "why"], rows, right=["retraining"])
 
 
 def _backlogs(status: Status) -> Iterator[RenderableType]:

@@ -31,7 +31,7 @@ _OPENING: Final = {"alembic_version": _READ, "store_settings": _READ}
 # A program registers what it works with, its network and its people, when it starts.
 _REGISTERING: Final = {
     **dict.fromkeys(("networks", "labellings", "active"), _ADD),
-    **dict.fromkeys(("models", "promotions", "enrolled_faces"), _READ),
+    **dict.fromkeys(("models", "promotions", "retrainings", "enrolled_faces"), _READ),
     **dict.fromkeys(("sources", "identities", "labelling_identities"), _CHANGE),
     "identity_aliases": _ALL,
 }

@@ -180,6 +180,27 @@ promotions = Table(
     CheckConstraint("kind IN ('promotion', 'rollback', 'update', 'refusal')", name="kind"),
 )
 
+retrainings = Table(
+    "retrainings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("experiment", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("step", Text, comment="in hand, or the last one"),
+    Column("tries", SmallInteger, nullable=False, comment="how often the step in hand was begun"),
+    Column("done", Json, nullable=False, comment="steps that have ended, with their seconds"),
+    Column("news", Json, nullable=False, comment="digests of what it is made from"),
+    Column("model", Text, nullable=False, comment="NAME@VERSION that it makes"),
+    Column("outcome", Text, comment="promoted, held, failed, nothing new"),
+    Column("reason", Text),
+    Column("is_open", SmallInteger, unique=True, comment="1 until it ends, NULL then: one at a time"),
+    CheckConstraint("cause IN ('schedule', 'command')", name="cause"),
+    CheckConstraint("outcome IN ('promoted', 'held', 'failed', 'nothing new')", name="outcome"),
+    CheckConstraint("(finished_at IS NULL) = (is_open IS NOT NULL)", name="open"),
+)
+
 # ------------------------------------------------------------------------------------------------------------ people
 
 identities = Table(

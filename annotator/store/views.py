@@ -145,4 +145,16 @@ FROM promotions p
 JOIN labellings b ON b.id = p.labelling_id
 LEFT JOIN labellings f ON f.id = p.from_labelling_id
 """,
+    "retraining_history": """
+SELECT r.id AS retraining,
+       r.experiment AS experiment,
+       r.cause AS cause,
+       r.model AS model,
+       r.started_at AS started_at,
+       r.finished_at AS finished_at,
+       r.step AS step,
+       r.outcome AS outcome,
+       r.reason AS reason
+FROM retrainings r
+""",
 }

@@ -220,8 +220,9 @@ def test_making_the_index_waits_for_others_and_lets_workers_write_meanwhile(
 
 
 def test_an_index_that_was_broken_off_is_made_anew(old_database: str) -> None:
-    upgrade(old_database)
     engine = open_engine(old_database)
+    with migrating(engine) as connection:
+        command.upgrade(alembic_config(connection), "0003")
     leaf = "ix_content_labels_by_time__l1__0"
     with writing(engine) as connection:
         connection.execute(text("DROP INDEX ix_content_labels_by_time"))

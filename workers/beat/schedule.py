@@ -26,20 +26,20 @@ from annotator.store.locks import only_one
 from annotator.store.partitions import make_ahead
 from annotator.store.queue.feeding import living_queues
 from annotator.store.rollups import roll_up_in_turn
-from workers.app import QUEUES, AnnotatorApp
+from workers.app import HOUSEKEEPING_QUEUE, QUEUES, TRAINER_QUEUE, AnnotatorApp
 from workers.beat.broker import RedisBroker
 from workers.beat.callbacks import CONNECTIONS, Deliverer
 from workers.beat.counting import EVERY_S, count_all
 from workers.beat.feeder import Feeder
 from workers.beat.forgetting import forget_all
 from workers.beat.queue_metrics import QueueMetrics
+from workers.beat.retraining import Retrainer
 from workers.beat.routing import Caps
 from workers.beat.runs import look_after_backlogs
 from workers.beat.sweeper import Sweeper
 from workers.telemetry.metrics import MetricsServer, serve_metrics
 
 _LOGGER: Final = logging.getLogger(__name__)
-HOUSEKEEPING_QUEUE: Final = "default"
 _EXIT_CONFIG: Final = 2
 _EXIT_FAILURE: Final = 1
 _BACKLOGS_EVERY_S: Final = 5.0
@@ -47,6 +47,7 @@ _DELIVER_EVERY_S: Final = 1.0
 _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it takes
 _PARTITIONS_EVERY_S: Final = 60.0  # ten million contents take longer
 _FORGET_EVERY_S: Final = 3600.0
+_RETRAIN_EVERY_S: Final = 20.0
 _GAUGES_EVERY_S: Final = 10.0
 _POOL_SIZE: Final = 2 * 9 + CONNECTIONS  # a job works with one, and holds its lock with another
 _WATCH_S: Final = 0.5
@@ -65,6 +66,7 @@ class Job:
         run: does it once; may be killed at any time.
         slow: may take longer than moments. It runs in one process at a time, of a worker where one has time for it.
         is_wanted: asked before a worker is; whether there is anything to do.
+        queue: whose workers do it. What is not for the queue ``default`` waits for a worker; beat never does it itself.
 
     """
 
@@ -73,6 +75,7 @@ class Job:
     run: Callable[[], object]
     slow: bool = False
     is_wanted: Callable[[], bool] = lambda: True
+    queue: str = HOUSEKEEPING_QUEUE
 
 
 @dataclass
@@ -132,6 +135,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         worker.session_timeout_s,
         context.on_call_back or context.metrics.called_back,
     )
+    retrainer = Retrainer(engine, settings.retraining, stopping=context.stopping)
     deliverer = Deliverer(engine, settings.callbacks, is_stopping=context.stopping.is_set, on_result=told)
     jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
@@ -142,6 +146,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("roll-up", _ROLL_UP_EVERY_S, partial(roll_up_in_turn, engine), slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
         Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True),
+        Job("retrain", _RETRAIN_EVERY_S, retrainer.run, slow=True, is_wanted=retrainer.is_due, queue=TRAINER_QUEUE),
     )
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
 
@@ -216,7 +221,7 @@ class JobThread:
         failure: Exception | None = None
         try:
             if self._job.is_wanted() and not (self._job.slow and self._is_passed_on()):
-                run_job(self._job, self._context.engine)
+                self._run_here()
         except ConfigError as error:
             failure = error
             self._on_fatal(error)
@@ -228,15 +233,21 @@ class JobThread:
             _LOGGER.exception("%s failed", self._job.name)
         self._context.metrics.job_ended(self._job.name, took_s=time.monotonic() - began_s, error=failure)
 
+    def _run_here(self) -> None:
+        if self._job.queue == HOUSEKEEPING_QUEUE:
+            run_job(self._job, self._context.engine)
+        else:
+            self._tell(f"no worker takes the queue {self._job.queue}: start one with -Q {self._job.queue}")
+
     def _is_passed_on(self) -> bool:
         """Ask a worker to run the job, if one consumes the queue and takes what is in it."""
         timeout_s = self._context.settings.worker.session_timeout_s
         with reading(self._context.engine) as connection:
             consumed = living_queues(connection, timeout_s=timeout_s)
-        if not any(HOUSEKEEPING_QUEUE in queues for queues in consumed):
+        if not any(self._job.queue in queues for queues in consumed):
             return False
         try:
-            return self._context.broker.publish_job(self._job.name, HOUSEKEEPING_QUEUE, most=self._jobs)
+            return self._context.broker.publish_job(self._job.name, self._job.queue, most=self._jobs)
         except BrokerUnavailableError:
             return False
 

@@ -18,6 +18,7 @@ from annotator.store.queue.counts import Counts, read_counts
 from annotator.store.queue.depths import LaneDepth, read_depths
 from annotator.store.queue.progress import Forecast, forecast, point_of_now, read_points
 from annotator.store.queue.sessions import is_open
+from annotator.store.retrainings import Retraining, list_retrainings
 from annotator.store.tables import (
     ChunkState,
     WorkState,
@@ -41,6 +42,7 @@ _IN_WORK: Final = (WorkState.PENDING, WorkState.CLAIMED)
 _HOUSEKEEPING_QUEUE: Final = "default"
 _MOST_BACKLOGS: Final = 20
 _MOST_SESSIONS: Final = 100
+_RETRAININGS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class Status:
         lanes: the queue, by lane.
         backlogs: the newest first.
         callbacks: of backlogs.
+        retrainings: the newest first.
 
     """
 
@@ -157,6 +160,7 @@ class Status:
     lanes: tuple[LaneStatus, ...]
     backlogs: tuple[BacklogStatus, ...]
     callbacks: CallbackStatus
+    retrainings: tuple[Retraining, ...] = ()
 
     @property
     def workers(self) -> int:
@@ -208,6 +212,7 @@ def read_status(
             waiting=depths.callbacks,
             given_up=_count(connection, select(outbox.c.id).where(outbox.c.given_up_at.is_not(None))),
         ),
+        retrainings=tuple(list_retrainings(connection, limit=_RETRAININGS)),
     )
 
 

@@ -1,0 +1,104 @@
+"""The steps of a retraining, and the commands that they are.
+
+Each step is a command that anybody can type, in a process of its own: it gives its memory back, may be killed at any
+time, and is begun again by the next run. Each goes on where it was, or does the same once more.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run works with.
+
+    Attributes:
+        experiment: its name.
+        workdir: the work directory.
+        name: of the model that is made.
+        version: of the model that is made.
+        folder: keeps the logs of the run and the new bundle.
+        strangers: folder of aligned crops of people who are nobody of the experiment; None leaves people out instead.
+        golden: which clips must stay as good as they are: a CSV of truth and the folder of the clips; None tries none.
+
+    """
+
+    experiment: str
+    workdir: Path
+    name: str
+    version: int
+    folder: Path
+    strangers: Path | None = None
+    golden: tuple[Path, Path] | None = None
+
+    @property
+    def model(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def bundle(self) -> Path:
+        """Where the new bundle is written."""
+        return self.folder / "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of a run.
+
+    Attributes:
+        name: of the step; its log is ``NAME.log``.
+        program: whose command it is.
+        arguments: of the command; told whether the step was begun before and cut off.
+        may_hold: exit code 1 holds the run: what it found is for a person to decide, and no fault of the machine.
+
+    """
+
+    name: str
+    program: Literal["trainer", "annotator"]
+    arguments: Callable[[Plan, bool], list[str]]
+    may_hold: bool = False
+
+
+def _of_experiment(command: str) -> Callable[[Plan, bool], list[str]]:
+    return lambda plan, _: [command, plan.experiment, "--workdir", str(plan.workdir)]
+
+
+def _fit(plan: Plan, is_again: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
+    fit = [*_of_experiment("fit")(plan, is_again)]
+    return fit if is_again else [*fit, "--fresh"]  # cut off, it goes on where its last checkpoint stands
+
+
+def _evaluate(plan: Plan, is_again: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
+    return [*_of_experiment("evaluate")(plan, is_again), *_strangers(plan)]
+
+
+def _export(plan: Plan, is_again: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
+    named = ["--name", plan.name, "--version", str(plan.version), "--output", str(plan.bundle)]
+    return [*_of_experiment("export")(plan, is_again), *named, *_strangers(plan)]
+
+
+def _strangers(plan: Plan) -> list[str]:
+    return [] if plan.strangers is None else ["--strangers", str(plan.strangers)]
+
+
+def _promote(plan: Plan, _: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
+    promote = ["models", "promote", plan.model]
+    if plan.golden is None:
+        return promote
+    truth, clips = plan.golden
+    return [*promote, "--golden", str(truth), "--clips", str(clips)]
+
+
+STEPS: Final = (
+    Step("prepare", "trainer", _of_experiment("prepare")),
+    Step("doctor", "trainer", _of_experiment("doctor"), may_hold=True),
+    Step("fit", "trainer", _fit),
+    Step("evaluate", "trainer", _evaluate),
+    Step("export", "trainer", _export),
+    Step("install", "annotator", lambda plan, _: ["models", "install", str(plan.bundle)]),
+    Step("promote", "annotator", _promote, may_hold=True),
+)
+"""In the order in which they are taken."""
