@@ -9,6 +9,7 @@
         train_dataset/ val_dataset/   faces cut out of them, by `trainer prepare`
         split.csv                     which photograph is on which side, for good
         dataset.csv left_out.csv      what each crop is; which photographs none comes from, and why
+        crop.json                     how the crops are cut: what a fitted network must be shown, too
         prepared.db                   what was found on each photograph, so that it is looked at once
         set_aside/                    what `trainer doctor --fix` has moved out of raw_dataset
       face_detection/det1.npy …       optional (or face_recognition/): weights of MTCNN instead of the packaged ones
@@ -76,6 +77,11 @@ class Experiment:
     def dataset_file(self) -> Path:
         """What each crop is, and where it came from."""
         return self.folder / "dataset.csv"
+
+    @property
+    def crop_file(self) -> Path:
+        """How the crops are cut (JSON)."""
+        return self.folder / "crop.json"
 
     @property
     def left_out_file(self) -> Path:

@@ -66,12 +66,12 @@ def prepare(  # noqa: PLR0913 - options of a command
     - `trainer prepare example_experiment --crop box --margin 0.1 --size 224` cuts as GIPHY's release does
 
     """
-    from trainer.dataset.cutting import CropParams
+    from annotator.recognition.crops import FaceCrop
     from trainer.dataset.preparing import PrepareParams
     from trainer.dataset.telling import run_prepare
 
     params = PrepareParams(
-        crop=CropParams(crop, size, margin if margin is not None else 0.1 if crop == "box" else 0.0),
+        crop=FaceCrop(crop, size, margin if margin is not None else 0.1 if crop == "box" else 0.0),
         takes_all_faces=all_faces,
         min_face_px=min_face_px,
         val_share=val_share,

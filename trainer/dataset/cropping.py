@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from annotator.cli.output import progress
+from annotator.recognition.crops import FaceCrop
 from annotator.recognition.photographs import read_picture
-from trainer.dataset.cutting import CropParams, cut_face, encode_crop, recipe_of
+from trainer.dataset.cutting import cut_face, encode_crop, recipe_of
 from trainer.dataset.files import write_whole
 from trainer.dataset.findings import Content, Findings
 from trainer.dataset.listing import Sample
@@ -37,7 +38,7 @@ class CropFolders:
     experiment: Experiment
     contents: Mapping[str, Content]
     findings: Findings
-    params: CropParams
+    params: FaceCrop
 
     def update(self, samples: Sequence[Sample]) -> tuple[int, int]:
         """Make the folders hold these crops.

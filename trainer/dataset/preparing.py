@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from annotator.cli.output import remark
+from annotator.recognition.crops import FaceCrop
 from trainer.checking import mismatches, unreadable
 from trainer.dataset.cropping import CropFolders
-from trainer.dataset.cutting import CropParams
+from trainer.dataset.cutting import crop_text
 from trainer.dataset.files import disk_errors, only_worker, write_whole
 from trainer.dataset.findings import Content
 from trainer.dataset.listing import left_out_text, samples_text
@@ -32,7 +33,7 @@ class PrepareParams:
 
     """
 
-    crop: CropParams = field(default_factory=CropParams)
+    crop: FaceCrop = field(default_factory=FaceCrop)
     takes_all_faces: bool = False
     min_face_px: int = MIN_FACE_PX
     val_share: float = 0.1
@@ -101,6 +102,7 @@ def prepare(experiment: Experiment, params: PrepareParams, *, device: Device) ->
             folders = CropFolders(experiment, survey.contents, surveyor.findings, params.crop)
             written, removed = folders.update(plan.samples)
             write_whole(experiment.dataset_file, samples_text(plan.samples).encode())
+            write_whole(experiment.crop_file, crop_text(params.crop).encode())
             write_whole(experiment.left_out_file, left_out_text(plan.left_out).encode())
         return Prepared(len(shown), survey.looked_at, written, removed, plan)
 

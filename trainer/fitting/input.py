@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import AnnotatorError, InputError
+from annotator.recognition.crops import resized
 from annotator.recognition.photographs import PICTURE_SUFFIXES
 from annotator.types import F32, I64, U8
 from trainer.augmentation import Augmentation, augment
@@ -152,10 +153,7 @@ def read_crop(path: Path, side_px: int) -> U8:
         raise InputError(f"{path} cannot be read ({error}): run `trainer prepare` again") from error
     if image is None:
         raise InputError(f"{path} is no picture: remove it, and run `trainer prepare` again")
-    if image.shape[:2] != (side_px, side_px):
-        is_smaller = side_px < min(image.shape[:2])
-        image = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR)
-    return np.asarray(image, np.uint8)
+    return resized(np.asarray(image, np.uint8), side_px)
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> I64:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from annotator.recognition.crops import FaceCrop
 from annotator.recognition.photographs import read_picture
 from trainer.cli import run
-from trainer.dataset.cutting import CropParams
 from trainer.dataset.listing import read_samples
 from trainer.dataset.preparing import Prepared, PrepareParams, prepare
 from trainer.problems import ProblemsError
@@ -128,7 +128,7 @@ def test_a_crop_that_is_made_another_way_is_made_again_and_none_that_a_person_pu
     first = prepared(experiment)
     own = experiment.train_dataset / "Roger_Federer" / "by_hand.jpg"
     shutil.copy(experiment.raw_dataset / "Roger_Federer" / "000.jpg", own)
-    boxes = prepared(experiment, crop=CropParams("box", 224, 0.1), takes_all_faces=True)
+    boxes = prepared(experiment, crop=FaceCrop("box", 224, 0.1), takes_all_faces=True)
     assert boxes.looked_at == 0
     assert boxes.written == len(boxes.plan.samples) > len(first.plan.samples)
     assert read_picture(experiment.folder / boxes.plan.samples[0].crop).shape == (224, 224, 3)
