@@ -10,7 +10,7 @@ import numpy as np
 from annotator.build import build_detector, build_engine, build_source
 from annotator.cli.output import progress
 from annotator.pipeline import Annotator
-from annotator.recognition.crops import ALIGNED, FaceCrop
+from annotator.recognition.crops import FaceCrop
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.results import covered_ms
@@ -153,7 +153,10 @@ class _Embedder:
 
     network_id: str
     recogniser: GalleryRecogniser
-    crop: FaceCrop = ALIGNED
+
+    @property
+    def crop(self) -> FaceCrop:
+        return self.recogniser.crop
 
     def embed(self, faces: U8) -> F32:
         return self.recogniser.features(faces)

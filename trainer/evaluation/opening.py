@@ -1,20 +1,22 @@
 """Opens what is to be evaluated: a model bundle, or the fitted network of an experiment."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from annotator.build import build_engine, open_bundle
+from annotator.build import open_bundle
 from annotator.cli.output import err
 from annotator.errors import ConfigError
-from annotator.recognition.alignment import FACE_SIDE_PX
-from annotator.recognition.embedding import FaceEmbedder
+from annotator.recognition.crops import ALIGNED, FaceCrop
 from annotator.recognition.gallery import Gallery
-from annotator.settings import Settings, load_settings
+from annotator.settings import load_settings
 from annotator.types import F32, I64, U8
 from trainer.augmentation import Augmentation
+from trainer.dataset.cutting import read_crop_params
+from trainer.evaluation.embedding import shared_embedder
 from trainer.evaluation.recognisers import GalleryRecogniser, HeadRecogniser, Kind, Recogniser, gallery_of
 from trainer.fitting.device import default_threads, prepare_tensorflow
 from trainer.fitting.input import list_crops, read_crop
@@ -40,9 +42,9 @@ def open_model(model: str, *, device: Device) -> GalleryRecogniser:
     with err().status("loading the model"):
         settings = load_settings(model=model, device=device)
         bundle = open_bundle(settings)
-        embedder = face_embedder(settings)
+        embedder = shared_embedder(device, bundle.network)
         Gallery.from_bundle(bundle).check_embedder(embedder.network_id)
-    return GalleryRecogniser(bundle.model, "model", bundle, embedder.embed, FACE_SIDE_PX)
+    return GalleryRecogniser(bundle.model, "model", bundle, embedder.embed, embedder.crop)
 
 
 def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogniser:
@@ -66,25 +68,25 @@ def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogn
         network, folders = read_description(folder)
         run = _runner(folder, device=device)
     people = tuple(person_key(name) for name in folders)
-    side_px = network.input_side_px
+    crop = replace(experiment_crop(experiment), side_px=network.input_side_px)
     if kind == "head":
         is_cosine = network.head == "cosine"
         scale = network.scale if is_cosine else 1.0
         return HeadRecogniser(
-            f"{experiment.name}, class head", people, lambda crops: run(crops)["logits"] / scale, side_px, is_cosine
+            f"{experiment.name}, class head", people, lambda crops: run(crops)["logits"] / scale, crop, is_cosine
         )
 
     def embed(crops: U8) -> F32:
         return _unit(run(crops)["embedding"])
 
-    embeddings, person = _training_side(experiment, folders, side_px, embed)
+    embeddings, person = _training_side(experiment, folders, crop.side_px, embed)
     bundle = gallery_of(embeddings, person, people, network=f"{experiment.name}:{network.name}")
-    return GalleryRecogniser(experiment.name, "prototypes", bundle, embed, side_px)
+    return GalleryRecogniser(experiment.name, "prototypes", bundle, embed, crop)
 
 
-def face_embedder(settings: Settings) -> FaceEmbedder:
-    """Make what embeds faces, in f32."""
-    return FaceEmbedder(build_engine(settings))
+def experiment_crop(experiment: Experiment) -> FaceCrop:
+    """Return how an experiment's crops are cut; crops that were put there by hand count as aligned."""
+    return read_crop_params(experiment.crop_file) if experiment.crop_file.is_file() else ALIGNED
 
 
 def _runner(folder: Path, *, device: Device) -> Callable[[U8], dict[str, F32]]:
@@ -95,7 +97,7 @@ def _runner(folder: Path, *, device: Device) -> Callable[[U8], dict[str, F32]]:
     if not built.has_frozen_front:
         return lambda crops: _run(built.whole, crops.astype(np.float32))
     # A frozen front runs as it does in production: these are the embeddings that the archive keeps.
-    embedder = face_embedder(load_settings(device=device))
+    embedder = shared_embedder(device)
     return lambda crops: _run(built.learning, embedder.embed(crops)[:, None, None, :])
 
 

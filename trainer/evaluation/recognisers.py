@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import Calibration, SizePoint
+from annotator.recognition.crops import ALIGNED, FaceCrop
 from annotator.recognition.decision import MAX_CANDIDATES, Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.prototypes import mean_prototypes
@@ -80,12 +81,12 @@ class Recogniser(Protocol):
         ...
 
     @property
-    def side_px(self) -> int:
-        """Side of the crops that it takes."""
+    def crop(self) -> FaceCrop:
+        """How faces are cut for it; the side is the one that :attr:`features` takes."""
         ...
 
     def features(self, crops: U8) -> F32:
-        """Return f32 (N, F) for u8 (N, side, side, 3), RGB."""
+        """Return f32 (N, F) for u8 (N, S, S, 3), RGB, cut as ``crop`` says."""
         ...
 
     def recognise(self, faces: Faces) -> list[Answer]:
@@ -106,7 +107,7 @@ class GalleryRecogniser:
         kind: a bundle's answers are named by its calibration; those of prototypes made here have no threshold.
         bundle: gallery, cohort, mean and calibration.
         embed: makes f32 (N, D), unit norm, of crops.
-        side_px: of these crops.
+        crop: how these are cut.
 
     """
 
@@ -114,7 +115,7 @@ class GalleryRecogniser:
     kind: Kind
     bundle: ModelBundle
     embed: Callable[[U8], F32]
-    side_px: int
+    crop: FaceCrop = ALIGNED
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -171,7 +172,7 @@ class HeadRecogniser:
         name: see :class:`Recogniser`, as for the others.
         people: the classes.
         logits: makes f32 (N, classes) of crops.
-        side_px: of these crops.
+        crop: how these are cut.
         is_cosine: whether the logits are cosines.
 
     """
@@ -179,7 +180,7 @@ class HeadRecogniser:
     name: str
     people: tuple[str, ...]
     logits: Callable[[U8], F32]
-    side_px: int
+    crop: FaceCrop = ALIGNED
     is_cosine: bool = False
 
     @property
@@ -228,8 +229,8 @@ class _PartOfHead:
         return tuple(self.whole.people[place] for place in self.stay)
 
     @property
-    def side_px(self) -> int:
-        return self.whole.side_px
+    def crop(self) -> FaceCrop:
+        return self.whole.crop
 
     def features(self, crops: U8) -> F32:
         return self.whole.features(crops)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotator.errors import ConfigError
-from annotator.recognition.alignment import FACE_SIDE_PX
+from annotator.recognition.crops import ALIGNED, FaceCrop
 from trainer.evaluation.clips import evaluate_clips
 from trainer.evaluation.measures import threshold_of
-from trainer.evaluation.opening import open_fitted, open_model
+from trainer.evaluation.opening import experiment_crop, open_fitted, open_model
 from trainer.evaluation.probes import Probe, experiment_probes, folder_probes, stranger_probes
 from trainer.evaluation.recognisers import GalleryRecogniser, Kind, Recogniser
 from trainer.evaluation.report import Report
@@ -54,6 +54,22 @@ class Shown:
             raise ConfigError("there is nothing to evaluate on: give EXPERIMENT, or a folder with --faces")
         return probes, stranger_probes(self.strangers) if self.strangers is not None else []
 
+    def check_crop(self, taken: FaceCrop) -> None:
+        """Check that the faces shown are cut as a recogniser takes them; another side is brought to its own.
+
+        Raises:
+            ConfigError: they are not.
+
+        """
+        given = ALIGNED if self.faces is not None or self.experiment is None else experiment_crop(self.experiment)
+        folders = [ALIGNED] if self.strangers is not None else []
+        for one in (given, *folders):
+            if (one.kind, one.margin) != (taken.kind, taken.margin):
+                raise ConfigError(
+                    f"faces are cut as «{one.kind}» with a margin of {one.margin:g}, and «{taken.kind}» with "
+                    f"{taken.margin:g} is what the network takes: show it faces that are cut so"
+                )
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -96,6 +112,7 @@ def evaluate(subject: Subject, shown: Shown, *, device: Device) -> tuple[Report,
     """
     probes, strangers = shown.probes()
     recogniser = subject.open(device)
+    shown.check_crop(recogniser.crop)
     trial = run_trial(recogniser, probes, strangers, sizes_px=shown.sizes_px)
     if not trial.known:
         raise ConfigError(
@@ -103,8 +120,8 @@ def evaluate(subject: Subject, shown: Shown, *, device: Device) -> tuple[Report,
         )
     clips = None
     if shown.clips is not None and shown.truth is not None:
-        if not isinstance(recogniser, GalleryRecogniser) or recogniser.side_px != FACE_SIDE_PX:
-            raise ConfigError("clips are annotated by a model, or by prototypes of a network for aligned crops")
+        if not isinstance(recogniser, GalleryRecogniser):
+            raise ConfigError("clips are annotated by a model or by prototypes: leave --by head out")
         clips = evaluate_clips(recogniser, shown.clips, shown.truth, threshold=threshold_of(trial), device=device)
     return Report.of(trial, clips=clips, remarks=remarks_on(subject, shown, recogniser)), [*probes, *strangers]
 
@@ -120,6 +137,6 @@ def remarks_on(subject: Subject, shown: Shown, recogniser: Recogniser) -> list[s
         told.append("No threshold was ever set: names are judged at one that 1 % of the strangers here exceed.")
     elif shown.faces is None:
         told.append("Whether the model was built from these photographs is not known here.")
-    if shown.sizes_px and recogniser.side_px != FACE_SIDE_PX:
+    if shown.sizes_px and recogniser.crop != ALIGNED:
         told.append("Faces were not made small: the network takes another kind of crop.")
     return told

@@ -9,7 +9,8 @@ import numpy as np
 
 from annotator.cli.output import progress
 from annotator.quality import face_quality
-from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY, FACE_SIDE_PX
+from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY
+from annotator.recognition.crops import ALIGNED, FaceCrop
 from annotator.recognition.degradation import Degradation, degrade_faces
 from annotator.types import F32, U8
 from trainer.evaluation.probes import Probe, known_to
@@ -115,7 +116,7 @@ def run_trial(
     ]
     outcomes[: len(known)] = leave_people_out(recogniser, outcomes[: len(known)], faces)
     small = {}
-    for size_px in sizes_px if recogniser.side_px == FACE_SIDE_PX else ():
+    for size_px in sizes_px if recogniser.crop == ALIGNED else ():
         said = recogniser.recognise(look_at(recogniser, shown, made_px=size_px))
         small[size_px] = tuple(
             replace(one, face_px=float(size_px), answer=answer, as_known=None, as_stranger=None)
@@ -188,11 +189,11 @@ def look_at(recogniser: Recogniser, probes: Sequence[Probe], *, made_px: int | N
     with progress("looking at faces", total=len(probes)) as advance:
         for start in range(0, len(probes), _BATCH):
             batch = probes[start : start + _BATCH]
-            crops = np.stack([read_crop(probe.path, recogniser.side_px) for probe in batch])
+            crops = np.stack([read_crop(probe.path, recogniser.crop.side_px) for probe in batch])
             sizes = np.array([made_px or probe.face_px for probe in batch], np.float32)
             if made_px is not None:
                 crops = degrade_faces(crops, degradation=Degradation(made_px), seed=start)
-            parts.append((recogniser.features(crops), _quality(crops, sizes)))
+            parts.append((recogniser.features(crops), _quality(crops, sizes, recogniser.crop)))
             for _ in batch:
                 advance()
     features, quality = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -200,10 +201,10 @@ def look_at(recogniser: Recogniser, probes: Sequence[Probe], *, made_px: int | N
     return Faces(features, sizes, quality)
 
 
-def _quality(crops: U8, face_px: F32) -> F32:
+def _quality(crops: U8, face_px: F32, crop: FaceCrop) -> F32:
     """Return the quality of crops as that of frontal, wholly visible faces: where their landmarks were is not known."""
     ones = np.ones(len(crops), np.float32)
-    if crops.shape[1] != FACE_SIDE_PX:
+    if crop != ALIGNED:
         return ones
     landmarks_xy = np.repeat(ARCFACE_TEMPLATE_XY[None], len(crops), axis=0)
     return face_quality(crops, face_px=face_px, landmarks_xy=landmarks_xy, scores=ones)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from annotator.recognition.crops import ALIGNED, FaceCrop
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.types import F32, U8, TrackEvidence
@@ -21,7 +22,7 @@ EMBEDDER = PatternEmbedder()
 def gallery_recogniser() -> GalleryRecogniser:
     crops = np.stack([face_of(person, take=take) for person in range(12) for take in range(3)])
     bundle = gallery_of(EMBEDDER.embed(crops), np.repeat(np.arange(12), 3), PEOPLE, network=EMBEDDER.network_id)
-    return GalleryRecogniser("made up", "prototypes", bundle, EMBEDDER.embed, 112)
+    return GalleryRecogniser("made up", "prototypes", bundle, EMBEDDER.embed)
 
 
 def write_probe(folder: Path, person: int, take: int, *, name: str | None) -> Probe:
@@ -75,7 +76,7 @@ class Spy:
 
     name: str = "spy"
     kind: str = "head"
-    side_px: int = 112
+    crop: FaceCrop = ALIGNED
     people: tuple[str, ...] = PEOPLE
     asked: list[tuple[frozenset[str], list[int]]] = field(default_factory=list)
 
@@ -133,7 +134,7 @@ def test_faces_made_small_are_shown_again_and_told_apart(probes: list[Probe]) ->
 
 def test_a_head_ranks_by_log_odds_even_where_the_probability_rounds_to_one() -> None:
     logits = np.array([[60.0, 0.0, 1.0], [90.0, 0.0, 1.0]], np.float32)
-    head = HeadRecogniser("head", PEOPLE[:3], lambda crops: crops, 112)
+    head = HeadRecogniser("head", PEOPLE[:3], lambda crops: crops)
     first, second = head.recognise(faces_of(logits))
     assert first.names == ("Person 0", "Person 2", "Person 1")
     assert second.scores[0] > first.scores[0] > 50
@@ -143,13 +144,13 @@ def test_a_head_ranks_by_log_odds_even_where_the_probability_rounds_to_one() -> 
 
 def test_a_head_without_some_people_is_the_softmax_over_the_others() -> None:
     logits = np.array([[5.0, 3.0, 1.0, 2.0]], np.float32)
-    head = HeadRecogniser("head", PEOPLE[:4], lambda crops: crops, 112)
+    head = HeadRecogniser("head", PEOPLE[:4], lambda crops: crops)
     (reduced,) = head.without({"Person 0"}).without({"Person 3"}).recognise(faces_of(logits))
     assert reduced.names == ("Person 1", "Person 2")
     assert reduced.scores[0] == pytest.approx(2.0)
 
 
 def test_a_cosine_head_answers_with_the_cosine() -> None:
-    head = HeadRecogniser("head", PEOPLE[:2], lambda crops: crops, 112, is_cosine=True)
+    head = HeadRecogniser("head", PEOPLE[:2], lambda crops: crops, is_cosine=True)
     (answer,) = head.recognise(faces_of(np.array([[0.25, 0.75]], np.float32)))
     assert answer.scores == (0.75, 0.25)
