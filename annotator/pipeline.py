@@ -18,6 +18,8 @@ from annotator.metering import NoMeter, StageMeter, metered
 from annotator.quality import face_quality, visible_share
 from annotator.recognition.alignment import align_faces
 from annotator.recognition.crops import ALIGNED, FaceCrop, cut_faces
+from annotator.recognition.decision import NamedTracks
+from annotator.recognition.evidence import EvidenceStack
 from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, shot_thumbnail
 from annotator.types import (
     F32,
@@ -79,8 +81,15 @@ class TrackIdentifier(Protocol):
     def photographs(self) -> Mapping[Identity, int]:
         """Whom it knows, and from how many photographs."""
 
+    @property
+    def identities(self) -> Sequence[Identity]:
+        """Whom it knows, by column of what ``named`` returns."""
+
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         """Return one label per track."""
+
+    def named(self, stacks: Iterable[EvidenceStack]) -> NamedTracks:
+        """Return those of many tracks that ``identify`` calls known."""
 
 
 class Annotator:

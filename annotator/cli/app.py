@@ -157,6 +157,37 @@ def search(
 
 
 @app.command()
+def relabel(
+    *,
+    model: Model = None,
+    activate: Annotated[
+        bool, typer.Option("--activate", help="Let views and searches show the new labels at the end, at once.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads. [default: one for each core, at most 4; SQLite has one]")
+    ] = None,
+    as_json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Label everything that is annotated anew, from stored embeddings: no decoding, no GPU.
+
+    For a new version of a model, new people, another threshold. Until the switch everybody sees the former labels. It
+    may be interrupted: called again, it goes on. The view `relabelling_runs` shows how far it is and what it changes.
+
+    Examples:
+    - `annotator relabel --model mine@4` makes the labels of a model and says what they change
+    - `annotator relabel --model mine@4 --activate` also shows them
+
+    Where the model needs other embeddings than those that are stored, it says how much is to be annotated again.
+
+    """
+    from annotator.cli.relabelling import relabel as relabel_stored
+
+    settings = {"model": model, "database_url": database}
+    relabel_stored(is_activated=activate, workers=workers, as_json=as_json, settings=settings)
+
+
+@app.command()
 def status(
     *,
     watch: Annotated[

@@ -160,7 +160,7 @@ class _RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress(title: str, *, total: int | None, is_shown: bool = True) -> Iterator[Callable[[], None]]:
+def progress(title: str, *, total: int | None, is_shown: bool = True) -> Iterator[Callable[..., None]]:
     """Show a bar with count, rate and remaining time on stderr while something runs; nothing where it is no terminal.
 
     Args:
@@ -169,7 +169,7 @@ def progress(title: str, *, total: int | None, is_shown: bool = True) -> Iterato
         is_shown: False shows nothing.
 
     Yields:
-        To be called once per item.
+        To be called once per item, or with a number of items.
 
     """
     console = err()
@@ -186,4 +186,4 @@ def progress(title: str, *, total: int | None, is_shown: bool = True) -> Iterato
     )
     with shown:
         task = shown.add_task(title, total=total)
-        yield lambda: shown.advance(task)
+        yield lambda items=1: shown.advance(task, items)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from annotator.build import build_annotator, build_source, register_model
 from annotator.cli.database import open_store
-from annotator.cli.output import err, progress, remark
+from annotator.cli.output import err, remark
+from annotator.cli.relabelling import make_labels
 from annotator.cli.session import Saving
 from annotator.decoding import FrameSource, PipelineParams
 from annotator.media import Sampling
@@ -77,13 +78,9 @@ def relabel_all(annotator: Annotator, saving: Saving) -> int:
         How many contents were labelled.
 
     """
-    changed = 0
-    with progress("relabelling", total=None) as advance:
-        for step in saving.store.relabel(annotator.identify, saving.labelling_id):
-            changed += step.changed
-            advance()
+    run = make_labels(saving.store, annotator.identifier, saving.labelling_id)
     saving.store.activate(saving.labelling_id)
-    return changed
+    return 0 if run is None else run.sums.contents
 
 
 def _bring_up_to_date(annotator: Annotator, saving: Saving) -> None:

@@ -1,0 +1,101 @@
+"""``annotator relabel``, on both databases: a model's labels for what is stored, and the switch to them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from annotator.cli import run_command
+from annotator.recognition.bundle import CREDITS, LICENSE, MODEL_CARD, load_bundle, write_bundle
+from annotator.recognition.decision import Identifier
+from annotator.recognition.gallery import Gallery
+from annotator.recognition.revocation import RevocationList
+from annotator.store import Store
+from tests.made_up_gallery import annotations, gallery
+
+EMBEDDER = "sface-2021dec"
+CONTENTS = 40
+
+
+def write_model(folder: Path, version: int, *, min_score: float, embedder: str = EMBEDDER) -> Identifier:
+    """Write a model of twelve people and return what names by it."""
+    bundle = replace(gallery(min_score=min_score).bundle, version=version, embedder=embedder)
+    texts = dict.fromkeys((MODEL_CARD, LICENSE, CREDITS), "made up\n")
+    write_bundle(folder, bundle, texts=texts, revoked=RevocationList("00" * 16))
+    return Identifier(Gallery.from_bundle(load_bundle(folder)))
+
+
+@pytest.fixture
+def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An archive that small@1 has labelled, and a bolder model small@2 in the folder ``bolder``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANNOTATOR_DATABASE_URL", database_url)
+    monkeypatch.setenv("ANNOTATOR_DATA_DIR", str(tmp_path / "data"))
+    first = write_model(tmp_path / "first", 1, min_score=0.7)
+    write_model(tmp_path / "bolder", 2, min_score=0.2)
+    with Store.open(database_url) as store:
+        network_id = store.register_network({"embedder": EMBEDDER, "sampling": "even"})
+        labelling_id = store.register_labelling(
+            network_id, model=first.model, digest=first.digest, photographs=first.photographs
+        )
+        store.save(annotations(CONTENTS, first), network_id=network_id, labelling_id=labelling_id)
+    return database_url
+
+
+def test_it_says_what_the_new_labels_change_and_shows_them_only_when_told_to(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = "SELECT DISTINCT model FROM content_labels"
+    assert run_command(["relabel", "--model", "bolder", "--workers", "2"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("small@2 names ")
+    assert f" tracks in {CONTENTS} contents; against what is shown so far, " in told.out
+    assert "Searches go on to show small@1" in told.err
+    with Store.open(database) as store, store.reading() as connection:
+        assert connection.execute(text(shown)).scalars().all() == ["small@1"]
+        (run,) = connection.execute(text("SELECT * FROM relabelling_runs")).mappings()
+    assert (run["contents"], run["model"], run["from_model"]) == (CONTENTS, "small@2", "small@1")
+    assert run["tracks_added"] > 0
+    assert run_command(["relabel", "--model", "bolder", "--activate"]) == 0
+    assert capsys.readouterr().out == "everything has labels of small@2 already\n"
+    with Store.open(database) as store, store.reading() as connection:
+        assert connection.execute(text(shown)).scalars().all() == ["small@2"]
+
+
+def test_programs_get_one_json_line(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["relabel", "--model", "bolder", "--json", "--database", database]) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert (line["model"], line["is_shown"], line["contents"]) == ("small@2", False, CONTENTS)
+    assert line["labels"] >= line["tracks_added"] > 0
+
+
+def test_a_model_of_another_network_says_how_much_is_to_be_annotated_again(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_model(tmp_path / "other", 3, min_score=0.2, embedder="resnet50-made-up")
+    with Store.open(database) as store, store.writing() as connection:
+        network_id = connection.execute(text("SELECT id FROM networks")).scalar_one()
+        source_id = connection.execute(text("SELECT id FROM sources")).scalar_one()
+        connection.execute(
+            text(
+                "INSERT INTO runs (id, network_id, source_id, prefix, options, started_at, worker_s)"
+                " VALUES (1, :n, :s, '', '{}', '2026-01-01 00:00:00.000000', 3600)"
+            ),
+            {"n": network_id, "s": source_id},
+        )
+        counted = "INSERT INTO work_counts VALUES (:n, 1, 'gif', 2, '', 10, 0)"
+        connection.execute(text(counted), {"n": network_id})
+    assert run_command(["relabel", "--model", "other"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"all {CONTENTS} media are to be annotated again, about 4.0 hours of one worker" in told
+    assert "`annotate-backlog s3://gifs/ --model other`" in told
+
+
+@pytest.mark.usefixtures("database")
+def test_an_archive_of_nothing_has_nothing_to_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store.open(tmp_path / "empty.db"):
+        pass
+    assert run_command(["relabel", "--model", "bolder", "--database", f"sqlite:///{tmp_path}/empty.db"]) == 2
+    assert "nothing is annotated yet" in capsys.readouterr().err
