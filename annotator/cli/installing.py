@@ -1,7 +1,7 @@
 """``annotator models install``."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from annotator.build import open_library
 from annotator.cli.database import open_store
@@ -10,10 +10,7 @@ from annotator.errors import ModelsBusyError
 from annotator.library import manifest_digest
 from annotator.settings import load_settings
 from annotator.store.locks import only_one
-from annotator.store.models import note_model
-
-LOCK: Final = "models"
-"""Held while models are installed or promoted: one at a time."""
+from annotator.store.models import LOCK, note_model
 
 
 def install_bundle(source: str, *, as_json: bool, settings: Mapping[str, Any]) -> None:

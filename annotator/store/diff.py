@@ -90,6 +90,20 @@ _Transactions = Callable[..., AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of what one labelling has labelled another has, too.
+
+    Attributes:
+        labelled: contents that the first has labelled.
+        both: of these, contents that the second has labelled.
+
+    """
+
+    labelled: int
+    both: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersonChange:
     """What becomes of one person's tracks.
 
@@ -181,6 +195,13 @@ class LabellingDiff:
     flips: tuple[Flip, ...]
 
 
+def read_coverage(connection: Connection, before: Labelling, after: Labelling) -> Coverage:
+    """Count contents that the first labelling has labelled, and those of them that the second has, too."""
+    bound = {"before": before.labelling_id, "after": after.labelling_id}
+    row = connection.execute(text(_CONTENTS), bound).one()
+    return Coverage(int(row.labelled), int(row.both or 0))
+
+
 def compare_labellings(
     engine: Engine,
     before: Labelling,
@@ -235,12 +256,12 @@ def _compare(
         pairs = connection.execute(text(_PAIRS), {"limit": MOST_PAIRS}).all()
         flips = _FLIPS.format(viewed="viewed_contents" if has_views else _NO_VIEWS)
         rows = connection.execute(text(flips), bound | {"limit": most_flips}).all()
-        contents = connection.execute(text(_CONTENTS), bound).one()
+        contents = read_coverage(connection, before, after)
         return LabellingDiff(
             before=before,
             after=after,
-            contents=contents.both or 0,
-            unlabelled=contents.labelled - (contents.both or 0),
+            contents=contents.both,
+            unlabelled=contents.labelled - contents.both,
             named=sum(one.before for one in people),
             added=sum(one.added for one in people),
             dropped=sum(one.dropped for one in people),

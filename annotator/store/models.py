@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -11,6 +11,9 @@ from annotator.errors import ConfigError
 from annotator.store.columns import utc_now
 from annotator.store.registry import insert_missing
 from annotator.store.tables import models
+
+LOCK: Final = "models"
+"""Held while models are installed or promoted: one at a time."""
 
 
 @dataclass(frozen=True, slots=True)

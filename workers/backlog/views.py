@@ -1,6 +1,5 @@
 """How often media are viewed, by key: from a file of comma-separated lines, or a query of the user's."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import ConfigError
+from annotator.store.backlog.view_file import is_number, read_views
 from annotator.store.connection import open_engine, reading
 
 Row = tuple[str, float]
@@ -54,16 +54,7 @@ class ViewsFile:
             ConfigError: the file cannot be read, or a line is no key and number.
 
         """
-        try:
-            with self.path.open(newline="", encoding="utf-8") as file:
-                for number, line in enumerate(csv.reader(file), start=1):
-                    if not line or (number == 1 and not _is_number(line[-1])):
-                        continue
-                    if len(line) != 2 or not _is_number(line[1]):
-                        raise ConfigError(f"{self.path}, line {number}: expected key,views; got {','.join(line)[:80]}")
-                    yield _key(line[0], self.bucket), float(line[1])
-        except (OSError, UnicodeDecodeError, csv.Error) as exc:
-            raise ConfigError(f"{self.path} cannot be read as lines of key,views: {exc}") from exc
+        return ((_key(key, self.bucket), views) for key, views in read_views(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +108,9 @@ class ViewsQuery:
 def _checked(found: Iterable[tuple[object, ...]], bucket: str) -> Iterator[Row]:
     for row in found:
         key, views = row if len(row) == 2 else (None, None)
-        if not isinstance(key, str) or not _is_number(views):
+        if not isinstance(key, str) or not is_number(views):
             raise ConfigError(f"the query of --views-query must yield keys and numbers of views, got {tuple(row)!r}")
         yield _key(key, bucket), float(str(views))
-
-
-def _is_number(value: object) -> bool:
-    try:
-        float(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def _key(written: str, bucket: str) -> str:

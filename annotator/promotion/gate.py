@@ -1,0 +1,205 @@
+"""The gate: what a model must keep to be promoted, as checks that each say what they have found."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from annotator.promotion.golden import FoundName, GoldenComparison
+from annotator.settings import GateSettings
+from annotator.store.diff import Coverage, LabellingDiff, PersonChange
+from annotator.types import Identity
+
+MOST_TOLD: Final = 50
+"""People who are told one by one in a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of the gate.
+
+    Attributes:
+        name: short and stable.
+        passed: whether it holds.
+        found: what was found, as a sentence.
+
+    """
+
+    name: str
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """What the gate has found.
+
+    Attributes:
+        model: what was tried.
+        former: what is shown.
+        checks: all of them.
+        golden: both on the golden clips; None where there were none.
+        diff: both on the archive; None where their tracks are of different networks.
+
+    """
+
+    model: str
+    former: str
+    checks: tuple[Check, ...]
+    golden: GoldenComparison | None
+    diff: LabellingDiff | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the model may be promoted."""
+        return all(check.passed for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON, of bounded length."""
+        return {
+            "model": self.model,
+            "former": self.former,
+            "passed": self.passed,
+            "checks": [{"name": one.name, "passed": one.passed, "found": one.found} for one in self.checks],
+            "golden": None if self.golden is None else self.golden.to_json(),
+            "archive": None if self.diff is None else diff_json(self.diff, most_people=MOST_TOLD),
+        }
+
+
+def run_checks(
+    settings: GateSettings,
+    *,
+    coverage: Coverage,
+    diff: LabellingDiff | None,
+    golden: GoldenComparison | None,
+    known: frozenset[Identity],
+) -> tuple[Check, ...]:
+    """Hold what was found against the settings.
+
+    Args:
+        settings: the thresholds.
+        coverage: how many contents of the archive the model has labelled.
+        diff: what it changes on the archive; None where that cannot be compared track by track.
+        golden: how it does on the golden clips; None where there are none.
+        known: whom the model knows.
+
+    """
+    checks = [*_check_golden(settings, golden), _check_coverage(settings, coverage)]
+    if diff is not None:
+        checks += [*_check_archive(settings, diff), _check_people(settings, diff, known)]
+    elif golden is None:
+        checks.append(
+            Check("another_network", False, "its tracks are of another network: only golden clips can tell (--golden)")
+        )
+    return tuple(checks)
+
+
+def _check_golden(settings: GateSettings, golden: GoldenComparison | None) -> Iterator[Check]:
+    if golden is None:
+        if settings.needs_golden:
+            yield Check("golden", False, "it was not tried on golden clips (--golden clips.csv --clips DIR)")
+        return
+    lost, won = golden.lost, golden.won
+    before, after = len(golden.former.right), len(golden.candidate.right)
+    yield Check(
+        "golden_found",
+        len(lost) - len(won) <= settings.max_golden_lost,
+        f"of {golden.people} people of {golden.clips} golden clips it finds {after}, {golden.former.model} {before}:"
+        f" {len(won)} anew, {len(lost)} no more{_listed(lost)}",
+    )
+    before, after = len(golden.former.wrong), len(golden.candidate.wrong)
+    yield Check(
+        "golden_wrong",
+        after - before <= settings.max_golden_wrong,
+        f"of its names on golden clips {after} are wrong, of {golden.former.model}'s {before}:"
+        f" {len(golden.wrong_anew)} anew{_listed(golden.wrong_anew)}",
+    )
+
+
+def _listed(found: Sequence[FoundName]) -> str:
+    return " (" + "; ".join(f"{person} in {file}" for file, person in found[:MOST_TOLD]) + ")" if found else ""
+
+
+def _check_coverage(settings: GateSettings, coverage: Coverage) -> Check:
+    missing = coverage.labelled - coverage.both
+    share = missing / coverage.labelled if coverage.labelled else 0.0
+    return Check(
+        "coverage",
+        share <= settings.max_dropped,
+        f"it has labelled {coverage.both:,} of {coverage.labelled:,} contents that are shown now",
+    )
+
+
+def _check_archive(settings: GateSettings, diff: LabellingDiff) -> Iterator[Check]:
+    for name, count, limit, what in (
+        ("flipped", diff.flipped, settings.max_flipped, "get another name"),
+        ("dropped", diff.dropped, settings.max_dropped, "lose their name"),
+    ):
+        share = count / diff.named if diff.named else 0.0
+        yield Check(
+            name,
+            share <= limit,
+            f"{count:,} of {diff.named:,} named tracks {what} ({share:.2%}; {limit:.2%} may)",
+        )
+
+
+def _check_people(settings: GateSettings, diff: LabellingDiff, known: frozenset[Identity]) -> Check:
+    names = {person.name for person in known}
+    losing = [person for person in diff.people if _loses_much(settings, person)]
+    told = "; ".join(
+        f"{one.identity.name} loses {one.lost:,} of {one.before:,}"
+        + ("" if one.identity.name in names else " (the model does not know this person)")
+        for one in losing[:MOST_TOLD]
+    )
+    limit = f"{settings.max_person_lost:.0%}"
+    found = f"{len(losing)} people lose more than {limit} of their tracks" + (f": {told}" if told else "")
+    return Check("people", not losing, found)
+
+
+def _loses_much(settings: GateSettings, person: PersonChange) -> bool:
+    return person.before >= settings.person_tracks and person.lost > settings.max_person_lost * person.before
+
+
+def diff_json(diff: LabellingDiff, *, most_people: int | None = None) -> dict[str, Any]:
+    """Return what a labelling changes as JSON.
+
+    Args:
+        diff: what it changes.
+        most_people: how many people are told, those who lose most first; None for all.
+
+    """
+    return {
+        "before": diff.before.model,
+        "after": diff.after.model,
+        "contents": diff.contents,
+        "unlabelled": diff.unlabelled,
+        "named": diff.named,
+        "added": diff.added,
+        "dropped": diff.dropped,
+        "flipped": diff.flipped,
+        "people": [
+            {
+                "identity": one.identity.name,
+                "kg_mid": one.identity.kg_mid,
+                "before": one.before,
+                "after": one.after,
+                "added": one.added,
+                "dropped": one.dropped,
+                "flipped_away": one.flipped_away,
+                "flipped_to": one.flipped_to,
+            }
+            for one in diff.people[:most_people]
+        ],
+        "pairs": [{"before": first.name, "after": second.name, "tracks": count} for first, second, count in diff.pairs],
+        "flips": [
+            {
+                "media_uri": one.media_uri,
+                "track": one.track_no,
+                "before": one.before.name,
+                "after": one.after.name,
+                "first_ms": one.first_ms,
+                "screen_time_ms": one.screen_ms,
+                "views": one.views,
+            }
+            for one in diff.flips
+        ],
+    }

@@ -1,0 +1,273 @@
+"""A promotion from beginning to end. Each step can be done again; only the last one changes what is shown."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from annotator.build import STARTER_FOLDER, build_annotator, build_engine, build_gallery
+from annotator.errors import ConfigError, ModelsBusyError
+from annotator.promotion.gate import GateReport, run_checks
+from annotator.promotion.golden import GoldenClip, GoldenComparison, try_model
+from annotator.recognition.bundle import ModelBundle, load_bundle
+from annotator.recognition.decision import Identifier
+from annotator.settings import Settings
+from annotator.store import rollups
+from annotator.store.diff import compare_labellings, read_coverage
+from annotator.store.labellings import Labelling, load_active, load_labelling
+from annotator.store.locks import only_one
+from annotator.store.models import LOCK, find_model
+from annotator.store.promotions import Reasons, former_labelling, note_refusal, switch
+from annotator.store.relabelling.running import relabel_archive
+from annotator.store.store import Store
+from annotator.store.tables import labellings, networks
+
+GOLDEN_FILE: Final = "golden.db"
+_LABELLERS: Final = 2  # threads; each has a connection to the database
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Clips of which it is known who is in them.
+
+    Attributes:
+        clips: which, and who.
+        folder: where they are.
+
+    """
+
+    clips: Sequence[GoldenClip]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A model that may be promoted.
+
+    Attributes:
+        identifier: gives its names.
+        labelling: its labelling.
+        shown: the labelling that is shown now.
+
+    """
+
+    identifier: Identifier
+    labelling: Labelling
+    shown: Labelling
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What became of a promotion.
+
+    Attributes:
+        report: of the gate.
+        is_shown: whether the model is shown now.
+        relabelled: contents that were labelled for it.
+
+    """
+
+    report: GateReport
+    is_shown: bool
+    relabelled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a promotion is done.
+
+    Attributes:
+        golden: clips to try it on.
+        views: keys or addresses of media with their views: they say which flips are told.
+        most_flips: how many flips are told one by one.
+        forced: why it is promoted even if the gate refuses; None to refuse then.
+        is_tried_only: say what the gate finds, note and switch nothing.
+
+    """
+
+    golden: Golden | None = None
+    views: Iterable[tuple[str, float]] | None = None
+    most_flips: int = 50
+    forced: str | None = None
+    is_tried_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What the steps of a promotion share."""
+
+    store: Store
+    settings: Settings
+    candidate: Candidate
+    asked: Asked
+    say: Callable[[str], None]
+
+
+def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[str], None]) -> Promotion:
+    """Try the model of the settings, and show its names if it passes.
+
+    What is killed on the way has changed nothing that is shown; doing it again goes on, since labels stay.
+
+    Args:
+        store: the database.
+        settings: name the model.
+        asked: how.
+        say: is told what is done now.
+
+    Raises:
+        ConfigError: there is no such model, nothing to compare it with, or it is shown already.
+        ModelError: it fails its checks.
+        ModelsBusyError: somebody else installs or promotes a model, or what is shown has changed meanwhile.
+        RelabellingTakenError: another process makes the labels of this model just now.
+
+    """
+    with only_one(store.engine, LOCK) as is_mine:
+        if not is_mine:
+            raise ModelsBusyError("somebody else installs or promotes a model just now: try again when that is done")
+        work = _Work(store, settings, find_candidate(store, settings), asked, say)
+        golden = None if asked.golden is None else _try_both(work, asked.golden)
+        say("labelling the archive from its embeddings")
+        relabelled = label_what_lacks_labels(store, work.candidate)
+        say("comparing the labels")
+        report = _judge(work, golden)
+        if asked.is_tried_only:
+            return Promotion(report, is_shown=False, relabelled=relabelled)
+        if not (report.passed or asked.forced):
+            _refuse(work, report)
+            return Promotion(report, is_shown=False, relabelled=relabelled)
+        say("showing the names")
+        relabelled += label_what_lacks_labels(store, work.candidate)
+        _show(work, report)
+        return Promotion(report, is_shown=True, relabelled=relabelled)
+
+
+def roll_back(store: Store) -> tuple[Labelling, Labelling]:
+    """Show what was shown before, at once: its labels are still there.
+
+    Returns:
+        What is shown now, and what was shown.
+
+    Raises:
+        ConfigError: there is nothing to go back to.
+        ModelsBusyError: what is shown has changed meanwhile.
+
+    """
+    with store.reading() as connection:
+        shown, former = load_active(connection), former_labelling(connection)
+    if shown is None:
+        raise ConfigError("nothing is annotated yet: there is nothing to go back to")
+    with store.writing() as connection:
+        switch(connection, former.labelling_id, kind="rollback", expected=shown.labelling_id)
+    return former, shown
+
+
+def find_candidate(store: Store, settings: Settings) -> Candidate:
+    """Find or make the labelling of the model of the settings, with the people who are enrolled here.
+
+    Raises:
+        ConfigError: there is no such model, nothing to compare it with, or it is shown already.
+        ModelError: it fails its checks.
+
+    """
+    with store.reading() as connection:
+        shown = load_active(connection)
+    if shown is None:
+        raise ConfigError("nothing is annotated yet: `annotator annotate … --model` shows the names of its first model")
+    gallery = build_gallery(settings, store=store)
+    _insist_on_installed(store, gallery.bundle)
+    identifier = Identifier(gallery)
+    network_id = _network_for(store, identifier, shown)
+    labelling_id = store.register_labelling(
+        network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
+    )
+    if labelling_id == shown.labelling_id:
+        raise ConfigError(f"{shown.model} is shown already: there is nothing to promote")
+    with store.reading() as connection:
+        return Candidate(identifier, load_labelling(connection, labelling_id), shown)
+
+
+def _insist_on_installed(store: Store, bundle: ModelBundle) -> None:
+    """Refuse what other machines could not get."""
+    with store.reading() as connection:
+        is_installed = find_model(connection, bundle.name, bundle.version) is not None
+    if not (is_installed or bundle.digest == load_bundle(STARTER_FOLDER).digest):
+        raise ConfigError(f"{bundle.model} is not installed: `annotator models install FOLDER` first, for all machines")
+
+
+def _network_for(store: Store, identifier: Identifier, shown: Labelling) -> int:
+    """Return the network that is shown, where the model can name its tracks, else the newest that it has named."""
+    embedder = identifier.gallery.embedder
+    with store.reading() as connection:
+        specs = dict(connection.execute(select(networks.c.id, networks.c.spec)).all())
+        if specs[shown.network_id].get("embedder") == embedder:
+            return shown.network_id
+        wanted = select(labellings.c.network_id).where(labellings.c.digest == identifier.digest)
+        own = connection.execute(wanted.order_by(labellings.c.id.desc()).limit(1)).scalar_one_or_none()
+    if own is not None:
+        return int(own)
+    raise ConfigError(
+        f"{identifier.model} needs embeddings of {embedder}, which the archive does not have: annotate it first, with"
+        f" `annotate-backlog s3://… --model {identifier.model}` or `annotator annotate … --model {identifier.model}`"
+    )
+
+
+def label_what_lacks_labels(store: Store, candidate: Candidate) -> int:
+    """Label what the candidate has not labelled, from stored embeddings; return how many contents that was."""
+    labelling_id = candidate.labelling.labelling_id
+    run = relabel_archive(store.engine, candidate.identifier, labelling_id, workers=_LABELLERS)
+    return 0 if run is None else run.sums.contents
+
+
+def _try_both(work: _Work, golden: Golden) -> GoldenComparison:
+    """Try the model that is shown, and the candidate, on golden clips; people who are enrolled count for both."""
+    former = work.candidate.shown.model.partition("+")[0]
+    engine = build_engine(work.settings)
+    trials = []
+    with Store.open(work.settings.cache_dir / GOLDEN_FILE) as kept:
+        for model in (former, work.settings.model):
+            work.say(f"trying {model} on {len(golden.clips)} golden clips")
+            chosen = work.settings.model_copy(update={"model": model})
+            annotator = build_annotator(chosen, store=work.store, engine=engine)
+            trials.append(try_model(annotator, golden.clips, golden.folder, kept=kept))
+    people = sum(len(clip.people) for clip in golden.clips)
+    return GoldenComparison(len(golden.clips), people, former=trials[0], candidate=trials[1])
+
+
+def _judge(work: _Work, golden: GoldenComparison | None) -> GateReport:
+    candidate, asked = work.candidate, work.asked
+    shown, labelling, diff = candidate.shown, candidate.labelling, None
+    if labelling.network_id == shown.network_id:
+        diff = compare_labellings(work.store.engine, shown, labelling, most_flips=asked.most_flips, views=asked.views)
+    with work.store.reading() as connection:
+        coverage = read_coverage(connection, shown, labelling)
+    known = frozenset(candidate.identifier.gallery.identities)
+    checks = run_checks(work.settings.gate, coverage=coverage, diff=diff, golden=golden, known=known)
+    return GateReport(labelling.model, shown.model, checks, golden, diff)
+
+
+def _refuse(work: _Work, report: GateReport) -> None:
+    labelling_id, shown = work.candidate.labelling.labelling_id, work.candidate.shown.labelling_id
+    with work.store.writing() as connection:
+        note_refusal(connection, labelling_id, shown=shown, reasons=_reasons(report, forced=None))
+
+
+def _show(work: _Work, report: GateReport) -> None:
+    """Count the people under the new names, then switch: readers see either all of the old, or all of the new."""
+    labelling_id, shown = work.candidate.labelling.labelling_id, work.candidate.shown.labelling_id
+    rollups.roll_up(work.store.engine, labelling_id=labelling_id)
+    reasons = _reasons(report, forced=None if report.passed else work.asked.forced)
+    with work.store.writing() as connection:
+        switch(connection, labelling_id, kind="promotion", expected=shown, reasons=reasons)
+
+
+def _reasons(report: GateReport, *, forced: str | None) -> Reasons:
+    diff = report.diff
+    return Reasons(
+        report=report.to_json(),
+        forced=forced,
+        added=None if diff is None else diff.added,
+        dropped=None if diff is None else diff.dropped,
+        flipped=None if diff is None else diff.flipped,
+    )
