@@ -46,8 +46,8 @@ lock: setup-dev  ## resolve the dependencies anew, with hashes and without addre
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/base.lock
 	$(UV) pip compile pyproject.toml --extra tracing -c requirements/dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/image.lock
-	$(UV) pip compile pyproject.toml --extra tracing --extra gpu -c requirements/dev.lock --universal \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/gpu.lock
+	$(UV) pip compile pyproject.toml --extra tracing --extra gpu --extra board -c requirements/dev.lock \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/gpu.lock
 
 clean:  ## remove .venv and what the tools cached
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

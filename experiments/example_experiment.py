@@ -13,8 +13,8 @@ experiment = Experiment(
     loss=CentreLoss(weight=0.001, centres="trained"),
     # Of the training photographs only; copies are for frozen embeddings.
     augmentation=Augmentation(rate=0.3, copies=2),
-    # Adam's learning rate is halved every four epochs.
-    schedule=Schedule(epochs=100, batch=64, learning_rate=1e-3, halve_every_epochs=4),
+    # Adam's learning rate is halved every four epochs: more than thirty of them change little.
+    schedule=Schedule(epochs=30, batch=64, learning_rate=1e-3, halve_every_epochs=4),
 )
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Board:
 
         Args:
             folder: made if missing.
-            step: of the whole run, from which it goes on; TensorBoard forgets what a killed run told beyond it.
+            step: the last one of the run that counts; TensorBoard forgets what a killed run has told beyond it.
 
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ class Board:
         self._writer = tf.io.TFRecordWriter(str(folder / EVENT_FILES.replace("*", str(time.time_ns()))))
         self._write(file_version=_EVENT_VERSION)
         start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
-        self._write(step=step, session_log=start)
+        self._write(step=step + 1, session_log=start)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to curves, by their names."""

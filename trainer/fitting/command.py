@@ -19,7 +19,7 @@ def fit(
         typer.Option(
             "--from",
             metavar="PATH",
-            help="Begin with the weights of a .weights.h5 or .keras file, or of a folder with one of them.",
+            help="Begin with the weights of a .weights.h5 or .keras file, a folder with one of them, or a bundle.",
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the run that is there, and begin anew.")] = False,

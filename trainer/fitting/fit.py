@@ -149,7 +149,8 @@ def _make_ready(
     learner: "Learner", experiment: Experiment, options: FitOptions, train: Feed, *, state: Path | None
 ) -> None:
     """Set the weights to begin with, freeze layers, and load the checkpoint, if there is one."""
-    from trainer.fitting.weights import begin_from, freeze  # noqa: PLC0415 - as above
+    from trainer.fitting.beginning import begin_from  # noqa: PLC0415 - as above
+    from trainer.fitting.weights import freeze  # noqa: PLC0415 - as above
 
     if state is None and options.begin_from is not None:
         count = begin_from(options.begin_from, learner.built)

@@ -1,4 +1,4 @@
-"""Fitted networks on disk, weights to begin with, and layers that stay as they are.
+"""Fitted networks on disk, and layers that stay as they are.
 
 Weights may come from anywhere, so only files that cannot carry code are read: ``.weights.h5`` and the weights inside a
 ``.keras`` file, whose description of the network is never looked at.
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import h5py  # type: ignore[import-untyped] # it has no types
-import numpy as np
 
 from annotator.errors import ConfigError, ModelError
 from trainer.experiment import Network
@@ -43,7 +42,6 @@ _UNREADABLE: Final = (
 )
 """What a file that is damaged, or hostile, fails with, in HDF5, in the archive, or in Keras."""
 
-_SUFFIXES: Final = (".weights.h5", ".keras")
 _INSIDE_KERAS: Final = "model.weights.h5"
 
 
@@ -82,7 +80,7 @@ def load_fitted(folder: Path) -> tuple[BuiltNetwork, Network, tuple[str, ...]]:
     network, people = read_description(folder)
     built = build_network(network, len(people))
     path = folder / WEIGHTS_FILE
-    _load(built.whole, path, is_partial=False)
+    load_weights(built.whole, path, is_partial=False)
     return built, network, people
 
 
@@ -101,37 +99,6 @@ def read_description(folder: Path) -> tuple[Network, tuple[str, ...]]:
         return Network(**described["network"]), people
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} describes no network ({type(error).__name__}): fit it again") from error
-
-
-def begin_from(path: Path, built: BuiltNetwork) -> int:
-    """Take the weights that fit from a file or a folder; what does not, such as a head for other people, stays.
-
-    Args:
-        path: ``.weights.h5`` or ``.keras`` of a network of the same kind, or a folder with one of them.
-        built: gets the weights.
-
-    Returns:
-        How many variables were set.
-
-    Raises:
-        ConfigError: there is no such file.
-        ModelError: the file is no such file, or nothing in it fits.
-
-    """
-    file = _weights_file(path)
-    weights = built.whole.weights
-    before = [np.asarray(variable).copy() for variable in weights]
-    _load(built.whole, file, is_partial=True)
-    learnt = {id(variable) for variable in built.learning.weights}
-    changed = 0
-    for old, variable in zip(before, weights, strict=True):
-        if id(variable) not in learnt:
-            variable.assign(old)  # a frozen front is the one that the embeddings come from, whatever the file holds
-        elif not np.array_equal(old, np.asarray(variable)):
-            changed += 1
-    if changed == 0:
-        raise ModelError(f"nothing in {file} fits this network: name weights of a network of the same kind")
-    return changed
 
 
 def freeze(built: BuiltNetwork, patterns: Sequence[str]) -> tuple[str, ...]:
@@ -161,21 +128,18 @@ def freeze(built: BuiltNetwork, patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(layer.name for layer in frozen)
 
 
-def _weights_file(path: Path) -> Path:
-    if path.is_dir():
-        found = [path / name for name in (WEIGHTS_FILE, KERAS_FILE) if (path / name).is_file()]
-        found += sorted(file for suffix in _SUFFIXES for file in path.glob(f"*{suffix}"))
-        if not found:
-            raise ConfigError(f"there are no weights in {path}: name a file that ends in {' or '.join(_SUFFIXES)}")
-        return found[0]
-    if not path.is_file():
-        raise ConfigError(f"there is no file {path}")
-    if not path.name.endswith(_SUFFIXES):
-        raise ModelError(f"{path} is not read: weights must end in {' or '.join(_SUFFIXES)}, which carry no code")
-    return path
+def load_weights(model: Any, path: Path, *, is_partial: bool) -> None:  # noqa: ANN401 - a Keras model
+    """Set a network's weights to those of a file that is not trusted.
 
+    Args:
+        model: gets the weights.
+        path: ``.weights.h5`` or ``.keras``.
+        is_partial: take what fits, and leave the rest; otherwise all must fit.
 
-def _load(model: Any, path: Path, *, is_partial: bool) -> None:  # noqa: ANN401 - a Keras model
+    Raises:
+        ModelError: the file is not what it must be.
+
+    """
     try:
         _check_archive(path)
         with warnings.catch_warnings():
