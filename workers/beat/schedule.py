@@ -29,6 +29,7 @@ from annotator.store.rollups import roll_up_in_turn
 from workers.app import HOUSEKEEPING_QUEUE, QUEUES, TRAINER_QUEUE, AnnotatorApp
 from workers.beat.broker import RedisBroker
 from workers.beat.callbacks import CONNECTIONS, Deliverer
+from workers.beat.catching_up import CatchUp
 from workers.beat.counting import EVERY_S, count_all
 from workers.beat.feeder import Feeder
 from workers.beat.forgetting import forget_all
@@ -45,11 +46,12 @@ _EXIT_FAILURE: Final = 1
 _BACKLOGS_EVERY_S: Final = 5.0
 _DELIVER_EVERY_S: Final = 1.0
 _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it takes
+_CATCH_UP_EVERY_S: Final = 60.0
 _PARTITIONS_EVERY_S: Final = 60.0  # ten million contents take longer
 _FORGET_EVERY_S: Final = 3600.0
 _RETRAIN_EVERY_S: Final = 20.0
 _GAUGES_EVERY_S: Final = 10.0
-_POOL_SIZE: Final = 2 * 9 + CONNECTIONS  # a job works with one, and holds its lock with another
+_POOL_SIZE: Final = 2 * 11 + CONNECTIONS  # a job works with one, and holds its lock with another
 _WATCH_S: Final = 0.5
 _FEED_TIMEOUT_S: Final = 120.0  # longer than a server that is away is waited for
 _STOP_S: Final = 2.0  # a job that has not ended by then is cut off: each may be killed at any time
@@ -144,6 +146,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
         Job("roll-up", _ROLL_UP_EVERY_S, partial(roll_up_in_turn, engine), slow=True),
+        Job("catch-up", _CATCH_UP_EVERY_S, CatchUp(engine, settings).run, slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
         Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True),
         Job("retrain", _RETRAIN_EVERY_S, retrainer.run, slow=True, is_wanted=retrainer.is_due, queue=TRAINER_QUEUE),

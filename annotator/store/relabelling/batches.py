@@ -16,7 +16,7 @@ from annotator.store.labels import summed_up
 from annotator.store.locks import hold_evidence
 from annotator.store.partitions import ensure_partitions
 from annotator.store.relabelling.reading import StoredTracks, TrackKey, read_shares, read_tracks
-from annotator.store.relabelling.runs import Run, Sums, add_sums
+from annotator.store.relabelling.runs import Sums
 from annotator.types import I64, Identity
 
 _NAMES_BEFORE: Final = text(
@@ -37,14 +37,24 @@ class Names(Protocol):
         """Return those tracks that get a name."""
 
 
-def label_contents(connection: Connection, names: Names, run: Run, content_ids: Sequence[int]) -> Sums:
+def label_contents(
+    connection: Connection,
+    names: Names,
+    content_ids: Sequence[int],
+    *,
+    network_id: int,
+    labelling_id: int,
+    compared_with: int | None = None,
+) -> Sums:
     """Label contents that have no labels yet; those that somebody has labelled meanwhile are left alone.
 
     Args:
         connection: in a transaction that writes.
         names: gives the names.
-        run: says the labelling and its network; its sums grow.
         content_ids: near one another, in ascending order.
+        network_id: whose tracks.
+        labelling_id: under which labelling.
+        compared_with: the labelling against which changes are counted.
 
     Returns:
         What they came to.
@@ -54,25 +64,22 @@ def label_contents(connection: Connection, names: Names, run: Run, content_ids: 
         ValueError: stored evidence cannot be read.
 
     """
-    ensure_partitions(connection, content_ids, labelling_ids=[run.labelling_id])
-    hold_evidence(connection, run.network_id)
-    same = {"labelling_id": run.labelling_id}
+    ensure_partitions(connection, content_ids, labelling_ids=[labelling_id])
+    hold_evidence(connection, network_id)
+    same = {"labelling_id": labelling_id}
     columns = {"content_id": list(content_ids)}
     new = insert_new(connection, "labelled_contents", columns, same=same, now=["labelled_at"])
-    stored = read_tracks(connection, run.network_id, new)
+    stored = read_tracks(connection, network_id, new)
     named = names.named(stored.stacks)
     keys = _keys(stored, named)
     identity_ids = _identity_ids(connection, names.identities, named.columns)
     named_now = dict(zip(keys, identity_ids[:, :1].ravel().tolist(), strict=True))
     if keys:
         insert_rows(connection, "track_labels", _of_tracks(keys, identity_ids, named), same=same)
-        shares = read_shares(connection, run.network_id, keys)
+        shares = read_shares(connection, network_id, keys)
         of_contents = _of_contents(shares, named_now, named)
         insert_rows(connection, "content_labels_by", of_contents, same=same, now=["labelled_at"])
-    before = _names_before(connection, run.from_labelling_id, new)
-    sums = _compared(before, named_now, contents=len(new), tracks=len(stored))
-    add_sums(connection, run.run_id, sums)
-    return sums
+    return _compared(_names_before(connection, compared_with, new), named_now, contents=len(new), tracks=len(stored))
 
 
 def _keys(stored: StoredTracks, named: NamedTracks) -> list[TrackKey]:

@@ -15,6 +15,8 @@ from annotator.store.codec import decode_shares
 from annotator.store.dialect import is_postgres
 from annotator.types import I64
 
+# Faces of a batch, unless a single content has more: one of films takes no more memory than one of GIFs.
+_BATCH_FACES: Final = 100_000
 _F16: Final = np.dtype("<f2")
 # Of COPY's binary format: the header without its extension, and a row up to its first column of bytes.
 _HEADER: Final = struct.Struct(">11sii")
@@ -99,6 +101,20 @@ def read_window(connection: Connection, *, network_id: int, labelling_id: int, a
     )
     labelled = set(connection.execute(there, {"l": labelling_id, "a": after, "z": last}).scalars())
     return Window(last, [(int(one), int(faces)) for one, faces in annotated if one not in labelled])
+
+
+def cut_batches(lacking: Sequence[tuple[int, int]], *, contents: int) -> Iterator[list[int]]:
+    """Cut what lacks labels into batches of content ids: of at most so many contents, and not too many faces."""
+    batch: list[int] = []
+    faces = 0
+    for content_id, its_faces in lacking:
+        if batch and (len(batch) == contents or faces + its_faces > _BATCH_FACES):
+            yield batch
+            batch, faces = [], 0
+        batch.append(content_id)
+        faces += its_faces
+    if batch:
+        yield batch
 
 
 def read_tracks(connection: Connection, network_id: int, content_ids: Collection[int]) -> StoredTracks:

@@ -15,17 +15,14 @@ from annotator.errors import RelabellingTakenError
 from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, writing
 from annotator.store.locks import only_one
 from annotator.store.relabelling.batches import Names, label_contents
-from annotator.store.relabelling.reading import Window, read_window
-from annotator.store.relabelling.runs import Run, Sums, begin, finish, is_complete, load_run, move_on
+from annotator.store.relabelling.reading import Window, cut_batches, read_window
+from annotator.store.relabelling.runs import Run, Sums, add_sums, begin, finish, is_complete, load_run, move_on
 
 WINDOW: Final = 20_000
 """Contents looked at in one question; what is done is noted after each window."""
 
 BATCH: Final = 2_000
 """Contents labelled in one transaction."""
-
-_BATCH_FACES: Final = 100_000
-"""Their faces, unless a single content has more: a batch of films takes no more memory than one of GIFs."""
 
 OnBatch = Callable[[int, Sums], None]
 """Told of each batch: up to which content it went, and what it came to."""
@@ -85,7 +82,8 @@ def _pass(engine: Engine, names: Names, run: Run, *, after: int, threads: int, o
         waiting: tuple[Window, list[tuple[int, Future[Sums]]]] | None = None
         try:
             for window in _windows(engine, run, after):
-                begun = [(ids[-1], pool.submit(_label, engine, names, run, ids)) for ids in _batches(window)]
+                batches = cut_batches(window.lacking, contents=BATCH)
+                begun = [(ids[-1], pool.submit(_label, engine, names, run, ids)) for ids in batches]
                 _settle(engine, run, waiting, on_batch)
                 waiting = (window, begun)
             _settle(engine, run, waiting, on_batch)
@@ -104,20 +102,6 @@ def _windows(engine: Engine, run: Run, after: int) -> Iterator[Window]:
             return
         yield window
         after = window.last
-
-
-def _batches(window: Window) -> Iterator[list[int]]:
-    """Cut what lacks labels into batches of bounded numbers of contents and faces."""
-    batch: list[int] = []
-    faces = 0
-    for content_id, its_faces in window.lacking:
-        if batch and (len(batch) == BATCH or faces + its_faces > _BATCH_FACES):
-            yield batch
-            batch, faces = [], 0
-        batch.append(content_id)
-        faces += its_faces
-    if batch:
-        yield batch
 
 
 def _settle(
@@ -150,4 +134,13 @@ def _label(engine: Engine, names: Names, run: Run, content_ids: Sequence[int]) -
 
 def _label_once(engine: Engine, names: Names, run: Run, content_ids: Sequence[int]) -> Sums:
     with writing(engine) as connection:
-        return label_contents(connection, names, run, content_ids)
+        sums = label_contents(
+            connection,
+            names,
+            content_ids,
+            network_id=run.network_id,
+            labelling_id=run.labelling_id,
+            compared_with=run.from_labelling_id,
+        )
+        add_sums(connection, run.run_id, sums)
+        return sums

@@ -16,7 +16,7 @@ from annotator.store.locks import hold_evidence, only_one
 from annotator.store.relabelling import running
 from annotator.store.relabelling.batches import label_contents
 from annotator.store.relabelling.running import relabel_archive
-from annotator.store.relabelling.runs import Run, Sums, begin
+from annotator.store.relabelling.runs import Run, Sums, add_sums, begin
 from annotator.store.writes import delete_contents
 from tests.made_up_gallery import annotations, gallery
 from tests.store_values import SPEC
@@ -195,7 +195,11 @@ def test_two_at_once_leave_the_same_rows_and_count_each_content_once(archive: Ar
     def label(run: Run) -> None:
         for content_id in range(1, CONTENTS + 1):
             with archive.store.writing() as connection:
-                done.append(label_contents(connection, archive.first, run, [content_id]))
+                sums = label_contents(
+                    connection, archive.first, [content_id], network_id=run.network_id, labelling_id=run.labelling_id
+                )
+                add_sums(connection, run.run_id, sums)
+                done.append(sums)
 
     threads = [threading.Thread(target=label, args=(run,)) for _ in range(2)]
     for thread in threads:
