@@ -15,7 +15,9 @@ from typing import Final
 from annotator.errors import ModelError
 from annotator.recognition.labels import format_label, parse_label
 from annotator.types import Identity
+from trainer.dataset.files import write_whole
 from trainer.problems import Problem, ProblemsError
+from trainer.tables import table_text
 
 MAX_INDEX: Final = 10_000_000
 """No head has more classes; a larger index is a slip."""
@@ -135,11 +137,8 @@ def write_label_table(path: Path, folders: Iterable[str]) -> int:
         problems.append(Problem(path, "it is there already: move it away to have it written anew"))
     if problems:
         raise ProblemsError(problems)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_HEADERS[0])
-    writer.writerows([format_label(parse_label(name)), index] for index, name in enumerate(names))
-    path.write_text(text.getvalue(), encoding="utf-8")
+    rows = [(format_label(parse_label(name)), index) for index, name in enumerate(names)]
+    write_whole(path, table_text(_HEADERS[0], rows).encode())
     return len(names)
 
 

@@ -1,15 +1,12 @@
 """What the services have answered, kept on disk: nothing is asked twice, and a run that was broken off goes on."""
 
-import os
-import tempfile
+import threading
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 from annotator.errors import LocalDiskError
-
-_PART: Final = ".part-"
+from trainer.dataset.files import write_whole
 
 
 class DiskCache:
@@ -25,6 +22,7 @@ class DiskCache:
         """
         self._folder = folder
         self._max_age_s = max_age_s
+        self._one_writes = threading.Lock()
 
     def path(self, key: str) -> Path:
         """Return where an answer is kept."""
@@ -57,42 +55,6 @@ class DiskCache:
 
         """
         path = self.path(key)
-        write_whole(path, body)
+        with self._one_writes:
+            write_whole(path, body)
         return path
-
-
-def write_whole(path: Path, body: bytes) -> None:
-    """Write a file so that it is there whole or as it was before.
-
-    Raises:
-        LocalDiskError: the disk is full or refuses.
-
-    """
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_PART)
-        with os.fdopen(handle, "wb") as file:
-            file.write(body)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise LocalDiskError(
-            f"{path} cannot be written ({error.strerror or error}); make room and start again."
-        ) from error
-
-
-def remove_parts(folder: Path) -> None:
-    """Take away what a process that was killed has left half written.
-
-    Raises:
-        LocalDiskError: the folder cannot be changed.
-
-    """
-    try:
-        for path in folder.glob(f"{_PART}*"):
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise LocalDiskError(f"{folder} cannot be changed ({error.strerror or error}); check its rights.") from error

@@ -15,7 +15,6 @@ from PIL import Image
 
 from annotator.errors import InputError, LocalDiskError, SourceUnavailableError
 from annotator.recognition.photographs import read_picture
-from trainer.collect.cache import remove_parts, write_whole
 from trainer.collect.client import CONNECTIONS, PoliteClient
 from trainer.collect.commons import Commons, CommonsFile
 from trainer.collect.faces import Choice, FoundFace, check_picture, choose
@@ -25,6 +24,7 @@ from trainer.collect.ledger import Ledger, PersonRecord, describe, doubtful_rows
 from trainer.collect.rules import refused_file
 from trainer.collect.shapes import cell
 from trainer.collect.wikidata import Item, Wikidata
+from trainer.dataset.files import remove_parts, write_whole
 
 PEOPLE_PER_BLOCK: Final = 30
 """People who are looked up together."""

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from annotator.errors import AnnotatorError, ConfigError, LocalDiskError
-from trainer.collect.cache import write_whole
 from trainer.collect.identity import Decision, Doubt
 from trainer.collect.shapes import as_list, as_map, as_text, cell, plain
 from trainer.collect.wikidata import Item, is_item_id
+from trainer.dataset.files import write_whole
+from trainer.tables import table_text
 
 Status = Literal["collected", "incomplete", "doubtful", "refused"]
 
@@ -172,11 +173,8 @@ class Ledger:
         return [{name: row.get(name) or "" for name in DOUBTFUL} for row in rows]
 
     def _write(self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([str(row.get(column, "")) for column in columns] for row in rows)
-        write_whole(self._folder / name, text.getvalue().encode("utf-8", "replace"))
+        text = table_text(columns, ([row.get(column, "") for column in columns] for row in rows))
+        write_whole(self._folder / name, text.encode("utf-8", "replace"))
 
     def _path(self, label: str) -> Path:
         readable = "".join(letter for letter in label if letter.isalnum() or letter in "_-")[:60]

@@ -1,16 +1,13 @@
 """``trainer collect``."""
 
-import contextlib
-import fcntl
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from annotator.cli.output import remark
 from annotator.detection import DetectionParams, MtcnnDetector
-from annotator.errors import ConfigError, LocalDiskError, ModelError
+from annotator.errors import ConfigError, ModelError
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.runtime import create_engine
 from annotator.settings import load_settings
@@ -22,9 +19,11 @@ from trainer.collect.forecast import Forecast
 from trainer.collect.identity import Wanted
 from trainer.collect.ledger import Ledger, PersonRecord
 from trainer.collect.services import Services, user_agent
+from trainer.dataset.files import only_worker, write_whole
 from trainer.labels import inspect_label_table, person_key
 from trainer.problems import Problem, ProblemsError
 from trainer.settings import Device
+from trainer.tables import table_text
 from trainer.workdir import Experiment
 
 DAY_S: Final = 86_400.0
@@ -76,17 +75,14 @@ def collect_photographs(
     """
     agent = user_agent(options.contact)
     table, people = read_wanted(given)
-    experiment.folder.mkdir(parents=True, exist_ok=True)
-    with _alone(experiment.folder / "collect"):
+    folder = experiment.folder / "collect"
+    with only_worker(folder):
         look = _look(experiment, device)
         _write_labels(table, people, experiment)
         client = PoliteClient(
             options.services,
             agent=agent,
-            cache=DiskCache(
-                experiment.folder / "collect" / "cache",
-                max_age_s=0.0 if options.is_refreshed else options.max_age_days * DAY_S,
-            ),
+            cache=DiskCache(folder / "cache", max_age_s=0.0 if options.is_refreshed else options.max_age_days * DAY_S),
             pace=options.pace,
             on_wait=_tell_wait,
         )
@@ -131,22 +127,6 @@ def read_wanted(given: Sequence[str]) -> tuple[Path | None, list[Wanted]]:
     return table, list(people.values())
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder; the lock ends with the process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise LocalDiskError(f"{folder} cannot be written ({error}); make room or change its rights.") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"another trainer collect is at work in {folder.parent}: let it end.") from error
-        yield
-
-
 def _look(experiment: Experiment, device: Device) -> Look:
     """Load the networks, and return what finds and embeds the faces of a picture."""
     settings = load_settings()
@@ -168,31 +148,17 @@ def _write_labels(table: Path | None, people: Sequence[Wanted], experiment: Expe
     """Give the experiment the list as its ``labels.csv``, where it has none."""
     if experiment.labels_file.exists():
         return
-    try:
-        if table is not None:
-            shutil.copyfile(table, experiment.labels_file)
-        else:
-            lines = [
-                "Label,Index",
-                *(
-                    f'"{one.label}",{index}' if "," in one.label else f"{one.label},{index}"
-                    for index, one in enumerate(people)
-                ),
-            ]
-            experiment.labels_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise LocalDiskError(f"{experiment.labels_file} cannot be written ({error}); make room.") from error
-
-
-def _tell(text: str) -> None:
-    letters = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(f"{' '.join(text.split())}\n".encode(letters, "backslashreplace").decode(letters))
-    sys.stderr.flush()
+    text = (
+        table.read_bytes()
+        if table is not None
+        else table_text(("Label", "Index"), ((one.label, index) for index, one in enumerate(people))).encode()
+    )
+    write_whole(experiment.labels_file, text)
 
 
 def _tell_wait(why: str, wait_s: float) -> None:
     if wait_s >= _TELL_WAITS_S:
-        _tell(f"waiting {wait_s:.0f} s: {why}")
+        remark(f"waiting {wait_s:.0f} s: {why}")
 
 
 def _tell_person(record: PersonRecord, forecast: Forecast) -> None:
@@ -201,20 +167,20 @@ def _tell_person(record: PersonRecord, forecast: Forecast) -> None:
         text += f" (not all: {record.why})" if record.status == "incomplete" else ""
     else:
         text = f"{record.label}: {record.status}, {record.why}"
-    _tell(f"{text} · {forecast.in_words()}")
+    remark(f"{text} · {forecast.in_words()}")
 
 
 def _tell_end(records: Sequence[PersonRecord], forecast: Forecast, ledger: Ledger) -> None:
     pictures = sum(len(record.credits) for record in records)
     doubtful = sum(record.status == "doubtful" for record in records)
     refused = sum(record.status == "refused" for record in records)
-    _tell(f"{pictures} photographs. {forecast.in_words()}; {refused} people refused (refused.csv)")
+    remark(f"{pictures} photographs. {forecast.in_words()}; {refused} people refused (refused.csv)")
     if doubtful:
-        _tell(
+        remark(
             f"{doubtful} people are in doubt: write yes, no or the id of an item into the column «decision» of "
             f"{ledger.doubtful_file}, and start again"
         )
-    _tell(
+    remark(
         "The licences are the photographers'. They are no consent of the people shown to biometric use: see "
         "docs/collecting.md"
     )

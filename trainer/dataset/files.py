@@ -5,32 +5,68 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from annotator.errors import ConfigError, LocalDiskError
 
+_PART: Final = ".part"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a kill leaves the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    """Write a file so that a kill leaves the old one or the new one, never a part. One thread writes it at a time.
+
+    Raises:
+        LocalDiskError: the disk is full or refuses; the old file stays.
+
+    """
+    part = path.with_name(f".{path.name}{_PART}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise LocalDiskError(
+            f"{path} cannot be written ({error.strerror or error}): make room or change its rights, and start again; "
+            "it goes on where it stopped"
+        ) from error
+
+
+def remove_parts(folder: Path) -> None:
+    """Take away what a process that was killed has left half written.
+
+    Raises:
+        LocalDiskError: the folder cannot be changed.
+
+    """
+    try:
+        for path in folder.glob(f".*{_PART}"):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalDiskError(f"{folder} cannot be changed ({error.strerror or error}): check its rights") from error
 
 
 @contextmanager
 def only_worker(folder: Path) -> Iterator[None]:
-    """Keep other processes from working in a folder; a process that dies lets go of it.
+    """Keep other processes from working in a folder, which is made where it is missing; who dies lets go of it.
 
     Raises:
         ConfigError: another process works there.
+        LocalDiskError: the folder cannot be written.
 
     """
-    with (folder / ".lock").open("a") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a")
+    except OSError as error:
+        raise LocalDiskError(
+            f"{folder} cannot be written ({error.strerror}): make room or change its rights"
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -1,12 +1,12 @@
 """``dataset.csv``: what each crop of an experiment is. What fits and evaluates reads it."""
 
 import csv
-import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
 from annotator.errors import ConfigError
 from trainer.dataset.splitting import Side
+from trainer.tables import table_text
 from trainer.workdir import Experiment
 
 
@@ -78,20 +78,12 @@ def read_samples(experiment: Experiment, *, side: Side | None = None) -> list[Sa
 
 def samples_text(samples: Iterable[Sample]) -> str:
     """Return the text of ``dataset.csv``."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Sample)])
-    writer.writerows(["" if value is None else value for value in astuple(sample)] for sample in samples)
-    return text.getvalue()
+    return table_text([field.name for field in fields(Sample)], map(astuple, samples))
 
 
 def left_out_text(left_out: Iterable[LeftOut]) -> str:
     """Return the text of ``left_out.csv``."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(LeftOut)])
-    writer.writerows(astuple(one) for one in left_out)
-    return text.getvalue()
+    return table_text([field.name for field in fields(LeftOut)], map(astuple, left_out))
 
 
 def _sample(row: dict[str, str]) -> Sample:

@@ -5,17 +5,18 @@ year's on the same photographs. Only where a new photograph joins two families o
 evaluation go over to training; what was trained on never becomes evaluation.
 """
 
-import csv
-import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from trainer.problems import Problem, ProblemsError
+from trainer.tables import read_table, table_text
 
 Side = Literal["train", "val"]
 HEADER: Final = ("sha256", "side")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 MIN_EVALUATED_FAMILIES: Final = 3
 """Who has fewer is trained on only: half of two photographs is too much to give away."""
@@ -88,15 +89,11 @@ def read_sides(path: Path) -> dict[str, Side]:
         return {}
     sides: dict[str, Side] = {}
     problems: list[Problem] = []
-    for line, row in enumerate(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")), start=1):
-        if line == 1 and tuple(row) == HEADER:
-            continue
-        if len(row) != 2 or len(row[0]) != 64 or row[1] not in ("train", "val"):
-            problems.append(Problem(path, "it must be a sha256 and train or val: put the line right", line))
-        elif row[1] == "val":
-            sides[row[0]] = "val"
+    for line, (content, side) in read_table(path, HEADER, problems):
+        if _SHA256.fullmatch(content) and side in ("train", "val"):
+            sides[content] = "val" if side == "val" else "train"
         else:
-            sides[row[0]] = "train"
+            problems.append(Problem(path, "it must be a sha256 and train or val: put the line right", line))
     if problems:
         raise ProblemsError(problems)
     return sides
@@ -104,11 +101,7 @@ def read_sides(path: Path) -> dict[str, Side]:
 
 def sides_text(sides: Mapping[str, Side]) -> str:
     """Return the text of the file of sides, sorted."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(sorted(sides.items()))
-    return text.getvalue()
+    return table_text(HEADER, sorted(sides.items()))
 
 
 def _split_person(families: Sequence[Family], sides: dict[str, Side], val_share: float) -> None:

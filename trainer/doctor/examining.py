@@ -1,7 +1,7 @@
 """Find what is wrong with the photographs of an experiment. Nothing here reads a file."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -52,13 +52,20 @@ class Case:
     min_photographs: int = 5
 
 
-def examine(case: Case) -> Diagnosis:
-    """Find everything that is wrong."""
+def examine(case: Case, *, accepted: Container[str] = ()) -> Diagnosis:
+    """Find everything that is wrong.
+
+    Args:
+        case: what to look at.
+        accepted: ids of findings that a person has found right: they are told apart, and their photographs count.
+
+    """
     related = photograph_families([one for folder in case.folders for one in folder.portraits])
     family_of = {content: number for number, family in enumerate(related) for content in family.contents}
-    people = [_person(folder, family_of) for folder in case.folders]
     wrong = list(_wrong_people(case.folders))
-    taken = {path for finding in wrong for path in finding.aside}
+    kept = {(name, content) for one in wrong if one.id in accepted for name in one.people for content in one.contents}
+    people = [_person(folder, family_of, kept) for folder in case.folders]
+    taken = {path for finding in wrong if finding.id not in accepted for path in finding.aside}
     found = [
         *case.other,
         *_unmatched(case),
@@ -68,7 +75,9 @@ def examine(case: Case) -> Diagnosis:
         *_duplicates(case.folders, family_of, taken),
         *_numbers(people, case.min_photographs),
     ]
-    return Diagnosis(case.experiment, in_order(found), tuple(people))
+    right = [one for one in found if one.is_judged and one.id in accepted]
+    left = [one for one in found if one not in right]
+    return Diagnosis(case.experiment, in_order(left), tuple(people), in_order(right))
 
 
 def raw_path(portrait: Portrait) -> str:
@@ -84,8 +93,13 @@ def picture_of(portrait: Portrait, note: str = "") -> Picture:
     return Picture(raw_path(portrait), note, (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
 
 
-def _person(folder: PersonFolder, family_of: dict[str, int]) -> Person:
-    right = [one for one, is_right in zip(folder.shown, folder.is_right, strict=True) if is_right]
+def _person(folder: PersonFolder, family_of: dict[str, int], kept: set[tuple[str, str]]) -> Person:
+    """Return how somebody's photographs are; those of ``kept``, names and sha256, are right although unlike."""
+    right = [
+        one
+        for one, is_right in zip(folder.shown, folder.is_right, strict=True)
+        if is_right or (folder.name, one.content.sha256) in kept
+    ]
     usable = len({family_of[one.content.sha256] for one in right})
     return Person(folder.name, folder.label is not None, len(folder.portraits), usable, folder.agreement())
 
@@ -108,7 +122,14 @@ def _without_face(folders: Sequence[PersonFolder]) -> Iterator[Finding]:
             if portrait.choice.face is None:
                 what = f"{portrait.path} shows no clear face: it is not used"
                 path = raw_path(portrait)
-                yield Finding("no_face", what, (folder.name,), (Picture(path, portrait.path),), (path,))
+                yield Finding(
+                    "no_face",
+                    what,
+                    (folder.name,),
+                    (Picture(path, portrait.path),),
+                    (path,),
+                    (portrait.content.sha256,),
+                )
 
 
 def _wrong_people(folders: Sequence[PersonFolder]) -> Iterator[Finding]:
@@ -150,14 +171,15 @@ def _wrong_person(folder: PersonFolder, portrait: Portrait, rights: Sequence[Por
         picture_of(portrait, f"{portrait.path}: {why}"),
         *(picture_of(one, one.path) for one in for_comparison),
     )
+    aside: tuple[str, ...] = ()
     if len(folder.shown) == 1:
         what = f"{portrait.path} is the only photograph of {folder.name} ({why}): add some, or take it out"
-        return Finding("wrong_person", what, (folder.name,), pictures)
-    if not for_comparison:  # the last two disagree: nobody can say which is right
+    elif not for_comparison:  # the last two disagree: nobody can say which is right
         what = f"{portrait.path} and the other photographs of {folder.name} show different people: add some"
-        return Finding("wrong_person", what, (folder.name,), pictures)
-    what = f"{portrait.path} is unlike the other photographs of {folder.name} ({why}): take it out"
-    return Finding("wrong_person", what, (folder.name,), pictures, (raw_path(portrait),))
+    else:
+        what = f"{portrait.path} is unlike the other photographs of {folder.name} ({why}): take it out"
+        aside = (raw_path(portrait),)
+    return Finding("wrong_person", what, (folder.name,), pictures, aside, (portrait.content.sha256,))
 
 
 def _two_names(folders: Sequence[PersonFolder]) -> Iterator[Finding]:
@@ -205,7 +227,8 @@ def _within(person: str, alike: Sequence[Portrait]) -> Finding:
     best, *rest = alike
     what = f"{len(alike)} photographs of {person} look the same: {best.path} is enough"
     pictures = tuple(picture_of(one, one.path) for one in alike)
-    return Finding("duplicate", what, (person,), pictures, tuple(raw_path(one) for one in rest))
+    contents = tuple(one.content.sha256 for one in alike)
+    return Finding("duplicate", what, (person,), pictures, tuple(raw_path(one) for one in rest), contents)
 
 
 def _between(right: Portrait, wrong: Portrait, taken: set[str]) -> Finding:
@@ -216,7 +239,8 @@ def _between(right: Portrait, wrong: Portrait, taken: set[str]) -> Finding:
     )
     pictures = (picture_of(wrong, wrong.path), picture_of(right, right.path))
     aside = () if raw_path(right) in taken else (raw_path(wrong),)  # one of the two stays
-    return Finding("duplicate_between", what, (right.label.text, wrong.label.text), pictures, aside)
+    contents = (right.content.sha256, wrong.content.sha256)
+    return Finding("duplicate_between", what, (right.label.text, wrong.label.text), pictures, aside, contents)
 
 
 def _is_same_face(one: Portrait, other: Portrait) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Literal
 
 Severity = Literal["error", "warning"]
@@ -21,6 +22,11 @@ KINDS: Final[dict[str, tuple[Severity, str]]] = {
     "no_face": ("warning", "Photographs without a clear face"),
 }
 """By kind: how bad it is, and a heading. In the order of a report."""
+
+JUDGED: Final = frozenset(KINDS) - {"labels", "unreadable", "leak"}
+"""Kinds of findings that a person may know better about, and accept."""
+
+_ID_CHARS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Finding:
         people: folders or labels that are concerned.
         pictures: to look at, the one in question first.
         aside: paths within the experiment's folder that ``--fix`` moves aside.
+        contents: sha256 of the photographs in question, whatever their names.
 
     """
 
@@ -57,15 +64,28 @@ class Finding:
     people: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     aside: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity:
         """How bad it is."""
         return KINDS[self.kind][0]
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether a person may know better, and accept it."""
+        return self.kind in JUDGED
+
+    @property
+    def id(self) -> str:
+        """By which it is accepted: the same as long as kind, people and contents of the photographs are."""
+        about = (self.kind, *sorted(self.people), *sorted(self.contents))
+        return sha256("\n".join(about).encode("utf-8", "surrogateescape")).hexdigest()[:_ID_CHARS]
+
     def facts(self) -> dict[str, object]:
         """Return it as JSON values."""
         return {
+            "id": self.id if self.is_judged else None,
             "kind": self.kind,
             "severity": self.severity,
             "what": self.what,
@@ -103,12 +123,14 @@ class Diagnosis:
         experiment: its name.
         findings: in the order of ``KINDS``.
         people: by name of folder.
+        accepted: what was found, too, and a person has found right as it is.
 
     """
 
     experiment: str
     findings: tuple[Finding, ...]
     people: tuple[Person, ...]
+    accepted: tuple[Finding, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -132,6 +154,7 @@ class Diagnosis:
                 for person in self.people
             ],
             "findings": [finding.facts() for finding in self.findings],
+            "accepted": [finding.facts() for finding in self.accepted],
         }
 
 

@@ -35,6 +35,8 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); }
 th { text-align: left; } .n { text-align: right; font-variant-numeric: tabular-nums; }
 .finding { border-left: 4px solid var(--warning); padding: .1rem 0 .1rem .9rem; margin: 1.2rem 0; }
+.accepted .finding, .accepted figure img { border-color: var(--line); outline: none !important; }
+code { font-size: 12px; user-select: all; }
 .finding.error { border-color: var(--error); } .finding p { margin: .2rem 0; }
 .pictures { display: flex; flex-wrap: wrap; gap: .6rem; } figure { margin: .3rem 0; }
 figure img { height: 180px; display: block; border-radius: 3px; }
@@ -65,7 +67,7 @@ def _summary(diagnosis: Diagnosis) -> Iterator[str]:
     photographs = sum(person.photographs for person in diagnosis.people)
     usable = sum(person.usable for person in diagnosis.people)
     yield f"<p>{photographs} photographs of {len(diagnosis.people)} people, {usable} of them can be used.</p>"
-    if not diagnosis.findings:
+    if not diagnosis.findings and not diagnosis.accepted:
         yield "<p><strong>Nothing was found.</strong></p>"
         return
     yield "<table><tr><th>found</th><th class=n>how many</th><th>before training</th></tr>"
@@ -74,28 +76,39 @@ def _summary(diagnosis: Diagnosis) -> Iterator[str]:
         if count:
             what = "put it right" if severity == "error" else "look at it"
             yield f'<tr><td><a href="#{kind}">{heading}</a></td><td class=n>{count}</td><td>{what}</td></tr>'
+    if diagnosis.accepted:
+        count = len(diagnosis.accepted)
+        yield f'<tr><td><a href="#accepted">Accepted</a></td><td class=n>{count}</td><td>nothing</td></tr>'
     yield "</table>"
 
 
 def _sections(diagnosis: Diagnosis, folder: Path) -> Iterator[str]:
-    left = MAX_PICTURES
+    places = iter(range(MAX_PICTURES))
     for kind, (_, heading) in KINDS.items():
         mine = [finding for finding in diagnosis.findings if finding.kind == kind]
-        if not mine:
-            continue
-        yield f'<h2 id="{kind}">{heading} ({len(mine)})</h2>'
-        for finding in mine:
-            shown = finding.pictures[: max(left, 0)]
-            left -= len(shown)
-            yield _finding(finding, shown, folder)
-            if len(shown) < len(finding.pictures):
-                yield "<p>(Its pictures are left out: the report has enough.)</p>"
+        if mine:
+            yield f'<h2 id="{kind}">{heading} ({len(mine)})</h2>'
+            yield from _findings(mine, places, folder)
+    if diagnosis.accepted:
+        yield f'<h2 id="accepted">Accepted ({len(diagnosis.accepted)})</h2>'
+        yield "<p>Right as it is, by doctor/accepted.csv: without its line there, it counts again.</p>"
+        yield f'<div class="accepted">{"".join(_findings(diagnosis.accepted, places, folder))}</div>'
+
+
+def _findings(findings: Sequence[Finding], places: Iterator[int], folder: Path) -> Iterator[str]:
+    """Yield findings, with pictures as long as there are places for them."""
+    for finding in findings:
+        shown = [picture for picture, _ in zip(finding.pictures, places, strict=False)]
+        yield _finding(finding, shown, folder)
+        if len(shown) < len(finding.pictures):
+            yield "<p>(Its pictures are left out: the report has enough.)</p>"
 
 
 def _finding(finding: Finding, pictures: Sequence[Picture], folder: Path) -> str:
     shown = "".join(_figure(picture, folder) for picture in pictures)
     figures = f'<div class="pictures">{shown}</div>' if shown else ""
-    return f'<div class="finding {finding.severity}"><p>{escape(finding.what)}.</p>{figures}</div>'
+    name = f"<code>{finding.id}</code> " if finding.is_judged else ""
+    return f'<div class="finding {finding.severity}"><p>{name}{escape(finding.what)}.</p>{figures}</div>'
 
 
 def _figure(picture: Picture, folder: Path) -> str:

@@ -78,6 +78,6 @@ def test_a_second_run_in_the_same_place_is_turned_away(tmp_path: Path) -> None:
     (tmp_path / "mine" / "collect").mkdir(parents=True)
     with (tmp_path / "mine" / "collect" / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="another trainer collect"):
+        with pytest.raises(ConfigError, match="another process works in"):
             collect_photographs(["Jane Doe"], Experiment("mine", tmp_path), CollectOptions("jane@museum.nl"))
     shutil.rmtree(tmp_path / "mine")

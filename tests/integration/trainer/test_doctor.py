@@ -1,6 +1,7 @@
 """`trainer doctor` on real photographs that have been spoilt in every way."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,38 @@ def test_all_that_was_spoilt_is_found_moved_aside_and_found_no_more(
     assert doctor(experiment) == 1
     assert findings(experiment) == [("two_names", ()), ("folder_without_label", ())]
     assert sum(path.suffix == ".jpg" for path in experiment.folder.rglob("*")) == before
+
+
+def test_a_finding_that_was_accepted_counts_no_more_is_not_moved_and_counts_again_without_its_line(
+    experiment: Experiment, shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranger = experiment.raw_dataset / "Virat_Kohli" / "stranger.jpg"
+    shutil.copy(shared_data / "people" / "sports5" / "Virat_Kohli" / "016.jpg", stranger)
+    assert doctor(experiment) == 1
+    found = re.search(r"\[(\w+)\] Virat_Kohli/stranger.jpg", capsys.readouterr().out)
+    assert found is not None
+    accepted = experiment.folder / "doctor" / "accepted.csv"
+    assert doctor(experiment, "--accept", found[1], "--accept", "0123456789ab", "--accept", "x") == 2
+    said = capsys.readouterr().err
+    assert "0123456789ab" in said
+    assert "id x" in said
+    assert not accepted.exists()
+    assert doctor(experiment, "--accept", found[1]) == 0
+    assert "0 errors, 0 warnings, 1 accepted" in capsys.readouterr().out
+    assert "Accepted (1)" in (experiment.folder / "doctor" / "report.html").read_text()
+    stranger.rename(stranger.with_name("renamed.jpg"))
+    assert doctor(experiment, "--fix") == 0
+    assert stranger.with_name("renamed.jpg").exists()
+    header, line = accepted.read_text().splitlines()
+    assert line.startswith(f"{found[1]},wrong_person,")
+    accepted.write_text(f"{header}\n")
+    assert doctor(experiment) == 1
+    accepted.write_text(f"{header}\nabc,no_such_kind,text\nabc\n")
+    capsys.readouterr()
+    assert doctor(experiment) == 2
+    told = capsys.readouterr().err
+    assert "accepted.csv:2:" in told
+    assert "accepted.csv:3:" in told
 
 
 def test_what_is_on_both_sides_is_a_leak(experiment: Experiment) -> None:

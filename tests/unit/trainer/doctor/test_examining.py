@@ -1,3 +1,4 @@
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,13 +45,13 @@ class Folders:
         embedding = (mixed / np.linalg.norm(mixed)).astype(np.float32)
         return FoundFace(number, 0.99, 90.0, np.zeros(4, np.float32), np.zeros((5, 2), np.float32), embedding)
 
-    def examined(self, *other: Finding) -> Diagnosis:
+    def examined(self, *other: Finding, accepted: Container[str] = ()) -> Diagnosis:
         table = LabelTable(
             Path("labels.csv"),
             tuple(Label(name, Identity(name), index, index + 2) for index, name in enumerate(self.labels)),
         )
         names = sorted({path.split("/")[0] for path in self.contents})
-        return examine(Case("example", table, person_folders(names, self.contents, table), other))
+        return examine(Case("example", table, person_folders(names, self.contents, table), other), accepted=accepted)
 
 
 def of_kind(diagnosis: Diagnosis, kind: str) -> list[Finding]:
@@ -140,6 +141,47 @@ def test_too_few_photographs_no_face_and_imbalance_are_found() -> None:
     assert [finding.people for finding in of_kind(diagnosis, "too_few")] == [("A",)]
     assert [finding.aside for finding in of_kind(diagnosis, "no_face")] == [("raw_dataset/A/empty.jpg",)]
     assert [finding.people for finding in of_kind(diagnosis, "imbalance")] == [("B", "A")]
+
+
+def test_what_was_accepted_is_told_apart_counts_no_more_and_its_photograph_is_usable() -> None:
+    folders = Folders().person("A", 1).person("B", 2)
+    folders.photograph("A/in_profile.jpg", 3)
+    (finding,) = folders.examined().findings
+    diagnosis = folders.examined(accepted={finding.id})
+    assert (diagnosis.findings, diagnosis.accepted, diagnosis.errors) == ((), (finding,), ())
+    assert [person.usable for person in folders.examined().people] == [6, 6]
+    assert [person.usable for person in diagnosis.people] == [7, 6]
+    assert [one["id"] for one in diagnosis.facts()["accepted"]] == [finding.id]  # type: ignore[attr-defined]
+
+
+def test_an_id_stays_when_a_photograph_is_renamed_and_does_not_when_it_is_another_or_another_persons() -> None:
+    folders = Folders().person("A", 1).person("B", 2)
+    folders.photograph("A/odd.jpg", 3)
+    (before,) = folders.examined().findings
+    odd = folders.contents["A/odd.jpg"]
+    others = {path: content for path, content in folders.contents.items() if content is not odd}
+    (renamed,) = Folders({**others, "A/renamed.jpg": odd}, folders.labels).examined().findings
+    (moved,) = Folders({**others, "B/odd.jpg": odd}, folders.labels).examined().findings
+    folders.photograph("A/odd.jpg", 4)
+    (other,) = folders.examined().findings
+    assert renamed.id == before.id
+    assert len({before.id, moved.id, other.id}) == 3
+
+
+def test_a_photograph_that_was_accepted_takes_part_in_the_search_for_duplicates() -> None:
+    folders = Folders().person("A", 1).person("B", 2)
+    folders.photograph("A/odd1.jpg", 3, look=77)
+    folders.contents["A/odd2.jpg"] = folders.contents["A/odd1.jpg"]
+    assert [finding.kind for finding in folders.examined().findings] == ["wrong_person", "wrong_person"]
+    (finding,) = folders.examined(accepted={folders.examined().findings[0].id}).findings
+    assert (finding.kind, finding.aside) == ("duplicate", ("raw_dataset/A/odd2.jpg",))
+
+
+def test_what_is_a_fact_cannot_be_accepted() -> None:
+    leak = Finding("leak", "one crop is on both sides")
+    diagnosis = Folders().person("A", 1).examined(leak, accepted={leak.id})
+    assert diagnosis.errors == (leak,)
+    assert leak.facts()["id"] is None
 
 
 def test_an_empty_experiment_and_what_was_found_elsewhere_are_told() -> None:

@@ -39,6 +39,15 @@ def test_of_a_photograph_with_a_small_face_its_surroundings_are_shown(tmp_path: 
     assert shown[85:95, 121:131].min() > 200  # the face is in the middle, a fifth of the height
 
 
+def test_what_was_accepted_stands_at_the_end_with_its_id(tmp_path: Path) -> None:
+    left, accepted = Finding("no_face", "a shows none", ("A",)), Finding("two_names", "B and C are twins", ("B", "C"))
+    page = report_html(Diagnosis("example", (left,), (), (accepted,)), tmp_path)
+    assert page.index("a shows none") < page.index("Accepted (1)") < page.index("B and C are twins")
+    assert f"<code>{left.id}</code>" in page
+    assert f"<code>{accepted.id}</code>" in page
+    assert "Accepted (" not in report_html(Diagnosis("example", (left,), ()), tmp_path)
+
+
 def test_a_report_has_an_end(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a.png")
     findings = tuple(Finding("no_face", f"{n}", (), (Picture("a.png"),)) for n in range(MAX_PICTURES + 5))
