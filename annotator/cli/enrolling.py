@@ -11,7 +11,7 @@ from annotator.build import build_annotator, build_detector, build_engine, build
 from annotator.cli.database import open_store
 from annotator.cli.output import err, out, remark
 from annotator.cli.session import Saving
-from annotator.cli.workplace import relabel_all
+from annotator.cli.workplace import follows, relabel_all
 from annotator.pipeline import Annotator
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.enrollment import enroll_person, read_photographs
@@ -83,6 +83,11 @@ def _relabel(store: Store, annotator: Annotator) -> int:
         spec = connection.execute(select(networks.c.spec).where(networks.c.id == network_id)).scalar_one()
     if spec.get("embedder") != annotator.network_spec["embedder"]:
         remark("What is annotated was embedded by another network: annotate it again to find the new face in it.")
+        return 0
+    shown = store.status().model or ""
+    if not follows(store, annotator.model, shown=shown):
+        model = shown.partition("+")[0]
+        remark(f"Searches go on to show {model}'s names: `annotator relabel --model {model} --activate` adds this one.")
         return 0
     labelling_id = store.register_labelling(
         network_id,

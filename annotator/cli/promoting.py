@@ -100,7 +100,7 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
         The exit code: 1 where the gate refuses.
 
     Raises:
-        ConfigError: there is no such model, nothing to compare it with, or it is shown already.
+        ConfigError: there is no such model, or nothing to compare it with.
         InputError: the list of golden clips is wrong.
         ModelsBusyError: somebody else installs or promotes a model.
 
@@ -120,6 +120,9 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
     with open_store(settings, must_exist=True) as store:
         with err().status("loading the model") as status:
             promotion = promote(store, settings, asked, say=status.update)
+        if promotion is None:
+            remark(f"The names of {model} are shown already.")
+            return OK
         report = promotion.report
         if told.html is not None:
             _write(told.html, gate_html(report, _pictures(store, settings, report.diff)))

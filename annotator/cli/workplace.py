@@ -14,6 +14,7 @@ from annotator.media import Sampling
 from annotator.pipeline import Annotator
 from annotator.settings import Settings
 from annotator.store.labels import network_of
+from annotator.store.promotions import is_promoted
 from annotator.store.store import Store
 
 
@@ -88,7 +89,7 @@ def _bring_up_to_date(annotator: Annotator, saving: Saving) -> None:
     if active is None or active == saving.labelling_id:
         return
     model = saving.store.status().model or ""
-    if _is_next_of(saving.store, active, saving) and _family(model) == _family(annotator.model):
+    if _is_next_of(saving.store, active, saving) and follows(saving.store, annotator.model, shown=model):
         changed = relabel_all(annotator, saving)
         if changed:
             remark(f"{changed} contents have new labels: the people known have changed.")
@@ -104,6 +105,24 @@ def _is_next_of(store: Store, active: int, saving: Saving) -> bool:
         return network_of(connection, active) == saving.network_id
 
 
-def _family(model: str) -> str:
-    """Return a model's name without version and without the mark of enrolled people."""
-    return model.partition("@")[0]
+def follows(store: Store, model: str, *, shown: str) -> bool:
+    """Say whether the names of a model may be shown instead of those that are shown, without going through the gate.
+
+    The same model may, with other people enrolled; another version may, unless the one that is shown was promoted.
+
+    Args:
+        store: the database.
+        model: as users see it.
+        shown: the model that is shown.
+
+    """
+    (name, _, version), (shown_name, _, shown_version) = _parts(model), _parts(shown)
+    if name != shown_name or version == shown_version:
+        return name == shown_name
+    with store.reading() as connection:
+        return not is_promoted(connection, f"{shown_name}@{shown_version}")
+
+
+def _parts(model: str) -> tuple[str, str, str]:
+    """Return a model's name and version; the mark of enrolled people is left out."""
+    return model.partition("+")[0].partition("@")

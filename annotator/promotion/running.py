@@ -105,7 +105,7 @@ class _Work:
     say: Callable[[str], None]
 
 
-def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[str], None]) -> Promotion:
+def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[str], None]) -> Promotion | None:
     """Try the model of the settings, and show its names if it passes.
 
     What is killed on the way has changed nothing that is shown; doing it again goes on, since labels stay.
@@ -116,8 +116,11 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
         asked: how.
         say: is told what is done now.
 
+    Returns:
+        What became of it; None where its names are shown already.
+
     Raises:
-        ConfigError: there is no such model, nothing to compare it with, or it is shown already.
+        ConfigError: there is no such model, or nothing to compare it with.
         ModelError: it fails its checks.
         ModelsBusyError: somebody else installs or promotes a model, or what is shown has changed meanwhile.
         RelabellingTakenError: another process makes the labels of this model just now.
@@ -127,6 +130,8 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
         if not is_mine:
             raise ModelsBusyError("somebody else installs or promotes a model just now: try again when that is done")
         work = _Work(store, settings, find_candidate(store, settings), asked, say)
+        if work.candidate.labelling == work.candidate.shown:
+            return None
         golden = None if asked.golden is None else _try_both(work, asked.golden)
         say("labelling the archive from its embeddings")
         relabelled = label_what_lacks_labels(store, work.candidate)
@@ -167,7 +172,7 @@ def find_candidate(store: Store, settings: Settings) -> Candidate:
     """Find or make the labelling of the model of the settings, with the people who are enrolled here.
 
     Raises:
-        ConfigError: there is no such model, nothing to compare it with, or it is shown already.
+        ConfigError: there is no such model, or nothing to compare it with.
         ModelError: it fails its checks.
 
     """
@@ -182,8 +187,6 @@ def find_candidate(store: Store, settings: Settings) -> Candidate:
     labelling_id = store.register_labelling(
         network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
     )
-    if labelling_id == shown.labelling_id:
-        raise ConfigError(f"{shown.model} is shown already: there is nothing to promote")
     with store.reading() as connection:
         return Candidate(identifier, load_labelling(connection, labelling_id), shown)
 

@@ -65,15 +65,15 @@ SELECT count(*) AS labelled, sum(CASE WHEN {_HAS_LABELLED.format(other="after", 
 FROM labelled_contents a WHERE a.labelling_id = :before
 """  # noqa: S608  (only constants are joined)
 # Views are told by key, or by the whole address; those of all media that hold a content add up.
-_VIEWED: Final = """
-WITH flipped AS (SELECT DISTINCT content_id FROM changed_labels WHERE before_id IS NOT NULL AND after_id IS NOT NULL),
-told AS (SELECT key, max(views) AS views FROM viewed_keys GROUP BY key)
-SELECT m.content_id, sum(coalesce(k.views, u.views, 0)) AS views
-FROM flipped f JOIN media m ON m.content_id = f.content_id AND m.deleted_at IS NULL
+_VIEWS_OF: Final = "(SELECT max(k.views) FROM viewed_keys k WHERE k.key = {key})"
+_VIEWED: Final = f"""
+SELECT m.content_id, sum(coalesce({_VIEWS_OF.format(key="m.key")}, {_VIEWS_OF.format(key="{address}")}, 0)) AS views
+FROM (SELECT DISTINCT content_id FROM changed_labels WHERE before_id IS NOT NULL AND after_id IS NOT NULL) f
+JOIN media m ON m.content_id = f.content_id AND m.deleted_at IS NULL
 JOIN sources s ON s.id = m.source_id
-LEFT JOIN told k ON k.key = m.key LEFT JOIN told u ON u.key = s.uri || m.key
 GROUP BY m.content_id
-"""
+"""  # noqa: S608  (only constants are joined)
+_ADDRESS: Final = "(s.uri || m.key)"
 _FLIPS: Final = """
 SELECT c.content_id, c.track_no, c.before_id, c.after_id, t.first_ms, t.screen_ms, v.views,
        (SELECT min(m.id) FROM media m WHERE m.content_id = c.content_id AND m.deleted_at IS NULL) AS media_id
@@ -250,7 +250,7 @@ def _compare(
         connection.execute(text(f"CREATE TEMP TABLE changed_labels AS {_CHANGED}"), bound)
         connection.execute(text("ANALYZE changed_labels"))
         if has_views:
-            connection.execute(text(f"CREATE TEMP TABLE viewed_contents AS {_VIEWED}"))
+            _sum_up_views(connection)
         names = load_identities(connection)
         people = _people(connection, bound, names)
         pairs = connection.execute(text(_PAIRS), {"limit": MOST_PAIRS}).all()
@@ -270,6 +270,14 @@ def _compare(
             pairs=tuple((names[first], names[second], count) for first, second, count in pairs),
             flips=tuple(_flip(connection, row, names) for row in rows),
         )
+
+
+def _sum_up_views(connection: Connection) -> None:
+    """Make a temporary table of the views of those contents that show a flip."""
+    postgres = is_postgres(connection)
+    connection.execute(text(f"CREATE INDEX {'' if postgres else 'temp.'}viewed_by_key ON viewed_keys (key)"))
+    address = f'{_ADDRESS} COLLATE "C"' if postgres else _ADDRESS  # as keys are: without it no index is used
+    connection.execute(text(f"CREATE TEMP TABLE viewed_contents AS {_VIEWED.format(address=address)}"))
 
 
 def _people(connection: Connection, bound: dict[str, int], names: dict[int, Identity]) -> list[PersonChange]:

@@ -66,6 +66,8 @@ def test_a_good_model_is_promoted_and_taken_back(install: Install, capsys: pytes
     assert "adds 1 labels, drops 0, flips 0" in said.out
     assert "names of mine@2 are shown now" in said.err
     assert active_model(capsys) == ["mine@2"]
+    assert run_command(["models", "promote", model]) == 0
+    assert "shown already" in capsys.readouterr().err
     assert run_command(["search", "Person 1000", "--json"]) == 0
     assert told(capsys)["model"] == "mine@2"
     assert run_command(["models", "rollback"]) == 0

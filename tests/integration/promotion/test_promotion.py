@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
+from annotator.cli.workplace import follows
 from annotator.errors import ConfigError, ModelError, ModelsBusyError
 from annotator.promotion import running
 from annotator.promotion.running import Asked, Promotion, promote, roll_back
@@ -31,7 +32,9 @@ def silently(_said: str) -> None:
 
 
 def try_promotion(store: Store, settings: Settings, **asked: object) -> Promotion:
-    return promote(store, settings, Asked(**asked), say=silently)  # type: ignore[arg-type]
+    promotion = promote(store, settings, Asked(**asked), say=silently)  # type: ignore[arg-type]
+    assert promotion is not None
+    return promotion
 
 
 def named(store: Store) -> dict[str, int]:
@@ -210,8 +213,6 @@ def test_people_who_were_enrolled_stay_known(archive: Store, install: Install, s
 def test_what_cannot_be_promoted_is_refused_with_the_remedy(
     archive: Store, install: Install, settings_for: SettingsFor, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with pytest.raises(ConfigError, match="shown already"):
-        try_promotion(archive, settings_for("mine@1"))
     with pytest.raises(ConfigError, match="annotator models list"):
         try_promotion(archive, settings_for("mine@9"))
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -224,6 +225,22 @@ def test_what_cannot_be_promoted_is_refused_with_the_remedy(
     with pytest.raises(ConfigError, match="annotate-backlog"):
         try_promotion(archive, settings_for(install(name="deep", embedder="another-net")))
     assert history(archive) == []
+
+
+def test_what_is_shown_already_is_no_promotion(archive: Store, settings_for: SettingsFor) -> None:
+    assert promote(archive, settings_for("mine@1"), Asked(), say=silently) is None
+    assert history(archive) == []
+
+
+def test_another_version_of_a_promoted_model_is_shown_by_promotion_only(
+    archive: Store, install: Install, settings_for: SettingsFor
+) -> None:
+    assert follows(archive, "mine@2", shown="mine@1")
+    assert try_promotion(archive, settings_for(install(version=2, people=range(PEOPLE + 1)))).is_shown
+    assert not follows(archive, "mine@1", shown="mine@2")
+    assert not follows(archive, "mine@3", shown="mine@2")
+    assert follows(archive, "mine@2+1a2b3c4d", shown="mine@2")
+    assert not follows(archive, "other@2", shown="mine@2")
 
 
 def test_an_empty_database_has_nothing_to_promote_over(
