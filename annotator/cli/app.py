@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - see above
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -181,6 +182,8 @@ def relabel(
     Where the model needs other embeddings than those that are stored, it says how much is to be annotated again.
 
     """
+    # Each thread multiplies on its own: those of OpenBLAS would wait for one another at full load. It reads this once.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from annotator.cli.relabelling import relabel as relabel_stored
 
     settings = {"model": model, "database_url": database}

@@ -1,6 +1,9 @@
 """``annotator relabel``, on both databases: a model's labels for what is stored, and the switch to them."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +16,20 @@ from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.revocation import RevocationList
 from annotator.store import Store
+from annotator.store.relabelling.running import relabel_archive
 from tests.made_up_gallery import annotations, gallery
 
 EMBEDDER = "sface-2021dec"
 CONTENTS = 40
+MANY = 400
+LABELS = "SELECT content_id, track_no, identity_id, confidence, score, runner_up_score FROM track_labels"
+# As the command, in batches of two contents.
+SLOWLY = """
+from annotator.store.relabelling import running
+running.BATCH = 2
+from annotator.cli import run_command
+raise SystemExit(run_command(["relabel", "--model", "bolder"]))
+"""
 
 
 def write_model(folder: Path, version: int, *, min_score: float, embedder: str = EMBEDDER) -> Identifier:
@@ -62,6 +75,41 @@ def test_it_says_what_the_new_labels_change_and_shows_them_only_when_told_to(
     assert capsys.readouterr().out == "everything has labels of small@2 already\n"
     with Store.open(database) as store, store.reading() as connection:
         assert connection.execute(text(shown)).scalars().all() == ["small@2"]
+
+
+def test_a_run_that_is_killed_goes_on_and_leaves_the_rows_and_sums_of_one_that_was_not(database: str) -> None:
+    bolder = Identifier(Gallery.from_bundle(load_bundle(Path("bolder"))))
+    with Store.open(database) as store:
+        (first,) = _rows(store, "SELECT id, network_id FROM labellings")
+        store.save(annotations(MANY, bolder), network_id=first[1], labelling_id=first[0])
+        for kill_at in (MANY // 5, MANY // 2):
+            program = subprocess.Popen([sys.executable, "-c", SLOWLY])
+            while program.poll() is None and _labelled(store) < kill_at:
+                time.sleep(0.01)
+            program.kill()
+            program.wait()
+        assert run_command(["relabel", "--model", "bolder"]) == 0
+        again = store.register_labelling(first[1], model="a@1", digest="again", photographs=bolder.photographs)
+        undisturbed = relabel_archive(store.engine, bolder, again)
+        assert undisturbed is not None
+        runs = _rows(store, "SELECT contents, tracks, labels, tracks_added, tracks_dropped FROM relabelling_runs")
+        assert len(runs) == 2
+        assert runs[0] == runs[1]
+        one, other = (
+            _rows(store, f"{LABELS} WHERE labelling_id = {labelling_id} ORDER BY content_id, track_no")
+            for labelling_id in (again - 1, again)
+        )
+        assert len(one) > MANY // 2
+        assert one == other
+
+
+def _rows(store: Store, query: str) -> list[tuple[object, ...]]:
+    with store.reading() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def _labelled(store: Store) -> int:
+    return int(_rows(store, "SELECT coalesce(max(contents), 0) FROM relabellings")[0][0])
 
 
 def test_programs_get_one_json_line(database: str, capsys: pytest.CaptureFixture[str]) -> None:

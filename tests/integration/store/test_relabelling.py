@@ -12,7 +12,7 @@ from annotator.errors import RelabellingTakenError
 from annotator.recognition.decision import Identifier, NamedTracks
 from annotator.recognition.evidence import EvidenceStack
 from annotator.store import Store
-from annotator.store.locks import hold_evidence, only_one
+from annotator.store.locks import only_one
 from annotator.store.relabelling import running
 from annotator.store.relabelling.batches import label_contents
 from annotator.store.relabelling.running import relabel_archive
@@ -241,8 +241,9 @@ def test_a_second_run_of_the_same_labelling_says_that_it_is_taken(archive: Archi
 @pytest.mark.servers
 @pytest.mark.parametrize("dialect", ["postgres"])
 def test_tracks_are_not_replaced_while_somebody_names_them(archive: Archive) -> None:
+    again = archive.register(archive.first, "again")
     with archive.store.writing() as naming, archive.store.writing() as replacing:
-        hold_evidence(naming, archive.network_id)
+        label_contents(naming, archive.first, [1], network_id=archive.network_id, labelling_id=again)
         replacing.execute(text("SET LOCAL lock_timeout = 50"))
         with pytest.raises(OperationalError, match="lock timeout"):
             delete_contents(replacing, archive.network_id, [1])
