@@ -10,8 +10,9 @@ from annotator.networks.embedders import EmbedderSpec, TrunkName, build_embedder
 from annotator.networks.variables import variable_shapes
 from annotator.runtime.openvino_engine import OpenvinoEngine
 from annotator.types import F32
+from tests.optional import import_optional
 
-pytest.importorskip("tensorflow", reason="comparing the engines needs TensorFlow, which `make setup-dev` installs")
+import_optional("tensorflow")
 
 MIN_COSINE = 0.9999
 SIDES_PX: dict[TrunkName, int] = {"resnet50": 32, "resnet50-half": 16, "densenet121": 32, "xception": 71}

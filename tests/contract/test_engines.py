@@ -13,6 +13,7 @@ from annotator.networks.sface import sface_definition
 from annotator.runtime import create_engine
 from annotator.runtime.network import Engine, NetworkDefinition
 from annotator.runtime.openvino_engine import OpenvinoEngine
+from tests.optional import import_optional
 
 MAX_DIFFERENCE = 1e-5
 """Of two engines, in parts of a network's largest output: 4e-7 is usual in P-, R- and O-Net, 5e-6 in SFace."""
@@ -29,7 +30,7 @@ def pictures(network: NetworkDefinition, count: int, seed: int = 0) -> Any:
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
-    pytest.importorskip("tensorflow", reason="comparing the engines needs TensorFlow, which `make setup-dev` installs")
+    import_optional("tensorflow")
     from annotator.runtime.tensorflow_engine import TensorflowEngine  # noqa: PLC0415 - it takes seconds
 
     cache_dir = tmp_path_factory.mktemp("networks")
@@ -93,7 +94,7 @@ class TestEngines:
 
 @pytest.mark.slow
 def test_asking_for_a_gpu_where_none_is_is_an_error_and_never_a_silent_cpu(tmp_path: Path) -> None:
-    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow = import_optional("tensorflow")
     if tensorflow.config.list_physical_devices("GPU"):
         pytest.skip("this machine has a GPU")
     with pytest.raises(ConfigError, match="sees no GPU"):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from annotator.types import F32
+from tests.optional import import_optional
 from trainer.experiment import Network, NetworkName
 
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
+keras = import_optional("keras")
+tf = import_optional("tensorflow")
 
 SIDES_PX: dict[NetworkName, int] = {
     "resnet50": 32,

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.optional import import_optional
 from trainer.experiment import ArcFace, CentreLoss, CrossEntropy, Loss, Network
 
-tf = pytest.importorskip("tensorflow")
+tf = import_optional("tensorflow")
 
 PEOPLE, SIZE, SCALE = 5, 4, 16.0
 LABELS = np.array([0, 3, 3, 1, 0, 0])
