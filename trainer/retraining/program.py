@@ -93,6 +93,7 @@ def _plan(places: Experiment, settings: Settings, run: Retraining) -> Plan:
         folder=places.folder / FOLDER / str(run.id),
         strangers=chosen.strangers,
         golden=None if chosen.golden is None or chosen.clips is None else (chosen.golden, chosen.clips),
+        environment={"ANNOTATOR_DATABASE_URL": settings.database_url.get_secret_value()},
     )
 
 

@@ -5,6 +5,7 @@ database, which a process that dies lets go of, and a row that only one run can 
 """
 
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -139,6 +140,8 @@ def _go(
         if run.tries > MAX_TRIES:
             return _end(engine, run, "failed", f"{step.name} was cut off {MAX_TRIES} times: see {_log_of(plan, step)}")
         _log.info("%s …", step.name)
+        if step.clears is not None:
+            shutil.rmtree(step.clears(plan), ignore_errors=True)
         began_s = time.monotonic()
         code = run_step(step, plan, run.tries > 1, is_stopping)
         if code is None:
@@ -167,7 +170,7 @@ def run_child(step: Step, plan: Plan, is_again: bool, is_stopping: Callable[[], 
     module = {"trainer": "trainer.cli", "annotator": "annotator.cli.entry"}[step.program]
     call = f"import sys; from {module} import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", call, *step.arguments(plan, is_again)]
-    child = ChildProcess(step.name, command, log_path=_log_of(plan, step))
+    child = ChildProcess(step.name, command, log_path=_log_of(plan, step), environment=plan.environment)
     try:
         while (code := child.returncode()) is None:
             if is_stopping():

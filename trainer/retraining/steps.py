@@ -4,8 +4,8 @@ Each step is a command that anybody can type, in a process of its own: it gives 
 time, and is begun again by the next run. Each goes on where it was, or does the same once more.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,6 +22,7 @@ class Plan:
         folder: keeps the logs of the run and the new bundle.
         strangers: folder of aligned crops of people who are nobody of the experiment; None leaves people out instead.
         golden: which clips must stay as good as they are: a CSV of truth and the folder of the clips; None tries none.
+        environment: variables that the commands get besides those of this process.
 
     """
 
@@ -32,6 +33,7 @@ class Plan:
     folder: Path
     strangers: Path | None = None
     golden: tuple[Path, Path] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -53,6 +55,7 @@ class Step:
         program: whose command it is.
         arguments: of the command; told whether the step was begun before and cut off.
         may_hold: exit code 1 holds the run: what it found is for a person to decide, and no fault of the machine.
+        clears: a folder of this run that the command wants to make itself; what a former try has left there goes.
 
     """
 
@@ -60,6 +63,7 @@ class Step:
     program: Literal["trainer", "annotator"]
     arguments: Callable[[Plan, bool], list[str]]
     may_hold: bool = False
+    clears: Callable[[Plan], Path] | None = None
 
 
 def _of_experiment(command: str) -> Callable[[Plan, bool], list[str]]:
@@ -85,7 +89,7 @@ def _strangers(plan: Plan) -> list[str]:
 
 
 def _promote(plan: Plan, _: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
-    promote = ["models", "promote", plan.model]
+    promote = ["models", "promote", plan.model, "--html", str(plan.folder / "promotion.html")]
     if plan.golden is None:
         return promote
     truth, clips = plan.golden
@@ -97,7 +101,7 @@ STEPS: Final = (
     Step("doctor", "trainer", _of_experiment("doctor"), may_hold=True),
     Step("fit", "trainer", _fit),
     Step("evaluate", "trainer", _evaluate),
-    Step("export", "trainer", _export),
+    Step("export", "trainer", _export, clears=lambda plan: plan.bundle),
     Step("install", "annotator", lambda plan, _: ["models", "install", str(plan.bundle)]),
     Step("promote", "annotator", _promote, may_hold=True),
 )
