@@ -131,22 +131,22 @@ def read_tracks(connection: Connection, network_id: int, content_ids: Collection
     keys: list[TrackKey] = []
     # By number of bytes: tracks with the same number of faces.
     places: dict[tuple[int, int], list[int]] = defaultdict(list)
-    columns: dict[tuple[int, int], list[Sequence[Any]]] = defaultdict(list)
-    for content_id, track_no, *evidence in _evidence_rows(connection, bounds):
+    columns: dict[tuple[int, int], tuple[list[bytes], ...]] = defaultdict(lambda: ([], [], []))
+    for content_id, track_no, embeddings, face_px, quality in _evidence_rows(connection, bounds):
         if content_id not in wanted:
             continue
-        embeddings, face_px, quality = map(len, evidence)
-        if face_px != quality or embeddings % max(face_px, 1) or bool(embeddings) != bool(face_px):
+        faces = len(face_px)
+        if faces != len(quality) or len(embeddings) % max(faces, 1) or bool(embeddings) != bool(faces):
             raise ValueError(f"the stored evidence of track {track_no} of content {content_id} does not fit together")
-        if face_px:
-            places[face_px, embeddings].append(len(keys))
-            columns[face_px, embeddings].append(evidence)
+        if faces:
+            kind = faces, len(embeddings)
+            places[kind].append(len(keys))
+            columns[kind][0].append(embeddings)
+            columns[kind][1].append(face_px)
+            columns[kind][2].append(quality)
         keys.append((content_id, track_no))
     table = np.array(keys, np.int64).reshape(-1, 2)
-    stacks = [
-        _stack(kind[0] // _F16.itemsize, places[kind], list(zip(*columns[kind], strict=True)))
-        for kind in sorted(places)
-    ]
+    stacks = [_stack(kind[0] // _F16.itemsize, places[kind], columns[kind]) for kind in sorted(places)]
     return StoredTracks(table[:, 0], table[:, 1], stacks)
 
 
@@ -181,7 +181,7 @@ def _evidence_rows(connection: Connection, bounds: dict[str, int]) -> Iterator[S
     cursor: Any = connection.connection.cursor()
     cursor.copy_expert(f"COPY ({_EVIDENCE.format(**bounds)}) TO STDOUT (FORMAT binary)", chunks)
     cursor.close()
-    return _parse(memoryview(b"".join(chunks)))
+    return _parse(b"".join(chunks))
 
 
 class _Chunks(list[bytes]):
@@ -191,7 +191,7 @@ class _Chunks(list[bytes]):
         self.append(data)
 
 
-def _parse(data: memoryview) -> Iterator[Sequence[Any]]:
+def _parse(data: bytes) -> Iterator[Sequence[Any]]:
     """Yield (content id, track number, embeddings, face sizes, qualities) of COPY's binary form."""
     _, _, extension = _HEADER.unpack_from(data, 0)
     place = _HEADER.size + extension
@@ -209,7 +209,7 @@ def _parse(data: memoryview) -> Iterator[Sequence[Any]]:
         yield content_id, track_no, embeddings, face_px, quality
 
 
-def _stack(faces: int, places: Sequence[int], columns: Sequence[Sequence[Any]]) -> EvidenceStack:
+def _stack(faces: int, places: Sequence[int], columns: Sequence[Sequence[bytes]]) -> EvidenceStack:
     shape = (len(places), faces)
     halves = [np.frombuffer(b"".join(column), _F16).astype(np.float16) for column in columns]
     return EvidenceStack(
