@@ -21,8 +21,7 @@ MAX_COHORT_POOL: Final = 5000
 SCORE_DECIMALS: Final = 6
 _SLACK: Final = 10.0**-SCORE_DECIMALS  # rounding lifts a score by half of it at most
 _BLOCK_SCORES: Final = 1 << 17
-"""Scores computed at once: 1 MiB, which stays in a processor's own cache. On two cores 56 tracks at a time against
-2,306 people take as long as 1,024 at a time, with a twentieth of the memory (``benchmarks/relabel.py --profile``)."""
+"""Scores computed at once: 1 MiB, which stays in a processor's own cache. More at once is no quicker."""
 
 _MORE_THAN_COHORT: Final = 1.25
 """How many nearest prototypes the quick bound of a face's level aims at, in cohorts: with fewer there is no bound, with

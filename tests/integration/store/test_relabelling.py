@@ -1,14 +1,15 @@
 """Labelling an archive from its stored embeddings: the rows of the online way, whoever dies in between."""
 
+import sqlite3
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import URL, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
-from annotator.errors import RelabellingTakenError
+from annotator.errors import RelabellingTakenError, StoreUnavailableError
 from annotator.recognition.decision import Identifier, NamedTracks
 from annotator.recognition.evidence import EvidenceStack
 from annotator.store import Store
@@ -22,6 +23,10 @@ from tests.made_up_gallery import annotations, gallery
 from tests.store_values import SPEC
 
 CONTENTS = 60
+CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 ROWS = (
     "SELECT content_id FROM labelled_contents WHERE labelling_id = :l ORDER BY 1",
     (
@@ -225,6 +230,58 @@ def test_a_name_that_was_never_registered_is_an_error_and_writes_nothing(archive
         connection.execute(text("UPDATE identities SET name = 'Somebody else' WHERE name = 'Person 4'"))
     with pytest.raises(LookupError, match="'Person 4' is not registered"):
         relabel_archive(archive.store.engine, stranger, again)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(archive: Archive) -> None:
+    engine = archive.store.engine
+    again = archive.register(archive.first, "again")
+
+    def fill_up(connection: sqlite3.Connection, _record: object) -> None:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    engine.dispose()
+    event.listen(engine, "connect", fill_up)
+    with pytest.raises(StoreUnavailableError, match="full"):
+        relabel_archive(engine, archive.first, again)
+    event.remove(engine, "connect", fill_up)
+    engine.dispose()
+    run = relabel_archive(engine, archive.first, again)
+    assert run is not None
+    assert run.sums.contents == CONTENTS
+    assert archive.rows(again) == archive.rows(archive.first_id)
+
+
+class CuttingNames(DyingNames):
+    """Cuts all connections to the database when it is asked for the n-th time."""
+
+    def __init__(self, identifier: Identifier, lives: int, url: URL) -> None:
+        super().__init__(identifier, lives)
+        self._url = url
+
+    def named(self, stacks: Iterable[EvidenceStack]) -> NamedTracks:
+        try:
+            return super().named(stacks)
+        except InterruptedError:
+            other = create_engine(self._url)
+            with other.connect() as connection:
+                connection.execute(text(CUT))
+            other.dispose()
+            return self._identifier.named(stacks)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_a_database_that_goes_away_is_told_and_the_run_goes_on_once_it_is_back(archive: Archive) -> None:
+    engine = archive.store.engine
+    again = archive.register(archive.first, "again")
+    with pytest.raises(StoreUnavailableError):
+        relabel_archive(engine, CuttingNames(archive.first, 5, engine.url), again, workers=2)
+    run = relabel_archive(engine, archive.first, again, workers=2)
+    assert run is not None
+    assert run.sums.contents == CONTENTS
+    assert archive.rows(again) == archive.rows(archive.first_id)
 
 
 @pytest.mark.servers
