@@ -1,30 +1,25 @@
 """Go through the list: who it is, which files, which faces; write what becomes of everybody."""
 
 import datetime as dt
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
-from annotator.errors import InputError, LocalDiskError, SourceUnavailableError
-from annotator.recognition.photographs import read_picture
+from annotator.errors import InputError, SourceUnavailableError
 from trainer.collect.client import CONNECTIONS, PoliteClient
 from trainer.collect.commons import Commons, CommonsFile
-from trainer.collect.faces import Choice, FoundFace, check_picture, choose
+from trainer.collect.faces import FoundFace, choose
 from trainer.collect.forecast import Forecast
 from trainer.collect.identity import Decision, Doubt, Finding, Match, Nobody, Wanted, identify
+from trainer.collect.keeping import keep_picture, remove_former
 from trainer.collect.ledger import Ledger, PersonRecord, describe, doubtful_rows
 from trainer.collect.rules import refused_file
 from trainer.collect.shapes import cell
 from trainer.collect.wikidata import Item, Wikidata
-from trainer.dataset.files import remove_parts, write_whole
+from trainer.dataset.files import remove_parts
 
 PEOPLE_PER_BLOCK: Final = 30
 """People who are looked up together."""
@@ -33,7 +28,6 @@ MOST_PICTURES: Final = 50
 _TABLES_EVERY_S: Final = 60.0
 _MOST_FAILURES: Final = 2  # pictures of one person, before the rest is left for later
 _MOST_BROKEN_PEOPLE: Final = 3  # in a row, before the run ends
-_JPEG_QUALITY: Final = 95
 
 Look = Callable[[Path], Sequence[FoundFace]]
 
@@ -168,7 +162,7 @@ class Collector:
         else:
             record = self._collect(wanted, finding.item, how or finding.how)
         self._ledger.write(record)
-        self._remove_former(before, record)
+        remove_former(self._order.raw_dataset, before, record)
         return record
 
     def _collect(self, wanted: Wanted, item: Item, how: str) -> PersonRecord:
@@ -179,14 +173,15 @@ class Collector:
             pictures.trouble = describe(error)
         first = next((title for title in pictures.faces if title.removeprefix("File:") in _titles(item)), None)
         choices = choose(pictures.faces, first=first)
-        remove_parts(self._order.raw_dataset / wanted.label)
+        folder = self._order.raw_dataset / wanted.label
+        remove_parts(folder)
         rows = []
         for title, choice in choices.items():
             file, path = pictures.kept[title]
             if choice.face is None:
                 pictures.refused.append(_refused_row(wanted, item, file, choice.why or ""))
             else:
-                rows.append(self._keep(wanted, item, file, path=path, choice=choice))
+                rows.append({**keep_picture(folder, file, path=path, choice=choice), "item": item.item_id})
         return PersonRecord(
             wanted.label,
             "incomplete" if pictures.trouble else "collected",
@@ -248,45 +243,6 @@ class Collector:
         except InputError as error:
             pictures.refused.append(_refused_row(wanted, item, None, describe(error)))
 
-    def _keep(self, wanted: Wanted, item: Item, file: CommonsFile, *, path: Path, choice: Choice) -> dict[str, str]:
-        """Put a picture into the person's folder, and return its row of the credits."""
-        name = _file_name(file.title)
-        body = _as_jpeg(path)
-        write_whole(self._order.raw_dataset / wanted.label / name, body)
-        box = choice.face.box_xyxy if choice.face else ()
-        dates = [one.earliest for one in file.taken]
-        return {
-            "label": wanted.label,
-            "file": f"{self._order.raw_dataset.name}/{wanted.label}/{name}",
-            "item": item.item_id,
-            "title": cell(file.title),
-            "page": cell(file.page_url),
-            "author": cell(file.author),
-            "credit": cell(file.credit),
-            "licence": cell(file.licence_name or file.licence_code),
-            "licence_url": cell(file.licence_url),
-            "restrictions": cell("|".join(file.restrictions)),
-            "taken": min(dates).isoformat() if dates else "",
-            "sha256": sha256(body).hexdigest(),
-            "face_box_xyxy": " ".join(map(str, box)),
-            "face_px": f"{choice.face.face_px:.0f}" if choice.face else "",
-            "agreement": "" if choice.agreement is None else f"{choice.agreement:.3f}",
-        }
-
-    def _remove_former(self, before: PersonRecord | None, now: PersonRecord) -> None:
-        """Take away pictures of an earlier run that are refused now; only files that this program has put there."""
-        names = {row.get("file", "") for row in now.credits}
-        folder = self._order.raw_dataset / now.label
-        for row in before.credits if before else ():
-            path = self._order.raw_dataset.parent / row.get("file", "")
-            if row.get("file", "") in names or path.parent != folder:
-                continue
-            try:
-                if path.is_file() and sha256(path.read_bytes()).hexdigest() == row.get("sha256"):
-                    path.unlink()
-            except OSError as error:
-                raise LocalDiskError(f"{path} cannot be removed ({error}); check the folder's rights.") from error
-
 
 def _is_through(record: PersonRecord | None, decision: Decision | None) -> bool:
     if record is None or record.status in {"incomplete", "doubtful"}:
@@ -311,23 +267,3 @@ def _refused_row(wanted: Wanted, item: Item, file: CommonsFile | None, why: str)
         "page": cell(file.page_url) if file else "",
         "why": cell(why),
     }
-
-
-def _file_name(title: str) -> str:
-    """Return a name for a file that no file system stumbles over.
-
-    >>> _file_name("File:../Jane Doe (2014).tiff")
-    'Jane_Doe_2014-19df8081.jpg'
-    """
-    stem = title.removeprefix("File:").rpartition(".")[0]
-    readable = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")[:80] or "picture"
-    return f"{readable}-{sha256(title.encode('utf-8', 'replace')).hexdigest()[:8]}.jpg"
-
-
-def _as_jpeg(path: Path) -> bytes:
-    """Return a picture's bytes, as they came if they are JPEG."""
-    if check_picture(path) == "JPEG":
-        return path.read_bytes()
-    written = BytesIO()
-    Image.fromarray(read_picture(path)).save(written, "JPEG", quality=_JPEG_QUALITY)
-    return written.getvalue()

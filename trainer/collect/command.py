@@ -24,7 +24,9 @@ def collect(
     workdir: Workdir = None,
     contact: Annotated[
         str | None,
-        typer.Option(envvar="TRAINER_CONTACT", help="Your e-mail address or page; Wikimedia asks for it."),
+        typer.Option(
+            metavar="ADDRESS", envvar="TRAINER_CONTACT", help="Your e-mail address or page; Wikimedia asks for it."
+        ),
     ] = None,
     most: Annotated[int, typer.Option(metavar="N", min=1, max=500, help="Pictures fetched of one person.")] = 50,
     refresh: Annotated[

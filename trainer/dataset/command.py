@@ -44,14 +44,16 @@ def prepare(  # noqa: PLR0913 - options of a command
     size: Annotated[int, typer.Option(metavar="PX", min=16, max=1024, help="Side of a crop.")] = 112,
     margin: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Added on each side, as a share of it. [default: 0; 0.1 with box]"),
+        typer.Option(
+            metavar="SHARE", min=0, max=1, help="Added on each side, as a share of it. [default: 0; 0.1 with box]"
+        ),
     ] = None,
     all_faces: Annotated[
         bool, typer.Option("--all-faces", help="Every face of a photograph, not only the person's.")
     ] = False,
     min_face_px: Annotated[int, typer.Option(metavar="PX", min=12, help="Smallest face that is used.")] = 40,
     val_share: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of each person's photographs to evaluate on.")
+        float, typer.Option(metavar="SHARE", min=0, max=0.9, help="Share of each person's photographs to evaluate on.")
     ] = 0.1,
     as_json: AsJson = False,
 ) -> None:
