@@ -39,7 +39,8 @@ def begin_from(path: Path, built: BuiltNetwork) -> int:
     if (path / MANIFEST).is_file():
         _take(built.learning, _bundled_weights(path))
     else:
-        load_weights(built.whole, _weights_file(path), is_partial=True)
+        file = _weights_file(path)
+        load_weights(built.whole if file.suffix == ".keras" else built.learning, file, is_partial=True)
     learnt = {id(variable) for variable in built.learning.weights}
     changed = 0
     for variable in built.whole.weights:

@@ -4,7 +4,8 @@
 
     EXPERIMENT/
       model/last.npz                  where the run stands; it goes on from here
-      model/best.keras                the best network so far; best.weights.h5 and network.json hold the same
+      model/best.weights.h5           what has learnt of the best network so far, described by network.json
+      model/best.keras                the whole of it, once the run has ended
       model/train.npz, val.npz        embeddings of a frozen front
       history.csv                     a line for each epoch
       logs/                           curves and projector of TensorBoard

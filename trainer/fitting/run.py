@@ -18,7 +18,7 @@ from trainer.fitting.input import Feed
 from trainer.fitting.places import BOARD_FOLDER, HISTORY_FILE, MODEL_FOLDER, STATE_FILE
 from trainer.fitting.state import EpochResult, Progress, replacing, save_state
 from trainer.fitting.step import Learner
-from trainer.fitting.weights import save_fitted
+from trainer.fitting.weights import save_fitted, save_whole
 from trainer.workdir import Experiment as Places
 
 _log: Final = logging.getLogger("trainer.fit")
@@ -62,7 +62,7 @@ class Run:
         self._board = Board(places.folder / BOARD_FOLDER, step=self._steps_done)
 
     def go(self, is_enough: IsEnough) -> bool:
-        """Learn until the schedule is over.
+        """Learn until the schedule is over; the network is then the best one.
 
         Returns:
             Whether it is; false where it was enough before.
@@ -77,6 +77,7 @@ class Run:
             while self._progress.epoch < self._experiment.schedule.epochs and not self._is_at_rest():
                 if not self._epoch(is_enough):
                     return False
+            save_whole(self._places.folder / MODEL_FOLDER, self._learner.built)
         except tf.errors.ResourceExhaustedError as error:
             raise DeviceMemoryError("a batch does not fit into memory: make batch of the schedule smaller") from error
         except tf.errors.OpError as error:

@@ -9,6 +9,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
@@ -46,10 +47,10 @@ _INSIDE_KERAS: Final = "model.weights.h5"
 
 
 def save_fitted(folder: Path, built: BuiltNetwork, network: Network, people: Sequence[str]) -> None:
-    """Write a network: its description, its weights, and both together as Keras writes them.
+    """Write a network: its description, and the weights of what has learnt; a frozen front comes from its package.
 
     Args:
-        folder: gets ``network.json``, ``best.weights.h5`` and ``best.keras``.
+        folder: gets ``network.json`` and ``best.weights.h5``; ``best.keras``, which held another, is removed.
         built: the network.
         network: its description.
         people: names of the classes, by their index.
@@ -58,15 +59,29 @@ def save_fitted(folder: Path, built: BuiltNetwork, network: Network, people: Seq
         LocalDiskError: there is no room.
 
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Keras's variables lack an argument that NumPy 2 asks for
-        with replacing(folder / WEIGHTS_FILE) as part:
-            built.whole.save_weights(part)
-        with replacing(folder / KERAS_FILE) as part:
-            built.whole.save(part, include_optimizer=False)
+    (folder / KERAS_FILE).unlink(missing_ok=True)
+    with _without_deprecations(), replacing(folder / WEIGHTS_FILE) as part:
+        built.learning.save_weights(part)
     with replacing(folder / NETWORK_FILE) as part:
         described = {"network": asdict(network), "people": list(people)}
         part.write_text(json.dumps(described, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def save_whole(folder: Path, built: BuiltNetwork) -> None:
+    """Write what was written by :func:`save_fitted` once more, as ``best.keras``: from crops on, for Keras alone.
+
+    Args:
+        folder: holds the weights, and gets the file.
+        built: a network of the same kind; gets the weights.
+
+    Raises:
+        LocalDiskError: there is no room.
+        ModelError: the weights are not what they must be.
+
+    """
+    load_weights(built.learning, folder / WEIGHTS_FILE, is_partial=False)
+    with _without_deprecations(), replacing(folder / KERAS_FILE) as part:
+        built.whole.save(part, include_optimizer=False)
 
 
 def load_fitted(folder: Path) -> tuple[BuiltNetwork, Network, tuple[str, ...]]:
@@ -79,8 +94,7 @@ def load_fitted(folder: Path) -> tuple[BuiltNetwork, Network, tuple[str, ...]]:
     """
     network, people = read_description(folder)
     built = build_network(network, len(people))
-    path = folder / WEIGHTS_FILE
-    load_weights(built.whole, path, is_partial=False)
+    load_weights(built.learning, folder / WEIGHTS_FILE, is_partial=False)
     return built, network, people
 
 
@@ -126,6 +140,14 @@ def freeze(built: BuiltNetwork, patterns: Sequence[str]) -> tuple[str, ...]:
     if not built.learning.trainable_variables:
         raise ConfigError("all layers are frozen: leave some to learn")
     return tuple(layer.name for layer in frozen)
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """Keras's variables lack an argument that NumPy 2 asks for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def load_weights(model: Any, path: Path, *, is_partial: bool) -> None:  # noqa: ANN401 - a Keras model
