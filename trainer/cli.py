@@ -14,6 +14,7 @@ from trainer.collect.command import collect
 from trainer.dataset.command import check, prepare
 from trainer.doctor.command import doctor
 from trainer.evaluation.command import compare, evaluate
+from trainer.export.command import export
 from trainer.fitting.command import board, fit
 from trainer.giphy.command import import_giphy
 from trainer.retraining.command import retrain
@@ -33,6 +34,7 @@ for command in (
     board,
     evaluate,
     compare,
+    export,
     retrain,
     import_giphy,
 ):  # in the order of the work

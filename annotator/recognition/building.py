@@ -168,10 +168,14 @@ def build_bundle(
         "photographs": len(gallery.person),
         "photographs_dropped": dict(sorted(Counter(why for _, why in gallery.dropped).items())),
         "data_sha256": data_sha256,
-        "metrics": _metrics(trials, gallery.left_out, points, params),
+        "metrics": trial_metrics(trials, gallery.left_out, points, params),
     }
     bundle = replace(draft, calibration=params.calibration(points), manifest=manifest)
-    texts = {CREDITS: _credits(bundle, pictures.sources), MODEL_CARD: _card(bundle, info), LICENSE: info.licence_text}
+    texts = {
+        CREDITS: credits_table(bundle, pictures.sources),
+        MODEL_CARD: _card(bundle, info),
+        LICENSE: info.licence_text,
+    }
     write_bundle(out, bundle, texts=texts, revoked=info.revoked or RevocationList(data_sha256[:32]))
     return BuildReport(bundle, tuple(gallery.dropped))
 
@@ -245,7 +249,7 @@ class _Gallery:
         return trials
 
 
-def _metrics(
+def trial_metrics(
     trials: Mapping[int, tuple[TrialScores, TrialScores]],
     left_out: LeftOut,
     points: tuple[SizePoint, ...],
@@ -280,7 +284,8 @@ def _metrics(
     }
 
 
-def _credits(bundle: ModelBundle, sources: Mapping[str, str]) -> str:
+def credits_table(bundle: ModelBundle, sources: Mapping[str, str]) -> str:
+    """Return the text of ``credits.csv``: where the photographs of each person came from, by name."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "photographs", "sources"])
@@ -303,12 +308,12 @@ def _card(bundle: ModelBundle, info: BundleInfo) -> str:
         "left_out": f"{metrics['left_out_people']:,}",
         "left_out_few": f"{metrics['left_out_people_few_photographs']:,}",
         "strangers": f"{metrics['strangers']:,}",
-        "figures": _figures(metrics["by_face_size"]),
+        "figures": figures_table(metrics["by_face_size"]),
     }
     return Template(info.model_card).substitute(values)
 
 
-def _figures(by_face_size: Mapping[str, Any]) -> str:
+def figures_table(by_face_size: Mapping[str, Any]) -> str:
     """Return the table of figures, in per cent."""
     rates = [key for key in next(iter(by_face_size.values())) if key.startswith("fpir_")]
     heads = [

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from annotator.recognition.alignment import FACE_SIDE_PX
 from annotator.types import U8
 
 GIF_COLOURS: Final = 48
@@ -28,7 +27,7 @@ class Degradation:
     """How strongly faces are degraded.
 
     Attributes:
-        face_px: side of the face in the made-up clip.
+        face_px: side of what the crop shows, in the made-up clip.
         max_blur_px: upper bound of the Gaussian blur's standard deviation, in pixels of the made-up clip; drawn evenly.
         max_turn_deg: upper bound of the alignment's error in angle, drawn evenly, both ways.
         max_scale: upper bound of its error in scale, as a share.
@@ -47,12 +46,12 @@ def degrade_faces(faces: U8, *, degradation: Degradation, seed: int) -> U8:
     """Return the faces as a clip would show them.
 
     Args:
-        faces: u8 (N, 112, 112, 3), aligned, RGB.
+        faces: u8 (N, S, S, 3), RGB, as the embedder takes them.
         degradation: how strongly.
         seed: of the random draws; every second face gets a GIF's colours, the others a video's blocks.
 
     Returns:
-        u8 (N, 112, 112, 3), aligned, RGB.
+        u8 (N, S, S, 3), RGB.
 
     """
     degraded = np.empty_like(faces)
@@ -61,7 +60,7 @@ def degrade_faces(faces: U8, *, degradation: Degradation, seed: int) -> U8:
         small = _blurred(_reduced(face, degradation.face_px), random.uniform(0.0, degradation.max_blur_px))
         is_gif = (seed + index) % 2 == 0
         small = _with_few_colours(small) if is_gif else _with_blocks(small)
-        degraded[index] = _realigned(small, degradation, random)
+        degraded[index] = _realigned(small, face.shape[0], degradation, random)
     return degraded
 
 
@@ -89,19 +88,19 @@ def _with_blocks(face: U8) -> U8:
     return decoded[:, :, ::-1]
 
 
-def _realigned(small: U8, degradation: Degradation, random: np.random.Generator) -> U8:
-    """Enlarge a small face to the aligned size, with an alignment's error."""
+def _realigned(small: U8, side_px: int, degradation: Degradation, random: np.random.Generator) -> U8:
+    """Enlarge a small face to the side of a crop, with an alignment's error."""
     turn = np.deg2rad(random.uniform(-1, 1) * degradation.max_turn_deg)
-    scale = FACE_SIDE_PX / small.shape[0] * (1 + random.uniform(-1, 1) * degradation.max_scale)
-    shift = random.uniform(-1, 1, 2) * degradation.max_shift * FACE_SIDE_PX
+    scale = side_px / small.shape[0] * (1 + random.uniform(-1, 1) * degradation.max_scale)
+    shift = random.uniform(-1, 1, 2) * degradation.max_shift * side_px
     rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     centre = (small.shape[0] - 1) / 2
-    offset = (FACE_SIDE_PX - 1) / 2 + shift - rotation @ np.array([centre, centre])
+    offset = (side_px - 1) / 2 + shift - rotation @ np.array([centre, centre])
     matrix = np.concatenate([rotation, offset[:, None]], axis=1)
     enlarged = cv2.warpAffine(
         np.ascontiguousarray(small),
         matrix,
-        (FACE_SIDE_PX, FACE_SIDE_PX),
+        (side_px, side_px),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.quality import face_quality
-from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY
+from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY, FACE_SIDE_PX
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import F64, SizePoint, fit_log_ratio, score_at_rate
+from annotator.recognition.crops import resized
 from annotator.recognition.degradation import Degradation, degrade_faces
 from annotator.recognition.evidence import pool_track
 from annotator.recognition.gallery import Gallery
@@ -76,15 +77,16 @@ def probe_tracks(faces: U8, *, face_px: int, variants: int, embedder: FaceEmbedd
     """Return f64 (N, D), one embedding for each face's made-up track, pooled as real ones are.
 
     Args:
-        faces: u8 (N, 112, 112, 3), aligned, RGB.
-        face_px: size of the faces in the made-up clips.
+        faces: u8 (N, S, S, 3), RGB, cut for the embedder.
+        face_px: size of the faces in the made-up clips; an upright box is taken to be as large as the aligned square.
         variants: faces of a track.
         embedder: makes the embeddings.
 
     """
     embeddings, quality = [], []
+    shown_px = round(face_px * (1 + 2 * embedder.crop.margin))
     for variant in range(variants):
-        degraded = degrade_faces(faces, degradation=Degradation(face_px), seed=variant)
+        degraded = degrade_faces(faces, degradation=Degradation(shown_px), seed=variant)
         embeddings.append(embedder.embed(degraded).astype(np.float16))
         quality.append(_frontal_quality(degraded, face_px))
     sizes = np.full(variants, face_px, np.float16)
@@ -99,7 +101,8 @@ def probe_tracks(faces: U8, *, face_px: int, variants: int, embedder: FaceEmbedd
 def _frontal_quality(faces: U8, face_px: int) -> F32:
     landmarks_xy = np.repeat(ARCFACE_TEMPLATE_XY[None], len(faces), axis=0)
     ones = np.ones(len(faces), np.float32)
-    return face_quality(faces, face_px=ones * face_px, landmarks_xy=landmarks_xy, scores=ones)
+    aligned = np.stack([resized(face, FACE_SIDE_PX) for face in faces]) if len(faces) else faces
+    return face_quality(aligned, face_px=ones * face_px, landmarks_xy=landmarks_xy, scores=ones)
 
 
 def run_trial(bundle: ModelBundle, left_out: LeftOut, *, probes: F64, strangers: F64, is_plain: bool) -> TrialScores:

@@ -18,7 +18,9 @@ def import_giphy(
         Path | None, typer.Option(metavar="FILE", help="The release's labels.csv. [default: that of the archive]")
     ] = None,
 ) -> None:
-    """Import the model of GIPHY's open release, without PyTorch; nothing in it is run.
+    """Make a model bundle of GIPHY's open release, without PyTorch; nothing in it is run.
+
+    Neither photographs nor strangers come with the release: thresholds are assumptions, and the model card says so.
 
     Example: `trainer import-giphy resources.tar.gz --out models/giphy`
 
@@ -26,4 +28,4 @@ def import_giphy(
     from trainer.giphy.importing import import_giphy as run_import
 
     made = run_import(archive, out, labels=labels)
-    typer.echo(f"{made.people} people, the network and its classes are in {made.folder}")
+    typer.echo(f"{made.people} people and the network are in {made.folder}, for `annotator annotate --model`")

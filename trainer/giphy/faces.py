@@ -1,23 +1,21 @@
 """How the release cuts and stretches faces: upright boxes, not aligned, a tenth more on each side.
 
-It names nobody well whose face was cut in another way, so the arithmetic is kept to the pixel: its boxes are those of
-MTCNN with the first pixel counted as 1 and yet used as if counted from 0, and fractions of pixels are cut off.
+It names nobody well whose face was cut in another way, so the arithmetic is kept to the pixel:
+``annotator.recognition.crops`` has it, as the kind ``clipped-box``.
 """
 
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from annotator.detection.params import DetectionParams
 from annotator.errors import InputError
 from annotator.networks.mtcnn import PNET_WINDOW_PX
+from annotator.recognition.crops import FaceCrop, clipped_box_xyxy
 from annotator.types import F32, U8, frozen_array
 from trainer.giphy.network import FACE_SIDE_PX
 
-MARGIN: Final = 0.2
-"""What the crop is larger than the box, of the box's side: half of it on each."""
+CROP: Final = FaceCrop("clipped-box", FACE_SIDE_PX, 0.1)
 
 MIN_FACE_FRACTION: Final = 0.2
 """Side of the smallest face that is looked for, as a part of the frame's shorter side."""
@@ -41,19 +39,12 @@ def crop_xyxy(box_xyxy: F32, shape_hw: tuple[int, int]) -> tuple[int, int, int, 
     Raises:
         InputError: nothing of the box lies in the frame.
 
-    >>> crop_xyxy(np.array([19, 29, 70, 90], np.float32), (120, 160))
-    (15, 24, 75, 96)
-
     """
-    box = frozen_array("box_xyxy", box_xyxy, np.float32, (4,)).astype(np.float64)
-    x1, y1, x2, y2 = box + np.array([1, 1, 0, 0])  # MTCNN's own counting
-    grow_x, grow_y = int((x2 - x1) * MARGIN) / 2, int((y2 - y1) * MARGIN) / 2
-    height, width = shape_hw
-    left, top = int(max(x1 - grow_x, 0.0)), int(max(y1 - grow_y, 0.0))
-    right, bottom = int(min(x2 + grow_x, width)), int(min(y2 + grow_y, height))
-    if right <= left or bottom <= top:
+    found = clipped_box_xyxy(box_xyxy, shape_hw, margin=CROP.margin)
+    if found is None:
+        height, width = shape_hw
         raise InputError(f"the box {box_xyxy.tolist()} lies outside its frame of {width} x {height} pixels")
-    return left, top, right, bottom
+    return found
 
 
 def cut_faces(frame: U8, boxes_xyxy: F32) -> list[U8]:
@@ -64,7 +55,7 @@ def cut_faces(frame: U8, boxes_xyxy: F32) -> list[U8]:
         boxes_xyxy: f32 (F, 4), of ``FaceDetections``.
 
     Returns:
-        One crop for each box, u8 (h, w, 3), as it is in the frame: :func:`stretched` brings it to size.
+        One crop for each box, u8 (h, w, 3), as it is in the frame.
 
     Raises:
         InputError: nothing of a box lies in the frame.
@@ -73,18 +64,3 @@ def cut_faces(frame: U8, boxes_xyxy: F32) -> list[U8]:
     frozen_array("frame", frame, np.uint8, ("H", "W", 3))
     crops = [crop_xyxy(box, frame.shape[:2]) for box in frozen_array("boxes_xyxy", boxes_xyxy, np.float32, ("F", 4))]
     return [frame[top:bottom, left:right] for left, top, right, bottom in crops]
-
-
-def stretched(crop: U8) -> NDArray[np.uint8]:
-    """Stretch a crop to the network's input, whatever its proportions: bilinear, as Pillow does it.
-
-    Args:
-        crop: u8 (h, w, 3), RGB.
-
-    Returns:
-        u8 (224, 224, 3).
-
-    """
-    frozen_array("crop", crop, np.uint8, ("h", "w", 3))
-    image = Image.fromarray(np.ascontiguousarray(crop))
-    return np.asarray(image.resize((FACE_SIDE_PX, FACE_SIDE_PX), Image.Resampling.BILINEAR), np.uint8)

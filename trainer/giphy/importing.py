@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from annotator.errors import ConfigError
+from trainer.export.folders import check_new
 from trainer.giphy.archive import open_release
 from trainer.giphy.checkpoint import open_checkpoint
-from trainer.giphy.folder import check_new, write_folder
+from trainer.giphy.folder import write_folder
 from trainer.giphy.labels import read_class_labels
 from trainer.giphy.mapping import check_names, read_head, read_network
 

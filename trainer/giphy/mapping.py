@@ -93,7 +93,7 @@ class ClassHead:
 
 
 def variables() -> dict[str, Source]:
-    """Return, for each variable of :func:`~trainer.giphy.network.build_embedder`, where it comes from.
+    """Return, for each variable of :data:`~trainer.giphy.network.SPEC`, where it comes from.
 
     >>> variables()["layer1_0_conv2/kernel"]
     Source(name='model.stem.4.0.conv2.weight', shape=(64, 64, 3, 3), axes=(2, 3, 1, 0))
@@ -109,11 +109,6 @@ def variables() -> dict[str, Source]:
     found["fc1/kernel"] = Source("model.fc1.weight", (EMBEDDING_SIZE, CHANNELS), _TO_KERAS)
     found["fc1/bias"] = Source("model.fc1.bias", (EMBEDDING_SIZE,), (0,))
     return found
-
-
-def variable_shapes() -> dict[str, tuple[int, ...]]:
-    """Return the shape of each variable of the network, in Keras's order."""
-    return {name: source.turned_shape for name, source in variables().items()}
 
 
 def check_names(checkpoint: Checkpoint, classes: int) -> None:

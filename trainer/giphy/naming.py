@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from annotator.recognition.crops import stretched
 from annotator.types import F32, U8, Identity, frozen_array
-from trainer.giphy.faces import stretched
-from trainer.giphy.folder import load_folder, read_network_file
+from trainer.giphy.folder import load_folder
 from trainer.giphy.mapping import ClassHead
-from trainer.giphy.network import EMBEDDING_SIZE, FACE_SIDE_PX, SPEC
+from trainer.giphy.network import EMBEDDING_SIZE, FACE_SIDE_PX
 
 if TYPE_CHECKING:
     from annotator.runtime import Engine
@@ -63,14 +63,11 @@ class GiphyModel:
 
         """
         self._model = load_folder(folder)
-        definition = SPEC.definition(
-            lambda: read_network_file(self._model.network), weights_digest=self._model.network_digest
-        )
-        self._runner = engine.load(definition)
+        self._runner = engine.load(self._model.network.definition())
 
     @property
     def network_id(self) -> str:
-        """Names the embedding space, e.g. ``"giphy-resnet50-0a1b2c3d4e5f"``."""
+        """Names the embedding space, e.g. ``"resnet50-0a1b2c3d4e5f6789"``."""
         return self._model.network_id
 
     @property
@@ -94,7 +91,7 @@ class GiphyModel:
             part = crops[start : start + BATCH_FACES]
             batch[:] = 0.0
             for place, crop in enumerate(part):
-                batch[place] = stretched(crop)
+                batch[place] = stretched(crop, FACE_SIDE_PX)
             (output,) = self._runner(batch)
             embeddings[start : start + len(part)] = output[: len(part)]
         return embeddings

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from annotator.build import build_annotator
 from annotator.detection import MtcnnDetector
+from annotator.networks.embedder_file import read_embedder_file
+from annotator.recognition.crops import stretched
 from annotator.runtime import create_engine
 from annotator.runtime.network import build_model
-from annotator.types import F32, Identity
+from annotator.settings import load_settings
+from annotator.types import F32, Identity, MediaAnnotation, MediaRef
 from tests.giphy_files import STAGES, checkpoint_values, labels_text, legacy_bytes, random_state, tar_gz, zip_bytes
 from trainer.cli import main, run
-from trainer.giphy.faces import DETECTION, crop_xyxy, cut_faces, stretched
-from trainer.giphy.folder import load_folder, read_network_file
+from trainer.giphy.faces import DETECTION, crop_xyxy, cut_faces
+from trainer.giphy.folder import load_folder
 from trainer.giphy.naming import GiphyModel, known_score
 
 TOLERANCE = 1e-4
@@ -116,7 +120,8 @@ def test_the_order_and_the_indices_of_the_labels_change_no_name(folder: Path) ->
 def test_every_layer_gives_what_plain_numpy_gives(folder: Path, state: State) -> None:
     import keras  # noqa: PLC0415 - only here
 
-    weights = read_network_file(folder / "network.npz")
+    network = load_folder(folder).network
+    weights = read_embedder_file(network.path, network.spec, sha256=network.sha256)
     model = build_model("annotator.networks.embedders:build_embedder", weights, ("resnet50", 64, 256))
     face = np.random.default_rng(2).integers(0, 256, (64, 64, 3)).astype(np.float32)
     wanted = dict(forward(face, state))
@@ -145,7 +150,7 @@ def test_a_face_is_named_as_the_release_would_and_without_tensorflow(
     answers = model.name_faces([*crops, *(crop[::-1] for crop in crops)])
     assert len(answers) == 2 * len(crops) > 0
     for crop, answer in zip(crops, answers, strict=False):
-        embedding = dict(forward(stretched(crop).astype(np.float32), state))["embedding"]
+        embedding = dict(forward(stretched(crop, 224).astype(np.float32), state))["embedding"]
         assert np.abs(model.embed([crop])[0] - embedding).max() < TOLERANCE
         number, probability, score = named(embedding, state)
         assert answer.people[0] == model.identities[number]
@@ -153,6 +158,26 @@ def test_a_face_is_named_as_the_release_would_and_without_tensorflow(
         assert answer.known_score == pytest.approx(score, abs=TOLERANCE)
     assert known_score(answers) == pytest.approx(np.mean([answer.known_score for answer in answers]))
     assert all(isinstance(person, Identity) for person in answers[0].people)
+
+
+@pytest.mark.slow
+def test_the_annotator_runs_it_as_any_bundle(
+    folder: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.getbasetemp() / "giphy-home"
+    settings = load_settings(model=str(folder), device="cpu", threads=1, cache_dir=home, data_dir=home)
+    annotator = build_annotator(settings)
+    (outcome,) = annotator.annotate([MediaRef("clip", (shared_data / "clips" / "rachel-waiting.gif").as_uri())])
+    assert isinstance(outcome, MediaAnnotation)
+    model = load_folder(folder)
+    assert annotator.network_spec["embedder"] == model.network_id
+    assert outcome.tracks
+    embeddings = outcome.tracks[0].evidence.embeddings
+    assert embeddings.shape[1] == 256
+    assert np.abs(np.linalg.norm(embeddings.astype(np.float64), axis=1) - 1).max() < 1e-2
+    assert {label.verdict for label in outcome.labels} <= {"known", "unknown", "too_poor"}
+    candidates = {one.identity for label in outcome.labels for one in label.candidates}
+    assert candidates <= set(model.identities)
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

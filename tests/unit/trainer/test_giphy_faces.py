@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from annotator.errors import InputError
+from annotator.recognition.crops import stretched
 from annotator.types import F32, U8
-from trainer.giphy.faces import DETECTION, crop_xyxy, cut_faces, stretched
+from trainer.giphy.faces import DETECTION, crop_xyxy, cut_faces
 
 
 def release_crop(det: list[float], width: int, height: int) -> list[int]:
@@ -57,7 +58,7 @@ def test_a_crop_is_stretched_bilinearly_whatever_its_proportions(shape: tuple[in
     crop: U8 = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     rows, columns = triangle(shape[0], 224), triangle(shape[1], 224)
     wanted = np.moveaxis(rows @ np.moveaxis(crop.astype(np.float32), 2, 0) @ columns.T, 0, 2)
-    found = stretched(crop)
+    found = stretched(crop, 224)
     assert found.shape == (224, 224, 3)
     assert np.abs(found - wanted).max() <= 1.01  # whole numbers after each of the two passes
 

@@ -1,0 +1,76 @@
+"""A fitted experiment of real people, small enough to fit in a second, and clips that show one of them."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from annotator.recognition.building import BuildParams
+from annotator.recognition.crops import ALIGNED, FaceCrop
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.runtime import Engine, create_engine
+from tests.optional import import_optional
+from trainer.dataset.cutting import crop_text
+from trainer.experiment import ArcFace, Augmentation, CrossEntropy, Experiment, Network, Schedule
+from trainer.fitting.fit import FitOptions, fit
+from trainer.workdir import Experiment as Places
+
+PEOPLE = ("Jennifer_Aniston", "Jim_Carrey", "Jennifer_Lawrence", "Britney_Spears")
+TRAIN, VAL, STRANGERS = 6, 2, 60
+
+QUICK = BuildParams(face_sizes_px=(48, 112), variants=1)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A workdir with crops and strangers, and what embeds them.
+
+    Attributes:
+        places: the experiment's folder.
+        strangers: a folder of strangers.
+        engine: runs networks on the CPU.
+
+    """
+
+    places: Places
+    strangers: Path
+    engine: Engine
+
+    def fit(self, network: Network, *, epochs: int = 30) -> None:
+        """Fit a network; the run that was there is forgotten."""
+        experiment = Experiment(
+            network=network,
+            loss=ArcFace() if network.head == "cosine" else CrossEntropy(),
+            augmentation=Augmentation(copies=0),
+            schedule=Schedule(epochs=epochs, batch=8, learning_rate=1e-2),
+        )
+        fit(self.places, experiment, FitOptions(make_embedder=lambda: FaceEmbedder(self.engine), is_fresh=True))
+
+    def write_crop(self, crop: FaceCrop) -> None:
+        """Say how the crops are cut, as ``trainer prepare`` does."""
+        self.places.crop_file.write_text(crop_text(crop))
+
+
+@pytest.fixture(scope="session")
+def bench(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    import_optional("tensorflow")
+    home = tmp_path_factory.mktemp("export")
+    places = Places("people", home / "workdir")
+    for person in PEOPLE:
+        pictures = sorted((shared_data / "people" / "gallery" / person).glob("*.jpg"))[: TRAIN + VAL]
+        for place, picture in enumerate(pictures):
+            folder = (places.train_dataset if place < TRAIN else places.val_dataset) / person
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, folder / picture.name)
+    places.labels_file.write_text(
+        "Label,Index\nJim_Carrey,7\nJennifer_Aniston_[m.03knl],3\nJennifer_Lawrence,5\nBritney_Spears,9\n"
+    )
+    strangers = home / "strangers"
+    strangers.mkdir()
+    for picture in sorted((shared_data / "people" / "strangers").glob("*.jpg"))[:STRANGERS]:
+        shutil.copyfile(picture, strangers / picture.name)
+    engine = create_engine("cpu", threads=1, cache_dir=home / "networks")
+    bench = Bench(places, strangers, engine)
+    bench.write_crop(ALIGNED)
+    return bench

@@ -1,0 +1,1 @@
+"""``trainer export``: a fitted experiment becomes a model bundle that the annotator and the workers run."""
