@@ -242,6 +242,7 @@ class RetrainingSettings(_Group):
     cron: str | None = Field(
         default=None, description="when beat begins it, UTC: minute hour day month weekday, e.g. 0 3 * * 1"
     )
+    look_every_s: Seconds = Field(default=20.0, description="time between two looks of beat whether it is due")
     experiment: str | None = Field(default=None, description="which experiment beat retrains")
     workdir: Folder = Field(default=Path("workdir"), description="its work directory, for the queue trainer")
     name: str | None = Field(default=None, description="of the model; default: the experiment's name")

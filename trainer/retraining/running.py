@@ -45,7 +45,6 @@ _STOP_S: Final = 60.0
 """For a step that is told to stop: a fit writes its checkpoint, which may be a gigabyte."""
 
 _POLL_S: Final = 0.2
-_REASON_LINES: Final = 12
 _USAGE: Final = 2
 
 RunStep = Callable[[Step, Plan, bool, Callable[[], bool]], int | None]
@@ -186,9 +185,10 @@ def _log_of(plan: Plan, step: Step) -> Path:
 
 
 def last_words(log: Path) -> str:
-    """Return the end of a log in one line."""
+    """Return the last line of a log that says something."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return "it left no log"
-    return " ".join(" ".join(lines[-_REASON_LINES:]).split()) or "it said nothing"
+    said = [line.strip() for line in lines if any(letter.isalnum() for letter in line)]
+    return said[-1] if said else "it said nothing"

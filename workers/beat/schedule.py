@@ -49,7 +49,6 @@ _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it t
 _CATCH_UP_EVERY_S: Final = 60.0
 _PARTITIONS_EVERY_S: Final = 60.0  # ten million contents take longer
 _FORGET_EVERY_S: Final = 3600.0
-_RETRAIN_EVERY_S: Final = 20.0
 _GAUGES_EVERY_S: Final = 10.0
 _POOL_SIZE: Final = 2 * 11 + CONNECTIONS  # a job works with one, and holds its lock with another
 _WATCH_S: Final = 0.5
@@ -149,7 +148,14 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("catch-up", _CATCH_UP_EVERY_S, CatchUp(engine, settings).run, slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
         Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True),
-        Job("retrain", _RETRAIN_EVERY_S, retrainer.run, slow=True, is_wanted=retrainer.is_due, queue=TRAINER_QUEUE),
+        Job(
+            "retrain",
+            settings.retraining.look_every_s,
+            retrainer.run,
+            slow=True,
+            is_wanted=retrainer.is_due,
+            queue=TRAINER_QUEUE,
+        ),
     )
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
 

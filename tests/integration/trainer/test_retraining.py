@@ -36,7 +36,7 @@ class Steps:
 
     def __call__(self, step: Step, plan: Plan, is_again: bool, _: Callable[[], bool]) -> int | None:  # noqa: FBT001
         self.ran.append((step.name, is_again))
-        (plan.folder / f"{step.name}.log").write_text(f"{step.name}\nspoke last\n")
+        (plan.folder / f"{step.name}.log").write_text(f"{step.name}\nspoke last\n───\n")
         ends = self.ends.get(step.name)
         return ends.pop(0) if ends else 0
 
@@ -100,7 +100,7 @@ def test_what_a_step_finds_holds_or_fails_the_run_and_nothing_comes_after_it(
 ) -> None:
     steps.ends = {step: [code]}
     run = retrain(store.engine, wanted(tmp_path), run_step=steps)
-    assert (run.outcome, run.reason) == (outcome, f"{step}: {step} spoke last")
+    assert (run.outcome, run.reason) == (outcome, f"{step}: spoke last")
     assert steps.names == ORDER[: ORDER.index(step) + 1]
     again = retrain(store.engine, wanted(tmp_path), run_step=steps)
     assert (again.id, again.outcome) == (run.id + 1, "promoted")
@@ -190,7 +190,7 @@ def test_sql_users_see_the_runs(store: Store, steps: Steps, tmp_path: Path) -> N
     retrain(store.engine, wanted(tmp_path), run_step=steps)
     with reading(store.engine) as connection:
         seen = connection.exec_driver_sql("SELECT experiment, model, outcome, reason FROM retraining_history").all()
-    assert [tuple(row) for row in seen] == [("sports", "sports@3", "held", "doctor: doctor spoke last")]
+    assert [tuple(row) for row in seen] == [("sports", "sports@3", "held", "doctor: spoke last")]
 
 
 # ------------------------------------------------------------------------------------------------------- child process
