@@ -29,7 +29,7 @@ from workers.beat.schedule import JobContext, make_jobs
 TIMEOUT_S = 60.0
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 RUN = 7
-JOBS = ("feed", "sweep", "count", "backlogs", "deliver", "roll-up", "catch-up", "partitions", "forget")
+JOBS = ("feed", "sweep", "count", "backlogs", "deliver", "roll-up", "catch-up", "partitions", "forget", "retrain")
 
 
 @pytest.fixture
