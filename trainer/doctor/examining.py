@@ -94,11 +94,11 @@ def picture_of(portrait: Portrait, note: str = "") -> Picture:
 
 
 def _person(folder: PersonFolder, family_of: dict[str, int], kept: set[tuple[str, str]]) -> Person:
-    """Return how somebody's photographs are; those of ``kept``, names and sha256, are right although unlike."""
+    """Return how somebody's photographs are; of ``kept``, names and sha256, what shows one face is used."""
     right = [
         one
         for one, is_right in zip(folder.shown, folder.is_right, strict=True)
-        if is_right or (folder.name, one.content.sha256) in kept
+        if is_right or (one.choice.is_sure and (folder.name, one.content.sha256) in kept)
     ]
     usable = len({family_of[one.content.sha256] for one in right})
     return Person(folder.name, folder.label is not None, len(folder.portraits), usable, folder.agreement())

@@ -21,6 +21,7 @@ from annotator.recognition.photographs import read_picture
 from trainer.cli import run
 from trainer.dataset.listing import read_samples
 from trainer.dataset.preparing import Prepared, PrepareParams, prepare
+from trainer.dataset.splitting import Side, sides_text
 from trainer.problems import ProblemsError
 from trainer.workdir import Experiment
 
@@ -107,6 +108,10 @@ def test_only_what_is_new_is_looked_at_and_a_photograph_keeps_its_side(make: Mak
     after = {sample.sha256: sample.side for sample in read_samples(experiment)}
     assert before.items() <= after.items()
     assert (third.written, third.removed) == (2, 1)  # the new one, and the renamed one under its new name
+    turned: dict[str, Side] = {one: "train" if side == "val" else "val" for one, side in after.items()}
+    experiment.split_file.write_text(sides_text(turned))  # what the file says holds, whatever the contents would give
+    prepared(experiment)
+    assert {sample.sha256: sample.side for sample in read_samples(experiment)} == turned
 
 
 def test_near_duplicates_are_never_on_both_sides(make: Make) -> None:

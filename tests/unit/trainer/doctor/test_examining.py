@@ -154,6 +154,15 @@ def test_what_was_accepted_is_told_apart_counts_no_more_and_its_photograph_is_us
     assert [one["id"] for one in diagnosis.facts()["accepted"]] == [finding.id]  # type: ignore[attr-defined]
 
 
+def test_accepting_a_photograph_of_several_strangers_does_not_make_it_usable() -> None:
+    folders = Folders().person("A", 1).person("B", 2)
+    folders.photograph("A/crowd.jpg", 3, 4)
+    (finding,) = folders.examined().findings
+    diagnosis = folders.examined(accepted={finding.id})
+    assert diagnosis.accepted == (finding,)
+    assert diagnosis.people[0].usable == 6
+
+
 def test_an_id_stays_when_a_photograph_is_renamed_and_does_not_when_it_is_another_or_another_persons() -> None:
     folders = Folders().person("A", 1).person("B", 2)
     folders.photograph("A/odd.jpg", 3)
