@@ -25,7 +25,7 @@ from annotator.runtime import Engine
 from trainer.dataset.listing import read_samples
 from trainer.export.calibrating import calibrated
 from trainer.export.card import OWN_LICENCE, SFACE_LICENCE, card, credits_of
-from trainer.export.faces import Strangers, crop_of, crops_of, embed_all, mean_of, read_faces, read_strangers
+from trainer.export.faces import Strangers, crop_of, crops_of, embed_all, mean_of, read_faces, read_strangers, spread
 from trainer.export.fitted import Fitted, read_fitted
 from trainer.export.folders import appearing, check_new
 from trainer.fitting.input import Crops
@@ -68,6 +68,11 @@ class _Shown:
     strangers: Strangers
 
     @property
+    def chosen(self) -> list[int]:
+        """Which of the probes are used."""
+        return spread(len(self.probes))
+
+    @property
     def are_seen(self) -> bool:
         """Whether it is calibrated with what was fitted to."""
         return self.probes is self.train
@@ -108,8 +113,8 @@ def export_bundle(
         draft = _draft(fitted, shown, network, embedder=embedder, params=params)
         calibration, metrics = calibrated(
             draft,
-            read_faces(shown.probes, range(len(shown.probes))),
-            shown.probes.labels,
+            read_faces(shown.probes, shown.chosen),
+            shown.probes.labels[shown.chosen],
             strangers=shown.strangers.faces,
             embedder=embedder,
             params=params.build,
@@ -181,7 +186,7 @@ def _write(folder: Path, bundle: ModelBundle, places: Experiment, shown: _Shown,
         "photographs": len(shown.train),
         "data_sha256": data_sha256,
         "calibrated_with": {
-            "photographs": len(shown.probes),
+            "photographs": len(shown.chosen),
             "were_fitted_to": shown.are_seen,
             "strangers": len(shown.strangers.paths),
         },
@@ -189,7 +194,7 @@ def _write(folder: Path, bundle: ModelBundle, places: Experiment, shown: _Shown,
     } | ({} if params.evaluation is None else {"evaluation": params.evaluation})
     described = replace(bundle, manifest=manifest)
     told = card(
-        described, places.name, probes=len(shown.probes), strangers=len(shown.strangers.paths), are_seen=shown.are_seen
+        described, places.name, probes=len(shown.chosen), strangers=len(shown.strangers.paths), are_seen=shown.are_seen
     )
     texts = {CREDITS: credit_text, MODEL_CARD: told, LICENSE: f"{params.licence}\n"}
     write_bundle(folder, described, texts=texts, revoked=RevocationList(data_sha256[:32]))

@@ -18,6 +18,10 @@ from trainer.dataset.cutting import read_crop_params
 from trainer.fitting.input import Crops, list_crops
 from trainer.workdir import Experiment
 
+MAX_FACES: Final = 2000
+"""Photographs, and strangers, that a bundle is calibrated with at most: they are in memory at once, 0.3 GB of 224
+pixels, and are embedded ten times."""
+
 _CHUNK: Final = 64
 """Crops in memory at a time."""
 
@@ -70,6 +74,19 @@ def read_faces(crops: Crops, indices: Sequence[int]) -> U8:
     return np.stack([crops.read_u8(index, None) for index in indices]) if len(indices) else empty
 
 
+def spread(count: int) -> list[int]:
+    """Return the indices of so many faces, or of ``MAX_FACES`` of them, evenly spread.
+
+    >>> spread(3)
+    [0, 1, 2]
+    >>> len(spread(10_000)), spread(4000)[:3]
+    (2000, [0, 2, 4])
+
+    """
+    step = max(count / MAX_FACES, 1.0)
+    return [int(place * step) for place in range(min(count, MAX_FACES))]
+
+
 def embed_all(crops: Crops, embedder: FaceEmbedder) -> F32:
     """Embed crops, f32 (N, D), unit norm."""
     chunks = [range(start, min(start + _CHUNK, len(crops))) for start in range(0, len(crops), _CHUNK)]
@@ -98,7 +115,8 @@ def read_strangers(folder: Path | None, crop: FaceCrop, *, detector: Callable[[]
     finder: FaceFinder | None = None
     faces: list[U8] = []
     paths: list[Path] = []
-    for path in picture_files(folder) if folder is not None else []:
+    pictures = picture_files(folder) if folder is not None else []
+    for path in (pictures[index] for index in spread(len(pictures))):
         picture = read_picture(path)
         if picture.shape[:2] == (FACE_SIDE_PX, FACE_SIDE_PX) and crop.kind == ALIGNED.kind and crop.margin == 0:
             faces.append(resized(picture, crop.side_px))

@@ -18,6 +18,7 @@ from annotator.recognition.bundle_files import NETWORK, PROJECTION
 from annotator.recognition.bundled_network import BundledNetwork
 from annotator.recognition.crops import FaceCrop
 from annotator.recognition.decision import Identifier
+from annotator.recognition.evidence import stack_tracks
 from annotator.recognition.gallery import EnrolledPerson, Gallery
 from annotator.recognition.projection import Projection
 from annotator.types import F32, Identity, TrackEvidence
@@ -99,6 +100,26 @@ def test_tracks_are_named_by_their_projected_embeddings(
     exact = made.projection(directions[3:4].astype(np.float64))[0]
     by_hand = directions[3].astype(np.float64) @ made.projection.weights.astype(np.float64) + made.projection.bias
     np.testing.assert_allclose(exact, by_hand / np.linalg.norm(by_hand), atol=1e-7)
+
+
+def test_relabelling_names_the_very_tracks_that_were_named(
+    headed: tuple[ModelBundle, Path], make_track: Callable[..., TrackEvidence]
+) -> None:
+    made, _ = headed
+    assert made.projection is not None
+    inverse = np.linalg.pinv(made.projection.weights.astype(np.float64))
+    directions = unit((made.prototypes.astype(np.float64) - made.projection.bias) @ inverse)
+    tracks = [make_track(direction, seed=number, noise=0.3) for number, direction in enumerate(directions)]
+    identifier = Identifier(Gallery.from_bundle(made))
+    together = identifier.identify(tracks)
+    assert [identifier.identify([track])[0] for track in tracks] == together, "whoever is labelled beside it"
+    known = {place: label for place, label in enumerate(together) if label.identity is not None}
+    named = identifier.named(stack_tracks(tracks))
+    assert 0 < len(known) < len(tracks)
+    assert named.place.tolist() == sorted(known)
+    for place, columns, scores in zip(named.place.tolist(), named.columns, named.scores, strict=True):
+        assert [one.identity for one in known[place].candidates] == [made.identities[column] for column in columns]
+        assert [one.score for one in known[place].candidates] == scores.tolist()
 
 
 def test_a_projection_that_changes_nothing_gives_the_very_labels_of_none(
