@@ -8,11 +8,13 @@ from uuid import uuid4
 
 import pytest
 
+from annotator.build import open_bundle
 from annotator.errors import ConfigError, LocalDiskError, ModelError
 from annotator.library import Library
 from annotator.media.limits import FetchLimits, S3Access
 from annotator.media.s3 import S3Store
 from annotator.recognition.bundle import CREDITS, MANIFEST, load_bundle
+from annotator.settings import load_settings
 from tests.made_up_bundles import write_made_up_bundle
 
 if TYPE_CHECKING:
@@ -111,6 +113,32 @@ def test_a_model_of_a_bucket_is_installed_from_there(access: S3Access, client: "
     mine = library_at(str(tmp_path / "models"), tmp_path, access)
     assert mine.add(f"s3://{bucket}/theirs/mine@1").is_new
     assert [folder.name for folder in mine.folders()] == ["mine@1"]
+
+
+@pytest.mark.servers
+def test_other_machines_take_a_model_from_the_bucket_by_its_name(
+    access: S3Access, client: "S3Client", tmp_path: Path
+) -> None:
+    bucket = f"models-{uuid4().hex}"
+    client.create_bucket(Bucket=bucket)
+    write_made_up_bundle(tmp_path / "bundle")
+    library_at(f"s3://{bucket}/annotator", tmp_path, access).add(str(tmp_path / "bundle"))
+    settings = load_settings(
+        env_file=None,
+        model="mine@1",
+        models_uri=f"s3://{bucket}/annotator",
+        data_dir=tmp_path / "other" / "data",
+        cache_dir=tmp_path / "other" / "cache",
+        s3_endpoint_url=access.endpoint_url,
+        s3_region=access.region,
+        s3_access_key_id=access.access_key_id,
+        s3_secret_access_key=access.secret_access_key,
+    )
+    assert open_bundle(settings).digest == load_bundle(tmp_path / "bundle").digest
+    client.put_object(Bucket=bucket, Key="annotator/mine@1/labels.csv", Body=b"Label,Index\nSomebody_Else,0\n")
+    assert open_bundle(settings).model == "mine@1"  # it has the right files already
+    with pytest.raises(ModelError, match=r"labels\.csv"):
+        open_bundle(settings.model_copy(update={"cache_dir": tmp_path / "third"}))
 
 
 @pytest.mark.servers

@@ -30,7 +30,18 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["annotate"], ["enroll"], ["search"], ["identities"], ["up"], ["demo"], ["models", "build"], ["db"]],
+    [
+        [],
+        ["annotate"],
+        ["enroll"],
+        ["search"],
+        ["identities"],
+        ["up"],
+        ["demo"],
+        ["models", "build"],
+        ["models", "promote"],
+        ["db"],
+    ],
 )
 def test_every_command_explains_itself(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command([*arguments, "--help"]) == 0
