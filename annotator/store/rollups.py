@@ -6,6 +6,7 @@ have the identities that labels have: the views sum up those who were merged sin
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,6 +24,8 @@ from annotator.store.tables import co_appearances_by, identity_counts_by, roll_u
 
 # A roll-up waits for so many times as long as the last one took: it has at most a twentieth of the time.
 _REST: Final = 20
+# After a failure it waits so long at least.
+_LEAST_REST_S: Final = 60.0
 # How long a process that ends may roll up, in milliseconds: elsewhere beat does it.
 _AT_THE_END_MS: Final = 5_000
 
@@ -100,16 +103,44 @@ def roll_up_if_due(engine: Engine) -> RollUp | None:
     return None
 
 
-def roll_up_in_turn(engine: Engine) -> RollUp | None:
-    """Roll up the active labelling, unless it rests from the last time: for whoever calls again and again.
+class RollUpInTurn:
+    """Rolls up the active labelling, unless it rests from the last time: for whoever calls again and again.
 
-    Raises:
-        StoreUnavailableError: the database does not answer.
-
+    It rests after a failure, too: one that has filled the disk with its temporary tables, and so holds workers up, must
+    not begin again as soon as it has given the place back.
     """
-    with reading(engine) as connection:
-        is_resting = _is_resting(connection)
-    return None if is_resting else _roll_up(engine, None)
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the database.
+
+        Args:
+            engine: of the database.
+            clock: monotonic, in seconds.
+
+        """
+        self._engine = engine
+        self._clock = clock
+        self._rests_until_s = clock()
+
+    def run(self) -> RollUp | None:
+        """Roll up, if it is time.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+
+        """
+        began_s = self._clock()
+        if began_s < self._rests_until_s:
+            return None
+        with reading(self._engine) as connection:
+            if _is_resting(connection):
+                return None
+        try:
+            return _roll_up(self._engine, None)
+        except Exception:
+            took_s = self._clock() - began_s
+            self._rests_until_s = self._clock() + max(_LEAST_REST_S, _REST * took_s)
+            raise
 
 
 def catch_up(engine: Engine) -> None:

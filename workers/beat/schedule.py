@@ -25,7 +25,7 @@ from annotator.store.connection import open_engine, reading
 from annotator.store.locks import only_one
 from annotator.store.partitions import make_ahead
 from annotator.store.queue.feeding import living_queues
-from annotator.store.rollups import roll_up_in_turn
+from annotator.store.rollups import RollUpInTurn
 from workers.app import HOUSEKEEPING_QUEUE, QUEUES, TRAINER_QUEUE, AnnotatorApp
 from workers.beat.broker import RedisBroker
 from workers.beat.callbacks import CONNECTIONS, Deliverer
@@ -144,7 +144,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("count", EVERY_S, partial(count_all, engine, settings)),
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
-        Job("roll-up", _ROLL_UP_EVERY_S, partial(roll_up_in_turn, engine), slow=True),
+        Job("roll-up", _ROLL_UP_EVERY_S, RollUpInTurn(engine).run, slow=True),
         Job("catch-up", _CATCH_UP_EVERY_S, CatchUp(engine, settings).run, slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
         Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True),

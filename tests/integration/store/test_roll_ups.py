@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, text, update
 from annotator.errors import StoreUnavailableError
 from annotator.store import Store, rollups
 from annotator.store.connection import writing
-from annotator.store.rollups import roll_up, roll_up_if_due
+from annotator.store.rollups import RollUpInTurn, roll_up, roll_up_if_due
 from annotator.store.tables import roll_ups
 from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, known, ref, track, unknown
 
@@ -199,3 +199,26 @@ def test_trouble_with_a_roll_up_at_the_end_is_none_of_the_callers(
 
     monkeypatch.setattr(rollups, "reading", fails)
     assert roll_up_if_due(gallery.store.engine) is None
+
+
+def test_a_roll_up_that_fails_rests_too(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have filled the disk, which holds everybody up until it has given the place back."""
+    now_s = [0.0]
+    in_turn = RollUpInTurn(gallery.store.engine, clock=lambda: now_s[0])
+    tries = []
+
+    def fail(*_: object) -> None:
+        tries.append(now_s[0])
+        now_s[0] += 10.0
+        raise StoreUnavailableError("the disk is full")
+
+    gallery.show("a.gif", 1, ADA)
+    monkeypatch.setattr(rollups, "_roll_up", fail)
+    for _ in range(100):
+        with contextlib.suppress(StoreUnavailableError):
+            in_turn.run()
+        now_s[0] += 30.0
+    assert len(tries) < 20
+    monkeypatch.undo()
+    now_s[0] += 1000.0
+    assert in_turn.run() is not None

@@ -349,6 +349,16 @@ def test_beat_makes_the_next_partition_whenever_contents_reach_a_new_one(saved: 
                 connection.rollback()
 
 
+def test_an_archive_that_another_network_annotates_anew_needs_no_new_numbers(saved: Saved) -> None:
+    clips = [annotation(ref(f"{number}.gif"), content=number, tracks=[], labels=[]) for number in range(1, 7)]
+    saved.save(*clips)
+    other = saved.store.register_network({**SPEC, "name": "other"})
+    labelling = saved.store.register_labelling(other, model="other@1", digest="o", photographs={})
+    saved.store.save(clips, network_id=other, labelling_id=labelling)
+    saved.save(annotation(ref("new.gif"), content=7, tracks=[], labels=[]))
+    assert saved.query("SELECT max(id) FROM contents") == [(7,)]
+
+
 def test_boxes_of_stored_tracks_are_exact(saved: Saved) -> None:
     outcome = two_people()
     saved.save(outcome)
