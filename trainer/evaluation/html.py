@@ -16,6 +16,8 @@ MOST_CONFUSIONS: Final = 40
 PICTURES_EACH: Final = 3
 MOST_PEOPLE: Final = 2000
 BINS: Final = 40
+LOWEST_SHOWN: Final = (0.0, 0.5, 0.75, 0.9)
+"""Where the axis of precision may begin."""
 
 _OPEN_SETS: Final = {"strangers": "strangers", "left_out": "people left out"}
 
@@ -61,7 +63,7 @@ def _accuracy(measures: Mapping[str, Any]) -> Iterator[str]:
             "Found, when strangers are about (TPIR)",
             "faces",
             "strangers",
-            *(f"at FPIR {rate:.1%}" for rate in RATES),
+            *(f"at FPIR {100 * rate:g} %" for rate in RATES),
         ],
         [
             [
@@ -87,11 +89,11 @@ def _accuracy(measures: Mapping[str, Any]) -> Iterator[str]:
 
 def _coverage(measures: Mapping[str, Any]) -> str:
     curve = [(coverage, precision) for coverage, precision, _ in measures["coverage"]]
-    low = min([0.9, *(precision for _, precision in curve)])
+    lowest = min(precision for _, precision in curve)
     drawing = plot(
         "precision over coverage",
         Axis("faces that get a name, surest first, strangers' included (%)", 0.0, 1.0, is_share=True),
-        Axis("names that are right (%)", np.floor(low * 10) / 10, 1.0, is_share=True),
+        Axis("names that are right (%)", max(one for one in LOWEST_SHOWN if one <= lowest), 1.0, is_share=True),
         [Series("all faces", curve)],
     )
     return f"<figure>{drawing}<figcaption>Coverage and precision</figcaption></figure>"
@@ -113,7 +115,7 @@ def _scores(report: Report) -> str:
     drawing = plot(
         "scores of known people and of strangers",
         Axis("score of the nearest person", low, high),
-        Axis("faces (%)", 0.0, max(top, 0.01) * 1.15, is_share=True),
+        Axis("faces (%)", 0.0, float(np.ceil((1.1 * top + 0.001) * 20) / 20), is_share=True),
         series,
         is_stepped=True,
     )
@@ -123,6 +125,7 @@ def _scores(report: Report) -> str:
 def _range(scores: Sequence[float]) -> tuple[float, float]:
     finite = [score for score in scores if np.isfinite(score)] or [0.0]
     low, high = (float(value) for value in np.quantile(finite, (0.001, 0.999)))
+    low, high = float(np.floor(low * 10) / 10), float(np.ceil(high * 10) / 10)
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
@@ -135,7 +138,7 @@ def _sizes(measures: Mapping[str, Any]) -> str:
     for rate in RATES:
         points = [(one["face_px"], one[f"tpir_at_{rate:g}"]) for one in in_order]
         series.append(
-            Series(f"found at FPIR {rate:.1%}", [(size, share[0]) for size, share in points if share is not None])
+            Series(f"found at FPIR {100 * rate:g} %", [(size, share[0]) for size, share in points if share is not None])
         )
     drawing = plot(
         "found by face size",
@@ -162,7 +165,11 @@ def _by_size(measures: Mapping[str, Any]) -> Iterator[str]:
     )
     if measures["by_size_made"]:
         yield "<p></p>" + table(
-            ["Made as small, as in clips", "right person first", *(f"found at FPIR {rate:.1%}" for rate in RATES)],
+            [
+                "Made as small, as in clips",
+                "right person first",
+                *(f"found at FPIR {100 * rate:g} %" for rate in RATES),
+            ],
             [
                 [f"{one['face_px']} px", percent(one["top_1"]), *(percent(one[f"tpir_at_{rate:g}"]) for rate in RATES)]
                 for one in measures["by_size_made"]

@@ -138,7 +138,7 @@ def _tell(report: Report) -> None:
     for name, words in (("strangers", "strangers"), ("left_out", "faces of people left out")):
         case = measures["open_set"][name]
         rows += [
-            (f"found at FPIR {rate:.1%}, {case['strangers']} {words}", _percent(case[f"tpir_at_{rate:g}"]))
+            (f"found at FPIR {100 * rate:g} %, {case['strangers']} {words}", _percent(case[f"tpir_at_{rate:g}"]))
             for rate in RATES
             if case["strangers"]
         ]
