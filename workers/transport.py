@@ -1,15 +1,20 @@
 """Reading from the broker: neither what is no message at all nor a broker that is full stops a worker."""
 
 import logging
+from queue import Empty
 from typing import Any, Final
 
+from amqp import AMQPError  # type: ignore[import-untyped]  # it has no types
 from celery.app.amqp import AMQP
 from kombu import Connection
+from kombu.exceptions import KombuError
 from kombu.transport import virtual
 from kombu.transport.redis import Channel, QoS, Transport
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 _LOGGER: Final = logging.getLogger(__name__)
+# What the broker or its connection says, and no message.
+_OF_BROKER: Final = (Empty, OSError, RedisError, KombuError, AMQPError)
 
 
 class StrictQoS(QoS):  # type: ignore[misc]  # Kombu has no types
@@ -32,7 +37,9 @@ class StrictChannel(Channel):  # type: ignore[misc]  # Kombu has no types
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401  (Kombu's)
         try:
             return bool(super()._brpop_read(**options))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except _OF_BROKER:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary to all who can write to the broker
             from workers.boot import tell_malformed  # noqa: PLC0415  (it needs the application, which needs this)
 
             _LOGGER.warning("Something in a queue is no message and was thrown away: %s.", type(error).__name__)

@@ -254,7 +254,7 @@ GUARDS: Final = (
         "test_producer.py::test_a_beat_killed_after_it_has_marked_chunks_as_published_and_before_it_publishes_them",
         "chunks that nobody has claimed for long are published again",
         "workers/beat/sweeper.py",
-        (("again = put_back_unclaimed(connection, after_s=self._settings.unclaimed_after_s)", "again = 0"),),
+        (("again = put_back_unclaimed(connection, after_s=after_s, waiting=waiting or ())", "again = 0"),),
         also=Guard(
             "test_producer.py::test_a_beat_killed_after_it_has_marked_chunks_as_published_and_before_it_publishes_them",
             "chunks without a message are published again",
@@ -348,7 +348,7 @@ GUARDS: Final = (
         "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",
         "what is no message at all does not end the worker",
         "workers/transport.py",
-        (("except (AttributeError, KeyError, TypeError, ValueError) as error:", "except ZeroDivisionError as error:"),),
+        (("except Exception as error:  # noqa: BLE001 - the boundary", "except ZeroDivisionError as error:  #"),),
     ),
     Guard(
         "test_messages.py::test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_is_done",

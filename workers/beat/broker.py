@@ -27,6 +27,8 @@ _POLICY: Final = "maxmemory-policy"
 _SAFE_POLICY: Final = "noeviction"
 _UNACKNOWLEDGED: Final = "unacked"  # Kombu's name
 _MOST_WAITING: Final = 10_000  # messages of one or two kilobytes; as a rule there are ``max_queued_chunks`` of a lane
+_MOST_WAITING_BYTES: Final = 64 << 20  # who can write to the broker can send messages of any size
+_SLICE: Final = 500  # messages read at a time
 
 
 class Broker(Protocol):
@@ -132,17 +134,25 @@ class RedisBroker:
             return True
 
     def waiting(self) -> set[int] | None:
-        """Return the chunks whose messages nobody has taken; None where there are too many to be read.
+        """Return the chunks whose messages nobody has taken; None where they are too many or too large to be read.
 
         Raises:
             BrokerUnavailableError: it does not answer.
 
         """
-        with _translated():
-            if sum(map(self.count, QUEUES)) > _MOST_WAITING:
-                return None
-            held: list[Any] = [message for queue in QUEUES for message in self._redis.lrange(queue, 0, -1)]
-        return {chunk_id for message in held if (chunk_id := _chunk_of(message)) is not None}
+        if sum(map(self.count, QUEUES)) > _MOST_WAITING or sum(map(self._size_bytes, QUEUES)) > _MOST_WAITING_BYTES:
+            return None
+        found: set[int] = set()
+        left_bytes = _MOST_WAITING_BYTES  # more may have come since
+        for queue in QUEUES:
+            for message in self._messages(queue):
+                left_bytes -= len(message)
+                if left_bytes < 0:
+                    return None
+                chunk_id = _chunk_of(message)
+                if chunk_id is not None:
+                    found.add(chunk_id)
+        return found
 
     def forget(self, queue: str) -> None:
         """Throw away the messages of a queue."""
@@ -154,6 +164,22 @@ class RedisBroker:
         with _translated():
             length: Any = self._redis.llen(queue)
         return int(length)
+
+    def _size_bytes(self, queue: str) -> int:
+        with _translated():
+            size_bytes: Any = self._redis.memory_usage(queue, samples=0)  # of all of it: nothing is estimated
+        return int(size_bytes or 0)
+
+    def _messages(self, queue: str) -> Iterator[bytes]:
+        """Yield what waits in a queue. New ones come before the first, so none is passed over; some come twice."""
+        start = 0
+        while True:
+            with _translated():
+                some: Any = self._redis.lrange(queue, start, start + _SLICE - 1)
+            yield from some
+            if len(some) < _SLICE:
+                return
+            start += _SLICE
 
     def depths(self, queues: Sequence[str]) -> BrokerDepths:
         """Return what it holds, asked in one round trip.
@@ -200,7 +226,7 @@ def _chunk_of(message: bytes) -> int | None:
     try:
         args, given, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
         return parse_chunk_message(args, given).chunk_id
-    except (ValueError, TypeError, KeyError):  # hostile, or a job
+    except Exception:  # noqa: BLE001 - hostile (nested too deeply, say), or a job: nothing of it may end a sweep
         return None
 
 

@@ -35,10 +35,12 @@ class Sweeper:
     A message is lost with the process that dies before it has sent it, with the connection on which the broker has just
     sent it, and with the process that dies before it says in the database that it has it. Such a chunk is published
     again when two sweeps in a row find no message of it that waits, and nobody who has it. Where its worker is only
-    slow, there are two messages of a chunk, which costs nothing.
+    slow, there are two messages of a chunk, which costs nothing. A chunk whose message is seen waiting is left alone,
+    however long ago it was published.
 
     Where this sweeper itself has not reached the database for as long as a session may be silent, neither have the
-    workers: it ends no session until they have had that time again.
+    workers: it ends no session until they have had that time again. Nor does one that has just begun, which cannot
+    know whether the database was away.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Sweeper:
         self._metrics = metrics or QueueMetrics()
         self._clock = clock
         self._reached_s = clock()
-        self._spares_until_s = self._reached_s
+        self._spares_until_s = self._reached_s + settings.session_timeout_s
         self._since = BEGINNING
         self._next_full_s = self._reached_s
 
@@ -76,9 +78,9 @@ class Sweeper:
         report = self._sweep_some()
         while not report.is_all:
             report = self._sweep_some()
-        waiting = self._waiting()
+        waiting, after_s = self._waiting(), self._settings.unclaimed_after_s
         with writing(self._engine) as connection:
-            again = put_back_unclaimed(connection, after_s=self._settings.unclaimed_after_s)
+            again = put_back_unclaimed(connection, after_s=after_s, waiting=waiting or ())
             lost = set() if waiting is None else find_untaken(connection) - waiting
             again += put_back(connection, sorted(lost & self._without_message))
         self._without_message = lost - self._without_message

@@ -239,12 +239,13 @@ def find_untaken(connection: Connection) -> set[int]:
     return set(connection.execute(select(chunks.c.id).where(untaken)).scalars())
 
 
-def put_back_unclaimed(connection: Connection, *, after_s: float) -> int:
+def put_back_unclaimed(connection: Connection, *, after_s: float, waiting: Collection[int] = ()) -> int:
     """Look at chunks that were published long ago: publish again what is still pending, forget what is settled.
 
     Args:
         connection: in a writing transaction.
         after_s: how long ago.
+        waiting: chunks whose messages are known to wait in the broker; they are not looked at.
 
     Returns:
         How many chunks are to be published again.
@@ -252,11 +253,12 @@ def put_back_unclaimed(connection: Connection, *, after_s: float) -> int:
     """
     old = text(
         "SELECT id, network_id, media_ids FROM chunks "  # noqa: S608  (only constants are joined)
-        f"WHERE state = 1 AND published_at < {earlier(connection, 'after_s')} ORDER BY id LIMIT 1000"
+        f"WHERE state = 1 AND published_at < {earlier(connection, 'after_s')}"
+        f" AND NOT (id {given_ids(connection)}) ORDER BY id LIMIT 1000"
     ).columns(*(chunks.c[name] for name in ("id", "network_id", "media_ids")))
     again: list[int] = []
     done: list[int] = []
-    for row in connection.execute(old, {"after_s": after_s}).all():
+    for row in connection.execute(old, {"after_s": after_s, "ids": ids_param(connection, sorted(waiting))}).all():
         states = _states(connection, row.network_id, row.media_ids)
         if WorkState.PENDING in states:
             again.append(row.id)

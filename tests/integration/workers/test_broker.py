@@ -1,5 +1,6 @@
 """The broker as beat sees it, with a real Valkey: full, forgetful, away, emptied."""
 
+import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from annotator.settings import WorkerSettings, load_settings
 from annotator.stack.broker import BrokerChild
 from annotator.stack.child import free_port
 from annotator.store.connection import reading, writing
+from annotator.store.dialect import later_value
 from annotator.store.queue.chunks import Chunk, Piece, add_chunks
 from annotator.store.queue.sessions import open_session
 from annotator.store.registry import register_network
-from annotator.store.tables import ChunkState, chunks, sources
+from annotator.store.tables import ChunkState, chunks, sources, work
 from workers.app import AnnotatorApp, create_app
 from workers.beat.broker import RedisBroker
 from workers.beat.feeder import Feeder
@@ -165,6 +167,77 @@ def test_where_too_many_messages_wait_none_is_looked_for(
     for _ in range(3):
         sweeper.run()
     assert states(engine) == {ChunkState.PUBLISHED: 3}
+
+
+def test_a_message_nested_too_deeply_ends_no_sweep(engine: Engine, app: AnnotatorApp, client: redis.Redis) -> None:
+    feeder_of(engine, app, media=1).run()
+    deep = b"[" * 200_000
+    client.lpush("gpu", deep, json.dumps({"body": base64.b64encode(deep).decode()}))
+    assert len(RedisBroker(app).waiting() or ()) == 1
+
+
+def test_messages_that_are_too_large_to_be_read_are_not_read(
+    app: AnnotatorApp, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = RedisBroker(app)
+    broker.publish(Chunk(1, "gif", (1,), "gpu"))
+    assert broker.waiting() == {1}
+    for _ in range(7):
+        client.lpush("cpu", b"x" * 10_000_000)
+    monkeypatch.setattr(broker._redis, "lrange", never)
+    assert broker.waiting() is None
+
+
+def never(*_: object) -> list[bytes]:
+    pytest.fail("seventy megabytes would be read")
+
+
+def test_what_comes_while_messages_are_read_is_bounded_too(
+    app: AnnotatorApp, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = RedisBroker(app)
+    client.lpush("gpu", *[b"x" * 1000] * 1200)
+    assert broker.waiting() == set()
+    monkeypatch.setattr("workers.beat.broker._MOST_WAITING_BYTES", 1_000_000)
+    monkeypatch.setattr(broker, "_size_bytes", lambda _: 0)
+    assert broker.waiting() is None
+
+
+def test_all_messages_are_seen_whatever_the_size_of_a_slice(app: AnnotatorApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.beat.broker._SLICE", 2)
+    broker = RedisBroker(app)
+    for number in (1, 2, 3, 4):
+        broker.publish(Chunk(number, "gif", (number,), "gpu"))
+    broker.publish(Chunk(5, "film", (5,), "cpu"))
+    assert broker.waiting() == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("hostile", [b"[" * 200_000, b'{"__type__": "decimal", "__value__": "abc"}', b"\xff", b"7"])
+def test_a_worker_throws_away_what_is_no_message_and_takes_the_next(
+    app: AnnotatorApp, client: redis.Redis, caplog: pytest.LogCaptureFixture, hostile: bytes
+) -> None:
+    taken: list[object] = []
+    with app.connection_for_read() as connection:
+        queue = app.amqp.queues["gpu"]
+        with connection.Consumer([queue], on_message=taken.append):
+            client.lpush("gpu", hostile)
+            RedisBroker(app).publish(Chunk(1, "gif", (1,), "gpu"))
+            while not taken:
+                connection.drain_events(timeout=5)
+    assert caplog.text.count("was thrown away") == 1
+    assert hostile.decode(errors="replace") not in caplog.text
+
+
+def test_a_message_that_waits_is_not_published_again_however_slow_its_worker_is(
+    engine: Engine, app: AnnotatorApp, client: redis.Redis
+) -> None:
+    feeder_of(engine, app, media=2).run()
+    client.rpop("gpu")
+    with writing(engine) as connection:
+        connection.execute(insert(work), [{"network_id": 1, "media_id": number} for number in range(1, 65)])
+        connection.execute(update(chunks).values(published_at=later_value(connection, -3600.0)))
+    Sweeper(engine, WorkerSettings(), broker=RedisBroker(app)).run()
+    assert states(engine) == {ChunkState.PUBLISHED: 1, ChunkState.WAITING: 1}
 
 
 def test_a_message_that_a_session_has_is_left_to_it(engine: Engine, app: AnnotatorApp, client: redis.Redis) -> None:

@@ -226,6 +226,16 @@ def test_nobody_claims_under_a_session_that_has_ended(engine: Engine) -> None:
     assert [state_of(engine, media_id).suspect for media_id in (1, 2, 3)] == [False] * 3
 
 
+def long_running_sweeper(engine: Engine, **settings: int) -> Sweeper:
+    """Return one that has reached the database all the time."""
+    clock = [0.0]
+    sweeper = Sweeper(engine, WorkerSettings(**settings), clock=lambda: clock[0])  # type: ignore[arg-type]
+    for _ in range(4):
+        sweeper.run()
+        clock[0] += 15.0
+    return sweeper
+
+
 @pytest.mark.usefixtures("pieces")
 def test_who_was_silent_while_the_database_was_away_is_not_ended(engine: Engine) -> None:
     session, clock = opened(engine), [0.0]
@@ -240,6 +250,22 @@ def test_who_was_silent_while_the_database_was_away_is_not_ended(engine: Engine)
         sweeper.run()
         assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
     clock[0] += 16.0
+    sweeper.run()
+    assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_sweeper_that_begins_while_the_database_is_just_back_ends_nobody(engine: Engine) -> None:
+    session, clock = opened(engine), [1000.0]
+    claimed(engine, session)
+    falls_silent(engine, session)
+    passes_deadline(engine, 1)
+    sweeper = Sweeper(engine, WorkerSettings(), clock=lambda: clock[0])
+    for later_s in (0.0, 15.0, 29.0):
+        clock[0] += later_s
+        sweeper.run()
+        assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
+    clock[0] += 2.0
     sweeper.run()
     assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
 
@@ -267,6 +293,8 @@ def test_a_sweep_of_many_media_has_several_transactions(engine: Engine) -> None:
     falls_silent(engine, session)
     first = swept(engine)
     assert (first.requeued, first.is_all) == (1000, False)
+    with writing(engine) as connection:
+        close_session(connection, session)
     Sweeper(engine, WorkerSettings()).run()
     with reading(engine) as connection:
         assert connection.execute(select(func.count()).where(work.c.state == WorkState.CLAIMED)).scalar_one() == 0
@@ -286,7 +314,7 @@ def test_a_sweep_begins_behind_the_claims_that_are_settled_and_before_all_others
     assert report.requeued == 0, "it is not looked at"
     assert swept(engine).requeued == 1
     passes_deadline(engine, 2)
-    Sweeper(engine, WorkerSettings()).run()
+    long_running_sweeper(engine).run()
     assert state_of(engine, 2).state == WorkState.PENDING
 
 
@@ -409,7 +437,7 @@ def test_what_goes_back_travels_in_chunks_of_the_size_that_is_set(engine: Engine
     claimed(engine, session)
     for media_id in (1, 2, 3):
         passes_deadline(engine, media_id)
-    Sweeper(engine, WorkerSettings(chunk_media=2)).run()
+    long_running_sweeper(engine, chunk_media=2).run()
     assert waiting(engine)[2:] == [[1, 2], [3]]
     with writing(engine) as connection:
         connection.execute(update(work).values(state=3, reason="undecodable"))
