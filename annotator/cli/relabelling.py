@@ -1,5 +1,6 @@
 """``annotator relabel``: labels of another model, gallery or threshold for what is stored."""
 
+import gc
 import os
 from collections.abc import Mapping
 from typing import Any, Final
@@ -52,6 +53,7 @@ def relabel(*, is_activated: bool, workers: int | None, as_json: bool, settings:
         labelling_id = store.register_labelling(
             network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
         )
+        gc.freeze()  # what is loaded stays: the collector need not look through it for each batch
         run = make_labels(store, identifier, labelling_id, workers=workers)
         if is_activated:
             store.activate(labelling_id)

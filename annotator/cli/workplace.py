@@ -10,6 +10,7 @@ from annotator.cli.output import err, remark
 from annotator.cli.relabelling import make_labels
 from annotator.cli.session import Saving
 from annotator.decoding import FrameSource, PipelineParams
+from annotator.errors import RelabellingTakenError
 from annotator.media import Sampling
 from annotator.pipeline import Annotator
 from annotator.settings import Settings
@@ -68,7 +69,7 @@ def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = Fal
         if store is not None:
             registered = register_model(store, annotator)
             saving = Saving(store, registered.network_id, registered.labelling_id)
-            _bring_up_to_date(annotator, saving)
+            bring_up_to_date(annotator, saving)
         yield Workplace(settings, annotator, saving, build_source(settings, sampling=Sampling.all()))
 
 
@@ -84,15 +85,20 @@ def relabel_all(annotator: Annotator, saving: Saving) -> int:
     return 0 if run is None else run.sums.contents
 
 
-def _bring_up_to_date(annotator: Annotator, saving: Saving) -> None:
+def bring_up_to_date(annotator: Annotator, saving: Saving) -> None:
+    """Give what is stored the names of this annotator, where it is the next of what is shown; else say so."""
     active = saving.store.active_labelling()
     if active is None or active == saving.labelling_id:
         return
     model = saving.store.status().model or ""
     if _is_next_of(saving.store, active, saving) and follows(saving.store, annotator.model, shown=model):
-        changed = relabel_all(annotator, saving)
-        if changed:
-            remark(f"{changed} contents have new labels: the people known have changed.")
+        try:
+            changed = relabel_all(annotator, saving)
+        except RelabellingTakenError:
+            remark("Another process makes the labels of this model just now; searches go on to show the former ones.")
+        else:
+            if changed:
+                remark(f"{changed} contents have new labels: the people known have changed.")
     else:
         remark(
             f"Results are saved beside those of the active model ({model}), which searches go on to show: "

@@ -6,16 +6,21 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from annotator.cli import run_command
+from annotator.cli.session import Saving
+from annotator.cli.workplace import bring_up_to_date
 from annotator.recognition.bundle import CREDITS, LICENSE, MODEL_CARD, load_bundle, write_bundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.revocation import RevocationList
 from annotator.store import Store
+from annotator.store.locks import only_one
 from annotator.store.relabelling.running import relabel_archive
 from tests.made_up_gallery import annotations, gallery
 
@@ -103,7 +108,28 @@ def test_a_run_that_is_killed_goes_on_and_leaves_the_rows_and_sums_of_one_that_w
         assert one == other
 
 
-def _rows(store: Store, query: str) -> list[tuple[object, ...]]:
+@pytest.mark.servers
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_annotating_does_not_wait_for_somebody_else_who_makes_the_same_labels(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bolder = Identifier(Gallery.from_bundle(load_bundle(Path("bolder"))))
+    with Store.open(database) as store:
+        ((shown, network_id),) = _rows(store, "SELECT labelling_id, network_id FROM active")
+        labelling_id = store.register_labelling(
+            network_id, model=bolder.model, digest=bolder.digest, photographs=bolder.photographs
+        )
+        annotator: Any = SimpleNamespace(identifier=bolder, model=bolder.model)
+        with only_one(store.engine, f"relabel {labelling_id}"):
+            bring_up_to_date(annotator, Saving(store, network_id, labelling_id))
+        assert "Another process makes the labels" in capsys.readouterr().err
+        assert store.active_labelling() == shown
+        bring_up_to_date(annotator, Saving(store, network_id, labelling_id))
+        assert f"{CONTENTS} contents have new labels" in capsys.readouterr().err
+        assert store.active_labelling() == labelling_id
+
+
+def _rows(store: Store, query: str) -> list[tuple[Any, ...]]:
     with store.reading() as connection:
         return [tuple(row) for row in connection.execute(text(query))]
 
