@@ -111,6 +111,12 @@ def promote_model(  # noqa: PLR0913 - options of a command
     clips: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where these clips are. [default: beside the list]")
     ] = None,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="What `trainer compare` has found on photographs: it must not be worse."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the gate finds; note and show nothing.")] = False,
     force: Annotated[
         str | None, typer.Option(metavar="REASON", help="Promote it even if the gate refuses; the reason is noted.")
@@ -142,7 +148,7 @@ def promote_model(  # noqa: PLR0913 - options of a command
     from annotator.cli.promoting import promote_model as promote
 
     told = ComparisonOptions(flips=flips, views=views, html=html, as_json=as_json, settings={"database_url": database})
-    options = PromotionOptions(golden=golden, clips=clips, forced=force, is_tried_only=dry_run)
+    options = PromotionOptions(golden=golden, clips=clips, comparison=comparison, forced=force, is_tried_only=dry_run)
     raise typer.Exit(promote(model, options, told))
 
 

@@ -14,6 +14,7 @@ from annotator.cli.entry import FAILED, OK
 from annotator.cli.output import err, out, print_json_line, print_table, remark
 from annotator.errors import LocalDiskError
 from annotator.media import Sampling
+from annotator.promotion.evaluation import read_evaluation
 from annotator.promotion.gate import GateReport, diff_json
 from annotator.promotion.golden import read_golden
 from annotator.promotion.pictures import face_pictures
@@ -56,6 +57,7 @@ class PromotionOptions:
     Attributes:
         golden: a list of clips and who is in them; None tries it on none.
         clips: the folder of these.
+        comparison: a file of ``trainer compare``: how it does on photographs.
         forced: why it is promoted even if the gate refuses.
         is_tried_only: say what the gate finds, and switch nothing.
 
@@ -63,6 +65,7 @@ class PromotionOptions:
 
     golden: Path | None = None
     clips: Path | None = None
+    comparison: Path | None = None
     forced: str | None = None
     is_tried_only: bool = False
 
@@ -112,6 +115,7 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
         golden = Golden(read_golden(options.golden, folder), folder)
     asked = Asked(
         golden=golden,
+        evaluation=None if options.comparison is None else read_evaluation(options.comparison),
         views=_views(told.views),
         most_flips=told.flips,
         forced=options.forced,

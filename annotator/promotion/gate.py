@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from annotator.promotion.evaluation import Evaluation
 from annotator.promotion.golden import FoundName, GoldenComparison
 from annotator.settings import GateSettings
 from annotator.store.diff import Coverage, LabellingDiff, PersonChange
@@ -72,6 +73,7 @@ def run_checks(
     diff: LabellingDiff | None,
     golden: GoldenComparison | None,
     known: frozenset[Identity],
+    evaluation: Evaluation | None = None,
 ) -> tuple[Check, ...]:
     """Hold what was found against the settings.
 
@@ -81,9 +83,10 @@ def run_checks(
         diff: what it changes on the archive; None where that cannot be compared track by track.
         golden: how it does on the golden clips; None where there are none.
         known: whom the model knows.
+        evaluation: how it does on photographs; None where that was not asked.
 
     """
-    checks = [*_check_golden(settings, golden), _check_coverage(settings, coverage)]
+    checks = [*_check_evaluation(evaluation), *_check_golden(settings, golden), _check_coverage(settings, coverage)]
     if diff is not None:
         checks += [*_check_archive(settings, diff), _check_people(settings, diff, known)]
     elif golden is None:
@@ -91,6 +94,12 @@ def run_checks(
             Check("another_network", False, "its tracks are of another network: only golden clips can tell (--golden)")
         )
     return tuple(checks)
+
+
+def _check_evaluation(evaluation: Evaluation | None) -> Iterator[Check]:
+    if evaluation is not None:
+        reasons = "; ".join(evaluation.worse[:MOST_TOLD]) or "it is not worse on photographs"
+        yield Check("evaluation", evaluation.is_not_worse, reasons)
 
 
 def _check_golden(settings: GateSettings, golden: GoldenComparison | None) -> Iterator[Check]:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from annotator.build import STARTER_FOLDER, build_annotator, build_engine, build_gallery
 from annotator.errors import ConfigError, ModelsBusyError
+from annotator.promotion.evaluation import Evaluation
 from annotator.promotion.gate import GateReport, run_checks
 from annotator.promotion.golden import GoldenClip, GoldenComparison, try_model
 from annotator.recognition.bundle import ModelBundle, load_bundle
@@ -80,6 +81,7 @@ class Asked:
 
     Attributes:
         golden: clips to try it on.
+        evaluation: how it does on photographs.
         views: keys or addresses of media with their views: they say which flips are told.
         most_flips: how many flips are told one by one.
         forced: why it is promoted even if the gate refuses; None to refuse then.
@@ -88,6 +90,7 @@ class Asked:
     """
 
     golden: Golden | None = None
+    evaluation: Evaluation | None = None
     views: Iterable[tuple[str, float]] | None = None
     most_flips: int = 50
     forced: str | None = None
@@ -246,7 +249,9 @@ def _judge(work: _Work, golden: GoldenComparison | None) -> GateReport:
     with work.store.reading() as connection:
         coverage = read_coverage(connection, shown, labelling)
     known = frozenset(candidate.identifier.gallery.identities)
-    checks = run_checks(work.settings.gate, coverage=coverage, diff=diff, golden=golden, known=known)
+    checks = run_checks(
+        work.settings.gate, coverage=coverage, diff=diff, golden=golden, known=known, evaluation=asked.evaluation
+    )
     return GateReport(labelling.model, shown.model, checks, golden, diff)
 
 

@@ -1,9 +1,13 @@
 """What the gate refuses, and what it says."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from annotator.errors import InputError
+from annotator.promotion.evaluation import read_evaluation
 from annotator.promotion.gate import GateReport, run_checks
 from annotator.promotion.golden import GoldenClip, GoldenComparison, GoldenTrial, score_names
 from annotator.promotion.report import gate_html, summary_in_words
@@ -94,6 +98,25 @@ def test_a_model_of_another_network_needs_golden_clips() -> None:
     same = GoldenTrial("x@1", frozenset({("a.gif", "Ada")}), frozenset())
     assert refused(golden=GoldenComparison(1, 1, same, same)) == {}
     assert refused(GateSettings(needs_golden=True), diff=diff_of()).keys() == {"golden"}
+
+
+def test_what_is_worse_on_photographs_is_refused_with_the_reasons(tmp_path: Path) -> None:
+    path = tmp_path / "comparison.json"
+    for verdict, worse in ((True, []), (False, ["TPIR at FPIR 0.1 % falls by 0.04"])):
+        path.write_text(json.dumps({"is_not_worse": verdict, "worse": worse, "people": []}))
+        settings, evaluation = GateSettings(), read_evaluation(path)
+        checks = run_checks(settings, coverage=ALL, diff=diff_of(), golden=None, known=KNOWN, evaluation=evaluation)
+        assert [check.found for check in checks if not check.passed] == worse
+        assert "evaluation" in {check.name for check in checks}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"is_not_worse": "yes", "worse": []}', '{"is_not_worse": true}'])
+def test_what_is_no_comparison_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "comparison.json").write_text(content)
+    with pytest.raises(InputError, match="trainer compare"):
+        read_evaluation(tmp_path / "comparison.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_evaluation(tmp_path / "missing.json")
 
 
 CLIPS = [GoldenClip("a.gif", ("Ada Lovelace", "Bén Brown")), GoldenClip("b.gif", ()), GoldenClip("c.gif", ("Cat",))]
