@@ -157,6 +157,15 @@ def test_a_passing_fault_is_waited_for(wikimedia: Wikimedia, tmp_path: Path, fau
     assert len(wikimedia.asked) == 3
 
 
+def test_a_picture_that_breaks_off_is_fetched_again(wikimedia: Wikimedia, tmp_path: Path) -> None:
+    def breaks_off_early(handler: WikimediaHandler) -> None:
+        handler.send(200, b"pict", "image/jpeg", length="500")
+
+    wikimedia.faults = [("pictures", breaks_off_early)]
+    assert client_of(wikimedia, tmp_path).picture(picture_url(wikimedia)).read_bytes() == b"picture"
+    assert len(wikimedia.asked) == 2
+
+
 def test_a_server_that_is_silent_is_given_up_after_the_tries(wikimedia: Wikimedia, tmp_path: Path) -> None:
     released = threading.Event()
     wikimedia.faults = [("wikidata", lambda _: released.wait(20) and None)] * 3
