@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from annotator.networks.sface import EMBEDDING_SIZE
+from annotator.networks.sface import EMBEDDING_SIZE, build_sface
 from annotator.types import F32, U8
+from tests.optional import import_optional
 from trainer.experiment import Augmentation, Experiment, Network, Schedule
 from trainer.fitting import device
 from trainer.fitting.fit import FitOptions, FitResult, fit
@@ -60,6 +62,11 @@ class Bench:
             shutil.rmtree(self.places.folder / folder)
 
 
+@cache
+def sface() -> Any:
+    return build_sface()
+
+
 def small_experiment(**changes: Any) -> Experiment:
     plain = Experiment(
         network=Network("sface-head", embedding_size=16),
@@ -88,9 +95,15 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_bench(tmp_path: Path, crops: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Bench]:
     """Return what makes a bench.
 
-    TensorFlow's threads stay as they are: other tests may have begun it in this process.
+    TensorFlow's threads stay as they are: other tests may have begun it in this process. SFace, which nothing changes,
+    is built once: that takes longer than a small fit.
     """
+    import_optional("tensorflow")
+    from trainer.networks import build  # noqa: PLC0415 - imports Keras
+
     monkeypatch.setattr(device, "_set_threads", lambda *_: None)
+    front = sface()  # before a fit, in which building it would draw random numbers
+    monkeypatch.setattr(build, "build_sface", lambda: front)
 
     def make() -> Bench:
         shutil.copytree(crops, tmp_path / "example")
