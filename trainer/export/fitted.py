@@ -12,7 +12,7 @@ from annotator.networks.embedders import EmbedderSpec, TrunkName
 from annotator.recognition.projection import Projection
 from annotator.types import F32
 from trainer.experiment import Network
-from trainer.fitting.device import default_threads, prepare_tensorflow
+from trainer.fitting.device import import_tensorflow
 
 _MIN_NORM: Final = 1e-12
 
@@ -71,7 +71,7 @@ def read_fitted(folder: Path) -> Fitted:
         ModelError: a file is not what it must be.
 
     """
-    prepare_tensorflow("cpu", threads=default_threads(), seed=0)
+    import_tensorflow()  # nothing is computed: after a fit in this process its threads and devices stay
     from trainer.fitting.weights import load_fitted  # noqa: PLC0415 - imports Keras, whose back end is settled now
 
     built, network, people = load_fitted(folder)

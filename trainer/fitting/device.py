@@ -32,15 +32,7 @@ def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # no
             another back end; or there is no GPU: never a silent CPU.
 
     """
-    if find_spec("tensorflow") is None:
-        raise ConfigError("fitting needs TensorFlow: pip install 'celebrity-annotator[train]'")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its banner on stderr says nothing of use
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    import keras  # noqa: PLC0415 - takes seconds, and back end and log level must be set before
-    import tensorflow as tf  # noqa: PLC0415 - as above
-
-    if keras.backend.backend() != "tensorflow":
-        raise ConfigError(f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow")
+    keras, tf = import_tensorflow()
     _set_threads(tf, threads)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
@@ -57,6 +49,25 @@ def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # no
     if device == "gpu" and len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def import_tensorflow() -> tuple[Any, Any]:
+    """Import Keras and TensorFlow, and return them; threads and devices stay as they are.
+
+    Raises:
+        ConfigError: TensorFlow is not installed, or Keras runs on another back end.
+
+    """
+    if find_spec("tensorflow") is None:
+        raise ConfigError("fitting needs TensorFlow: pip install 'celebrity-annotator[train]'")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its banner on stderr says nothing of use
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    import keras  # noqa: PLC0415 - takes seconds, and back end and log level must be set before
+    import tensorflow as tf  # noqa: PLC0415 - as above
+
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(f"Keras runs on {keras.backend.backend()} here: set KERAS_BACKEND=tensorflow")
+    return keras, tf
 
 
 def _set_threads(tf: Any, threads: int) -> None:  # noqa: ANN401 - TensorFlow has no types here

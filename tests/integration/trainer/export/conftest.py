@@ -1,6 +1,7 @@
 """A fitted experiment of real people, small enough to fit in a second, and clips that show one of them."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from annotator.runtime import Engine, create_engine
 from tests.optional import import_optional
 from trainer.dataset.cutting import crop_text
 from trainer.experiment import ArcFace, Augmentation, CrossEntropy, Experiment, Network, Schedule
+from trainer.fitting import device
 from trainer.fitting.fit import FitOptions, fit
 from trainer.workdir import Experiment as Places
 
@@ -53,7 +55,7 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def bench(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     import_optional("tensorflow")
     home = tmp_path_factory.mktemp("export")
     places = Places("people", home / "workdir")
@@ -73,4 +75,7 @@ def bench(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     engine = create_engine("cpu", threads=1, cache_dir=home / "networks")
     bench = Bench(places, strangers, engine)
     bench.write_crop(ALIGNED)
-    return bench
+    with pytest.MonkeyPatch.context() as patch:
+        # Another test of this process may have set them: they count for the last digits only.
+        patch.setattr(device, "_set_threads", lambda *_: None)
+        yield bench

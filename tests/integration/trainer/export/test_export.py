@@ -13,7 +13,7 @@ import pytest
 from annotator.build import build_annotator
 from annotator.errors import ConfigError, ModelError
 from annotator.recognition.bundle import ModelBundle, load_bundle
-from annotator.recognition.crops import ALIGNED, FaceCrop
+from annotator.recognition.crops import ALIGNED, FaceCrop, resized
 from annotator.recognition.decision import Identifier
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.gallery import Gallery
@@ -23,6 +23,7 @@ from tests.integration.trainer.export.conftest import PEOPLE, QUICK, STRANGERS, 
 from trainer.cli import run
 from trainer.experiment import Network
 from trainer.export.exporting import ExportParams, export_bundle
+from trainer.export.faces import crops_of, read_faces
 from trainer.fitting.places import MODEL_FOLDER
 
 pytestmark = pytest.mark.shared
@@ -194,7 +195,10 @@ def test_a_network_of_its_own_annotates_in_its_own_space(bench: Bench, shared_da
     network = Network("resnet50-half", embedding_size=16, side_px=32)
     folders = ("Jennifer_Aniston", "Jennifer_Lawrence", "Jim_Carrey", "Britney_Spears")
     assert set(folders) == set(PEOPLE)
-    save_fitted(bench.places.folder / MODEL_FOLDER, build_network(network, 4), network, folders)
+    built = build_network(network, 4)
+    model_folder = bench.places.folder / MODEL_FOLDER
+    model_folder.mkdir(exist_ok=True)
+    save_fitted(model_folder, built, network, folders)
     bench.write_crop(FaceCrop("box", 48, 0.1))
     try:
         bundle = exported(bench, tmp_path / "network", strangers=None)
@@ -203,6 +207,7 @@ def test_a_network_of_its_own_annotates_in_its_own_space(bench: Bench, shared_da
     assert bundle.network is not None
     assert bundle.network.crop == FaceCrop("box", 48, 0.1)
     assert bundle.network.path == tmp_path / "network" / "network.npz"
+    _check_same_space(bench, bundle, built, folders)
     assert json.loads((tmp_path / "network" / "manifest.json").read_text())["network"]["definition"] == "resnet50-half"
     outcome = annotated(tmp_path / "network", shared_data / "clips" / "rachel-waiting.gif", tmp_path / "home")
     assert outcome.tracks
@@ -212,3 +217,13 @@ def test_a_network_of_its_own_annotates_in_its_own_space(bench: Bench, shared_da
     again = Identifier(Gallery.from_bundle(bundle)).identify([track.evidence for track in outcome.tracks])
     assert tuple(again) == outcome.labels
     assert np.isfinite(bundle.prototypes).all()
+
+
+def _check_same_space(bench: Bench, bundle: ModelBundle, built: Any, folders: tuple[str, ...]) -> None:
+    """Check that what the annotator embeds is what was fitted: the same weights, another engine."""
+    assert bundle.network is not None
+    faces = read_faces(crops_of(bench.places.val_dataset, folders, bundle.network.crop), range(3))
+    ours = FaceEmbedder(bench.engine, network=bundle.network).embed(faces)
+    inputs = np.stack([resized(face, bundle.network.spec.side_px) for face in faces]).astype(np.float32)
+    theirs = np.asarray(built.whole(inputs)["embedding"])
+    assert ((ours * theirs).sum(axis=1) / np.linalg.norm(theirs, axis=1)).min() > 0.9999
