@@ -88,10 +88,10 @@ def remember(paths: Sequence[Path], file: Path) -> None:
         print(f"embedded {number + 1} of {len(batches)} batches", flush=True)
 
 
-def fitted(places: Places, experiment: Experiment, threads: int) -> None:
+def fitted(places: Places, experiment: Experiment) -> None:
     """Fit; each face has been embedded once for all."""
     embedder = cast("FaceEmbedder", shared_embedder("cpu"))
-    fit(places, experiment, FitOptions(threads=threads, make_embedder=lambda: embedder))
+    fit(places, experiment, FitOptions(make_embedder=lambda: embedder))
 
 
 def recognisers(places: Places) -> Iterator[Recogniser]:
@@ -115,7 +115,6 @@ def main() -> None:
     parser.add_argument("people", nargs="?", type=Path, default=ROOT / ".." / "shared" / "data" / "people")
     parser.add_argument("--work", type=Path, default=Path(gettempdir()) / "annotator-sface-head")
     parser.add_argument("--epochs", default="5,30", help="how long each head is fitted")
-    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
 
     probes, strangers = folder_probes(arguments.people / "glint24"), stranger_probes(arguments.people / "strangers")
@@ -129,7 +128,7 @@ def main() -> None:
             lay_out(arguments.people / "gallery", places)
             schedule = Schedule(epochs=epochs, batch=256, halve_every_epochs=max(1, epochs // 4))
             experiment = Experiment(network, loss, Augmentation(copies=0), schedule)
-            fitted(places, experiment, arguments.threads)
+            fitted(places, experiment)
             for recogniser in recognisers(places):
                 is_same = network.embedding_size is None and "means" in recogniser.name
                 if is_same and baseline is not None:

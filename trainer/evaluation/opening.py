@@ -1,5 +1,6 @@
 """Opens what is to be evaluated: a model bundle, or the fitted network of an experiment."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +65,7 @@ def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogn
 
     folder = experiment.folder / MODEL_FOLDER
     with err().status("loading the network"):
-        prepare_tensorflow(device, threads=default_threads(), seed=0)
+        prepare_tensorflow(device, threads=_threads(), seed=0)
         network, folders = read_description(folder)
         run = _runner(folder, device=device)
     people = tuple(person_key(name) for name in folders)
@@ -87,6 +88,13 @@ def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogn
 def experiment_crop(experiment: Experiment) -> FaceCrop:
     """Return how an experiment's crops are cut; crops that were put there by hand count as aligned."""
     return read_crop_params(experiment.crop_file) if experiment.crop_file.is_file() else ALIGNED
+
+
+def _threads() -> int:
+    """Return how many threads TensorFlow may use: as many as it has already, where it runs in this process."""
+    tensorflow = sys.modules.get("tensorflow")
+    running = int(tensorflow.config.threading.get_intra_op_parallelism_threads()) if tensorflow else 0
+    return running or default_threads()
 
 
 def _runner(folder: Path, *, device: Device) -> Callable[[U8], dict[str, F32]]:
