@@ -305,7 +305,7 @@ GUARDS: Final = (
         "test_operations.py::test_a_backlog_of_a_network_that_nobody_runs_waits_and_holds_nobody_up",
         "chunks are published for networks that somebody runs",
         "annotator/store/queue/feeding.py",
-        (("    if wanted.networks is not None:\n", "    if wanted.limit < 0:\n"),),
+        (("    if wanted.network_id is not None:\n", "    if wanted.limit < 0:\n"),),
     ),
     Guard(
         "test_operations.py::test_the_database_is_upgraded_while_workers_annotate",

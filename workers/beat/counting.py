@@ -16,9 +16,16 @@ from annotator.store.connection import reading, writing
 from annotator.store.dialect import now as now_sql
 from annotator.store.locks import try_lock
 from annotator.store.queue.counts import MAX_SUMMED, Counts, read_counts, sum_up
-from annotator.store.queue.feeding import FIRST_QUEUE, living_networks, living_queues
+from annotator.store.queue.feeding import living_queues
 from annotator.store.queue.lanes import LANES
 from annotator.store.queue.progress import WINDOW, Point, read_points, write_progress
+from annotator.store.queue.sessions import (
+    FIRST_QUEUE,
+    AnnotatingSession,
+    last_sessions,
+    living_sessions,
+    networks_of,
+)
 from annotator.store.schema import count_once
 from annotator.store.tables import ChunkState, WorkState, active, chunks, runs, scaling, worker_sessions
 from workers.beat.routing import QUEUES_OF
@@ -28,6 +35,8 @@ EVERY_S: Final = 10.0
 _LEAST_WORKER_S: Final = 60.0  # worker time that tells something about speed
 _SPEEDS: Final = (0.05, 100.0)  # estimated seconds that a worker does in one; beyond these something else is wrong
 _LEAST_TIME_LEFT_S: Final = 60.0
+Costs = Mapping[tuple[int, int | None], float]
+"""Seconds of cost by network and backlog; None: of no backlog."""
 _SESSIONS_LOOKED_AT: Final = 5_000  # the newest: far more than may live at once
 
 
@@ -116,10 +125,23 @@ def _worker_s(demand: Demand, speed: float) -> float:
     return worker_s if demand.budget_left_s is None else min(worker_s, max(demand.budget_left_s, 0.0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Backlogs:
+    now: datetime
+    stopped: frozenset[int]
+    begun: Mapping[int | None, datetime]
+    limits: Mapping[int, tuple[datetime | None, float | None]]
+
+    def demand(self, run_id: int | None, cost_s: float) -> Demand:
+        deadline_at, budget_left_s = self.limits.get(run_id, (None, None)) if run_id is not None else (None, None)
+        time_left_s = None if deadline_at is None else (deadline_at - self.now).total_seconds()
+        return Demand(cost_s, time_left_s, budget_left_s)
+
+
 def _wanted(connection: Connection, counts: Counts, settings: Settings) -> dict[str, int]:
     chosen = settings.scaling
-    counts = _of_networks_in_use(connection, counts, timeout_s=settings.worker.session_timeout_s)
     living = living_queues(connection, timeout_s=settings.worker.session_timeout_s)
+    annotating = living_sessions(connection, timeout_s=settings.worker.session_timeout_s)
     lanes_of: dict[str, list[str]] = {queue: [] for queue in chosen.queues}
     for lane in LANES:
         for queue in queues_for(QUEUES_OF[lane], scaled=chosen.queues, living=living):
@@ -128,24 +150,50 @@ def _wanted(connection: Connection, counts: Counts, settings: Settings) -> dict[
     has_chunks: dict[str, bool] = {lane: _has_chunks(connection, lane) for lane in LANES}
     wanted = {}
     for queue, lanes in lanes_of.items():
-        demands = [
-            backlogs.demand(run_id, cost_s)
-            for run_id, cost_s in _costs(counts, lanes, backlogs.stopped, has_chunks).items()
-            if cost_s > 0
-        ]
+        costs = _costs(counts, lanes, backlogs.stopped, has_chunks)
+        living_here = [one for one in annotating if queue in one.queues]
+        crew = living_here or last_sessions(connection, queue=queue)
+        networks = networks_of(crew) if crew else _newest_network(connection, costs)
+        demands = _demands(costs, networks, backlogs)
         speed = _measured_speed(connection, queue, lanes) if demands else None
         wanted[queue] = desired_workers(demands, speed=speed or 1.0, settings=chosen)
+        if crew and not living_here and not wanted[queue] and _is_untried(connection, crew, costs, backlogs):
+            wanted[queue] = min(1, chosen.max_workers)
     return wanted
 
 
-def _of_networks_in_use(connection: Connection, counts: Counts, *, timeout_s: float) -> Counts:
-    """Leave out what is pending for a former network: whoever is started runs a newer one, and does none of it."""
-    in_use = connection.execute(select(active.c.network_id)).scalar_one_or_none()
-    if in_use is None:
-        return counts
-    queues = {queue for of_lane in QUEUES_OF.values() for queue in of_lane}
-    running = living_networks(connection, timeout_s=timeout_s, queues=queues) or frozenset()
-    return Counts(tuple(row for row in counts.rows if row.network_id >= in_use or row.network_id in running))
+def _demands(costs: Costs, networks: frozenset[int] | None, backlogs: _Backlogs) -> list[Demand]:
+    """Return what each backlog asks for of some networks; None: of all."""
+    asked: dict[int | None, float] = defaultdict(float)
+    for (network_id, run_id), cost_s in costs.items():
+        if networks is None or network_id in networks:
+            asked[run_id] += cost_s
+    return [backlogs.demand(run_id, cost_s) for run_id, cost_s in asked.items() if cost_s > 0]
+
+
+def _newest_network(connection: Connection, costs: Costs) -> frozenset[int]:
+    """Return the newest network with work, for a queue that never had a worker; a former one is in nobody's hands."""
+    in_use = connection.execute(select(active.c.network_id)).scalar_one_or_none() or 0
+    asked = [network_id for (network_id, _), cost_s in costs.items() if cost_s > 0 and network_id >= in_use]
+    return frozenset({max(asked)} if asked else ())
+
+
+def _is_untried(connection: Connection, crew: Sequence[AnnotatingSession], costs: Costs, backlogs: _Backlogs) -> bool:
+    """Say whether anything was asked for, or shown, since the last worker of a queue without any began.
+
+    Versions may have been switched meanwhile, and nobody knows before a worker runs. One that does not run what is
+    asked for has tried: nothing more is asked for until something new is.
+    """
+    began = max(one.started_at for one in crew)
+    shown = connection.execute(select(active.c.network_id, active.c.switched_at)).one_or_none()
+    return any(
+        cost_s > 0
+        and (
+            (run_id in backlogs.begun and backlogs.begun[run_id] > began)
+            or (shown is not None and shown.network_id == network_id and shown.switched_at > began)
+        )
+        for (network_id, run_id), cost_s in costs.items()
+    )
 
 
 def queues_for(preferred: Iterable[str], *, scaled: Sequence[str], living: Sequence[frozenset[str]]) -> list[str]:
@@ -168,17 +216,15 @@ def queues_for(preferred: Iterable[str], *, scaled: Sequence[str], living: Seque
     return list(dict.fromkeys([*may_have[:1], *consumed[:1]]))
 
 
-def _costs(
-    counts: Counts, lanes: Sequence[str], stopped: frozenset[int], has_chunks: Mapping[str, bool]
-) -> dict[int | None, float]:
-    """Return the seconds of cost that each backlog asks for; None: those of no backlog."""
-    costs: dict[int | None, float] = defaultdict(float)
+def _costs(counts: Counts, lanes: Sequence[str], stopped: frozenset[int], has_chunks: Mapping[str, bool]) -> Costs:
+    """Return the seconds of cost that each backlog asks for."""
+    costs: dict[tuple[int, int | None], float] = defaultdict(float)
     for row in counts.rows:
         # Nobody queues what is pending of a stopped backlog, nor files of one machine that are to be tried again there.
         is_queued = row.run_id not in stopped if row.run_id is not None else has_chunks[row.lane]
         is_asked_for = row.state == WorkState.CLAIMED or (row.state == WorkState.PENDING and is_queued)
         if row.lane in lanes and is_asked_for:
-            costs[row.run_id] += row.cost_ms / 1000
+            costs[row.network_id, row.run_id] += row.cost_ms / 1000
     return costs
 
 
@@ -190,26 +236,19 @@ def _has_chunks(connection: Connection, lane: str) -> bool:
     return any(connection.execute(one).first() is not None for one in (waiting, published))
 
 
-@dataclass(frozen=True, slots=True)
-class _Backlogs:
-    now: datetime
-    stopped: frozenset[int]
-    limits: Mapping[int, tuple[datetime | None, float | None]]
-
-    def demand(self, run_id: int | None, cost_s: float) -> Demand:
-        deadline_at, budget_left_s = self.limits.get(run_id, (None, None)) if run_id is not None else (None, None)
-        time_left_s = None if deadline_at is None else (deadline_at - self.now).total_seconds()
-        return Demand(cost_s, time_left_s, budget_left_s)
-
-
 def _read_backlogs(connection: Connection) -> _Backlogs:
     unfinished = select(
-        runs.c.id, runs.c.stopped_at, runs.c.deadline_at, (runs.c.max_worker_s - runs.c.worker_s).label("budget_left_s")
+        runs.c.id,
+        runs.c.started_at,
+        runs.c.stopped_at,
+        runs.c.deadline_at,
+        (runs.c.max_worker_s - runs.c.worker_s).label("budget_left_s"),
     ).where(runs.c.finished_at.is_(None))
     rows = connection.execute(unfinished).all()
     return _Backlogs(
         now=connection.execute(select(utc_now())).scalar_one(),
         stopped=frozenset(row.id for row in rows if row.stopped_at is not None),
+        begun={row.id: row.started_at for row in rows},
         limits={row.id: (row.deadline_at, row.budget_left_s) for row in rows},
     )
 

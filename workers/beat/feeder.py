@@ -1,7 +1,8 @@
-"""The feeder: due chunks go to the broker, up to the cap of each lane in each queue. That is the back-pressure."""
+"""The feeder: due chunks go to the broker, up to the cap of each lane and network in each queue: the back-pressure."""
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
@@ -15,12 +16,12 @@ from annotator.store.queue.feeding import (
     Wanted,
     count_published,
     follow_indexes,
-    living_networks,
     living_queues,
     put_back_stranded,
     take_due,
 )
 from annotator.store.queue.lanes import LANES, Lane
+from annotator.store.queue.sessions import last_sessions, living_sessions, networks_of
 from workers.beat.broker import Broker
 from workers.beat.routing import QUEUES_OF, Caps, rooms
 
@@ -54,11 +55,10 @@ class Feeder:
         self._session_timeout_s = session_timeout_s
         self._cursors = Cursors()
         self._next_full_s = 0.0
-        self._taken: dict[Lane, int] = dict.fromkeys(LANES, 0)
+        self._taken: dict[tuple[Lane, int | None], int] = defaultdict(int)
         self._consumed_at_s: dict[str, float] = {}
         self._began_s = time.monotonic()
         self._is_checked = False
-        self._networks: frozenset[int] | None = None
 
     def run(self) -> int:
         """Publish due chunks, after the commit that marks them as published.
@@ -103,32 +103,54 @@ class Feeder:
             _LOGGER.warning("Nobody consumes %s: %d chunks go elsewhere.", ", ".join(sorted(stranded)), count)
             published = {key: count for key, count in published.items() if key[1] not in stranded}
             self._cursors.forget()
-        self._look_who_runs_what(connection)
         taken: list[Chunk] = []
-        for lane in LANES:
-            for room in rooms(lane, consumed=consumed, published=published, caps=self._caps):
-                by_age = self._by_age(lane, room.chunks)
-                wanted = Wanted(lane, room.queue, limit=room.chunks, by_age=by_age, networks=self._networks)
-                due = take_due(connection, wanted, cursors=self._cursors) if room.chunks else []
-                self._taken[lane] += len(due)
-                taken += due
-                if len(due) < room.chunks:
-                    break  # nothing is left for the next queue
+        for network_id, theirs in self._consumed_by_network(connection).items():
+            there = _of_network(published, network_id)
+            for lane in LANES:
+                taken += self._take_lane(connection, lane, network_id=network_id, consumed=theirs, published=there)
         return taken, stranded
 
-    def _look_who_runs_what(self, connection: Connection) -> None:
-        """Find out for which networks there are workers: chunks of others would go round and round before theirs."""
-        queues = {queue for queues in QUEUES_OF.values() for queue in queues}
-        networks = living_networks(connection, timeout_s=self._session_timeout_s, queues=queues)
-        if networks != self._networks:
-            self._networks = networks
-            self._cursors.forget()
+    def _consumed_by_network(self, connection: Connection) -> dict[int | None, list[frozenset[str]]]:
+        """Return what the workers of each network consume that is to be fed.
 
-    def _by_age(self, lane: Lane, count: int) -> int:
-        """Return how many of the next chunks are to go by age: each eighth, whatever the size of the rounds."""
-        return (self._taken[lane] + count) // AGE_SHARE - self._taken[lane] // AGE_SHARE
+        Each network has caps of its own: chunks of one that few workers run would hold all the places, and go round and
+        round, while the workers of the others stand idle. Where nobody lives, what the last workers ran waits in the
+        broker for the next ones. None stands for all networks: nobody knows who runs what.
+        """
+        living = living_sessions(connection, timeout_s=self._session_timeout_s)
+        networks = networks_of(living or last_sessions(connection))
+        if networks is None:
+            return {None: [one.queues for one in living]}
+        return {
+            network_id: [one.queues for one in living if one.network_id == network_id]
+            for network_id in sorted(networks)
+        }
 
-    def _stranded(self, consumed: Sequence[frozenset[str]], published: Mapping[tuple[str, str], int]) -> frozenset[str]:
+    def _take_lane(
+        self,
+        connection: Connection,
+        lane: Lane,
+        *,
+        network_id: int | None,
+        consumed: Sequence[frozenset[str]],
+        published: Mapping[tuple[str, str], int],
+    ) -> list[Chunk]:
+        taken: list[Chunk] = []
+        for room in rooms(lane, consumed=consumed, published=published, caps=self._caps):
+            before = self._taken[lane, network_id]
+            # Each eighth, whatever the size of the rounds.
+            by_age = (before + room.chunks) // AGE_SHARE - before // AGE_SHARE
+            wanted = Wanted(lane, room.queue, limit=room.chunks, by_age=by_age, network_id=network_id)
+            due = take_due(connection, wanted, cursors=self._cursors) if room.chunks else []
+            self._taken[lane, network_id] += len(due)
+            taken += due
+            if len(due) < room.chunks:
+                break  # nothing is left for the next queue
+        return taken
+
+    def _stranded(
+        self, consumed: Sequence[frozenset[str]], published: Mapping[tuple[str, str, int], int]
+    ) -> frozenset[str]:
         """Return the queues with chunks that nobody has consumed for a while, if somebody consumes another one."""
         now_s = time.monotonic()
         living = frozenset().union(*consumed)
@@ -136,7 +158,9 @@ class Feeder:
         if not any(living & set(queues) for queues in QUEUES_OF.values()):
             return frozenset()
         return frozenset(
-            queue for _, queue in published if now_s - self._consumed_at_s.get(queue, self._began_s) > _STRANDED_AFTER_S
+            queue
+            for _, queue, _ in published
+            if now_s - self._consumed_at_s.get(queue, self._began_s) > _STRANDED_AFTER_S
         )
 
     def _send(self, taken: Sequence[Chunk], *, is_new: bool, stranded: Collection[str]) -> None:
@@ -154,3 +178,12 @@ class Feeder:
             with writing(self._engine) as connection:
                 put_back(connection, [chunk.id for chunk in taken[sent:]])
             raise
+
+
+def _of_network(published: Mapping[tuple[str, str, int], int], network_id: int | None) -> dict[tuple[str, str], int]:
+    """Return how many chunks of a network, or with None of all, are there by lane and queue."""
+    there: dict[tuple[str, str], int] = defaultdict(int)
+    for (lane, queue, of_network), count in published.items():
+        if network_id in {None, of_network}:
+            there[lane, queue] += count
+    return there

@@ -37,7 +37,7 @@ def look_after_backlogs(engine: Engine, *, session_timeout_s: float) -> None:
         counts = read_counts(connection)
         charge_worker_time(connection, counts, timeout_s=session_timeout_s)
         stopped = stop_overdue(connection)
-        ending = ending_after_stop(connection, counts)
+        ending = ending_after_stop(connection, counts, timeout_s=session_timeout_s)
     for run_id, reason in stopped.items():
         _LOGGER.warning("Backlog %d is stopped: %s.", run_id, _WHY[reason])
     for run_id in ending:

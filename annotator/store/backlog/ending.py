@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, delete, func, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, select, text, update
 
 from annotator.errors import InputError
 from annotator.store.backlog.listing import FOLLOW
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.dialect import is_postgres
-from annotator.store.queue.chunks import slices_of_chunks
+from annotator.store.queue.chunks import put_back, slices_of_chunks
 from annotator.store.queue.counts import Counts
 from annotator.store.queue.outbox import Event, tell_backlog
-from annotator.store.queue.sessions import is_living
+from annotator.store.queue.sessions import is_living, living_sessions, networks_of
 from annotator.store.tables import ChunkState, WorkState, chunks, runs, sources, worker_sessions
 
 CHANNEL: Final = "annotator_backlog"
@@ -94,10 +94,27 @@ def forget_waiting(engine: Engine, run_id: int) -> None:
             connection.execute(delete(chunks).where(some, chunks.c.state == ChunkState.WAITING))
 
 
-def ending_after_stop(connection: Connection, counts: Counts) -> list[int]:
-    """Return the backlogs that were stopped and of which nothing is in hand or in the broker any more."""
-    stopped = select(runs).where(runs.c.stopped_at.is_not(None), runs.c.finished_at.is_(None))
-    return [row.id for row in connection.execute(stopped.order_by(runs.c.id)) if _has_ended(connection, row, counts)]
+def ending_after_stop(connection: Connection, counts: Counts, *, timeout_s: float) -> list[int]:
+    """Return the backlogs that were stopped and of which nothing is in hand, nor in the broker for a living worker.
+
+    What is in the broker while nobody lives who would take it is withdrawn: a chunk that is forgotten holds no backlog
+    open for a worker that may never come.
+
+    Args:
+        connection: in a writing transaction.
+        counts: of now.
+        timeout_s: silence after which a worker does not count as living.
+
+    """
+    unfinished = select(runs).where(runs.c.stopped_at.is_not(None), runs.c.finished_at.is_(None))
+    stopped = connection.execute(unfinished.order_by(runs.c.id)).all()
+    living = living_sessions(connection, timeout_s=timeout_s) if stopped else []
+    networks = networks_of(living)
+    for row in stopped:
+        is_run = row.network_id in networks if networks is not None else bool(living)
+        if not is_run:
+            put_back(connection, list(connection.execute(_published(row.id)).scalars()))
+    return [row.id for row in stopped if _has_ended(connection, row, counts)]
 
 
 def stop_overdue(connection: Connection) -> dict[int, str]:
@@ -193,10 +210,13 @@ def _has_ended(connection: Connection, row: Row[*tuple[Any, ...]], counts: Count
     if counts.media(WorkState.CLAIMED, run_id=row.id):
         return False
     if row.stopped_at is not None:  # chunks in the broker may still be claimed
-        published = select(chunks.c.id).where(chunks.c.state == ChunkState.PUBLISHED, chunks.c.run_id == row.id)
-        return connection.execute(published.limit(1)).first() is None
+        return connection.execute(_published(row.id).limit(1)).first() is None
     follows = bool(row.options.get(FOLLOW))
     return row.listed_at is not None and not follows and not counts.media(WorkState.PENDING, run_id=row.id)
+
+
+def _published(run_id: int) -> Select[*tuple[Any, ...]]:
+    return select(chunks.c.id).where(chunks.c.state == ChunkState.PUBLISHED, chunks.c.run_id == run_id)
 
 
 def _end(row: Row[*tuple[Any, ...]], counts: Counts) -> BacklogEnd:

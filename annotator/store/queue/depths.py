@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, text
 from annotator.store.columns import utc_now
 from annotator.store.dialect import is_postgres
 from annotator.store.queue.lanes import LANES
-from annotator.store.queue.sessions import is_open
+from annotator.store.queue.sessions import is_open, last_sessions, living_sessions, networks_of
 from annotator.store.tables import ChunkState, chunks, outbox, scaling, worker_sessions
 
 MOST_COUNTED: Final = 100_000
@@ -29,7 +29,8 @@ class LaneDepth:
         lane: its name.
         published: how many are in the broker or in the hands of workers.
         published_age_s: how long ago the oldest of these was published; None where there is none.
-        waiting_age_s: how long ago the oldest chunk was made that is not published yet; None where there is none.
+        waiting_age_s: how long ago the oldest chunk was made that is due and not published yet, of the networks that
+            living workers run, or where nobody lives that the last ones ran; None where there is none.
 
     """
 
@@ -94,8 +95,9 @@ def read_depths(connection: Connection, *, session_timeout_s: float) -> QueueDep
     alive = [row for row in seen if (now - row.seen_at).total_seconds() < session_timeout_s]
     wanted = connection.execute(select(scaling).order_by(scaling.c.queue)).all()
     callbacks, oldest = _callbacks(connection)
+    networks = networks_of(living_sessions(connection, timeout_s=session_timeout_s) or last_sessions(connection))
     return QueueDepths(
-        lanes=tuple(_lane(connection, lane, now) for lane in LANES),
+        lanes=tuple(_lane(connection, lane, now, networks) for lane in LANES),
         workers=len(alive),
         workers_silent=len(seen) - len(alive),
         workers_by_queue=dict(Counter(queue for row in alive for queue in row.queues or ())),
@@ -110,11 +112,11 @@ def _age_s(now: datetime, then: datetime) -> float:
     return max((now - then).total_seconds(), 0.0)
 
 
-def _lane(connection: Connection, lane: str, now: datetime) -> LaneDepth:
+def _lane(connection: Connection, lane: str, now: datetime, networks: frozenset[int] | None) -> LaneDepth:
     # Few are published at a time: the feeder's cap.
     of_lane = (chunks.c.state == ChunkState.PUBLISHED) & (chunks.c.lane == lane)
     published, oldest = connection.execute(select(func.count(), func.min(chunks.c.published_at)).where(of_lane)).one()
-    waiting = list(_oldest_waiting(connection, lane))
+    waiting = list(_oldest_waiting(connection, lane, networks))
     return LaneDepth(
         lane=lane,
         published=published,
@@ -123,9 +125,15 @@ def _lane(connection: Connection, lane: str, now: datetime) -> LaneDepth:
     )
 
 
-def _oldest_waiting(connection: Connection, lane: str) -> Iterator[datetime]:
-    """Yield the oldest chunk of each priority: a step down the index by which the feeder chooses, for each of them."""
+def _oldest_waiting(connection: Connection, lane: str, networks: frozenset[int] | None) -> Iterator[datetime]:
+    """Yield the oldest chunk of each priority: a step down the index by which the feeder chooses, for each of them.
+
+    What waits for its time, or for a network that nobody runs any more, is passed over: nobody is late with it.
+    """
     waiting = (chunks.c.state == ChunkState.WAITING) & (chunks.c.lane == lane)
+    waiting &= chunks.c.not_before.is_(None) | (chunks.c.not_before <= utc_now())
+    if networks is not None:
+        waiting &= chunks.c.network_id.in_(sorted(networks))
     order = (chunks.c.lane, chunks.c.priority.desc(), chunks.c.id)
     first = select(chunks.c.priority, chunks.c.created_at).where(waiting).order_by(*order).limit(1)
     found = connection.execute(first).one_or_none()

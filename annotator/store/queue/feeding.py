@@ -17,16 +17,18 @@ from annotator.store.columns import utc_now
 from annotator.store.dialect import is_postgres
 from annotator.store.queue.chunks import Chunk, put_back
 from annotator.store.queue.lanes import Lane
-from annotator.store.queue.sessions import is_living
-from annotator.store.tables import ChunkState, chunks, runs, worker_sessions
+from annotator.store.queue.requeue import stopped_backlogs
+from annotator.store.queue.sessions import FIRST_QUEUE, is_living
+from annotator.store.tables import ChunkState, chunks, worker_sessions
 
-# Where sessions and chunks of programs before 0002 do not say it.
-FIRST_QUEUE: Final = "gpu"
 _NOTHING_BELOW: Final = -(1 << 15) - 1  # no priority is lower
 _NOTHING_BEHIND: Final = (1 << 63) - 1  # no id is higher
 # These searches must follow their index whatever the statistics say: they are made each second, and a plan that sorts
 # the chunks of a hundred million media takes seconds.
 _FOLLOW_INDEXES: Final = "; ".join(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "bitmapscan", "sort"))
+
+
+_Search = tuple[Lane, int | None]  # what a search looks through: a lane, of one network or of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,14 @@ class Cursors:
     """Where each search goes on; what is missing begins at the beginning.
 
     Attributes:
-        by_priority: by lane.
-        by_age: by lane, the id of a chunk.
+        by_priority: by lane and network.
+        by_age: by lane and network, the id of a chunk.
         published_since: no published chunk is older.
 
     """
 
-    by_priority: dict[str, Cursor] = field(default_factory=dict)
-    by_age: dict[str, int] = field(default_factory=dict)
+    by_priority: dict[_Search, Cursor] = field(default_factory=dict)
+    by_age: dict[_Search, int] = field(default_factory=dict)
     published_since: datetime | None = None
 
     def forget(self) -> None:
@@ -77,39 +79,19 @@ def living_queues(connection: Connection, *, timeout_s: float) -> list[frozenset
     return [frozenset(queues or (FIRST_QUEUE,)) for queues in connection.execute(living).scalars()]
 
 
-def living_networks(connection: Connection, *, timeout_s: float, queues: Collection[str]) -> frozenset[int] | None:
-    """Return which networks the living worker sessions run that consume one of some queues.
-
-    Args:
-        connection: any.
-        timeout_s: silence after which a session does not count as living.
-        queues: which; what else lives loads no networks.
-
-    Returns:
-        None where that is not known: nobody lives, or one who does not say what it runs.
-
-    """
-    sessions = worker_sessions.c
-    living = select(sessions.queues, sessions.network_id).where(is_living(connection, timeout_s=timeout_s))
-    rows = connection.execute(living).all()
-    found = {row.network_id for row in rows if not set(queues).isdisjoint(row.queues or (FIRST_QUEUE,))}
-    return frozenset(found) if found and None not in found else None
-
-
-def count_published(connection: Connection, cursors: Cursors) -> dict[tuple[str, str], int]:
-    """Count the chunks in the broker and in the hands of workers, by lane and queue."""
+def count_published(connection: Connection, cursors: Cursors) -> dict[tuple[str, str, int], int]:
+    """Count the chunks in the broker and in the hands of workers, by lane, queue and network."""
     queue = func.coalesce(chunks.c.queue, FIRST_QUEUE).label("queue")
-    found = select(
-        chunks.c.lane, queue, func.count().label("published"), func.min(chunks.c.published_at).label("since")
-    )
+    key = (chunks.c.lane, queue, chunks.c.network_id)
+    found = select(*key, func.count().label("published"), func.min(chunks.c.published_at).label("since"))
     found = found.where(chunks.c.state == ChunkState.PUBLISHED)
     if cursors.published_since is not None:
         found = found.where(chunks.c.published_at >= cursors.published_since)
-    rows = connection.execute(found.group_by(chunks.c.lane, queue)).all()
+    rows = connection.execute(found.group_by(*key)).all()
     cursors.published_since = (
         min(row.since for row in rows) if rows else connection.execute(select(utc_now())).scalar_one()
     )
-    return {(row.lane, row.queue): row.published for row in rows}
+    return {(row.lane, row.queue, row.network_id): row.published for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +103,7 @@ class Wanted:
         queue: where they go.
         limit: at most so many.
         by_age: so many of them the oldest first, whatever their priority.
-        networks: of these networks; None for all.
+        network_id: of this network; None for all.
 
     """
 
@@ -129,7 +111,12 @@ class Wanted:
     queue: str
     limit: int
     by_age: int = 0
-    networks: frozenset[int] | None = None
+    network_id: int | None = None
+
+    @property
+    def search(self) -> _Search:
+        """What is looked through."""
+        return self.lane, self.network_id
 
 
 def take_due(connection: Connection, wanted: Wanted, *, cursors: Cursors) -> list[Chunk]:
@@ -153,15 +140,15 @@ _Rows = Sequence[Row[*tuple[Any, ...]]]
 def _take_by_age(connection: Connection, wanted: Wanted, cursors: Cursors) -> _Rows:
     if wanted.by_age <= 0:
         return []
-    behind = chunks.c.id > cursors.by_age.get(wanted.lane, 0)
+    behind = chunks.c.id > cursors.by_age.get(wanted.search, 0)
     rows = connection.execute(_due(wanted).where(behind).order_by(chunks.c.id).limit(wanted.by_age)).all()
-    cursors.by_age[wanted.lane] = rows[-1].id if len(rows) == wanted.by_age else _NOTHING_BEHIND
+    cursors.by_age[wanted.search] = rows[-1].id if len(rows) == wanted.by_age else _NOTHING_BEHIND
     return rows
 
 
 def _take_by_priority(connection: Connection, wanted: Wanted, limit: int, cursors: Cursors) -> list[Any]:
     """Take by (priority, id), as a range of the index for each of the two cases behind the cursor."""
-    cursor = cursors.by_priority.get(wanted.lane)
+    cursor = cursors.by_priority.get(wanted.search)
     conditions: list[ColumnElement[bool]] = [true()]
     if cursor is not None:
         same = (chunks.c.priority == cursor.priority) & (chunks.c.id > cursor.id)
@@ -172,16 +159,16 @@ def _take_by_priority(connection: Connection, wanted: Wanted, limit: int, cursor
             found = _due(wanted).where(condition).order_by(chunks.c.priority.desc(), chunks.c.id)
             rows += connection.execute(found.limit(limit - len(rows))).all()
     if len(rows) == limit > 0:
-        cursors.by_priority[wanted.lane] = Cursor(rows[-1].priority, rows[-1].id)
+        cursors.by_priority[wanted.search] = Cursor(rows[-1].priority, rows[-1].id)
     elif limit > 0:
-        cursors.by_priority[wanted.lane] = Cursor(_NOTHING_BELOW, 0)
+        cursors.by_priority[wanted.search] = Cursor(_NOTHING_BELOW, 0)
     return rows
 
 
 def _due(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     is_due = chunks.c.not_before.is_(None) | (chunks.c.not_before <= utc_now())
-    if wanted.networks is not None:
-        is_due &= chunks.c.network_id.in_(sorted(wanted.networks))
+    if wanted.network_id is not None:
+        is_due &= chunks.c.network_id == wanted.network_id
     columns = (chunks.c.id, chunks.c.lane, chunks.c.media_ids, chunks.c.priority, chunks.c.run_id, chunks.c.network_id)
     return (
         select(*columns)
@@ -191,7 +178,8 @@ def _due(wanted: Wanted) -> Select[*tuple[Any, ...]]:
 
 
 def _publish(connection: Connection, wanted: Wanted, rows: _Rows) -> list[Chunk]:
-    stopped = _stopped(connection, {row.run_id for row in rows if row.run_id is not None})
+    # What was put back for later comes after its backlog has ended.
+    stopped = stopped_backlogs(connection, {row.run_id for row in rows if row.run_id is not None})
     unwanted = [row.id for row in rows if row.run_id in stopped]
     if unwanted:
         connection.execute(delete(chunks).where(chunks.c.id.in_(unwanted)))
@@ -202,14 +190,6 @@ def _publish(connection: Connection, wanted: Wanted, rows: _Rows) -> list[Chunk]
         values = {"state": int(ChunkState.PUBLISHED), "queue": wanted.queue}
         connection.execute(published.values(published_at=utc_now(), **values))
     return taken
-
-
-def _stopped(connection: Connection, run_ids: Collection[int]) -> frozenset[int]:
-    """Return which backlogs were stopped; what was put back for later comes after they have ended."""
-    if not run_ids:
-        return frozenset()
-    stopped = select(runs.c.id).where(runs.c.id.in_(sorted(run_ids)), runs.c.stopped_at.is_not(None))
-    return frozenset(connection.execute(stopped).scalars())
 
 
 def put_back_stranded(connection: Connection, queues: Collection[str]) -> int:

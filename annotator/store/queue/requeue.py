@@ -1,14 +1,15 @@
 """Chunks for media that are pending again: after a report, a sweep, or by hand. They stay with their backlog."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select, update
 
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits, Piece, add_chunks, pack
-from annotator.store.tables import media, runs, sources, work
+from annotator.store.queue.counts import add_deltas, moved
+from annotator.store.tables import WorkState, media, runs, sources, work
 
 _ASKED: Final = 10_000  # media described in one statement; SQLite takes 32,766 values
 
@@ -69,6 +70,8 @@ def requeue(
 ) -> int:
     """Add chunks for media that were made pending by hand; files of this machine are left out: no worker reads them.
 
+    Media of a backlog that was stopped belong to none from now on: nothing of such a backlog is published any more.
+
     Args:
         connection: in a writing transaction.
         network_id: which network.
@@ -80,7 +83,7 @@ def requeue(
 
     """
     described = (
-        select(media.c.id, media.c.key, media.c.size_bytes, work.c.run_id)
+        select(media.c.id, media.c.key, media.c.size_bytes, work.c.run_id, work.c.lane, work.c.cost_ms)
         .join_from(media, sources, media.c.source_id == sources.c.id)
         .join(work, (work.c.media_id == media.c.id) & (work.c.network_id == network_id))
         .where(~sources.c.uri.startswith("file:"))
@@ -89,7 +92,30 @@ def requeue(
     count = 0
     for start in range(0, len(media_ids), _ASKED):
         found = connection.execute(described.where(media.c.id.in_(media_ids[start : start + _ASKED]))).all()
-        pieces = ((Piece(row.id, row.key, row.size_bytes), row.run_id) for row in found)
-        add_again(connection, network_id, [Returned(piece, run_id) for piece, run_id in pieces], limits=limits)
+        stopped = stopped_backlogs(connection, {row.run_id for row in found if row.run_id is not None})
+        _leave_backlogs(connection, network_id, [row for row in found if row.run_id in stopped])
+        returned = [
+            Returned(Piece(row.id, row.key, row.size_bytes), None if row.run_id in stopped else row.run_id)
+            for row in found
+        ]
+        add_again(connection, network_id, returned, limits=limits)
         count += len(found)
     return count
+
+
+def stopped_backlogs(connection: Connection, run_ids: Collection[int]) -> frozenset[int]:
+    """Return which backlogs were stopped, whether they have ended or not."""
+    if not run_ids:
+        return frozenset()
+    stopped = select(runs.c.id).where(runs.c.id.in_(sorted(run_ids)), runs.c.stopped_at.is_not(None))
+    return frozenset(connection.execute(stopped).scalars())
+
+
+def _leave_backlogs(connection: Connection, network_id: int, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    if not rows:
+        return
+    theirs = (work.c.network_id == network_id) & work.c.media_id.in_([row.id for row in rows])
+    connection.execute(update(work).where(theirs).values(run_id=None))
+    left = moved(rows, network_id=network_id, left=WorkState.PENDING, reached=None)
+    reached = [replace(one, run_id=None, media=-one.media, cost_ms=-one.cost_ms) for one in left]
+    add_deltas(connection, [*left, *reached])

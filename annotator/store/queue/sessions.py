@@ -1,14 +1,23 @@
-"""The sessions of workers: how one begins, says that it lives, and ends; and which of them count as living."""
+"""The sessions of workers: how one begins, says that it lives, and ends; which of them live, and what they run."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading
 from annotator.store.dialect import later_value
 from annotator.store.queue.lanes import LANES
 from annotator.store.tables import worker_sessions
+
+# Where sessions and chunks of programs before 0002 do not say it.
+FIRST_QUEUE: Final = "gpu"
+_HOUSEKEEPING: Final = frozenset({"default"})
+_SESSIONS_LOOKED_AT: Final = 1_000  # the newest, for who was there last
+_TOGETHER: Final = timedelta(minutes=1)
 
 
 def is_open() -> ColumnElement[bool]:
@@ -25,6 +34,72 @@ def is_living(connection: Connection, *, timeout_s: float) -> ColumnElement[bool
 
     """
     return is_open() & (worker_sessions.c.seen_at >= later_value(connection, -timeout_s))
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatingSession:
+    """A session of a worker that annotates.
+
+    Attributes:
+        queues: what it consumes.
+        network_id: which network it runs; None where it does not say.
+        started_at: when it began.
+        seen_at: when it said last that it lives.
+
+    """
+
+    queues: frozenset[str]
+    network_id: int | None
+    started_at: datetime
+    seen_at: datetime
+
+
+def living_sessions(connection: Connection, *, timeout_s: float) -> list[AnnotatingSession]:
+    """Return the living sessions of workers that annotate.
+
+    Args:
+        connection: any.
+        timeout_s: silence after which a session does not count as living.
+
+    """
+    return _annotating(connection, _described().where(is_living(connection, timeout_s=timeout_s)))
+
+
+def last_sessions(connection: Connection, *, queue: str | None = None) -> list[AnnotatingSession]:
+    """Return the annotating sessions that lived last, all within a minute; none where there never was one.
+
+    Where versions were switched, the workers of the former one have gone while those of the newer one went on.
+
+    Args:
+        connection: any.
+        queue: of those that consumed it; of all by default.
+
+    """
+    newest = _described().order_by(worker_sessions.c.id.desc()).limit(_SESSIONS_LOOKED_AT)
+    found = [one for one in _annotating(connection, newest) if queue is None or queue in one.queues]
+    last = max((one.seen_at for one in found), default=None)
+    return [one for one in found if last is not None and last - one.seen_at <= _TOGETHER]
+
+
+def networks_of(sessions: Iterable[AnnotatingSession]) -> frozenset[int] | None:
+    """Return which networks sessions run; None where that is not known: there are none, or one does not say."""
+    found = {one.network_id for one in sessions}
+    known = frozenset(network_id for network_id in found if network_id is not None)
+    return known if found and known == found else None
+
+
+def _described() -> Select[*tuple[Any, ...]]:
+    sessions = worker_sessions.c
+    return select(sessions.queues, sessions.network_id, sessions.started_at, sessions.seen_at)
+
+
+def _annotating(connection: Connection, wanted: Select[*tuple[Any, ...]]) -> list[AnnotatingSession]:
+    """Leave out who only keeps house: such a worker loads no networks."""
+    sessions = (
+        AnnotatingSession(frozenset(row.queues or (FIRST_QUEUE,)), row.network_id, row.started_at, row.seen_at)
+        for row in connection.execute(wanted)
+    )
+    return [one for one in sessions if one.queues != _HOUSEKEEPING]
 
 
 def open_session(

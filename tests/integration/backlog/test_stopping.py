@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, select, text
+from sqlalchemy import Connection, Engine, delete, event, insert, select, text
 
 from annotator.media.s3 import ListedObject
 from annotator.store.backlog.ending import forget_waiting, stop_backlog
@@ -23,6 +23,7 @@ from annotator.store.connection import reading, writing
 from annotator.store.queue import chunks as chunks_of_store
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.queue.counts import read_counts, recount
+from annotator.store.queue.feeding import Cursors, Wanted, take_due
 from annotator.store.queue.sessions import open_session
 from annotator.store.queue.work import Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
@@ -102,6 +103,35 @@ def test_the_same_prefix_asked_for_again_takes_up_what_a_stopped_backlog_left(da
         assert recount(connection) == []
 
 
+def test_what_is_retried_after_its_backlog_was_stopped_is_tried_again(database: Engine) -> None:
+    with writing(database) as connection:
+        network_id = register_network(connection, {"name": "fake"})
+    stopped, goes_on = register(database, network_id), register(database, network_id, prefix="b/")
+    with writing(database) as connection:
+        session_id = open_session(connection, worker="host:1")
+        ids = list(connection.execute(select(work.c.media_id).order_by(work.c.media_id)).scalars())
+        claims = claim(connection, network_id=network_id, media_ids=ids, session_id=session_id, deadlines=Deadlines())
+        finish(
+            connection,
+            network_id=network_id,
+            reports=[Report(one, WorkState.FAILED, reason="forbidden") for one in claims],
+        )
+        connection.execute(delete(chunks))
+        assert stop_backlog(connection, stopped, "asked")
+    with Store(database) as store:
+        assert store.retry(network_id=network_id) == 12
+    with writing(database) as connection:
+        due = take_due(connection, Wanted("gif", "gpu", limit=99), cursors=Cursors())
+        counts = read_counts(connection)
+        assert recount(connection) == []
+    assert sorted(one for chunk in due for one in chunk.media_ids) == ids
+    assert {run_id: counts.media(WorkState.PENDING, run_id=run_id) for run_id in (None, stopped, goes_on)} == {
+        None: 6,
+        stopped: 0,
+        goes_on: 6,
+    }
+
+
 def test_chunks_of_a_stopped_backlog_go_in_slices_and_a_priority_writes_only_what_it_changes(
     database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,13 +172,13 @@ def test_a_frozen_producer_holds_its_locks_for_minutes_only(backlog: str, monkey
     assert limits == ["5min"]
 
 
-def register(database: Engine, network_id: int) -> int:
+def register(database: Engine, network_id: int, *, prefix: str = "a/") -> int:
     """List six objects to the end; returns the backlog."""
-    objects = [ListedObject(f"a/{number}.gif", '"1"', 1000) for number in range(6)]
+    objects = [ListedObject(f"{prefix}{number}.gif", '"1"', 1000) for number in range(6)]
     with writing(database) as connection:
-        run = begin_run(connection, Wish(network_id, "s3://clips/", "a/"))
+        run = begin_run(connection, Wish(network_id, "s3://clips/", prefix))
         (shard,) = open_shards(connection, run.id)
-        told = KeyRange("a/", "", None, None)
+        told = KeyRange(prefix, "", None, None)
         register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=2))
         move_cursor(connection, shard, objects[-1].key, pages=1, listed=len(objects), is_end=True)
         assert finish_listing(connection, run.id)

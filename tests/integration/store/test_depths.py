@@ -1,6 +1,6 @@
 """How deep the queue is, by the database's clock, on both databases."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,10 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.deliveries import forget_call_backs
 from annotator.store.queue.depths import read_depths
+from annotator.store.queue.sessions import close_session, open_session
 from annotator.store.tables import chunks, outbox, scaling, worker_sessions
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 def depths(engine: Engine) -> Any:
@@ -23,8 +26,8 @@ def ago(engine: Engine, **since: float) -> Any:
         return connection.execute(select(utc_now())).scalar_one() - timedelta(**since)
 
 
-def add_chunk(engine: Engine, lane: str, *, priority: int = 0, made: Any, published: Any = None) -> None:
-    row = {"network_id": 1, "lane": lane, "priority": priority, "media_ids": [1], "created_at": made}
+def add_chunk(engine: Engine, lane: str, *, made: Any, published: Any = None, network_id: int = 1, **more: Any) -> None:
+    row = {"network_id": network_id, "lane": lane, "media_ids": [1], "created_at": made, **more}
     with writing(engine) as connection:
         connection.execute(insert(chunks).values(**row, state=int(published is not None), published_at=published))
 
@@ -52,6 +55,25 @@ def test_the_oldest_chunk_is_found_whatever_its_priority(database: Engine) -> No
     assert gif.waiting_age_s == pytest.approx(50 * 60, abs=30)
     assert (film.published, film.published_age_s) == (0, None)
     assert film.waiting_age_s == pytest.approx(3 * 3600, abs=30)
+
+
+def test_what_waits_for_a_network_that_nobody_runs_or_for_its_time_is_not_old(database: Engine) -> None:
+    add_chunk(database, "gif", made=ago(database, hours=2), network_id=1)
+    add_chunk(database, "gif", made=ago(database, hours=1), network_id=2, not_before=ago(database, hours=-1))
+    add_chunk(database, "gif", made=ago(database, minutes=5), network_id=2, not_before=ago(database, minutes=1))
+    assert depths(database).lanes[0].waiting_age_s == pytest.approx(2 * 3600, abs=30), "there never was a worker"
+    with writing(database) as connection:
+        former = open_session(connection, worker="a:1", queues=["gpu"], network_id=1)
+        newer = open_session(connection, worker="b:1", queues=["gpu"], network_id=2)
+    assert depths(database).lanes[0].waiting_age_s == pytest.approx(2 * 3600, abs=30)
+    with writing(database) as connection:
+        close_session(connection, former)
+    assert depths(database).lanes[0].waiting_age_s == pytest.approx(5 * 60, abs=30)
+    with writing(database) as connection:
+        close_session(connection, newer)
+        connection.execute(update(worker_sessions).where(worker_sessions.c.id == former).values(seen_at=LONG_AGO))
+        open_session(connection, worker="c:1", queues=["default"])
+    assert depths(database).lanes[0].waiting_age_s == pytest.approx(5 * 60, abs=30), "what the last workers ran"
 
 
 def test_workers_count_while_they_say_that_they_live(database: Engine) -> None:

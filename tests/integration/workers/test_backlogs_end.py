@@ -16,7 +16,7 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.queue.chunks import Piece, add_chunks
 from annotator.store.queue.counts import Delta, add_deltas
-from annotator.store.queue.sessions import heartbeat, open_session
+from annotator.store.queue.sessions import close_session, heartbeat, open_session
 from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
 from annotator.store.tables import ChunkState, WorkState, chunks, media, outbox, runs, sources, work, worker_sessions
@@ -170,6 +170,29 @@ def test_a_stopped_one_keeps_what_is_done_and_in_hand_and_queues_no_more(bench: 
     assert (row.stop_reason, row.finished_at is not None) == ("asked", True)
     (told,) = bench.told()
     assert (told["event"], told["done"], told["pending"], told["reason"]) == ("backlog.stopped", 2, 4, "asked")
+
+
+@pytest.mark.parametrize("is_another_alive", [False, True])
+def test_a_stopped_one_ends_also_while_no_worker_lives_that_would_take_what_is_in_the_broker(
+    bench: Bench, *, is_another_alive: bool
+) -> None:
+    bench.backlog(callback_url="https://hooks.example.com/")
+    with writing(bench.engine) as connection:
+        connection.execute(text("UPDATE chunks SET state = 1"))
+        connection.execute(update(worker_sessions).values(network_id=bench.network_id))
+        stop_backlog(connection, RUN, "asked")
+    bench.look()
+    assert bench.row().finished_at is None, "its worker may take them"
+    with writing(bench.engine) as connection:
+        close_session(connection, bench.session_id)
+        open_session(connection, worker="host:2", queues=("default",))
+        if is_another_alive:
+            open_session(connection, worker="host:3", queues=("gpu",), network_id=bench.network_id + 1)
+    bench.look()
+    assert bench.row().finished_at is not None
+    (told,) = bench.told()
+    assert (told["event"], told["done"], told["pending"]) == ("backlog.stopped", 0, MEDIA)
+    assert bench.chunk_states() == {}
 
 
 def test_its_deadline_stops_it(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from annotator.store.queue.counts import Delta, add_deltas, read_counts
 from annotator.store.queue.sessions import open_session
 from annotator.store.registry import register_network
 from annotator.store.store import Store
-from annotator.store.tables import WorkState, chunks, progress, runs, scaling, sources, worker_sessions
+from annotator.store.tables import WorkState, active, chunks, progress, runs, scaling, sources, worker_sessions
 from workers.beat.counting import count_all, queues_for
 
 PENDING, CLAIMED, DONE = WorkState.PENDING, WorkState.CLAIMED, WorkState.DONE
@@ -21,8 +21,8 @@ NETWORK = 1
 SETTINGS = Settings(scaling=ScalingSettings(target_drain_s=100.0, max_workers=50))
 
 
-def of(state: WorkState, cost_s: float, *, lane: str = "gif", run_id: int | None = 1) -> Delta:
-    return Delta(NETWORK, run_id, lane, state, None, round(cost_s * 10), round(cost_s * 1000))
+def of(state: WorkState, cost_s: float, *, lane: str = "gif", run_id: int | None = 1, network: int = NETWORK) -> Delta:
+    return Delta(network, run_id, lane, state, None, round(cost_s * 10), round(cost_s * 1000))
 
 
 @pytest.fixture
@@ -88,6 +88,96 @@ def test_what_is_pending_for_a_former_network_keeps_nobody_alive_but_those_who_r
     with writing(engine) as connection:
         open_session(connection, worker="host:2", queues=["gpu"], network_id=NETWORK)
     assert wanted(engine) == {"cpu": 0, "gpu": 3}
+
+
+@pytest.fixture
+def candidate(engine: Engine) -> int:
+    """A newer network, which is not the active one; backlog 2 asks for it."""
+    with Store(engine) as store:
+        store.activate(store.register_labelling(NETWORK, model="old@1", digest="old", photographs={}))
+        newer = store.register_network({"name": "newer"})
+    add_backlog(engine, 2, network_id=newer)
+    return newer
+
+
+def begin_worker(engine: Engine, network_id: int, *, ago: timedelta = timedelta(0), queue: str = "gpu") -> int:
+    """Open the session of a worker that began some time ago."""
+    with writing(engine) as connection:
+        session_id = open_session(connection, worker="host:1", queues=[queue], network_id=network_id)
+        began = connection.execute(select(utc_now())).scalar_one() - ago
+        of_session = update(worker_sessions).where(worker_sessions.c.id == session_id)
+        connection.execute(of_session.values(started_at=began))
+    return session_id
+
+
+def end_workers(engine: Engine) -> None:
+    with writing(engine) as connection:
+        life = {"seen_at": worker_sessions.c.started_at, "ended_at": utc_now()}
+        connection.execute(update(worker_sessions).values(**life))
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_what_waits_for_a_newer_network_that_no_worker_runs_keeps_nobody(engine: Engine, candidate: int) -> None:
+    begin_worker(engine, NETWORK)
+    move(engine, of(PENDING, 250.0, run_id=2, network=candidate))
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}, "a rollback, or --model of what no worker has"
+    move(engine, of(PENDING, 50.0))
+    assert wanted(engine) == {"cpu": 0, "gpu": 1}
+    move(engine, of(PENDING, -50.0))
+    end_workers(engine)
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}, "whoever is started would run the same again"
+    begin_worker(engine, candidate)
+    assert wanted(engine) == {"cpu": 0, "gpu": 3}
+
+
+def test_from_zero_what_the_last_workers_ran_is_counted(engine: Engine, candidate: int) -> None:
+    with writing(engine) as connection:
+        began = connection.execute(select(utc_now())).scalar_one() - timedelta(hours=1)
+        connection.execute(update(runs).values(started_at=began))
+        connection.execute(update(active).values(switched_at=began))
+    begin_worker(engine, NETWORK, ago=5 * MINUTE)
+    end_workers(engine)
+    move(engine, of(PENDING, 250.0))
+    assert wanted(engine) == {"cpu": 0, "gpu": 3}
+    begin_worker(engine, candidate, ago=2 * MINUTE)
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}, "versions were switched: nobody does what is left of the former one"
+    end_workers(engine)
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}
+    with writing(engine) as connection:
+        connection.execute(update(active).values(switched_at=utc_now()))
+    assert wanted(engine) == {"cpu": 0, "gpu": 1}, "its names were shown again since: perhaps it was deployed again"
+    move(engine, of(PENDING, 250.0, run_id=2, network=candidate))
+    assert wanted(engine) == {"cpu": 0, "gpu": 3}
+
+
+def test_versions_that_were_switched_at_zero_are_found_out_by_one_worker(engine: Engine, candidate: int) -> None:
+    begin_worker(engine, NETWORK, ago=MINUTE)
+    end_workers(engine)
+    move(engine, of(PENDING, 250.0, run_id=2, network=candidate))
+    assert wanted(engine) == {"cpu": 0, "gpu": 1}, "its backlog began later than the last worker"
+    begin_worker(engine, NETWORK)
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}
+    end_workers(engine)
+    assert wanted(engine) == {"cpu": 0, "gpu": 0}, "tried once"
+    move(engine, of(PENDING, 50.0))
+    assert wanted(engine) == {"cpu": 0, "gpu": 1}
+    begin_worker(engine, candidate)
+    assert wanted(engine) == {"cpu": 0, "gpu": 3}
+
+
+def test_each_queue_is_judged_by_its_own_workers(engine: Engine, candidate: int) -> None:
+    begin_worker(engine, candidate, queue="cpu")
+    begin_worker(engine, NETWORK)
+    move(engine, of(PENDING, 250.0, run_id=2, network=candidate))
+    move(engine, of(PENDING, 250.0, run_id=2, network=candidate, lane="film"))
+    assert wanted(engine) == {"cpu": 3, "gpu": 0}
+
+
+def test_where_never_was_a_worker_the_newest_network_with_work_is_counted(engine: Engine, candidate: int) -> None:
+    move(engine, of(PENDING, 250.0), of(PENDING, 150.0, run_id=2, network=candidate))
+    assert wanted(engine) == {"cpu": 0, "gpu": 2}
 
 
 def test_bounds_deadlines_and_budgets_count(engine: Engine) -> None:

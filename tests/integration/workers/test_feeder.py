@@ -18,7 +18,7 @@ from annotator.store.tables import ChunkState, chunks, runs, sources, worker_ses
 from workers.beat.feeder import AGE_SHARE, Feeder
 from workers.beat.routing import Caps
 
-NETWORK = 1
+NETWORK, NEWER = 1, 2
 SMALL = Caps(chunks=4, concurrency=1)
 
 
@@ -61,22 +61,25 @@ class Bench:
         self.numbers = itertools.count(1)
         with writing(engine) as connection:
             assert register_network(connection, {"name": "fake"}) == NETWORK
+            assert register_network(connection, {"name": "newer"}) == NEWER
             connection.execute(insert(sources).values(id=1, uri="s3://clips/"))
 
     def feeder(self, caps: Caps = SMALL) -> Feeder:
         return Feeder(self.engine, self.broker, caps=caps, session_timeout_s=45.0)
 
-    def add(self, count: int, *, priority: int = 0, film: bool = False, run_id: int | None = None) -> list[int]:
+    def add(
+        self, count: int, *, priority: int = 0, film: bool = False, run_id: int | None = None, network: int = NETWORK
+    ) -> list[int]:
         """Add chunks of one media each; returns their media."""
         size = (64 if film else 1) << 20
         pieces = [Piece(next(self.numbers), "film.mp4" if film else "x.gif", size) for _ in range(count)]
         with writing(self.engine) as connection:
-            add_chunks(connection, NETWORK, [[one] for one in pieces], priority=priority, run_id=run_id)
+            add_chunks(connection, network, [[one] for one in pieces], priority=priority, run_id=run_id)
         return [one.media_id for one in pieces]
 
-    def worker(self, *queues: str) -> int:
+    def worker(self, *queues: str, network: int | None = None) -> int:
         with writing(self.engine) as connection:
-            return open_session(connection, worker="host:1", queues=queues)
+            return open_session(connection, worker="host:1", queues=queues, network_id=network)
 
     def loses(self, session_id: int) -> None:
         with writing(self.engine) as connection:
@@ -90,6 +93,10 @@ class Bench:
             for chunk in [one for queue in self.broker.queues.values() for one in queue]:
                 settle(connection, chunk.id)
         self.broker.queues.clear()
+
+    def sent(self) -> Counter[int | None]:
+        """Count what was sent by network."""
+        return Counter(chunk.network_id for queue in self.broker.queues.values() for chunk in queue)
 
     def states(self) -> dict[int, int]:
         with reading(self.engine) as connection:
@@ -153,6 +160,65 @@ def test_while_nobody_lives_each_lane_waits_where_it_is_done_best(bench: Bench) 
     bench.add(1, film=True)
     bench.feeder().run()
     assert {queue: len(sent) for queue, sent in bench.broker.queues.items()} == {"gpu": 1, "cpu": 1}
+
+
+def test_workers_of_a_newer_network_do_not_wait_behind_the_older_backlog_of_another(bench: Bench) -> None:
+    bench.add(200, network=NETWORK)
+    bench.add(200, network=NEWER)
+    bench.worker("gpu", network=NETWORK)
+    for _ in range(9):
+        bench.worker("gpu", network=NEWER)
+    feeder = bench.feeder()
+    for _ in range(3):
+        feed(feeder)
+        assert bench.sent() == {NETWORK: 4, NEWER: 27}, "each gets what its own workers can have in hand"
+        with writing(bench.engine) as connection:  # workers of the newer one give back what is not theirs
+            ids = [chunk.id for chunk in bench.broker.queues["gpu"] if chunk.network_id == NETWORK]
+            put_back(connection, ids, delay_s=10.0)
+            bench.broker.queues["gpu"] = [one for one in bench.broker.queues["gpu"] if one.id not in ids]
+        bench.settle_all()
+
+
+def test_each_network_is_fed_in_the_queues_of_its_own_workers(bench: Bench) -> None:
+    bench.add(20, network=NETWORK)
+    bench.add(20, network=NEWER)
+    bench.worker("cpu", network=NETWORK)
+    bench.worker("gpu", network=NEWER)
+    bench.feeder().run()
+    found = {queue: {chunk.network_id for chunk in sent} for queue, sent in bench.broker.queues.items()}
+    assert found == {"cpu": {NETWORK}, "gpu": {NEWER}}
+
+
+def test_an_eighth_by_age_holds_for_each_network(bench: Bench) -> None:
+    for network in (NETWORK, NEWER):
+        bench.worker("gpu", network=network)
+        bench.add(1, network=network)
+        bench.add(30, priority=5, network=network)
+    feeder = bench.feeder(Caps(chunks=AGE_SHARE, concurrency=1))
+    feed(feeder)
+    assert sorted({1, 32}.intersection(bench.broker.ids())) == [1, 32]
+
+
+def test_while_nobody_lives_what_the_last_workers_did_not_run_is_not_sent(bench: Bench) -> None:
+    bench.add(9, network=NETWORK)
+    former = bench.worker("gpu", network=NETWORK)
+    bench.loses(bench.worker("gpu", network=NEWER))
+    bench.loses(former)
+    with writing(bench.engine) as connection:
+        of_former = update(worker_sessions).where(worker_sessions.c.id == former)
+        connection.execute(of_former.values(seen_at=datetime(2001, 1, 1, tzinfo=UTC)))
+    bench.worker("default")
+    later = bench.add(2, network=NEWER)
+    bench.feeder().run()
+    assert bench.broker.ids() == later
+
+
+def test_a_worker_that_does_not_say_what_it_runs_is_sent_everything(bench: Bench) -> None:
+    bench.worker("gpu")
+    bench.worker("gpu", network=NEWER)
+    ids = [*bench.add(2, network=NETWORK), *bench.add(2, network=NEWER)]
+    bench.feeder().run()
+    assert bench.broker.ids() == ids
 
 
 @pytest.mark.parametrize("only", ["gpu", "cpu"])
