@@ -13,6 +13,7 @@
     │   └── BacklogStoppedError     "stopped"        a backlog that was stopped takes nothing more
     ├── TransientError       "transient"   worth trying again later, with back-off
     │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
+    │   ├── BucketRefusedError      "bucket_refused"      a bucket that lets nothing be read: a right is missing
     │   ├── SourceChangedError      "source_changed"      the object is no longer the one registered
     │   ├── LocalDiskError          "local_disk"          this machine has no room for a temporary file
     │   ├── DecoderKilledError      "decoder_killed"      somebody else has killed the decoder: memory ran out
@@ -124,6 +125,12 @@ class SourceUnavailableError(TransientError):
     """A time-out, a server error or a transfer that broke off."""
 
     reason = "source_unavailable"
+
+
+class BucketRefusedError(TransientError):
+    """A bucket that has let nothing be read, or nothing lately: a right is missing, and no object is at fault."""
+
+    reason = "bucket_refused"
 
 
 class SourceChangedError(TransientError):

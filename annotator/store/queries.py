@@ -191,6 +191,7 @@ def _reset(connection: Connection, network_id: int, media_ids: Sequence[int]) ->
             attempts=0,
             losses=0,
             deaths=0,
+            free_tries=0,
             suspect=False,
             session_id=None,
             deadline_at=None,

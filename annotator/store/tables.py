@@ -369,6 +369,13 @@ work = Table(
     Column("run_id", Integer, comment="the backlog that asked for it last"),
     Column("lane", Text, nullable=False, server_default=text("'gif'")),
     Column("cost_ms", Integer, nullable=False, server_default=text("0"), comment="estimated"),
+    Column(
+        "free_tries",
+        SmallInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="that failed by no fault of the media, since it was asked for",
+    ),
     Index("ix_work_deadline", "deadline_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
     Index(
         "ix_work_failed",

@@ -272,7 +272,7 @@ def test_a_deadline_that_passes_as_the_result_is_written(
     make_system: MakeSystem, undisturbed: Rows, first: str
 ) -> None:
     system = make_system(worker__session_timeout_s=30)
-    beat = system.start_beat()
+    beat = system.start_beat(worker__session_timeout_s=10)  # for so long after its start it looks at no deadline
     worker = system.worker(worker__write_media=1, worker__concurrency=1)
     worker.halt_at("network")
     worker.start()

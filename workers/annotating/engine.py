@@ -13,7 +13,6 @@ from typing import Final, Protocol
 from annotator.errors import AnnotatorError, ModelError
 from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
 from workers.annotating.media_queue import Begun, MediaQueue
-from workers.annotating.refusals import Refusals
 from workers.annotating.retry import INTERNAL, policy_of_error
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -87,7 +86,6 @@ class BatchingEngine:
         self._lock = threading.Lock()
         self._in_hand: dict[MediaRef, list[OnDone]] = {}
         self._broken_alone: set[object] = set()
-        self._refusals = Refusals()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._is_closed = False
 
@@ -156,7 +154,6 @@ class BatchingEngine:
                 for outcome in self._annotator.annotate(self._queue.reader(), is_known=self._is_known):
                     if isinstance(outcome, MediaAnnotation):  # the networks work
                         self._broken_alone.clear()
-                    self._refusals.look(outcome)
                     self._deliver(outcome.media, outcome)
             except Exception as error:  # noqa: BLE001 - the boundary of the engine's thread: nobody else sees it
                 fatal = self._survive(error)

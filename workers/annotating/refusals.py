@@ -1,45 +1,97 @@
 """Buckets that refuse one media after the other: it is the right that is missing, not the media that are at fault."""
 
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from annotator.errors import ConfigError, ForbiddenSourceError
-from annotator.types import KnownMedia, MediaAnnotation, MediaFailure
+from annotator.errors import BucketRefusedError, ForbiddenSourceError
+from annotator.store.queue.work import Claim
+from annotator.types import MediaFailure, MediaRef
+from workers.annotating.engine import Breakdown, Outcome
 
+_LOGGER: Final = logging.getLogger(__name__)
 MOST_REFUSALS: Final = 20
-"""So many different objects of a bucket, one after the other, with nothing read in between."""
+"""So many different objects of a bucket, one after the other, with nothing read in between: it is closed."""
 
 
 class Refusals:
-    """Counts what each bucket has refused since something was last read from it."""
+    """Tells an object that may not be read from a bucket that lets nothing be read. Thread-safe.
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self._by_bucket: dict[str, set[str]] = {}
+    An object is at fault only where its bucket lets others be read: before anything was read from it, and where it is
+    closed, media that are refused wait. Of each chunk of a closed bucket one media is tried, and if it is read, the
+    bucket is open again: a private folder does not keep the media of others from being found.
+    """
 
-    def look(self, outcome: MediaAnnotation | MediaFailure | KnownMedia) -> None:
-        """Look at what came of a media, before anybody is told of it.
+    def __init__(self, model: str) -> None:
+        """Begin with nothing.
 
-        Raises:
-            ConfigError: the bucket refuses everything; the media has no verdict.
+        Args:
+            model: the model version that failures name.
 
         """
+        self._model = model
+        self._lock = threading.Lock()
+        self._answered: set[str] = set()
+        self._refused: dict[str, set[str]] = {}
+
+    def judge(self, outcome: Outcome | Breakdown) -> Outcome | Breakdown:
+        """Return an outcome as it is, or a refusal as the bucket's where the object may not be to blame."""
+        if isinstance(outcome, Breakdown):
+            return outcome
+        bucket = _bucket_of(outcome.media)
         failure = outcome if isinstance(outcome, MediaFailure) else None
-        if failure is None and not self._by_bucket:
-            return
-        uri = outcome.media.uri
-        if not uri.startswith("s3://"):
-            return
-        bucket = urlsplit(uri).netloc
-        if failure is None or (not failure.is_transient and failure.reason != ForbiddenSourceError.reason):
-            self._by_bucket.pop(bucket, None)  # the bucket has answered
-            return
-        if failure.reason != ForbiddenSourceError.reason:
-            return
-        refused = self._by_bucket.setdefault(bucket, set())
-        refused.add(uri)
-        if len(refused) >= MOST_REFUSALS:
-            raise ConfigError(
-                f"s3://{bucket}/ refuses everything, {len(refused)} objects in a row: give this worker the right to "
-                "read it, then `annotator retry --reason forbidden`."
+        if bucket is None or (failure is not None and failure.is_transient):
+            return outcome
+        with self._lock:
+            if failure is None or failure.reason != ForbiddenSourceError.reason:
+                self._answered.add(bucket)
+                self._refused.pop(bucket, None)
+                return outcome
+            if self._is_objects_fault(bucket, failure.media):
+                return failure
+        return replace(failure, reason=BucketRefusedError.reason, is_transient=True)
+
+    def choose(self, claims: Sequence[Claim]) -> tuple[list[Claim], list[tuple[Claim, MediaFailure]]]:
+        """Return which claims of a message are to be tried, and what is said of the others: their bucket is closed."""
+        tried: list[Claim] = []
+        others: list[tuple[Claim, MediaFailure]] = []
+        seen: set[str] = set()
+        for one in claims:
+            bucket = _bucket_of(one.media)
+            if bucket is not None and bucket in seen and self._is_closed(bucket):
+                others.append((one, self._untried(one.media, bucket)))
+                continue
+            if bucket is not None:
+                seen.add(bucket)
+            tried.append(one)
+        return tried, others
+
+    def _is_objects_fault(self, bucket: str, media: MediaRef) -> bool:
+        refused = self._refused.setdefault(bucket, set())
+        was_open = len(refused) < MOST_REFUSALS
+        if was_open:
+            refused.add(media.uri)
+        is_open = len(refused) < MOST_REFUSALS
+        if was_open and not is_open:
+            _LOGGER.warning(
+                "s3://%s/ refuses everything, %d objects in a row: its media wait. Give this worker the right to read "
+                "it.",
+                bucket,
+                MOST_REFUSALS,
             )
+        return is_open and bucket in self._answered
+
+    def _is_closed(self, bucket: str) -> bool:
+        with self._lock:
+            return len(self._refused.get(bucket, ())) >= MOST_REFUSALS
+
+    def _untried(self, media: MediaRef, bucket: str) -> MediaFailure:
+        why = f"s3://{bucket}/ refuses everything; give the workers the right to read it."
+        return MediaFailure(media, self._model, BucketRefusedError.reason, why, is_transient=True)
+
+
+def _bucket_of(media: MediaRef) -> str | None:
+    return urlsplit(media.uri).netloc if media.uri.startswith("s3://") else None

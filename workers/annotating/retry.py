@@ -10,6 +10,7 @@ from annotator.errors import (
     BacklogStoppedError,
     BacklogTakenError,
     BrokerUnavailableError,
+    BucketRefusedError,
     ConfigError,
     DeadlineError,
     DecoderKilledError,
@@ -24,6 +25,7 @@ from annotator.errors import (
     ModelError,
     ModelsBusyError,
     RegisteredMeanwhileError,
+    RelabellingTakenError,
     SourceChangedError,
     SourceNotFoundError,
     SourceUnavailableError,
@@ -62,7 +64,7 @@ class RetryPolicy:
         factor: by which each wait is longer than the one before.
         max_wait_s: the longest wait, before it is spread.
         spread: by which part a wait may be shorter or longer.
-        max_claims: claims after which it is given up, where a failure costs no try. None where it costs one, and the
+        max_free_tries: after which it is given up, where a failure costs no try. None where it costs one, and the
             setting says how many there are.
         forgets_etag: read the object as it is now, instead of the version that was registered.
         stops_worker: the worker is at fault, not the media, which goes back; this worker cannot go on.
@@ -74,7 +76,7 @@ class RetryPolicy:
     factor: float = 4.0
     max_wait_s: float = 600.0
     spread: float = 0.25
-    max_claims: int | None = None
+    max_free_tries: int | None = None
     forgets_etag: bool = False
     stops_worker: bool = False
 
@@ -93,7 +95,10 @@ class RetryPolicy:
 NEVER: Final = RetryPolicy(retries=False)
 STOP: Final = RetryPolicy(retries=False, stops_worker=True)
 # A bucket that is away is no fault of the media that lie in it: 5 s, 20 s, … 10 min, and so on for about a day.
-_OUTAGE: Final = RetryPolicy(max_claims=148)
+_A_DAY: Final = 148
+_OUTAGE: Final = RetryPolicy(max_free_tries=_A_DAY)
+# Memory that is short is the machine's fault, or one large media finds too little everywhere: about five hours.
+_SHORTAGE: Final = RetryPolicy(first_wait_s=30.0, max_free_tries=30)
 
 # The most exact class wins. A test holds every class of annotator/errors.py against this map.
 POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
@@ -112,14 +117,16 @@ POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
         TransientError: RetryPolicy(),
         BacklogTakenError: RetryPolicy(),
         ModelsBusyError: RetryPolicy(),
+        RelabellingTakenError: RetryPolicy(),
         BrokerUnavailableError: RetryPolicy(),
         RegisteredMeanwhileError: RetryPolicy(first_wait_s=1.0),
         SourceUnavailableError: _OUTAGE,
+        BucketRefusedError: _OUTAGE,
         SourceChangedError: RetryPolicy(first_wait_s=1.0, forgets_etag=True),
-        LocalDiskError: RetryPolicy(first_wait_s=60.0),
-        DecoderKilledError: RetryPolicy(first_wait_s=30.0),
-        StoreUnavailableError: RetryPolicy(first_wait_s=1.0),
-        DeviceMemoryError: RetryPolicy(first_wait_s=30.0),
+        LocalDiskError: RetryPolicy(first_wait_s=60.0, max_free_tries=_A_DAY),
+        DecoderKilledError: _SHORTAGE,
+        StoreUnavailableError: RetryPolicy(first_wait_s=1.0, max_free_tries=_A_DAY),
+        DeviceMemoryError: _SHORTAGE,
         DeadlineError: RetryPolicy(first_wait_s=60.0),
         ModelError: STOP,
         ConfigError: STOP,
@@ -152,8 +159,8 @@ def report_failure(claim: Claim, failure: MediaFailure, *, max_tries: int, luck:
     """
     policy = policy_of(failure)
     message = clean_message(failure.message)
-    tries = claim.tries if policy.max_claims is None else claim.attempts
-    if not policy.retries or tries >= (policy.max_claims or max_tries):
+    tries = claim.tries if policy.max_free_tries is None else claim.free_tries + 1
+    if not policy.retries or tries >= (policy.max_free_tries or max_tries):
         return Report(claim, WorkState.FAILED, reason=failure.reason, message=message)
     return Report(
         claim,
@@ -161,7 +168,7 @@ def report_failure(claim: Claim, failure: MediaFailure, *, max_tries: int, luck:
         reason=failure.reason,
         message=message,
         delay_s=policy.wait_s(tries, luck=luck),
-        costs_no_try=policy.max_claims is not None,
+        costs_no_try=policy.max_free_tries is not None,
         forgets_etag=policy.forgets_etag,
     )
 

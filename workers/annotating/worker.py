@@ -23,7 +23,9 @@ from annotator.store.tables import WorkState
 from workers.annotating.engine import BatchingEngine, Breakdown, MediaAnnotator, Outcome
 from workers.annotating.gate import Gate
 from workers.annotating.held import Held
+from workers.annotating.machine import Machine
 from workers.annotating.media_queue import Begun
+from workers.annotating.refusals import Refusals
 from workers.annotating.session import Profile, Session, Tally
 from workers.annotating.times import WorkerTimes
 from workers.annotating.watchdog import Watchdog
@@ -122,6 +124,8 @@ class Worker:
             on_turn=on_turn,
         )
         self._gate = Gate()
+        self._machine = Machine(on_rest=self._watch.rests)
+        self._refusals = Refusals(annotator.model)
         self._films = threading.BoundedSemaphore(times.max_films)
         self._suspect_waits_until_s = 0.0
         self._random = Random()  # noqa: S311 - no secret
@@ -181,6 +185,7 @@ class Worker:
                 _LOGGER.exception("chunk %d cannot be run and goes back", chunk_id)
                 message.result = "failed"
                 self._return_chunk(chunk_id, _FAULT_WAIT_S)
+        self._stopping.wait(self._machine.rest_s)  # with a message in hand: no other comes to this thread meanwhile
 
     def _run_when_it_answers(self, chunk_id: int, media_ids: Sequence[int]) -> None:
         conflicts = 0
@@ -250,7 +255,7 @@ class Worker:
             self._run(self._claim([media_id], suspects=True))
 
     def _claim(self, media_ids: Sequence[int], *, suspects: bool = False) -> list[Claim]:
-        if self.is_draining:
+        if self.is_draining or self._machine.rest_s:
             raise _GoesBackError
         began_s = time.monotonic()
         session_id, network_id = self._held.session_id, self._rows.network_id
@@ -277,7 +282,10 @@ class Worker:
         if latch is None:
             self._give_back(claims)
             return
-        for one in claims:
+        tried, others = self._refusals.choose(claims)
+        for one, failure in others:
+            self._writer.put(Settlement(one, failure, self._held.settle))
+        for one in tried:
             self._engine.submit(one.media, partial(self._on_outcome, one), is_film=one.piece.lane == FILM)
         latch.wait()
 
@@ -288,7 +296,8 @@ class Worker:
             finish(connection, network_id=self._rows.network_id, reports=reports, limits=limits)
 
     def _on_outcome(self, one: Claim, outcome: Outcome | Breakdown) -> None:
-        self._writer.put(Settlement(one, outcome, self._held.settle))
+        self._machine.look(outcome)
+        self._writer.put(Settlement(one, self._refusals.judge(outcome), self._held.settle))
 
     def _return_chunk(self, chunk_id: int, delay_s: float | None) -> None:
         """Let the feeder publish the chunk again; a rejected message would be lost if the broker were away."""

@@ -26,6 +26,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from annotator.errors import (
+    BucketRefusedError,
     ConfigError,
     DecodeTimeoutError,
     ForbiddenSourceError,
@@ -40,6 +41,7 @@ from annotator.settings import MetricsSettings
 from annotator.store.queue.work import Claim
 from annotator.store.tables import WorkState
 from annotator.types import KnownMedia, MediaAnnotation, MediaFailure
+from workers.annotating.machine import MACHINE_FAULTS
 from workers.telemetry.meters import Meters
 from workers.telemetry.watch import Message, MessageResult, Observer, Settled
 
@@ -59,7 +61,7 @@ _FAULTS_OF_MEDIA: Final = (
     ForbiddenSourceError,
     SourceNotFoundError,
 )
-_PASSING_TROUBLE: Final = (SourceUnavailableError, SourceChangedError)
+_PASSING_TROUBLE: Final = (SourceUnavailableError, SourceChangedError, BucketRefusedError)
 _FAULTS_OF_OURS: Final = ("internal", "unstorable")
 
 
@@ -96,6 +98,8 @@ class WorkerMetrics(Observer):
             self._media.labels("failed", reason)
         for reason in passing:
             self._retries.labels(reason)
+        for reason in sorted(MACHINE_FAULTS):
+            self._rests.labels(reason)
         for result in get_args(MessageResult):
             self._messages.labels(result)
 
@@ -114,6 +118,11 @@ class WorkerMetrics(Observer):
         self._dropped = self._counter("annotator_media_dropped", "Media in hand when it was taken for dead.")
         self._database_errors = self._counter(
             "annotator_database_errors", "Transactions that the database refused for now."
+        )
+        self._rests = self._counter(
+            "annotator_worker_rests",
+            "Times this worker claimed nothing for a while, its machine being at fault.",
+            "reason",
         )
         self._frames = self._counter("annotator_frames", "Frames looked at.")
         self._faces = self._counter("annotator_faces", "Faces found.")
@@ -193,6 +202,10 @@ class WorkerMetrics(Observer):
     def database_refused(self) -> None:
         """Count a transaction that the database refused for now."""
         self._database_errors.inc()
+
+    def rests(self, reason: str) -> None:
+        """Count a rest that the machine's fault has brought about."""
+        self._rests.labels(reason).inc()
 
     def called_back(self, result: str) -> None:
         """Count a try to deliver a call-back: ``delivered``, ``retried`` or ``given_up``."""

@@ -74,6 +74,9 @@ class Observer:
     def database_refused(self) -> None:
         """The database did not take a transaction; it is tried again."""
 
+    def rests(self, reason: str) -> None:
+        """The machine is at fault: the worker claims nothing for a while."""
+
 
 _CURRENT: ContextVar[Message | None] = ContextVar("annotator_message", default=None)
 
@@ -144,3 +147,8 @@ class Watch:
         """Say that the database did not take a transaction."""
         for observer in self.observers:
             observer.database_refused()
+
+    def rests(self, reason: str) -> None:
+        """Say that the machine is at fault, and that nothing is claimed for a while."""
+        for observer in self.observers:
+            observer.rests(reason)

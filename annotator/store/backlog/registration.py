@@ -262,9 +262,9 @@ _INSERT_WORK: Final = (
 )
 # Who has it in hand is fenced out by the number of the attempt; what was tried before counts no more.
 _RESET_WORK: Final = (
-    f"UPDATE work SET state = 0, attempts = {NEXT_ATTEMPT}, losses = {NEXT_ATTEMPT}, deaths = 0, suspect = false,"  # noqa: S608  (constants)
-    " session_id = NULL, deadline_at = NULL, not_before = NULL, finished_at = NULL, reason = NULL, message = NULL,"
-    " run_id = :run, lane = pieces.lane, cost_ms = pieces.cost_ms"
+    f"UPDATE work SET state = 0, attempts = {NEXT_ATTEMPT}, losses = {NEXT_ATTEMPT}, free_tries = 0,"  # noqa: S608  (constants)
+    " deaths = 0, suspect = false, session_id = NULL, deadline_at = NULL, not_before = NULL, finished_at = NULL,"
+    " reason = NULL, message = NULL, run_id = :run, lane = pieces.lane, cost_ms = pieces.cost_ms"
     f" FROM pieces WHERE work.network_id = :network AND work.media_id = pieces.id AND pieces.kind = {_AGAIN}"
 )
 _TAKE_WORK: Final = (

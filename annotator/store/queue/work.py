@@ -38,6 +38,7 @@ class Claim:
         piece: how it travels.
         suspect: the process that had it before died; it must run alone.
         tries: claims that ended with a verdict, this one included.
+        free_tries: earlier ones that failed by no fault of the media, since it was asked for.
         run_id: the backlog that asked for it; None where nobody did.
         claimed_s: when, by this process's monotonic clock.
 
@@ -50,6 +51,7 @@ class Claim:
     piece: Piece
     suspect: bool
     tries: int
+    free_tries: int = 0
     run_id: int | None = None
     claimed_s: float = field(default_factory=time.monotonic, compare=False)
 
@@ -65,7 +67,7 @@ class Report:
         message: a sentence.
         delay_s: how long to wait before it is claimed again.
         gives_back: nothing was found out; the attempt counts nothing.
-        costs_no_try: it is nobody's fault; the attempt is not counted among its tries.
+        costs_no_try: it is no fault of the media; the attempt is counted among its free tries.
         forgets_etag: the object has changed; read whatever it is now.
         runs_alone: it is suspected of what broke the engine; where it is pending, nothing else is in hand next time.
 
@@ -183,12 +185,12 @@ def _claim_sql(connection: Connection) -> str:
         f" WHERE network_id = :n AND media_id {given_ids(connection)} AND state = 0 AND suspect = :suspect"
         # A worker that does not know yet that it was taken for dead would burden innocent media with its next «death».
         " AND EXISTS (SELECT 1 FROM worker_sessions WHERE id = :s AND ended_at IS NULL)"
-        " RETURNING media_id, attempts, losses, suspect, run_id, lane, cost_ms"
+        " RETURNING media_id, attempts, losses, free_tries, suspect, run_id, lane, cost_ms"
     )
 
 
 def _claimed(won: Sequence[Any], *, session_id: int, described: Row[*tuple[Any, ...]], piece: Piece) -> Claim:
-    attempts, losses, suspect, run_id, *_ = won
+    attempts, losses, free_tries, suspect, run_id, *_ = won
     media_id, key, etag, _, source_uri = described
     return Claim(
         media_id=media_id,
@@ -198,6 +200,7 @@ def _claimed(won: Sequence[Any], *, session_id: int, described: Row[*tuple[Any, 
         piece=piece,
         suspect=bool(suspect),
         tries=attempts - losses,
+        free_tries=free_tries,
         run_id=run_id,
     )
 
@@ -232,6 +235,7 @@ _REPORT_COLUMNS: Final = (
     ("message", "text"),
     ("delay_s", "float8"),
     ("lost", "smallint"),
+    ("free", "smallint"),
     ("alone", "smallint"),
 )
 
@@ -278,7 +282,7 @@ def _finish_sql(connection: Connection) -> str:
     # «state = 1» is left out on purpose: with it the planner takes the hot sweep index.
     return (
         "UPDATE work SET state = u.state, session_id = NULL, deadline_at = NULL, reason = u.reason,"  # noqa: S608
-        f" message = u.message, losses = losses + u.lost, not_before = {later_column(connection, 'u.delay_s')},"
+        f" message = u.message, losses = losses + u.lost, free_tries = free_tries + u.free, not_before = {later_column(connection, 'u.delay_s')},"
         " suspect = CASE WHEN u.alone = 1 THEN true WHEN u.lost = 1 THEN suspect ELSE false END,"
         f" finished_at = CASE WHEN u.state = 0 THEN NULL ELSE {now(connection)} END"
         f" FROM {given}"
@@ -299,6 +303,7 @@ def _report_row(report: Report) -> dict[str, object]:
         "message": report.message,
         "delay_s": report.delay_s,
         "lost": int(report.gives_back or report.costs_no_try),
+        "free": int(report.costs_no_try),
         "alone": int(report.runs_alone and report.state == WorkState.PENDING),
     }
 

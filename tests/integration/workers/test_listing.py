@@ -30,8 +30,9 @@ from annotator.store.queue.chunks import ChunkLimits, Piece
 from annotator.store.queue.counts import recount
 from annotator.store.queue.lanes import COST_SQL, LANE_SQL
 from annotator.store.queue.sessions import open_session
-from annotator.store.queue.work import Deadlines, Report, claim, finish
+from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
+from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, media, runs, work
 
 SOURCE = "s3://clips/"
@@ -123,6 +124,41 @@ def test_a_changed_object_is_queued_again_and_who_has_it_in_hand_is_fenced_out(e
         )
         assert again.media.etag == '"2"'
         assert again.tries == 1
+
+
+def test_tries_that_cost_nothing_are_counted_from_when_a_media_was_asked_for(engine: Engine, network_id: int) -> None:
+    registered(engine, network_id, listed("a/1.gif"))
+    with writing(engine) as connection:
+        session = open_session(connection, worker="host:1")
+        (media_id,) = connection.execute(select(media.c.id)).scalars()
+
+    def claimed() -> Claim:
+        with writing(engine) as connection:
+            (one,) = claim(
+                connection, network_id=network_id, media_ids=[media_id], session_id=session, deadlines=Deadlines()
+            )
+        return one
+
+    def reported(report: Report) -> None:
+        with writing(engine) as connection:
+            assert finish(connection, network_id=network_id, reports=[report]) == {media_id}
+
+    for etag in range(2, 150):
+        registered(engine, network_id, listed("a/1.gif", etag=str(etag)))
+    reported(Report(claimed(), WorkState.PENDING, gives_back=True))
+    for earlier in range(3):
+        held = claimed()
+        assert (held.free_tries, held.tries) == (earlier, 1)
+        reported(Report(held, WorkState.PENDING, reason="source_unavailable", costs_no_try=True))
+    former = claimed()
+    registered(engine, network_id, listed("a/1.gif", etag="150"))
+    held = claimed()
+    assert held.free_tries == 0
+    assert held.attempts > former.attempts, "it fences out who had it before, in the same session"
+    reported(Report(held, WorkState.PENDING, reason="source_unavailable", costs_no_try=True))
+    reported(Report(claimed(), WorkState.FAILED, reason="source_unavailable"))
+    assert Store(engine).retry(network_id=network_id) == 1
+    assert claimed().free_tries == 0
 
 
 def test_a_media_that_has_changed_for_a_lifetime_is_claimed_and_queued_on(engine: Engine, network_id: int) -> None:

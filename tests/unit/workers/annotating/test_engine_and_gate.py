@@ -5,12 +5,11 @@ import threading
 
 import pytest
 
-from annotator.errors import AnnotatorError, ConfigError, ModelError
-from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
+from annotator.errors import AnnotatorError, ModelError
+from annotator.types import KnownMedia, MediaAnnotation, MediaRef
 from workers.annotating.doubles import FakeAnnotator
 from workers.annotating.engine import BatchingEngine, Breakdown, Outcome
 from workers.annotating.gate import Gate
-from workers.annotating.refusals import MOST_REFUSALS
 
 TIMEOUT_S = 10.0
 
@@ -101,32 +100,6 @@ def test_different_media_that_break_it_alone_in_a_row_stop_the_engine() -> None:
         running.submit(number)
         running.take(1)
     assert "5 different media in a row" in str(running.fatal.get(timeout=TIMEOUT_S))
-
-
-def refused(*numbers: int) -> FakeAnnotator:
-    failures = [MediaFailure(media(number), "fake@1", "forbidden", "403", is_transient=False) for number in numbers]
-    return FakeAnnotator(scripted={one.media.uri: one for one in failures})
-
-
-def test_a_bucket_that_refuses_everything_stops_the_engine_and_the_last_has_no_verdict() -> None:
-    running = Running(refused(*range(1, 101)))
-    running.submit(*range(1, MOST_REFUSALS))
-    assert len(running.take(MOST_REFUSALS - 1)) == MOST_REFUSALS - 1
-    assert running.fatal.empty()
-    running.submit(MOST_REFUSALS)
-    error = running.fatal.get(timeout=TIMEOUT_S)
-    assert isinstance(error, ConfigError)
-    assert "annotator retry --reason forbidden" in str(error)
-    assert running.engine.in_hand == 1
-
-
-def test_objects_that_are_refused_among_others_stop_nothing() -> None:
-    running = Running(refused(*range(1, 31), *range(41, 71)))
-    for numbers in (range(1, 16), [101], range(16, 31), [102], range(41, 56)):
-        running.submit(*numbers)
-        running.take(len(numbers))
-    assert running.fatal.empty()
-    assert running.engine.close(timeout_s=TIMEOUT_S)
 
 
 def test_networks_that_fail_on_an_empty_picture_stop_the_engine_and_blame_nobody() -> None:

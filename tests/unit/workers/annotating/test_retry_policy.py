@@ -15,7 +15,7 @@ MEDIA = MediaRef("a.gif", "s3://clips/a.gif", '"1"')
 
 
 def claim_of(tries: int) -> Claim:
-    return Claim(1, 1, tries, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=tries)
+    return Claim(1, 1, tries, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=tries, free_tries=tries - 1)
 
 
 def failure_of(error: type[errors.AnnotatorError]) -> MediaFailure:
@@ -42,7 +42,7 @@ def test_a_bucket_that_is_away_for_a_day_costs_no_media_a_try() -> None:
     waited_s, claims = 0.0, 0
     while True:
         claims += 1
-        claim = Claim(1, 1, claims, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=1)
+        claim = Claim(1, 1, claims, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=1, free_tries=claims - 1)
         report = report_failure(claim, failure, max_tries=5)
         if report.state == WorkState.FAILED:
             break
@@ -52,8 +52,14 @@ def test_a_bucket_that_is_away_for_a_day_costs_no_media_a_try() -> None:
         waited_s += report.delay_s
     assert 23 * 3600 < waited_s < 25 * 3600
     ours = MediaFailure(MEDIA, "fake@1", "internal", "unexpected", is_transient=True)
-    after_an_outage = Claim(1, 1, 100, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=1)
+    after_an_outage = Claim(1, 1, 100, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=1, free_tries=99)
     assert report_failure(after_an_outage, ours, max_tries=5).state == WorkState.PENDING
+
+
+def test_the_first_outage_of_a_media_that_was_claimed_a_thousand_times_is_its_first() -> None:
+    claim = Claim(1, 1, 1000, MEDIA, Piece(1, "a.gif", 1), suspect=False, tries=1)
+    report = report_failure(claim, failure_of(errors.SourceUnavailableError), max_tries=5)
+    assert (report.state, report.delay_s) == (WorkState.PENDING, 5.0)
 
 
 def test_waits_are_spread_within_a_quarter_and_the_same_seed_gives_the_same_waits() -> None:

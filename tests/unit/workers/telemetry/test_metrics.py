@@ -140,9 +140,12 @@ def test_a_session_that_was_lost_and_a_database_that_refused_are_counted() -> No
     counted = Counted()
     counted.watch.session_lost([claim_of(1), claim_of(2)])
     counted.watch.database_refused()
+    counted.watch.rests("local_disk")
     assert counted.value("annotator_sessions_lost_total") == 1
     assert counted.value("annotator_media_dropped_total") == 2
     assert counted.value("annotator_database_errors_total") == 1
+    assert counted.value("annotator_worker_rests_total", reason="local_disk") == 1
+    assert counted.value("annotator_worker_rests_total", reason="decoder_killed") == 0
 
 
 def test_busy_stages_and_the_state_of_the_worker_are_shown_as_they_are_now() -> None:
