@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from annotator.errors import DecoderKilledError, DeviceMemoryError, LocalDiskError
+from annotator.store.queue.work import Claim
 from annotator.types import MediaFailure
 from workers.annotating.engine import Breakdown, Outcome
 
@@ -22,8 +23,8 @@ MAX_REST_S: Final = 600.0
 class Machine:
     """Counts what failed by the fault of this machine; after some, the worker is to rest. Thread-safe.
 
-    The first rest is of one minute, the next of four, then each of ten, until a media is annotated. After a rest one
-    more failure is enough.
+    The first rest is of one minute, the next of four, then each of ten, until a media is annotated. After a rest,
+    one media of each message is tried, and one more failure is enough.
     """
 
     def __init__(
@@ -47,6 +48,12 @@ class Machine:
     def rest_s(self) -> float:
         """For how long the worker is to claim nothing, in seconds."""
         return max(0.0, self._rests_until_s - self._clock())
+
+    def choose(self, claims: Sequence[Claim]) -> tuple[Sequence[Claim], Sequence[Claim]]:
+        """Return which claims of a message are to be tried, and which go back: until it is well, all but one."""
+        with self._lock:
+            is_well = len(self._failed) < MOST_FAULTS
+        return (claims, ()) if is_well else (claims[:1], claims[1:])
 
     def look(self, outcome: Outcome | Breakdown) -> None:
         """Look at what came of a media."""

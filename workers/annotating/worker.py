@@ -282,8 +282,9 @@ class Worker:
         if latch is None:
             self._give_back(claims)
             return
-        tried, others = self._refusals.choose(claims)
-        for one, failure in others:
+        open_ones, refused = self._refusals.choose(claims)
+        tried, left = self._machine.choose(open_ones)
+        for one, failure in [*refused, *((one, None) for one in left)]:
             self._writer.put(Settlement(one, failure, self._held.settle))
         for one in tried:
             self._engine.submit(one.media, partial(self._on_outcome, one), is_film=one.piece.lane == FILM)

@@ -282,7 +282,8 @@ def _finish_sql(connection: Connection) -> str:
     # «state = 1» is left out on purpose: with it the planner takes the hot sweep index.
     return (
         "UPDATE work SET state = u.state, session_id = NULL, deadline_at = NULL, reason = u.reason,"  # noqa: S608
-        f" message = u.message, losses = losses + u.lost, free_tries = free_tries + u.free, not_before = {later_column(connection, 'u.delay_s')},"
+        " message = u.message, losses = losses + u.lost, free_tries = free_tries + u.free,"
+        f" not_before = {later_column(connection, 'u.delay_s')},"
         " suspect = CASE WHEN u.alone = 1 THEN true WHEN u.lost = 1 THEN suspect ELSE false END,"
         f" finished_at = CASE WHEN u.state = 0 THEN NULL ELSE {now(connection)} END"
         f" FROM {given}"

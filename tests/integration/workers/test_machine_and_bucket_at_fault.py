@@ -27,10 +27,10 @@ def bench(engine: Engine) -> Iterator[Bench]:
     made.close()
 
 
-def failing(reason: str, *, is_transient: bool) -> FakeAnnotator:
-    """Return one to which each of the GIFs is a failure."""
+def failing(reason: str, *, is_transient: bool, most: int = GIFS) -> FakeAnnotator:
+    """Return one to which each of the first GIFs is a failure."""
     scripted: dict[str, Exception | MediaFailure] = {}
-    for number in range(1, GIFS + 1):
+    for number in range(1, most + 1):
         one = MediaRef(f"{number}.gif", f"s3://clips/{number}.gif", "1")
         scripted[one.uri] = MediaFailure(one, "fake@1", reason, "why", is_transient=is_transient)
     return FakeAnnotator(scripted=scripted)
@@ -57,6 +57,24 @@ def test_a_machine_at_fault_takes_no_try_of_its_media_and_leaves_the_others_alon
     for thread in threads:
         thread.join(TIMEOUT_S)
         assert not thread.is_alive(), "a rest holds up no drain"
+
+
+def test_after_a_rest_one_media_of_each_message_is_tried_until_one_succeeds(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.annotating.machine.FIRST_REST_S", 0.0)
+    annotator = failing("local_disk", is_transient=True, most=2 * CHUNK)
+    worker = bench.worker(annotator)
+    worker.run_chunk(1, ids_of(1))
+    for chunk in (2, 3):
+        worker.run_chunk(chunk, ids_of(chunk))
+        assert len(annotator.seen) == CHUNK + chunk - 1
+    assert [row.free_tries for row in bench.rows()] == [1] * (CHUNK + 1) + [0] * (2 * CHUNK - 1)
+    for row in bench.rows()[CHUNK + 1 : 2 * CHUNK]:
+        assert (row.state, row.attempts - row.losses, row.not_before) == (WorkState.PENDING, 0, None)
+    assert bench.states() == {WorkState.PENDING: GIFS - 1, WorkState.DONE: 1}
+    worker.run_chunk(0, ids_of(3))
+    assert bench.states() == {WorkState.PENDING: 2 * CHUNK, WorkState.DONE: CHUNK}
 
 
 def chunk_of(bench: Bench, chunk_id: int) -> tuple[int, object]:

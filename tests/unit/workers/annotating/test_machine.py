@@ -2,6 +2,8 @@
 
 import pytest
 
+from annotator.store.queue.chunks import Piece
+from annotator.store.queue.work import Claim
 from annotator.types import KnownMedia, MediaFailure, MediaRef
 from workers.annotating.engine import Breakdown
 from workers.annotating.machine import MOST_FAULTS, Machine
@@ -9,6 +11,9 @@ from workers.annotating.machine import MOST_FAULTS, Machine
 
 def media(number: int) -> MediaRef:
     return MediaRef(f"{number}.gif", f"s3://clips/{number}.gif")
+
+
+CLAIMS = [Claim(n, 1, 1, media(n), Piece(n, f"{n}.gif", 1), suspect=False, tries=1) for n in range(1, 4)]
 
 
 class Watched:
@@ -53,7 +58,9 @@ def test_rests_grow_until_a_media_is_annotated() -> None:
         watched.fails(number)
         waits.append(watched.rests())
     assert waits == [60.0, 240.0, 600.0, 600.0, 600.0, 600.0]
+    assert watched.machine.choose(CLAIMS) == (CLAIMS[:1], CLAIMS[1:])
     watched.succeeds()
+    assert watched.machine.choose(CLAIMS) == (CLAIMS, ())
     watched.fails(*range(MOST_FAULTS - 1))
     assert watched.rests() == 0
     watched.fails(MOST_FAULTS)
