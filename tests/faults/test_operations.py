@@ -278,7 +278,7 @@ def test_a_deadline_that_passes_as_the_result_is_written(
     worker.start()
     worker.wait_for_halt("network")
     if first == "the sweep":
-        swept = beat.postgres.trap(b"COMMIT", after=b"UPDATE work SET session_id = NULL")
+        swept = beat.postgres.trap(b"COMMIT", after=b"INSERT INTO chunks")  # the first sweeps find nothing
         system.execute(f"UPDATE work SET deadline_at = now() WHERE {HELD}")
         swept.wait()
         worker.go_on("network")

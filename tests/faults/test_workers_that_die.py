@@ -20,14 +20,18 @@ def beat(system: System) -> Program:
     return system.start_beat()
 
 
-def test_a_worker_killed_with_a_message_that_the_broker_no_longer_knows(system: System, undisturbed: Rows) -> None:
+def test_a_worker_killed_with_a_message_that_the_broker_no_longer_knows(
+    system: System, undisturbed: Rows, beat: Program
+) -> None:
     first = system.worker()
     taken = first.broker.trap(WRITES_DOWN)
     first.start()
     taken.wait()
+    beat.freeze()  # else it may have sent the message again before anybody has looked
     first.kill()
     taken.cut()
     assert system.messages() + system.broker.hlen("unacked") < system.count("chunks", "state = 1")
+    beat.wake()
     system.start_worker()
     system.assert_ends_as(undisturbed)
 
