@@ -30,7 +30,7 @@ ONLY_0003 = (
     "from alembic import command; upgrade = command.upgrade;"
     " command.upgrade = lambda config, _: (upgrade(config, '0003'), command.stamp(config, 'head')); "
 )
-SWEEPS = b"WITH lost AS MATERIALIZED"
+SWEEPS = b"w.deadline_at <"  # those of a beat that has just begun look at no deadline
 
 
 # -------------------------------------------------------------------------------------------------------------- clocks
