@@ -15,7 +15,7 @@ from annotator.store.tables import worker_sessions
 
 # Where sessions and chunks of programs before 0002 do not say it.
 FIRST_QUEUE: Final = "gpu"
-_HOUSEKEEPING: Final = frozenset({"default"})
+_WITHOUT_NETWORKS: Final = frozenset({"default", "trainer"})
 _SESSIONS_LOOKED_AT: Final = 1_000  # the newest, for who was there last
 _TOGETHER: Final = timedelta(minutes=1)
 
@@ -99,7 +99,16 @@ def _annotating(connection: Connection, wanted: Select[*tuple[Any, ...]]) -> lis
         AnnotatingSession(frozenset(row.queues or (FIRST_QUEUE,)), row.network_id, row.started_at, row.seen_at)
         for row in connection.execute(wanted)
     )
-    return [one for one in sessions if one.queues != _HOUSEKEEPING]
+    return [one for one in sessions if annotates(one.queues)]
+
+
+def annotates(queues: Collection[str]) -> bool:
+    """Say whether a worker of these queues annotates; one of an earlier version says nothing of queues, and does.
+
+    >>> annotates(["default", "trainer"]), annotates(["gpu", "default"]), annotates([])
+    (False, True, True)
+    """
+    return not queues or not _WITHOUT_NETWORKS.issuperset(queues)
 
 
 def open_session(

@@ -17,7 +17,7 @@ from annotator.store.queue.bottleneck import Busy, QueueState, Verdict, what_bin
 from annotator.store.queue.counts import Counts, read_counts
 from annotator.store.queue.depths import LaneDepth, read_depths
 from annotator.store.queue.progress import Forecast, forecast, point_of_now, read_points
-from annotator.store.queue.sessions import is_open
+from annotator.store.queue.sessions import annotates, is_open
 from annotator.store.retrainings import Retraining, list_retrainings
 from annotator.store.tables import (
     ChunkState,
@@ -39,7 +39,6 @@ MOST_COUNTED: Final = 100_000
 SESSION_TIMEOUT_S: Final = 45.0
 _FAILED: Final = (WorkState.FAILED, WorkState.QUARANTINED)
 _IN_WORK: Final = (WorkState.PENDING, WorkState.CLAIMED)
-_HOUSEKEEPING_QUEUE: Final = "default"
 _MOST_BACKLOGS: Final = 20
 _MOST_SESSIONS: Final = 100
 _RETRAININGS: Final = 3
@@ -276,8 +275,7 @@ def _verdict(
 
 def _annotating(sessions: Sequence[SessionStatus], network_id: int | None) -> tuple[list[SessionStatus], int]:
     """Return the living workers that annotate for a network, and how many do so for others."""
-    # One that consumes nothing but housekeeping does not annotate; one of an earlier version says nothing of queues.
-    living = [one for one in sessions if not one.is_silent and one.queues != (_HOUSEKEEPING_QUEUE,)]
+    living = [one for one in sessions if not one.is_silent and annotates(one.queues)]
     ours = [one for one in living if network_id is None or one.network_id in {network_id, None}]
     return ours, len(living) - len(ours)
 
