@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Engine
 
-from annotator.errors import BrokerUnavailableError
+from annotator.errors import BrokerUnavailableError, StoreUnavailableError
 from annotator.settings import WorkerSettings
 from annotator.store.connection import writing
 from annotator.store.queue.chunks import ChunkLimits, find_untaken, put_back, put_back_unclaimed
@@ -38,9 +38,9 @@ class Sweeper:
     slow, there are two messages of a chunk, which costs nothing. A chunk whose message is seen waiting is left alone,
     however long ago it was published.
 
-    Where this sweeper itself has not reached the database for as long as a session may be silent, neither have the
-    workers: it ends no session until they have had that time again. Nor does one that has just begun, which cannot
-    know whether the database was away.
+    Where the database has refused this sweeper, or not answered for as long as a session may be silent, the workers
+    could not say that they live either: it ends no session until they have had that time again. Nor does one that has
+    just begun, which cannot know whether the database was away.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Sweeper:
         self._metrics = metrics or QueueMetrics()
         self._clock = clock
         self._reached_s = clock()
+        self._was_refused = False
         self._spares_until_s = self._reached_s + settings.session_timeout_s
         self._since = BEGINNING
         self._next_full_s = self._reached_s
@@ -98,15 +99,19 @@ class Sweeper:
     def _sweep_some(self) -> SweepReport:
         settings, began_s = self._settings, self._clock()
         is_full = began_s >= self._next_full_s
-        with writing(self._engine) as connection:
-            report = sweep(
-                connection,
-                session_timeout_s=settings.session_timeout_s,
-                max_tries=settings.max_attempts,
-                spares_silent=self._spares_silent(),
-                since=BEGINNING if is_full else self._since,
-                limits=ChunkLimits(media=settings.chunk_media, size_bytes=settings.chunk_bytes),
-            )
+        try:
+            with writing(self._engine) as connection:
+                report = sweep(
+                    connection,
+                    session_timeout_s=settings.session_timeout_s,
+                    max_tries=settings.max_attempts,
+                    spares_silent=self._spares_silent(),
+                    since=BEGINNING if is_full else self._since,
+                    limits=ChunkLimits(media=settings.chunk_media, size_bytes=settings.chunk_bytes),
+                )
+        except StoreUnavailableError:
+            self._was_refused = True
+            raise
         self._reached_s = self._clock()
         self._since = report.since
         if is_full:
@@ -117,8 +122,9 @@ class Sweeper:
     def _spares_silent(self) -> bool:
         """Say whether nobody is ended for his silence; asked when the database answers."""
         now_s, timeout_s = self._clock(), self._settings.session_timeout_s
-        if now_s - self._reached_s > max(timeout_s, 2 * self._settings.sweep_every_s):
+        if self._was_refused or now_s - self._reached_s > max(timeout_s, 2 * self._settings.sweep_every_s):
             _LOGGER.warning("The database was away: for %.0f s, no worker counts as lost.", timeout_s)
+            self._was_refused = False
             self._spares_until_s = now_s + timeout_s
         return now_s < self._spares_until_s
 

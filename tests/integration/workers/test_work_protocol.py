@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, func, insert, select, text, type_coerce, update
 
+from annotator.errors import StoreUnavailableError
 from annotator.settings import WorkerSettings
 from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import reading, writing
@@ -245,6 +246,37 @@ def test_who_was_silent_while_the_database_was_away_is_not_ended(engine: Engine)
     clock[0] += 60.0  # the sweeper itself has not reached the database
     falls_silent(engine, session)
     passes_deadline(engine, 1)
+    for later_s in (0.0, 15.0, 15.0):
+        clock[0] += later_s
+        sweeper.run()
+        assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
+    clock[0] += 16.0
+    sweeper.run()
+    assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
+
+
+@pytest.mark.usefixtures("pieces")
+def test_who_was_silent_while_the_database_only_read_is_not_ended(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("a file has no standby")
+    session, clock = opened(engine), [0.0]
+    claimed(engine, session)
+    sweeper = Sweeper(engine, WorkerSettings(), clock=lambda: clock[0])
+    for _ in range(4):
+        sweeper.run()
+        clock[0] += 15.0
+    only_reads = f'ALTER DATABASE "{engine.url.database}" {{}} default_transaction_read_only'
+    with writing(engine) as connection:
+        connection.execute(text(only_reads.format("SET") + " = on"))
+    engine.dispose()
+    with pytest.raises(StoreUnavailableError, match="read-only"):
+        sweeper.run()
+    with reading(engine) as connection:
+        connection.execute(text("SET TRANSACTION READ WRITE"))
+        connection.execute(text(only_reads.format("RESET")))
+        connection.commit()
+    engine.dispose()
+    falls_silent(engine, session)
     for later_s in (0.0, 15.0, 15.0):
         clock[0] += later_s
         sweeper.run()
