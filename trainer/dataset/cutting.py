@@ -65,5 +65,5 @@ def read_crop_params(path: Path) -> FaceCrop:
     try:
         with path.open(encoding="utf-8") as file:
             return FaceCrop(**json.loads(file.read(_MAX_TEXT_CHARS)))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{path} is not as it was written ({error}): run `trainer prepare` again") from error

@@ -123,7 +123,7 @@ def read_progress(path: Path) -> Progress | None:
             raise ModelError(f"{path} was written by another version: begin anew with --fresh")
         results = [EpochResult(**result) for result in told.pop("results")]
         return Progress(**(told | {"window": tuple(told["window"])}), results=results)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} is no checkpoint: remove it, or begin anew with --fresh") from error
 
 

@@ -111,7 +111,7 @@ def read_description(folder: Path) -> tuple[Network, tuple[str, ...]]:
         if not people or not all(isinstance(name, str) for name in people):
             raise ModelError(f"{path} names no people: fit the network again")
         return Network(**described["network"]), people
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} describes no network ({type(error).__name__}): fit it again") from error
 
 
@@ -191,7 +191,7 @@ def _check_archive(path: Path) -> None:
 
 def _check_hdf5(file: Any, path: Path) -> None:  # noqa: ANN401 - h5py has no types
     size_bytes = 0
-    for count, item in enumerate(_items(file, depth=0)):
+    for count, item in enumerate(_items(file, path, depth=0)):
         if count > MAX_ITEMS:
             raise ModelError(f"{path} has more parts than any network here")
         if not isinstance(item, h5py.HardLink | h5py.Dataset):
@@ -204,10 +204,10 @@ def _check_hdf5(file: Any, path: Path) -> None:  # noqa: ANN401 - h5py has no ty
         raise ModelError(f"the weights in {path} are larger than any network here")
 
 
-def _items(group: Any, *, depth: int) -> Iterator[Any]:  # noqa: ANN401 - as above
+def _items(group: Any, path: Path, *, depth: int) -> Iterator[Any]:  # noqa: ANN401 - as above
     """Yield the links and the data sets of an HDF5 file; a group may hold itself, so the depth has an end."""
     if depth > MAX_DEPTH:
-        raise ValueError("groups are nested deeper than in any network here")
+        raise ModelError(f"{path} nests groups deeper than any network here: name another")
     for name in group:
         link = group.get(name, getlink=True)
         yield link
@@ -215,6 +215,6 @@ def _items(group: Any, *, depth: int) -> Iterator[Any]:  # noqa: ANN401 - as abo
             continue
         item = group[name]
         if isinstance(item, h5py.Group):
-            yield from _items(item, depth=depth + 1)
+            yield from _items(item, path, depth=depth + 1)
         else:
             yield item

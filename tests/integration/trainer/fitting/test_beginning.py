@@ -56,7 +56,7 @@ def hostile(folder: Path, kind: str) -> Path:
         ("noise", "OSError"),
         ("outside", "points at another file"),
         ("borrowed", "something else than numbers"),
-        ("loop", "holds no weights that can be read"),
+        ("loop", "nests groups deeper"),
         ("bomb", "larger than any network"),
     ],
 )
@@ -72,6 +72,31 @@ def test_a_hostile_file_of_weights_is_an_error_of_one_line(
     assert path.name in str(caught.value)
 
 
+def nested(path: Path, groups: int) -> Path:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("/".join([*["group"] * groups, "0"]), data=np.zeros(3, "f4"))
+    return path
+
+
+def test_groups_may_be_nested_as_deep_as_the_bound_and_no_deeper(network: Any, tmp_path: Path) -> None:
+    from trainer.fitting.weights import MAX_DEPTH  # noqa: PLC0415 - as above
+
+    with pytest.raises(ModelError, match=r"nothing in .* fits"):
+        begin(network, nested(tmp_path / "deep.weights.h5", MAX_DEPTH))
+    with pytest.raises(ModelError, match="nests groups deeper"):
+        begin(network, nested(tmp_path / "deeper.weights.h5", MAX_DEPTH + 1))
+
+
+def test_groups_that_hold_themselves_twice_are_left_at_the_most_parts_a_network_has(
+    network: Any, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "wide.weights.h5", "w") as file:
+        file["one"] = file["/"]
+        file["other"] = file["/"]
+    with pytest.raises(ModelError, match=r"nests groups deeper|more parts"):
+        begin(network, tmp_path / "wide.weights.h5")
+
+
 def test_weights_of_nothing_alike_are_refused(network: Any, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.weights.h5", "w") as file:
         file.create_dataset("layers/other/vars/0", data=np.zeros(3, "f4"))
@@ -85,3 +110,17 @@ def test_what_is_not_there_and_a_folder_without_weights_are_told(network: Any, t
         begin(network, tmp_path / "absent.keras")
     with pytest.raises(ConfigError, match="there are no weights in"):
         begin(network, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "[" * 100_000, '{"network": {}, "people": []}', '{"network": {"layers": 7}, "people": ["Ada"]}'],
+    ids=["empty", "list", "nested", "nobody", "unknown"],
+)
+def test_what_describes_no_network_is_an_error_of_one_line(tmp_path: Path, text: str) -> None:
+    from trainer.fitting.weights import NETWORK_FILE, read_description  # noqa: PLC0415 - imports Keras
+
+    (tmp_path / NETWORK_FILE).write_text(text)
+    with pytest.raises(ModelError, match=r"fit (it|the network) again") as caught:
+        read_description(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -93,7 +93,7 @@ def test_how_crops_are_cut_is_written_down_and_read_again(tmp_path: Path) -> Non
     path = tmp_path / "crop.json"
     path.write_text(crop_text(FaceCrop("box", 224, 0.1)))
     assert read_crop_params(path) == FaceCrop("box", 224, 0.1)
-    for text in ("", "[]", '{"kind": "round"}', '{"kind": "box", "more": 1}', '{"side_px": 1000000}'):
+    for text in ("", "[]", '{"kind": "round"}', '{"kind": "box", "more": 1}', '{"side_px": 1000000}', "[" * 5000):
         path.write_text(text)
         with pytest.raises(ConfigError):
             read_crop_params(path)

@@ -105,7 +105,8 @@ def test_pickled_arrays_in_a_checkpoint_are_not_loaded(tmp_path: Path, monkeypat
 
 
 def test_an_archive_without_progress_is_no_checkpoint(tmp_path: Path) -> None:
-    for arrays in ({"other": np.zeros(3)}, {"progress": np.zeros(3, np.uint8)}):
+    nested = np.frombuffer(b"[" * 100_000, np.uint8)
+    for arrays in ({"other": np.zeros(3)}, {"progress": np.zeros(3, np.uint8)}, {"progress": nested}):
         np.savez(tmp_path / "last.npz", allow_pickle=False, **arrays)
 
         with pytest.raises(ModelError, match="is no checkpoint"):
