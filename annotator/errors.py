@@ -21,8 +21,9 @@
     │   ├── BrokerUnavailableError  "broker_unavailable"  the broker does not answer
     │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
-    │   ├── ModelsBusyError         "models_busy"         somebody else installs or promotes a model
-    │   ├── RelabellingTakenError   "relabelling_taken"   another process makes these labels
+    │   ├── BusyError               "busy"                somebody else is at it: what only one may do at a time
+    │   │   ├── ModelsBusyError         "models_busy"         … installs or promotes a model
+    │   │   └── RelabellingTakenError   "relabelling_taken"   … makes these labels
     │   ├── BacklogTakenError       "taken"               another producer goes on with this part of a listing
     │   └── RegisteredMeanwhileError "meanwhile"          somebody else has registered the same objects just now
     ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
@@ -175,13 +176,19 @@ class DeadlineError(TransientError):
     reason = "deadline"
 
 
-class ModelsBusyError(TransientError):
+class BusyError(TransientError):
+    """Somebody else is at it, and only one may be at a time. Programs end with an exit code of its own."""
+
+    reason = "busy"
+
+
+class ModelsBusyError(BusyError):
     """Somebody else installs or promotes a model just now."""
 
     reason = "models_busy"
 
 
-class RelabellingTakenError(TransientError):
+class RelabellingTakenError(BusyError):
     """Another process makes the labels of this labelling just now."""
 
     reason = "relabelling_taken"

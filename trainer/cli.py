@@ -2,7 +2,7 @@
 
 A command is one function in the module ``command`` of its package, with its arguments and its help. It imports what it
 needs when it runs, so that ``--help`` is quick, and calls the module that does the work; here it gets its place.
-Exit codes: 0 ok, 1 some items failed or something was found, 2 usage: an argument, a setting or data that cannot be.
+Exit codes: those of ``annotator.cli.entry``.
 """
 
 import sys

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 - see above
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +11,7 @@ from annotator.cli.application import make_application
 from annotator.cli.arguments import parse_duration_ms
 from annotator.cli.models_app import models_app
 from annotator.cli.options import AsCsv, AsJson, Database, Model
+from annotator.cli.processor import multiply_in_one_thread
 
 app = make_application(
     "annotator",
@@ -70,6 +70,7 @@ def annotate(  # noqa: PLR0913 - options of a command
     sampling = {"frames": frames, "every_ms": every, "all": all_frames or None}
     if sum(one is not None for one in sampling.values()) > 1:
         raise typer.BadParameter("give only one of --frames, --every and --all")
+    multiply_in_one_thread()
     from annotator.cli.annotating import AnnotateOptions, annotate_sources
 
     settings: dict[str, Any] = {"model": model, "database_url": database, "sampling": sampling}
@@ -100,6 +101,7 @@ def enroll(
     Example: `annotator enroll "Eileen Collins" portrait.jpg another.jpg`
 
     """
+    multiply_in_one_thread()
     from annotator.cli.enrolling import enroll as enroll_person
 
     enroll_person(name, photos, face=face, settings={"model": model, "database_url": database})
@@ -182,8 +184,7 @@ def relabel(
     Where the model needs other embeddings than those that are stored, it says how much is to be annotated again.
 
     """
-    # Each thread multiplies on its own: those of OpenBLAS would wait for one another at full load. It reads this once.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    multiply_in_one_thread()
     from annotator.cli.relabelling import relabel as relabel_stored
 
     settings = {"model": model, "database_url": database}

@@ -1,7 +1,7 @@
 """The entry of a program: what is known becomes one line with the remedy, and an exit code; never a traceback.
 
-Exit codes: 0 ok, 1 some items failed, something was found or a service does not answer, 2 usage: an argument, a
-setting or data that cannot be.
+Exit codes: 0 ok, 1 some items failed or a service does not answer, 2 usage: an argument, a setting or data that cannot
+be, 3 something was found that a person must decide on, 75 somebody else is at it: try again later.
 """
 
 import io
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from annotator.errors import AnnotatorError, ConfigError, InputError
+from annotator.errors import AnnotatorError, BusyError, ConfigError, InputError
 
 if TYPE_CHECKING:
     import typer
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+HELD: Final = 3
+BUSY: Final = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 DEBUG_OPTION: Final = "--debug"
 
@@ -58,7 +60,7 @@ class Program:
                 raise
             for line in (*error.details, str(error)):
                 self._say(line)
-            return USAGE if isinstance(error, InputError | ConfigError) else FAILED
+            return _code_of(error)
         except Exception as error:
             if is_debugging:
                 raise
@@ -76,6 +78,12 @@ class Program:
 
     def _say(self, message: str) -> None:
         sys.stderr.write(f"{self.name}: {' '.join(message.split())}\n")
+
+
+def _code_of(error: AnnotatorError) -> int:
+    if isinstance(error, BusyError):
+        return BUSY
+    return USAGE if isinstance(error, InputError | ConfigError) else FAILED
 
 
 def one_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from annotator.cli.options import AsJson, Database
+from annotator.cli.processor import multiply_in_one_thread
 
 models_app = typer.Typer(help="The models: whom they know, and where they come from.", no_args_is_help=True)
 
@@ -93,6 +94,7 @@ def diff_models(  # noqa: PLR0913 - options of a command
     - `annotator models diff mine@2 mine@3 --views views.csv --html diff.html`
 
     """
+    multiply_in_one_thread()
     from annotator.cli.promoting import ComparisonOptions, show_diff
 
     settings = {"database_url": database}
@@ -137,13 +139,14 @@ def promote_model(  # noqa: PLR0913 - options of a command
     - `annotator models promote mine@3 --golden golden.csv --clips golden/ --html report.html`
     - `annotator models promote mine@3 --force "Ada Lovelace was removed on request"`
 
-    Exit code: 0, or 1 where the gate refuses.
+    Exit code: 0, or 3 where the gate refuses; 75 where somebody else installs or promotes a model just now.
 
     """
     if force is not None and not force.strip():
         raise typer.BadParameter("--force needs a reason")
     if clips is not None and golden is None:
         raise typer.BadParameter("--clips goes with --golden")
+    multiply_in_one_thread()
     from annotator.cli.promoting import ComparisonOptions, PromotionOptions
     from annotator.cli.promoting import promote_model as promote
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from annotator.build import build_source
 from annotator.cli.database import open_store
-from annotator.cli.entry import FAILED, OK
+from annotator.cli.entry import HELD, OK
 from annotator.cli.output import err, out, print_json_line, print_table, remark
 from annotator.errors import LocalDiskError
 from annotator.media import Sampling
@@ -100,7 +100,7 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
     """Try a model, show its names if it passes the gate, and say what was found.
 
     Returns:
-        The exit code: 1 where the gate refuses.
+        The exit code: 3 where the gate refuses.
 
     Raises:
         ConfigError: there is no such model, or nothing to compare it with.
@@ -136,7 +136,7 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
     else:
         _print_report(report)
     remark(_verdict(report, is_shown=promotion.is_shown, options=options))
-    return OK if report.passed or promotion.is_shown else FAILED
+    return OK if report.passed or promotion.is_shown else HELD
 
 
 def roll_back_model(*, as_json: bool, settings: Mapping[str, Any]) -> None:
@@ -231,4 +231,5 @@ def _verdict(report: GateReport, *, is_shown: bool, options: PromotionOptions) -
     if report.passed:
         return f"{report.model} passes the gate; nothing was changed."
     names = ", ".join(check.name for check in report.checks if not check.passed)
-    return f"The gate refuses {report.model} ({names}); the names of {report.former} are shown as before."
+    before = "nothing is shown" if report.former is None else f"the names of {report.former} are shown"
+    return f"The gate refuses {report.model} ({names}); {before} as before."

@@ -83,6 +83,11 @@ def begin_step(connection: Connection, run: Retraining, step: str) -> Retraining
     return _change(connection, run, step=step, tries=tries)
 
 
+def give_back_try(connection: Connection, run: Retraining) -> Retraining:
+    """Say that the step in hand could not even begin: that counts as no try."""
+    return _change(connection, run, tries=run.tries - 1)
+
+
 def end_step(connection: Connection, run: Retraining, *, seconds: float) -> Retraining:
     """Say that the step in hand is done."""
     return _change(connection, run, done=[*run.done, {"step": run.step, "seconds": round(seconds, 1)}])

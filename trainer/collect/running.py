@@ -68,7 +68,8 @@ def collect_photographs(
 
     Raises:
         ProblemsError: labels are wrong; all of them are listed.
-        ConfigError: there is no contact, or another run is under way.
+        ConfigError: there is no contact.
+        BusyError: another run is under way.
         SourceUnavailableError: the services do not answer.
         LocalDiskError: the disk is full.
 

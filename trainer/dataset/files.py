@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from annotator.errors import ConfigError, LocalDiskError
+from annotator.errors import BusyError, LocalDiskError
 
 _PART: Final = ".part"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -55,7 +55,7 @@ def only_worker(folder: Path) -> Iterator[None]:
     """Keep other processes from working in a folder, which is made where it is missing; who dies lets go of it.
 
     Raises:
-        ConfigError: another process works there.
+        BusyError: another process works there.
         LocalDiskError: the folder cannot be written.
 
     """
@@ -70,7 +70,7 @@ def only_worker(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConfigError(f"another process works in {folder}: wait until it has ended") from error
+            raise BusyError(f"another process works in {folder}: wait until it has ended") from error
         yield
 
 

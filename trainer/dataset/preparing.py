@@ -84,7 +84,8 @@ def prepare(experiment: Experiment, params: PrepareParams, *, device: Device) ->
 
     Raises:
         ProblemsError: something is wrong with the data; nothing was done.
-        ConfigError: the device is not there, or another process prepares this experiment.
+        ConfigError: the device is not there.
+        BusyError: another process works on this experiment.
         LocalDiskError: the disk is full; the next run goes on from there.
 
     """

@@ -11,7 +11,8 @@ def run_prepare(experiment: Experiment, params: PrepareParams, *, device: Device
 
     Raises:
         ProblemsError: something is wrong with the data; nothing was done.
-        ConfigError: the device is not there, or another process works on this experiment.
+        ConfigError: the device is not there.
+        BusyError: another process works on this experiment.
         LocalDiskError: the disk is full.
 
     """

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.cli.entry import FAILED, OK
+from annotator.cli.entry import HELD, OK
 from annotator.cli.options import AsJson
 from trainer.options import ExperimentName, Workdir, open_named
 
@@ -39,7 +39,7 @@ def doctor(  # noqa: PLR0913 - options of a command
     - `trainer doctor example_experiment --fix` moves wrong, repeated and unreadable photographs aside
     - `trainer doctor example_experiment --accept 3f9a0c41d2e7` accepts the finding of this id, in doctor/accepted.csv
 
-    Exit code: 1 where something must be put right before training, else 0; warnings alone are 0.
+    Exit code: 3 where something must be put right before training, else 0; warnings alone are 0.
 
     """
     from trainer.doctor.running import DoctorParams, run_doctor
@@ -47,4 +47,4 @@ def doctor(  # noqa: PLR0913 - options of a command
     params = DoctorParams(min_face_px, min_photographs, is_fixed=fix, accept=tuple(accept or ()))
     opened, device = open_named(experiment, workdir)
     is_wrong = run_doctor(opened, params, device=device, as_json=as_json)
-    raise typer.Exit(FAILED if is_wrong else OK)
+    raise typer.Exit(HELD if is_wrong else OK)

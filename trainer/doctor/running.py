@@ -50,7 +50,8 @@ def run_doctor(experiment: Experiment, params: DoctorParams, *, device: Device, 
         Whether anything is left that must be put right before training.
 
     Raises:
-        ConfigError: the device is not there, another process works on this experiment, or an id is none.
+        ConfigError: the device is not there, or an id is none.
+        BusyError: another process works on this experiment.
         ProblemsError: ``doctor/accepted.csv`` is not as it was written.
         LocalDiskError: the disk is full.
 

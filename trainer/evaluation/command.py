@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from annotator.cli.entry import FAILED, OK
+from annotator.cli.entry import HELD, OK
 from annotator.cli.options import AsJson
 from trainer.options import ExperimentName, Workdir, open_named
 
@@ -93,7 +93,7 @@ def compare(  # noqa: PLR0913 - options of a command
         float, typer.Option(metavar="SHARE", min=0, max=1, help="By how much a share may fall and be «not worse».")
     ] = 0.01,
     require: Annotated[
-        Literal["not-worse"] | None, typer.Option(help="Exit with 1 where this does not hold.", show_default=False)
+        Literal["not-worse"] | None, typer.Option(help="Exit with 3 where this does not hold.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where comparison.html and .json go.")] = Path("comparison"),
     as_json: AsJson = False,
@@ -111,7 +111,7 @@ def compare(  # noqa: PLR0913 - options of a command
     - `trainer compare starter example_experiment --workdir workdir --strangers strangers`
     - `trainer compare example_experiment example_experiment:head --workdir workdir`
 
-    Exit code: 1 where B is worse and --require not-worse is given, else 0.
+    Exit code: 3 where B is worse and --require not-worse is given, else 0.
 
     """
     from trainer.evaluation.running import ComparePlaces, run_compare
@@ -129,7 +129,7 @@ def compare(  # noqa: PLR0913 - options of a command
         device=settings.device,
         as_json=as_json,
     )
-    raise typer.Exit(FAILED if require is not None and not comparison.is_not_worse else OK)
+    raise typer.Exit(HELD if require is not None and not comparison.is_not_worse else OK)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

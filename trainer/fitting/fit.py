@@ -87,8 +87,8 @@ def fit(places: Places, experiment: Experiment, options: FitOptions) -> FitResul
         options: on which device, from which weights.
 
     Raises:
-        ConfigError: there are no crops, settings do not fit together or to the run that is there, no device, or
-            another process works in the experiment's folder.
+        ConfigError: there are no crops, settings do not fit together or to the run that is there, or no device.
+        BusyError: another process fits this experiment.
         InputError: a crop cannot be read.
         ModelError: weights or checkpoint are not what they must be.
         LocalDiskError: the disk is full; the last checkpoint stays.

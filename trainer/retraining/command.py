@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from annotator.cli.entry import FAILED
+from annotator.cli.entry import FAILED, HELD
 from annotator.cli.options import Database
 from trainer.options import ExperimentName, Workdir, open_named
 
@@ -33,7 +33,8 @@ def retrain(
     - `trainer retrain example_experiment --workdir workdir`
     - `trainer retrain example_experiment --if-news`, from a cron of your own
 
-    Exit code: 1 where the run was held or has failed, 130 where it was interrupted.
+    Exit code: 1 where the run has failed, 3 where it was held, 75 where somebody else is at it or at what a step
+    does, 130 where it was interrupted.
 
     """
     from trainer.retraining.program import retrain_by_name
@@ -45,4 +46,4 @@ def retrain(
     if outcome == "interrupted":
         raise KeyboardInterrupt
     if outcome in {"held", "failed"}:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(HELD if outcome == "held" else FAILED)

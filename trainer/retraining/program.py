@@ -35,7 +35,7 @@ def retrain_by_name(places: Experiment, *, cause: Cause, only_news: bool, databa
 
     Raises:
         ConfigError: a setting cannot be, or there is no file that says how to fit.
-        RetrainingUnderWayError: another process retrains.
+        BusyError: another process retrains, or somebody else is at what a step does.
         StoreUnavailableError: the database does not answer.
 
     """

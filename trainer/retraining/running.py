@@ -15,7 +15,8 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from annotator.errors import TransientError
+from annotator.cli.entry import BUSY, HELD
+from annotator.errors import BusyError
 from annotator.stack.child import ChildProcess
 from annotator.store.connection import reading, writing
 from annotator.store.locks import only_one
@@ -28,6 +29,7 @@ from annotator.store.retrainings import (
     begin_step,
     end_retraining,
     end_step,
+    give_back_try,
     last_retraining,
     open_retraining,
 )
@@ -45,13 +47,18 @@ _STOP_S: Final = 60.0
 """For a step that is told to stop: a fit writes its checkpoint, which may be a gigabyte."""
 
 _POLL_S: Final = 0.2
-_USAGE: Final = 2
+
+BUSY_TRIES: Final = 20
+"""How often a step is tried while somebody else is at what only one may do; then the next run goes on with it."""
+
+BUSY_PAUSE_S: Final = 30.0
+"""Between two such tries."""
 
 RunStep = Callable[[Step, Plan, bool, Callable[[], bool]], int | None]
 """Runs a step, told whether it was begun before, and asked whether to stop; returns its exit code, None if stopped."""
 
 
-class RetrainingUnderWayError(TransientError):
+class RetrainingUnderWayError(BusyError):
     """Another process retrains just now."""
 
     reason = "under_way"
@@ -81,22 +88,45 @@ class Wanted:
     only_news: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How steps are run.
+
+    Attributes:
+        run_step: by default a child process.
+        is_stopping: asked again and again; true leaves the run open, and ends the step in hand in an orderly way.
+        busy_pause_s: between two tries of a step that somebody else keeps waiting.
+
+    """
+
+    run_step: RunStep
+    is_stopping: Callable[[], bool]
+    busy_pause_s: float
+
+
 def retrain(
-    engine: Engine, wanted: Wanted, *, run_step: RunStep | None = None, is_stopping: Callable[[], bool] = lambda: False
+    engine: Engine,
+    wanted: Wanted,
+    *,
+    run_step: RunStep | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
+    busy_pause_s: float = BUSY_PAUSE_S,
 ) -> Retraining:
     """Go on with the run that is open, else begin one, and take it to its end.
 
     Args:
         engine: of the database.
         wanted: a new run, where none is open. One that is open goes on as it was begun.
-        run_step: by default a child process.
-        is_stopping: asked again and again; true leaves the run open, and ends the step in hand in an orderly way.
+        run_step: see :class:`Running`, as for the next two.
+        is_stopping: see there.
+        busy_pause_s: see there.
 
     Returns:
         The run as it stands then: ended, or open where it was to stop.
 
     Raises:
         RetrainingUnderWayError: another process is at it.
+        BusyError: somebody else is at what a step does, and stays at it; the run stays open.
         StoreUnavailableError: the database does not answer; the run stays open.
 
     """
@@ -108,7 +138,7 @@ def retrain(
             return run
         plan = wanted.plan_of(run)
         plan.folder.mkdir(parents=True, exist_ok=True)
-        return _go(engine, run, plan, run_step=run_step or run_child, is_stopping=is_stopping)
+        return _go(engine, run, plan, Running(run_step or run_child, is_stopping, busy_pause_s))
 
 
 def _open(engine: Engine, wanted: Wanted) -> Retraining:
@@ -129,9 +159,7 @@ def _open(engine: Engine, wanted: Wanted) -> Retraining:
     return run
 
 
-def _go(
-    engine: Engine, run: Retraining, plan: Plan, *, run_step: RunStep, is_stopping: Callable[[], bool]
-) -> Retraining:
+def _go(engine: Engine, run: Retraining, plan: Plan, running: Running) -> Retraining:
     done = {one["step"] for one in run.done}
     for step in (step for step in STEPS if step.name not in done):
         with writing(engine) as connection:
@@ -139,22 +167,45 @@ def _go(
         if run.tries > MAX_TRIES:
             return _end(engine, run, "failed", f"{step.name} was cut off {MAX_TRIES} times: see {_log_of(plan, step)}")
         _log.info("%s …", step.name)
-        if step.clears is not None:
-            shutil.rmtree(step.clears(plan), ignore_errors=True)
         began_s = time.monotonic()
-        code = run_step(step, plan, run.tries > 1, is_stopping)
+        code = _run_patiently(step, plan, is_again=run.tries > 1, running=running)
         if code is None:
             _log.info("stopped in %s: the next run goes on there", step.name)
             return run
         if code < 0:
             _log.warning("%s was killed (signal %d)", step.name, -code)
-            return _go(engine, run, plan, run_step=run_step, is_stopping=is_stopping)
+            return _go(engine, run, plan, running)
+        if code == BUSY:
+            with writing(engine) as connection:
+                give_back_try(connection, run)
+            raise BusyError(f"retraining {run.id} waits in {_why(plan, step)}; retrain again to go on")
         if code:
-            outcome: Outcome = "held" if step.may_hold and code != _USAGE else "failed"
-            return _end(engine, run, outcome, f"{step.name}: {last_words(_log_of(plan, step))}")
+            outcome: Outcome = "held" if step.may_hold and code == HELD else "failed"
+            return _end(engine, run, outcome, _why(plan, step))
         with writing(engine) as connection:
             run = end_step(connection, run, seconds=time.monotonic() - began_s)
     return _end(engine, run, "promoted", None)
+
+
+def _run_patiently(step: Step, plan: Plan, *, is_again: bool, running: Running) -> int | None:
+    """Run a step, again and again while somebody else keeps it waiting; see :data:`RunStep`."""
+    for _ in range(BUSY_TRIES):
+        if step.clears is not None:
+            shutil.rmtree(step.clears(plan), ignore_errors=True)
+        code = running.run_step(step, plan, is_again, running.is_stopping)
+        if code != BUSY:
+            return code
+        _log.info("%s; it is tried again", _why(plan, step))
+        until_s = time.monotonic() + running.busy_pause_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            if running.is_stopping():
+                return None
+            time.sleep(min(_POLL_S, left_s))
+    return BUSY
+
+
+def _why(plan: Plan, step: Step) -> str:
+    return f"{step.name}: {last_words(_log_of(plan, step))}"
 
 
 def _end(engine: Engine, run: Retraining, outcome: Outcome, reason: str | None) -> Retraining:

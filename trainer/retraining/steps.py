@@ -54,7 +54,7 @@ class Step:
         name: of the step; its log is ``NAME.log``.
         program: whose command it is.
         arguments: of the command; told whether the step was begun before and cut off.
-        may_hold: exit code 1 holds the run: what it found is for a person to decide, and no fault of the machine.
+        may_hold: it may end with :data:`~annotator.cli.entry.HELD`: what it found is for a person to decide.
         clears: a folder of this run that the command wants to make itself; what a former try has left there goes.
 
     """

@@ -84,7 +84,7 @@ def test_a_model_with_wrong_photographs_is_refused_with_a_report_and_can_be_forc
     views = tmp_path / "views.csv"
     views.write_text("key,views\n18.gif,5\n19.gif,70\n", encoding="utf-8")
     more = ["--views", str(views), "--html", "out/report.html"]
-    assert run_command(["models", "promote", model, *more]) == 1
+    assert run_command(["models", "promote", model, *more]) == 3
     said = capsys.readouterr()
     assert "gate refuses mine@2 (flipped, people)" in said.err
     assert "s3://gifs/19.gif" in said.out
@@ -105,7 +105,7 @@ def test_a_dry_run_says_what_the_gate_finds_and_changes_nothing(
     good, bad = install(2, people=[*range(PEOPLE), 1000]), install(3, swapped={3: 30, 30: 3})
     assert run_command(["models", "promote", good, "--dry-run"]) == 0
     assert "passes the gate; nothing was changed" in capsys.readouterr().err
-    assert run_command(["models", "promote", bad, "--dry-run", "--json"]) == 1
+    assert run_command(["models", "promote", bad, "--dry-run", "--json"]) == 3
     assert told(capsys)["passed"] is False
     assert active_model(capsys) == ["mine@1"]
 
@@ -128,7 +128,7 @@ def test_two_models_are_compared_once_both_have_labelled_the_archive(
     model = install(2, swapped={3: 30, 30: 3})
     assert run_command(["models", "diff", model]) == 2
     assert "annotator relabel --model mine@2" in capsys.readouterr().err
-    assert run_command(["models", "promote", model, "--dry-run"]) == 1
+    assert run_command(["models", "promote", model, "--dry-run"]) == 3
     capsys.readouterr()
     for arguments in ([model], ["mine@1", "mine@2"]):
         assert run_command(["models", "diff", *arguments, "--json", "--flips", "2"]) == 0

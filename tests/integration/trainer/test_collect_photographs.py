@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.errors import ConfigError
+from annotator.errors import BusyError, ConfigError
 from tests.integration.trainer.wikimedia_server import Wikimedia, serving
 from trainer.collect.client import Pace
 from trainer.collect.running import CollectOptions, collect_photographs, read_wanted
@@ -78,6 +78,6 @@ def test_a_second_run_in_the_same_place_is_turned_away(tmp_path: Path) -> None:
     (tmp_path / "mine" / "collect").mkdir(parents=True)
     with (tmp_path / "mine" / "collect" / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="another process works in"):
+        with pytest.raises(BusyError, match="another process works in"):
             collect_photographs(["Jane Doe"], Experiment("mine", tmp_path), CollectOptions("jane@museum.nl"))
     shutil.rmtree(tmp_path / "mine")

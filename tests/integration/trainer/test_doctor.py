@@ -65,7 +65,7 @@ def test_all_that_was_spoilt_is_found_moved_aside_and_found_no_more(
 ) -> None:
     spoil(experiment, shared_data)
     before = sum(path.suffix == ".jpg" for path in experiment.folder.rglob("*"))
-    assert doctor(experiment) == 1
+    assert doctor(experiment) == 3
     assert findings(experiment) == [
         ("unreadable", ("raw_dataset/Lionel_Messi/cut.jpg",)),
         ("wrong_person", ("raw_dataset/Lionel_Messi/federer.jpg",)),
@@ -77,8 +77,8 @@ def test_all_that_was_spoilt_is_found_moved_aside_and_found_no_more(
     ]
     assert "it looks like The_Maestro" in capsys.readouterr().out
     assert not experiment.set_aside.exists()
-    assert doctor(experiment, "--fix") == 1  # nobody but a person can say which name is right
-    assert doctor(experiment) == 1
+    assert doctor(experiment, "--fix") == 3  # nobody but a person can say which name is right
+    assert doctor(experiment) == 3
     assert findings(experiment) == [("two_names", ()), ("folder_without_label", ())]
     assert sum(path.suffix == ".jpg" for path in experiment.folder.rglob("*")) == before
 
@@ -88,7 +88,7 @@ def test_a_finding_that_was_accepted_counts_no_more_is_not_moved_and_counts_agai
 ) -> None:
     stranger = experiment.raw_dataset / "Virat_Kohli" / "stranger.jpg"
     shutil.copy(shared_data / "people" / "sports5" / "Virat_Kohli" / "016.jpg", stranger)
-    assert doctor(experiment) == 1
+    assert doctor(experiment) == 3
     found = re.search(r"\[(\w+)\] Virat_Kohli/stranger.jpg", capsys.readouterr().out)
     assert found is not None
     accepted = experiment.folder / "doctor" / "accepted.csv"
@@ -106,7 +106,7 @@ def test_a_finding_that_was_accepted_counts_no_more_is_not_moved_and_counts_agai
     header, line = accepted.read_text().splitlines()
     assert line.startswith(f"{found[1]},wrong_person,")
     accepted.write_text(f"{header}\n")
-    assert doctor(experiment) == 1
+    assert doctor(experiment) == 3
     accepted.write_text(f"{header}\nabc,no_such_kind,text\nabc\n")
     capsys.readouterr()
     assert doctor(experiment) == 2
@@ -120,11 +120,11 @@ def test_what_is_on_both_sides_is_a_leak(experiment: Experiment) -> None:
     assert doctor(experiment) == 0
     crop = next(experiment.val_dataset.glob("*/*.jpg"))
     shutil.copy(crop, experiment.train_dataset / crop.parent.name / "by_hand.jpg")
-    assert doctor(experiment) == 1
+    assert doctor(experiment) == 3
     assert findings(experiment) == [("leak", (str(crop.relative_to(experiment.folder)),))]
 
 
 def test_labels_that_are_wrong_are_a_finding_and_keep_nothing_from_being_looked_at(experiment: Experiment) -> None:
     experiment.labels_file.write_text("Label,Index\nLionel_Messi,0\nRoger_Federer,0\nVirat_Kohli,2\n")
-    assert doctor(experiment, "--json") == 1
+    assert doctor(experiment, "--json") == 3
     assert [kind for kind, _ in findings(experiment)] == ["labels", "folder_without_label"]

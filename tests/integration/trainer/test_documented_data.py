@@ -36,7 +36,7 @@ def test_what_is_shown_does_what_is_told(
     assert "11 photographs of 2 people, 2 labels" in capsys.readouterr().err.replace("\n", "")
     assert run(prepare) == 0
     assert "11 photographs of 2 people, 11 of them new" in capsys.readouterr().out
-    assert run(doctor) == 1
+    assert run(doctor) == 3
     shown = capsys.readouterr().out
     assert (experiment / "doctor" / "report.html").is_file()
     (found,) = re.findall(r"\[(\w+)\] Virat_Kohli/016\.jpg is unlike", shown)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
+from annotator.errors import BusyError
 from annotator.store import Store
 from annotator.store.connection import reading, writing
 from annotator.store.locks import only_one
@@ -19,7 +20,16 @@ from annotator.store.retrainings import (
     open_retraining,
 )
 from annotator.store.tables import retrainings
-from trainer.retraining.running import MAX_TRIES, RetrainingUnderWayError, Wanted, last_words, retrain, run_child
+from trainer.dataset.files import only_worker
+from trainer.retraining.running import (
+    BUSY_TRIES,
+    MAX_TRIES,
+    RetrainingUnderWayError,
+    Wanted,
+    last_words,
+    retrain,
+    run_child,
+)
 from trainer.retraining.steps import STEPS, Plan, Step
 
 ORDER = [step.name for step in STEPS]
@@ -88,10 +98,13 @@ def test_all_steps_are_taken_in_order_and_the_model_is_promoted(store: Store, st
 @pytest.mark.parametrize(
     ("step", "code", "outcome"),
     [
-        ("doctor", 1, "held"),
+        ("doctor", 3, "held"),
         ("doctor", 2, "failed"),
-        ("promote", 1, "held"),
+        ("doctor", 1, "failed"),
+        ("promote", 3, "held"),
+        ("promote", 1, "failed"),
         ("fit", 1, "failed"),
+        ("fit", 3, "failed"),
         ("export", 2, "failed"),
     ],
 )
@@ -144,6 +157,35 @@ def test_a_step_that_is_killed_is_begun_again_but_not_for_ever(store: Store, ste
     assert open_in(store) is None
 
 
+@pytest.mark.parametrize("step", ["prepare", "promote"])
+def test_a_step_that_somebody_else_keeps_waiting_is_tried_again(
+    store: Store, steps: Steps, tmp_path: Path, step: str
+) -> None:
+    steps.ends = {step: [75, 75]}
+    run = retrain(store.engine, wanted(tmp_path), run_step=steps, busy_pause_s=0.0)
+    assert run.outcome == "promoted"
+    assert [one for one in steps.ran if one[0] == step] == [(step, False)] * 3, "a try that did not begin is none"
+
+
+def test_a_run_whose_step_is_kept_waiting_for_long_stays_open_and_goes_on_later(
+    store: Store, steps: Steps, tmp_path: Path
+) -> None:
+    for _ in range(MAX_TRIES + 1):
+        steps.ends = {"promote": [75] * BUSY_TRIES}
+        with pytest.raises(BusyError, match=r"waits in promote: spoke last; retrain again"):
+            retrain(store.engine, wanted(tmp_path), run_step=steps, busy_pause_s=0.0)
+        (left,) = rows(store)
+        assert (left.outcome, left.step) == (None, "promote")
+    assert retrain(store.engine, wanted(tmp_path), run_step=steps).outcome == "promoted"
+    assert len(rows(store)) == 1
+
+
+def test_a_step_that_is_kept_waiting_stops_when_it_is_told_to(store: Store, steps: Steps, tmp_path: Path) -> None:
+    steps.ends = {"install": [75]}
+    run = retrain(store.engine, wanted(tmp_path), run_step=steps, is_stopping=lambda: "install" in steps.names)
+    assert (run.outcome, run.step) == (None, "install")
+
+
 def open_in(store: Store) -> Retraining | None:
     with reading(store.engine) as connection:
         return open_retraining(connection)
@@ -160,21 +202,27 @@ def test_without_news_nothing_is_done(store: Store, steps: Steps, tmp_path: Path
 
 
 def test_a_run_that_failed_is_no_answer_and_one_that_was_held_is(store: Store, steps: Steps, tmp_path: Path) -> None:
-    steps.ends = {"fit": [1], "doctor": [0, 1]}
+    steps.ends = {"fit": [1], "doctor": [0, 3]}
     news = wanted(tmp_path, only_news=True)
     outcomes = [retrain(store.engine, news, run_step=steps).outcome for _ in range(3)]
     assert outcomes == ["failed", "held", "nothing new"]
 
 
-def test_one_at_a_time(store: Store, steps: Steps, tmp_path: Path, dialect: str) -> None:
+@pytest.mark.servers
+@pytest.mark.parametrize("dialect", ["postgres"])
+def test_nothing_is_begun_while_another_process_is_at_it(store: Store, steps: Steps, tmp_path: Path) -> None:
+    with only_one(store.engine, RETRAINING_LOCK) as is_ours:
+        assert is_ours
+        with pytest.raises(RetrainingUnderWayError):
+            retrain(store.engine, wanted(tmp_path), run_step=steps)
+    assert (steps.ran, rows(store)) == ([], [])
+
+
+def test_one_run_is_open_at_a_time(store: Store) -> None:
     with writing(store.engine) as connection:
         begin_retraining(connection, experiment="sports", cause="command", news={}, model="sports@1")
     with pytest.raises(IntegrityError), writing(store.engine) as connection:
         begin_retraining(connection, experiment="other", cause="command", news={}, model="other@1")
-    if dialect == "postgresql":
-        with only_one(store.engine, RETRAINING_LOCK), pytest.raises(RetrainingUnderWayError):
-            retrain(store.engine, wanted(tmp_path), run_step=steps)
-        assert steps.ran == []
 
 
 def test_a_row_that_is_no_run_is_refused(store: Store) -> None:
@@ -186,7 +234,7 @@ def test_a_row_that_is_no_run_is_refused(store: Store) -> None:
 
 
 def test_sql_users_see_the_runs(store: Store, steps: Steps, tmp_path: Path) -> None:
-    steps.ends = {"doctor": [1]}
+    steps.ends = {"doctor": [3]}
     retrain(store.engine, wanted(tmp_path), run_step=steps)
     with reading(store.engine) as connection:
         seen = connection.exec_driver_sql("SELECT experiment, model, outcome, reason FROM retraining_history").all()
@@ -206,6 +254,13 @@ def test_a_step_is_a_command_with_its_own_log(tmp_path: Path) -> None:
     assert last_words(tmp_path / "talk.log").startswith("trainer ")
     assert run_child(talking("doctor", "nobody", "--workdir", str(tmp_path)), plan, False, lambda: False) == 2
     assert "nobody" in last_words(tmp_path / "talk.log")
+
+
+def test_a_step_that_finds_somebody_else_at_work_says_so_by_its_exit_code(tmp_path: Path) -> None:
+    plan = Plan("sports", tmp_path, "sports", 1, tmp_path)
+    with only_worker(tmp_path / "sports"):
+        assert run_child(talking("prepare", "sports", "--workdir", str(tmp_path)), plan, False, lambda: False) == 75
+    assert "another process works in" in last_words(tmp_path / "talk.log")
 
 
 def test_a_step_that_is_stopped_ends(store: Store, tmp_path: Path) -> None:

@@ -12,7 +12,15 @@ from annotator.cli import run_command
 from annotator.cli.arguments import parse_duration_ms
 from annotator.cli.entry import Program
 from annotator.cli.output import print_csv, print_table, result_rows
-from annotator.errors import ConfigError, InputError, ModelError, SourceNotFoundError, StoreUnavailableError
+from annotator.errors import (
+    ConfigError,
+    InputError,
+    ModelError,
+    ModelsBusyError,
+    RelabellingTakenError,
+    SourceNotFoundError,
+    StoreUnavailableError,
+)
 from annotator.results import MediaResult, TrackBox, TrackResult
 from annotator.types import ContentLabel, Identity, TrackLabel
 
@@ -86,6 +94,8 @@ def test_names_that_the_terminal_has_no_letters_for_end_no_run(encoding: str) ->
         (ConfigError("the setting is wrong:\n set it right"), 2),
         (SourceNotFoundError("there is no file x.gif"), 2),
         (StoreUnavailableError("the database does not answer"), 1),
+        (ModelsBusyError("somebody else installs a model"), 75),
+        (RelabellingTakenError("another process makes these labels"), 75),
         (ModelError("the bundle was changed"), 1),
         (ZeroDivisionError("nobody thought of it"), 1),
     ],
@@ -110,6 +120,34 @@ def test_an_error_with_details_tells_them_first_each_on_its_line(capsys: pytest.
     assert Program("trainer", fail).run([]) == 2
     said = capsys.readouterr().err.splitlines()
     assert said == ["trainer: labels.csv:3: twice", "trainer: Lenna: empty", "trainer: 2 problems"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["annotate", "nothing.gif"],
+        ["enroll", "Cher", "nothing.jpg"],
+        ["relabel"],
+        ["models", "diff", "mine@1"],
+        ["models", "promote", "mine@1"],
+    ],
+)
+def test_commands_that_name_tracks_multiply_in_one_thread(arguments: list[str], tmp_path: Path) -> None:
+    # What OpenBLAS reads is read when NumPy is imported: a finder of modules looks at it in that moment.
+    code = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print(os.environ.get("OPENBLAS_NUM_THREADS"))
+sys.meta_path.insert(0, Finder())
+from annotator.cli import run_command
+run_command(sys.argv[1:])
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=tmp_path, check=True, text=True)
+    assert done.stdout.split()[:1] == ["1"], done.stderr
 
 
 def test_debug_shows_where_an_error_comes_from() -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from annotator.errors import ConfigError, InputError, ModelError
+from annotator.errors import BusyError, ConfigError, InputError, ModelError
 from annotator.networks.sface import EMBEDDING_SIZE
 from annotator.recognition.bundle import write_bundle
 from annotator.recognition.projection import Projection
@@ -138,7 +138,7 @@ def test_embeddings_that_were_kept_badly_are_made_again(bench: Bench) -> None:
 
 
 def test_two_processes_do_not_fit_the_same_experiment(bench: Bench) -> None:
-    with only_worker(bench.places.folder), pytest.raises(ConfigError, match="another process works"):
+    with only_worker(bench.places.folder), pytest.raises(BusyError, match="another process works"):
         bench.fit(small_experiment())
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.errors import ConfigError, LocalDiskError
+from annotator.errors import BusyError, LocalDiskError
 from trainer.dataset.files import disk_errors, only_worker, remove_parts, write_whole
 
 
@@ -30,7 +30,7 @@ def test_what_a_kill_has_left_half_written_is_taken_away_and_nothing_else(tmp_pa
 
 def test_a_folder_is_one_workers_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "new"
-    refused = pytest.raises(ConfigError, match="another process works in")
+    refused = pytest.raises(BusyError, match="another process works in")
     with only_worker(folder), refused, only_worker(folder):
         pytest.fail("two work in one folder")
     with only_worker(folder):
