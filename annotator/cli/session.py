@@ -103,8 +103,7 @@ def _save(annotator: Annotator, outcomes: Sequence[Outcome], saving: Saving, *, 
     store, labelling_id = saving.store, saving.labelling_id
     report = store.save(outcomes, network_id=saving.network_id, labelling_id=labelling_id, refresh=is_refreshed)
     if report.to_relabel:
-        for _ in store.relabel(annotator.identify, labelling_id, contents=sorted(report.to_relabel)):
-            pass
+        store.label_contents(annotator.identify, labelling_id, sorted(report.to_relabel))
     refused = set(report.failed)
     from_rows = [
         one.media

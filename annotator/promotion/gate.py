@@ -36,15 +36,15 @@ class GateReport:
 
     Attributes:
         model: what was tried.
-        former: what is shown.
+        former: what is shown; None in an empty archive.
         checks: all of them.
         golden: both on the golden clips; None where there were none.
-        diff: both on the archive; None where their tracks are of different networks.
+        diff: both on the archive; None where their tracks are of different networks, or there are none.
 
     """
 
     model: str
-    former: str
+    former: str | None
     checks: tuple[Check, ...]
     golden: GoldenComparison | None
     diff: LabellingDiff | None
@@ -79,7 +79,7 @@ def run_checks(
 
     Args:
         settings: the thresholds.
-        coverage: how many contents of the archive the model has labelled.
+        coverage: how many contents of the archive the model has labelled, of those that have labels.
         diff: what it changes on the archive; None where that cannot be compared track by track.
         golden: how it does on the golden clips; None where there are none.
         known: whom the model knows.
@@ -89,7 +89,7 @@ def run_checks(
     checks = [*_check_evaluation(evaluation), *_check_golden(settings, golden), _check_coverage(settings, coverage)]
     if diff is not None:
         checks += [*_check_archive(settings, diff), _check_people(settings, diff, known)]
-    elif golden is None:
+    elif golden is None and coverage.labelled:
         checks.append(
             Check("another_network", False, "its tracks are of another network: only golden clips can tell (--golden)")
         )
@@ -107,20 +107,25 @@ def _check_golden(settings: GateSettings, golden: GoldenComparison | None) -> It
         if settings.needs_golden:
             yield Check("golden", False, "it was not tried on golden clips (--golden clips.csv --clips DIR)")
         return
+    former, candidate = golden.former, golden.candidate
+    found = f"of {golden.people} people of {golden.clips} golden clips it finds {len(candidate.right)}"
+    wrong = f"of its names on golden clips {len(candidate.wrong)} are wrong"
+    if former is None:
+        yield Check("golden_found", bool(candidate.right) or not golden.people, found)
+        yield Check(
+            "golden_wrong", len(candidate.wrong) <= settings.max_golden_wrong, wrong + _listed(golden.wrong_anew)
+        )
+        return
     lost, won = golden.lost, golden.won
-    before, after = len(golden.former.right), len(golden.candidate.right)
     yield Check(
         "golden_found",
         len(lost) - len(won) <= settings.max_golden_lost,
-        f"of {golden.people} people of {golden.clips} golden clips it finds {after}, {golden.former.model} {before}:"
-        f" {len(won)} anew, {len(lost)} no more{_listed(lost)}",
+        f"{found}, {former.model} {len(former.right)}: {len(won)} anew, {len(lost)} no more{_listed(lost)}",
     )
-    before, after = len(golden.former.wrong), len(golden.candidate.wrong)
     yield Check(
         "golden_wrong",
-        after - before <= settings.max_golden_wrong,
-        f"of its names on golden clips {after} are wrong, of {golden.former.model}'s {before}:"
-        f" {len(golden.wrong_anew)} anew{_listed(golden.wrong_anew)}",
+        len(candidate.wrong) - len(former.wrong) <= settings.max_golden_wrong,
+        f"{wrong}, of {former.model}'s {len(former.wrong)}: {len(golden.wrong_anew)} anew{_listed(golden.wrong_anew)}",
     )
 
 
@@ -129,11 +134,12 @@ def _listed(found: Sequence[FoundName]) -> str:
 
 
 def _check_coverage(settings: GateSettings, coverage: Coverage) -> Check:
+    if not coverage.labelled:
+        return Check("coverage", True, "nothing is annotated yet: there is nothing to compare")
     missing = coverage.labelled - coverage.both
-    share = missing / coverage.labelled if coverage.labelled else 0.0
     return Check(
         "coverage",
-        share <= settings.max_dropped,
+        missing / coverage.labelled <= settings.max_dropped,
         f"it has labelled {coverage.both:,} of {coverage.labelled:,} contents that are shown now",
     )
 

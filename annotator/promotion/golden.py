@@ -15,6 +15,7 @@ from annotator.errors import InputError
 from annotator.media.reader import file_etag
 from annotator.pipeline import Annotator
 from annotator.store.identities import name_key
+from annotator.store.relabelling.running import relabel_archive
 from annotator.store.store import Store
 from annotator.types import MediaRef
 
@@ -56,6 +57,10 @@ class GoldenTrial:
     right: frozenset[FoundName]
     wrong: frozenset[FoundName]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON: how many names of each kind."""
+        return {"model": self.model, "right": len(self.right), "wrong": len(self.wrong)}
+
 
 @dataclass(frozen=True, slots=True)
 class GoldenComparison:
@@ -64,36 +69,40 @@ class GoldenComparison:
     Attributes:
         clips: how many there are.
         people: how many people are in them, each clip counted.
-        former: the model that is shown.
+        former: the model that is shown; None in an empty archive.
         candidate: the other one.
 
     """
 
     clips: int
     people: int
-    former: GoldenTrial
+    former: GoldenTrial | None
     candidate: GoldenTrial
 
     @property
     def lost(self) -> list[FoundName]:
         """Whom only the former model finds."""
-        return sorted(self.former.right - self.candidate.right)
+        return sorted(self._former_right - self.candidate.right)
 
     @property
     def won(self) -> list[FoundName]:
         """Whom only the candidate finds."""
-        return sorted(self.candidate.right - self.former.right)
+        return sorted(self.candidate.right - self._former_right)
 
     @property
     def wrong_anew(self) -> list[FoundName]:
         """Wrong names of the candidate that the former model does not give."""
-        return sorted(self.candidate.wrong - self.former.wrong)
+        return sorted(self.candidate.wrong - (frozenset() if self.former is None else self.former.wrong))
+
+    @property
+    def _former_right(self) -> frozenset[FoundName]:
+        return frozenset() if self.former is None else self.former.right
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         trials = {
-            name: {"model": trial.model, "right": len(trial.right), "wrong": len(trial.wrong)}
-            for name, trial in (("former", self.former), ("candidate", self.candidate))
+            "former": None if self.former is None else self.former.to_json(),
+            "candidate": self.candidate.to_json(),
         }
         told = {"lost": self.lost, "won": self.won, "wrong_anew": self.wrong_anew}
         return {"clips": self.clips, "people": self.people, **trials} | {
@@ -170,8 +179,7 @@ def try_model(annotator: Annotator, clips: Sequence[GoldenClip], folder: Path, *
             kept.save(waiting, network_id=registered.network_id, labelling_id=registered.labelling_id)
             waiting = []
     kept.save(waiting, network_id=registered.network_id, labelling_id=registered.labelling_id)
-    for _ in kept.relabel(annotator.identify, registered.labelling_id):
-        pass
+    relabel_archive(kept.engine, annotator.identifier, registered.labelling_id)
     rows = kept.load_annotations(registered.labelling_id, refs)
     found = {
         clip.file: {label.identity.name for label in rows[ref.uri].result.labels} if ref.uri in rows else set()

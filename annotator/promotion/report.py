@@ -45,7 +45,8 @@ def gate_html(report: GateReport, pictures: Sequence[bytes | None]) -> str:
 
     """
     verdict = "passes the gate" if report.passed else "is refused by the gate"
-    parts = [f'<p class="lead">To take the place of {escape(report.former)}.</p>', *_checks(report)]
+    place = "To be the first" if report.former is None else f"To take the place of {escape(report.former)}"
+    parts = [f'<p class="lead">{place}.</p>', *_checks(report)]
     if report.diff is not None:
         parts += [*_summary(report.diff), *_flips(report.diff.flips, pictures)]
         parts += [*_pairs(report.diff), *_people(report.diff)]

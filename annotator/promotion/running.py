@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from annotator.build import STARTER_FOLDER, build_annotator, build_engine, build_gallery
+from annotator.build import STARTER_FOLDER, build_annotator, build_engine, build_gallery, open_bundle
 from annotator.errors import ConfigError, ModelsBusyError
 from annotator.promotion.evaluation import Evaluation
 from annotator.promotion.gate import GateReport, run_checks
@@ -16,14 +16,16 @@ from annotator.recognition.bundle import ModelBundle, load_bundle
 from annotator.recognition.decision import Identifier
 from annotator.settings import Settings
 from annotator.store import rollups
-from annotator.store.diff import compare_labellings, read_coverage
+from annotator.store.diff import Coverage, compare_labellings, read_coverage
+from annotator.store.identities import register_people
 from annotator.store.labellings import Labelling, load_active, load_labelling
 from annotator.store.locks import only_one
 from annotator.store.models import LOCK, find_model
-from annotator.store.promotions import Reasons, former_labelling, note_refusal, switch
+from annotator.store.promotions import Reasons, former_labelling, note_first, note_refusal, switch
+from annotator.store.registry import register_labelling, register_network
 from annotator.store.relabelling.running import relabel_archive
 from annotator.store.store import Store
-from annotator.store.tables import labellings, networks
+from annotator.store.tables import annotations, labellings, networks
 
 GOLDEN_FILE: Final = "golden.db"
 _LABELLERS: Final = 2  # threads; each has a connection to the database
@@ -41,6 +43,11 @@ class Golden:
 
     clips: Sequence[GoldenClip]
     folder: Path
+
+    @property
+    def people(self) -> int:
+        """How many people are in them, each clip counted."""
+        return sum(len(clip.people) for clip in self.clips)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +130,7 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
         What became of it; None where its names are shown already.
 
     Raises:
-        ConfigError: there is no such model, or nothing to compare it with.
+        ConfigError: there is no such model, or the archive lacks the embeddings that it needs.
         ModelError: it fails its checks.
         ModelsBusyError: somebody else installs or promotes a model, or what is shown has changed meanwhile.
         RelabellingTakenError: another process makes the labels of this model just now.
@@ -132,7 +139,11 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
     with only_one(store.engine, LOCK) as is_mine:
         if not is_mine:
             raise ModelsBusyError("somebody else installs or promotes a model just now: try again when that is done")
-        work = _Work(store, settings, find_candidate(store, settings), asked, say)
+        with store.reading() as connection:
+            shown = load_active(connection)
+        if shown is None:
+            return _promote_first(store, settings, asked, say)
+        work = _Work(store, settings, find_candidate(store, settings, shown), asked, say)
         if work.candidate.labelling == work.candidate.shown:
             return None
         golden = None if asked.golden is None else _try_both(work, asked.golden)
@@ -142,7 +153,7 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
         report = _judge(work, golden)
         if asked.is_tried_only:
             return Promotion(report, is_shown=False, relabelled=relabelled)
-        if not (report.passed or asked.forced):
+        if not report.passed and asked.forced is None:
             _refuse(work, report)
             return Promotion(report, is_shown=False, relabelled=relabelled)
         say("showing the names")
@@ -171,22 +182,54 @@ def roll_back(store: Store) -> tuple[Labelling, Labelling]:
     return former, shown
 
 
-def find_candidate(store: Store, settings: Settings) -> Candidate:
+def _promote_first(store: Store, settings: Settings, asked: Asked, say: Callable[[str], None]) -> Promotion:
+    """Try the first model of an empty archive on golden clips, if there are any, and let it be shown from the start.
+
+    A refusal has no row: whatever is registered in an empty archive is shown.
+    """
+    _insist_on_installed(store, open_bundle(settings))
+    annotator = build_annotator(settings, store=store)
+    golden = None
+    if asked.golden is not None:
+        say(f"trying {settings.model} on {len(asked.golden.clips)} golden clips")
+        with Store.open(settings.cache_dir / GOLDEN_FILE) as kept:
+            trial = try_model(annotator, asked.golden.clips, asked.golden.folder, kept=kept)
+        golden = GoldenComparison(len(asked.golden.clips), asked.golden.people, former=None, candidate=trial)
+    empty = Coverage(labelled=0, both=0)
+    checks = run_checks(
+        settings.gate, coverage=empty, diff=None, golden=golden, known=frozenset(), evaluation=asked.evaluation
+    )
+    report = GateReport(annotator.model, None, checks, golden, None)
+    is_shown = not asked.is_tried_only and (report.passed or asked.forced is not None)
+    if is_shown:
+        say("showing the names")
+        with store.writing() as connection:
+            network_id = register_network(connection, annotator.network_spec)
+            labelling_id = register_labelling(
+                connection, network_id, model=annotator.model, digest=annotator.identifier.digest
+            )
+            register_people(connection, labelling_id, annotator.identifier.photographs)
+            note_first(connection, labelling_id, reasons=_reasons(report, forced=asked.forced))
+    return Promotion(report, is_shown=is_shown, relabelled=0)
+
+
+def find_candidate(store: Store, settings: Settings, shown: Labelling) -> Candidate:
     """Find or make the labelling of the model of the settings, with the people who are enrolled here.
 
+    Args:
+        store: the database.
+        settings: name the model.
+        shown: what is shown now.
+
     Raises:
-        ConfigError: there is no such model, or nothing to compare it with.
+        ConfigError: there is no such model, or the archive lacks the embeddings that it needs.
         ModelError: it fails its checks.
 
     """
-    with store.reading() as connection:
-        shown = load_active(connection)
-    if shown is None:
-        raise ConfigError("nothing is annotated yet: `annotator annotate … --model` shows the names of its first model")
     gallery = build_gallery(settings, store=store)
     _insist_on_installed(store, gallery.bundle)
     identifier = Identifier(gallery)
-    network_id = _network_for(store, identifier, shown)
+    network_id = _network_for(store, settings, identifier, shown)
     labelling_id = store.register_labelling(
         network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
     )
@@ -202,8 +245,11 @@ def _insist_on_installed(store: Store, bundle: ModelBundle) -> None:
         raise ConfigError(f"{bundle.model} is not installed: `annotator models install FOLDER` first, for all machines")
 
 
-def _network_for(store: Store, identifier: Identifier, shown: Labelling) -> int:
-    """Return the network that is shown, where the model can name its tracks, else the newest that it has named."""
+def _network_for(store: Store, settings: Settings, identifier: Identifier, shown: Labelling) -> int:
+    """Return the network that is shown, where the model can name its tracks, else the newest that it has named.
+
+    Where nothing is annotated at all, it is the model's own, as workers with these settings register it.
+    """
     embedder = identifier.gallery.embedder
     with store.reading() as connection:
         specs = dict(connection.execute(select(networks.c.id, networks.c.spec)).all())
@@ -211,8 +257,11 @@ def _network_for(store: Store, identifier: Identifier, shown: Labelling) -> int:
             return shown.network_id
         wanted = select(labellings.c.network_id).where(labellings.c.digest == identifier.digest)
         own = connection.execute(wanted.order_by(labellings.c.id.desc()).limit(1)).scalar_one_or_none()
+        is_empty = connection.execute(select(annotations.c.content_id).limit(1)).first() is None
     if own is not None:
         return int(own)
+    if is_empty:
+        return store.register_network(build_annotator(settings, store=store).network_spec)
     raise ConfigError(
         f"{identifier.model} needs embeddings of {embedder}, which the archive does not have: annotate it first, with"
         f" `annotate-backlog s3://… --model {identifier.model}` or `annotator annotate … --model {identifier.model}`"
@@ -237,8 +286,7 @@ def _try_both(work: _Work, golden: Golden) -> GoldenComparison:
             chosen = work.settings.model_copy(update={"model": model})
             annotator = build_annotator(chosen, store=work.store, engine=engine)
             trials.append(try_model(annotator, golden.clips, golden.folder, kept=kept))
-    people = sum(len(clip.people) for clip in golden.clips)
-    return GoldenComparison(len(golden.clips), people, former=trials[0], candidate=trials[1])
+    return GoldenComparison(len(golden.clips), golden.people, former=trials[0], candidate=trials[1])
 
 
 def _judge(work: _Work, golden: GoldenComparison | None) -> GateReport:
@@ -265,7 +313,7 @@ def _show(work: _Work, report: GateReport) -> None:
     """Count the people under the new names, then switch: readers see either all of the old, or all of the new."""
     labelling_id, shown = work.candidate.labelling.labelling_id, work.candidate.shown.labelling_id
     rollups.roll_up(work.store.engine, labelling_id=labelling_id)
-    reasons = _reasons(report, forced=None if report.passed else work.asked.forced)
+    reasons = _reasons(report, forced=work.asked.forced)
     with work.store.writing() as connection:
         switch(connection, labelling_id, kind="promotion", expected=shown, reasons=reasons)
 
@@ -274,7 +322,7 @@ def _reasons(report: GateReport, *, forced: str | None) -> Reasons:
     diff = report.diff
     return Reasons(
         report=report.to_json(),
-        forced=forced,
+        forced=None if report.passed else forced,
         added=None if diff is None else diff.added,
         dropped=None if diff is None else diff.dropped,
         flipped=None if diff is None else diff.flipped,

@@ -6,7 +6,7 @@
 
 from annotator.store.enrolled import EnrolledFaces
 from annotator.store.identities import IdentityRecord
-from annotator.store.labels import Identify, Relabelled
+from annotator.store.labels import Identify
 from annotator.store.queries import Cursor, Found, Page
 from annotator.store.queue.status import Status
 from annotator.store.reads import KnownContent, StoredAnnotation, StoredTrack
@@ -22,7 +22,6 @@ __all__ = [
     "IdentityRecord",
     "KnownContent",
     "Page",
-    "Relabelled",
     "SaveReport",
     "Status",
     "Store",

@@ -120,6 +120,15 @@ def set_labelling_identities(connection: Connection, labelling_id: int, photogra
         connection.execute(insert_missing(connection, labelling_identities), rows)
 
 
+def register_people(connection: Connection, labelling_id: int, photographs: Mapping[Identity, int]) -> None:
+    """Say whom a labelling knows, and from how many photographs; people who are new get ids."""
+    ids = register_identities(connection, photographs)
+    counts: dict[int, int] = {}
+    for identity, count in photographs.items():
+        counts[ids[identity.name]] = counts.get(ids[identity.name], 0) + count
+    set_labelling_identities(connection, labelling_id, counts)
+
+
 def find_identities(connection: Connection, name: str) -> list[int]:
     """Return the ids of the people whom a name means, at best one: exactly, else without case and accents.
 

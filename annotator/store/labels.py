@@ -1,4 +1,4 @@
-"""Labels as rows, and relabelling from stored evidence."""
+"""Labels as rows, and what they are made from."""
 
 import json
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, delete, select
 
 from annotator.results import covered_ms
 from annotator.store.bulk import insert_new, insert_rows
@@ -14,7 +14,6 @@ from annotator.store.codec import StoredBoxes, decode_boxes, decode_evidence
 from annotator.store.identities import ids_of
 from annotator.store.partitions import ensure_partitions
 from annotator.store.tables import (
-    annotations,
     content_labels_by,
     labelled_contents,
     labellings,
@@ -56,20 +55,6 @@ class LabelRows:
 
     of_tracks: list[dict[str, Any]]
     of_content: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Relabelled:
-    """One step of relabelling.
-
-    Attributes:
-        contents: contents looked at.
-        changed: of these, contents whose labels were written.
-
-    """
-
-    contents: int
-    changed: int
 
 
 def label_rows(
@@ -161,26 +146,6 @@ def _names(labelled: Iterable[Sequence[LabelledTrack]]) -> set[str]:
     return {candidate.identity.name for label in known for candidate in label.candidates}
 
 
-def replace_labels(
-    connection: Connection, labelling_id: int, labelled: Mapping[int, Sequence[LabelledTrack]]
-) -> set[int]:
-    """Write the labels of contents anew; rows that would stay as they are are not touched.
-
-    Returns:
-        The contents whose rows changed.
-
-    """
-    changed = insert_labels(connection, labelling_id, labelled)
-    rest = sorted(labelled.keys() - changed)
-    ids = ids_of(connection, _names(labelled[one] for one in rest))
-    stored = load_label_rows(connection, labelling_id, rest)
-    rows = {one: label_rows(labelling_id, one, labelled[one], ids) for one in rest}
-    different = [one for one in rest if rows[one] != stored[one]]
-    delete_labels(connection, labelling_id, different)
-    insert_labels(connection, labelling_id, {one: labelled[one] for one in different})
-    return changed | set(different)
-
-
 def delete_labels(connection: Connection, labelling_id: int, content_ids: Sequence[int]) -> None:
     """Delete the labels of contents under one labelling."""
     if content_ids:
@@ -188,22 +153,6 @@ def delete_labels(connection: Connection, labelling_id: int, content_ids: Sequen
             connection.execute(
                 delete(table).where(table.c.labelling_id == labelling_id, table.c.content_id.in_(content_ids))
             )
-
-
-def load_label_rows(connection: Connection, labelling_id: int, content_ids: Sequence[int]) -> dict[int, LabelRows]:
-    """Return the rows of contents as ``label_rows`` makes them."""
-    found: dict[int, LabelRows] = {content_id: LabelRows([], []) for content_id in content_ids}
-    if not found:
-        return found
-    wanted = (track_labels.c.labelling_id == labelling_id, track_labels.c.content_id.in_(content_ids))
-    for row in connection.execute(select(track_labels).where(*wanted).order_by(track_labels.c.track_no)).mappings():
-        found[row["content_id"]].of_tracks.append(dict(row))
-    columns = [column for column in content_labels_by.c if column.name != "labelled_at"]
-    wanted = (content_labels_by.c.labelling_id == labelling_id, content_labels_by.c.content_id.in_(content_ids))
-    summed = select(*columns).where(*wanted).order_by(content_labels_by.c.identity_id)
-    for row in connection.execute(summed).mappings():
-        found[row["content_id"]].of_content.append(dict(row))
-    return found
 
 
 def network_of(connection: Connection, labelling_id: int) -> int:
@@ -252,23 +201,16 @@ def load_boxes(
     return found
 
 
-def save_labels(
-    connection: Connection,
-    labelling_id: int,
-    labels: Mapping[int, Sequence[TrackLabel]],
-    *,
-    refresh: bool = False,
-) -> set[int]:
-    """Label stored tracks.
+def save_labels(connection: Connection, labelling_id: int, labels: Mapping[int, Sequence[TrackLabel]]) -> set[int]:
+    """Label stored tracks; contents that have labels are left alone.
 
     Args:
         connection: in a transaction that writes.
         labelling_id: under which labelling.
         labels: by content id, one label per stored track in order of ``track_no``.
-        refresh: replace labels that are there; without, contents that have labels are left alone.
 
     Returns:
-        The contents whose rows changed.
+        The contents that were labelled now.
 
     Raises:
         ValueError: a content has another number of tracks than labels.
@@ -284,32 +226,7 @@ def save_labels(
             LabelledTrack(track_no, times.shares, label)
             for (track_no, times), label in zip(its_tracks.items(), its_labels, strict=True)
         ]
-    write = replace_labels if refresh else insert_labels
-    return write(connection, labelling_id, labelled)
-
-
-def next_contents(
-    connection: Connection, labelling_id: int, *, after: int, limit: int, labelled_too: bool = False
-) -> list[int]:
-    """Return the next annotated contents that a labelling has not labelled, in order of id.
-
-    Args:
-        connection: any.
-        labelling_id: which labelling.
-        after: the last content id of the page before, 0 at first.
-        limit: how many at most.
-        labelled_too: also those that it has labelled.
-
-    """
-    statement = select(annotations.c.content_id).where(
-        annotations.c.network_id == network_of(connection, labelling_id), annotations.c.content_id > after
-    )
-    if not labelled_too:
-        done = and_(
-            labelled_contents.c.labelling_id == labelling_id, labelled_contents.c.content_id == annotations.c.content_id
-        )
-        statement = statement.where(~select(labelled_contents.c.content_id).where(done).exists())
-    return [int(one) for one in connection.execute(statement.order_by(annotations.c.content_id).limit(limit)).scalars()]
+    return insert_labels(connection, labelling_id, labelled)
 
 
 def identify_all(identify: Identify, evidence: Mapping[int, Sequence[TrackEvidence]]) -> dict[int, list[TrackLabel]]:

@@ -77,6 +77,19 @@ def switch(
     return True
 
 
+def note_first(connection: Connection, labelling_id: int, *, reasons: Reasons) -> None:
+    """Note the labelling that an empty archive shows first; registering it, in this transaction, has let it be shown.
+
+    Raises:
+        ModelsBusyError: another one is shown by now.
+
+    """
+    shown = connection.execute(select(active.c.labelling_id).with_for_update()).scalar_one_or_none()
+    if shown != labelling_id:
+        raise ModelsBusyError("another model was shown meanwhile: look at what is shown now, and decide again")
+    _note(connection, "promotion", labelling_id, shown=None, reasons=reasons)
+
+
 def switch_whatever_is_shown(connection: Connection, labelling_id: int) -> None:
     """Point views and searches at a labelling that follows from the one that is shown: people were added or corrected.
 

@@ -13,6 +13,7 @@ from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, promotions, queries, reads, registry, rollups, writes
 from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import is_conflict, open_engine, reading, writing
+from annotator.store.locks import hold_evidence
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
 from annotator.store.queue.requeue import requeue
 from annotator.store.queue.status import Status, read_status
@@ -22,8 +23,6 @@ from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
 # Outcomes in one transaction: enough that the commit costs little, few enough that others wait little.
 BATCH: Final = 32
-# Contents relabelled in one transaction.
-RELABEL_BATCH: Final = 256
 # Media or contents asked for in one statement; SQLite takes 32,766 values.
 _ASKED: Final = 500
 # How often a transaction that lost against another one is run again before its outcomes are tried one by one.
@@ -33,8 +32,8 @@ _MAX_CONFLICTS: Final = 5
 class Store:
     """A database of annotations, in SQLite or Postgres. It may be used from several threads.
 
-    Every call is one transaction (``save``, ``relabel`` and ``retry``: one per batch). All raise
-    ``StoreUnavailableError`` when the database does not answer.
+    Every call is one transaction (``save`` and ``retry``: one per batch). All raise ``StoreUnavailableError`` when the
+    database does not answer.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -133,11 +132,7 @@ class Store:
         """
         with self.writing() as connection:
             labelling_id = registry.register_labelling(connection, network_id, model=model, digest=digest)
-            ids = identities.register_identities(connection, photographs)
-            counts: dict[int, int] = {}
-            for identity, count in photographs.items():
-                counts[ids[identity.name]] = counts.get(ids[identity.name], 0) + count
-            identities.set_labelling_identities(connection, labelling_id, counts)
+            identities.register_people(connection, labelling_id, photographs)
             return labelling_id
 
     def activate(self, labelling_id: int) -> None:
@@ -250,63 +245,45 @@ class Store:
                 found |= labels.load_evidence(connection, network_id, some)
         return found
 
-    def save_labels(
-        self, labelling_id: int, by_content: Mapping[int, Sequence[TrackLabel]], *, refresh: bool = False
-    ) -> frozenset[int]:
-        """Label stored tracks; return the contents whose rows changed.
+    def save_labels(self, labelling_id: int, by_content: Mapping[int, Sequence[TrackLabel]]) -> frozenset[int]:
+        """Label stored tracks; return the contents that were labelled now: others have labels, which stay.
 
         Args:
             labelling_id: under which labelling.
             by_content: one label per stored track, in order of ``track_no``.
-            refresh: replace labels that are there, where they differ; without, such contents are left alone.
 
         Raises:
             ValueError: a content has another number of tracks than labels.
 
         """
         with self.writing() as connection:
-            changed = labels.save_labels(connection, labelling_id, by_content, refresh=refresh)
+            changed = labels.save_labels(connection, labelling_id, by_content)
         self._has_grown |= bool(changed)
         return frozenset(changed)
 
-    def relabel(
-        self,
-        identify: labels.Identify,
-        labelling_id: int,
-        *,
-        refresh: bool = False,
-        contents: Sequence[int] | None = None,
-    ) -> Iterator[labels.Relabelled]:
-        """Label stored contents from their embeddings, in order of id, a batch at a time; it can be stopped anywhere.
+    def label_contents(
+        self, identify: labels.Identify, labelling_id: int, content_ids: Sequence[int]
+    ) -> frozenset[int]:
+        """Label some contents from their embeddings; return those labelled now: others have labels, which stay.
+
+        A whole archive gets its labels by ``annotator.store.relabelling.running.relabel_archive``.
 
         Args:
             identify: says who tracks are (``Annotator.identify``).
             labelling_id: under which labelling.
-            refresh: also contents that have labels; rows that would stay as they are are not touched.
-            contents: only these (``SaveReport.to_relabel``); all by default.
+            content_ids: a few, annotated by its network (``SaveReport.to_relabel``).
 
-        Yields:
-            What each batch came to.
+        Raises:
+            ValueError: there is no such labelling.
 
         """
-        with self.reading() as connection:
+        with self.writing() as connection:
             network_id = labels.network_of(connection, labelling_id)
-        rest = None if contents is None else sorted(contents)
-        after = 0
-        while True:
-            if rest is None:
-                with self.reading() as connection:
-                    batch = labels.next_contents(
-                        connection, labelling_id, after=after, limit=RELABEL_BATCH, labelled_too=refresh
-                    )
-            else:
-                batch, rest = rest[:RELABEL_BATCH], rest[RELABEL_BATCH:]
-            if not batch:
-                return
-            found = labels.identify_all(identify, self.load_evidence(network_id, batch))
-            changed = self.save_labels(labelling_id, found, refresh=refresh)
-            yield labels.Relabelled(len(batch), len(changed))
-            after = batch[-1]
+            hold_evidence(connection, network_id)
+            evidence = labels.load_evidence(connection, network_id, content_ids)
+            changed = labels.save_labels(connection, labelling_id, labels.identify_all(identify, evidence))
+        self._has_grown |= bool(changed)
+        return frozenset(changed)
 
     # -------------------------------------------------------------------------------------------------------- people
 

@@ -48,7 +48,7 @@ class SaveReport:
         labelled: contents that were labelled now.
         failed: media that failed, by URI, those that could not be stored included.
         to_relabel: contents that are annotated but have no labels under this labelling, for
-            ``Store.relabel``: known ones, or ones that somebody else annotated differently meanwhile.
+            ``Store.label_contents``: known ones, or ones that somebody else annotated differently meanwhile.
         media_ids: ids of all media of the outcomes, by URI.
 
     """

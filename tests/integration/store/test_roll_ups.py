@@ -113,7 +113,7 @@ def test_switching_to_another_labelling_shows_its_counts_at_once(gallery: Galler
     gallery.show("a.gif", 1, ADA)
     roll_up(gallery.store.engine)
     other = gallery.labelling("2")
-    list(gallery.store.relabel(lambda evidence: [known(BEN) for _ in evidence], other))
+    assert gallery.store.label_contents(lambda tracks: [known(BEN) for _ in tracks], other, [1]) == {1}
     gallery.store.activate(other)
     assert [row[0] for row in gallery.counts()] == ["Bén Brown"]
 

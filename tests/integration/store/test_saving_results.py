@@ -12,7 +12,7 @@ from annotator.store.partitions import make_on
 from annotator.store.queue.counts import recount
 from annotator.store.registry import register_media
 from annotator.store.tables import contents, metadata, tracks
-from annotator.types import KnownMedia, MediaOutcome, MediaRef
+from annotator.types import Identity, KnownMedia, MediaOutcome, MediaRef
 from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, digest, failure, known, ref, track, unknown
 
 
@@ -31,6 +31,10 @@ class Saved:
 
     def save(self, *outcomes: writes.Outcome, refresh: bool = False) -> writes.SaveReport:
         return self.store.save(outcomes, network_id=self.network_id, labelling_id=self.labelling_id, refresh=refresh)
+
+    def label_as(self, person: Identity, labelling_id: int, *content_ids: int) -> frozenset[int]:
+        """Label all tracks of contents alike, from their embeddings."""
+        return self.store.label_contents(lambda tracks: [known(person) for _ in tracks], labelling_id, content_ids)
 
     def rows(self, *names: str) -> dict[str, list[Any]]:
         """All rows of all tables, or of some."""
@@ -113,11 +117,11 @@ def test_refresh_replaces_tracks_and_labels(saved: Saved) -> None:
 
 
 def test_refresh_takes_the_labels_of_other_labellings_along_with_their_tracks(saved: Saved) -> None:
-    saved.save(two_people())
+    (content,) = saved.save(two_people()).annotated
     other = saved.labelling("two")
-    list(saved.store.relabel(lambda evidence: [known(BEN) for _ in evidence], other))
+    assert saved.label_as(BEN, other, content) == {content}
     saved.save(annotation(ref(), tracks=[track(0, seed=9)], labels=[known(CAT)]), refresh=True)
-    assert [one.contents for one in saved.store.relabel(lambda evidence: [known(BEN) for _ in evidence], other)] == [1]
+    assert saved.label_as(BEN, other, content) == {content}
 
 
 def test_media_with_the_same_bytes_are_annotated_once_and_all_have_its_labels(saved: Saved) -> None:
@@ -203,39 +207,18 @@ def test_known_media_of_a_new_labelling_are_named_for_relabelling(saved: Saved) 
     assert saved.save(KnownMedia(ref("b.gif"), digest(1))).to_relabel == report.annotated
 
 
-def test_relabelling_with_the_same_labels_changes_no_row(saved: Saved) -> None:
-    outcome = two_people()
-    saved.save(outcome, annotation(ref("none.gif"), content=2))
+def test_contents_that_have_labels_are_left_alone(saved: Saved) -> None:
+    contents_saved = saved.save(two_people(), annotation(ref("none.gif"), content=2)).annotated
     before = saved.rows()
-    by_evidence = {
-        one.evidence.embeddings.tobytes(): label for one, label in zip(outcome.tracks, outcome.labels, strict=True)
-    }
-    steps = list(
-        saved.store.relabel(
-            lambda evidence: [by_evidence[one.embeddings.tobytes()] for one in evidence],
-            saved.labelling_id,
-            refresh=True,
-        )
-    )
-    assert [(one.contents, one.changed) for one in steps] == [(2, 0)]
+    assert saved.label_as(CAT, saved.labelling_id, *contents_saved) == frozenset()
     assert saved.rows() == before
 
 
-def test_relabelling_with_other_labels_replaces_exactly_those_that_differ(saved: Saved) -> None:
-    saved.save(two_people(), annotation(ref("b.gif"), content=2, tracks=[track(0, seed=4)], labels=[known(ADA)]))
-    steps = list(saved.store.relabel(lambda evidence: [known(ADA) for _ in evidence], saved.labelling_id, refresh=True))
-    assert [(one.contents, one.changed) for one in steps] == [(2, 1)]
-    assert saved.query("SELECT identity, screen_time_ms FROM content_labels ORDER BY media_uri") == [
-        ("Ada Lovelace", 800),
-        ("Ada Lovelace", 300),
-    ]
-
-
 def test_a_new_labelling_labels_what_it_has_not_labelled_and_shows_when_it_is_activated(saved: Saved) -> None:
-    saved.save(two_people())
+    (content,) = saved.save(two_people()).annotated
     new = saved.labelling("two")
-    assert [one.changed for one in saved.store.relabel(lambda some: [known(BEN) for _ in some], new)] == [1]
-    assert list(saved.store.relabel(lambda some: [known(BEN) for _ in some], new)) == []
+    assert saved.label_as(BEN, new, content) == {content}
+    assert saved.label_as(CAT, new, content) == frozenset()
     assert saved.query("SELECT DISTINCT identity FROM content_labels") == [("Ada Lovelace",)]
     saved.store.activate(new)
     assert saved.query("SELECT DISTINCT identity, model FROM content_labels") == [("Bén Brown", "test@two")]
