@@ -5,7 +5,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from annotator.errors import BucketRefusedError, ForbiddenSourceError
 from annotator.store.queue.work import Claim
@@ -94,4 +93,6 @@ class Refusals:
 
 
 def _bucket_of(media: MediaRef) -> str | None:
-    return urlsplit(media.uri).netloc if media.uri.startswith("s3://") else None
+    # Asked twice for each media; urlsplit took a fiftieth of a worker's time beside the networks.
+    scheme, _, rest = media.uri.partition("://")
+    return rest.partition("/")[0] if scheme == "s3" else None

@@ -237,6 +237,17 @@ def long_running_sweeper(engine: Engine, **settings: int) -> Sweeper:
     return sweeper
 
 
+def assert_ended_after_a_timeout(engine: Engine, session: int, sweeper: Sweeper, clock: list[float]) -> None:
+    """The session has 45 s, by the sweeper's clock, to say that it lives; it says nothing."""
+    for later_s in (0.0, 15.0, 29.0):
+        clock[0] += later_s
+        sweeper.run()
+        assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
+    clock[0] += 2.0
+    sweeper.run()
+    assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
+
+
 @pytest.mark.usefixtures("pieces")
 def test_who_was_silent_while_the_database_was_away_is_not_ended(engine: Engine) -> None:
     session, clock = opened(engine), [0.0]
@@ -246,13 +257,7 @@ def test_who_was_silent_while_the_database_was_away_is_not_ended(engine: Engine)
     clock[0] += 60.0  # the sweeper itself has not reached the database
     falls_silent(engine, session)
     passes_deadline(engine, 1)
-    for later_s in (0.0, 15.0, 15.0):
-        clock[0] += later_s
-        sweeper.run()
-        assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
-    clock[0] += 16.0
-    sweeper.run()
-    assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
+    assert_ended_after_a_timeout(engine, session, sweeper, clock)
 
 
 @pytest.mark.usefixtures("pieces")
@@ -277,13 +282,7 @@ def test_who_was_silent_while_the_database_only_read_is_not_ended(engine: Engine
         connection.commit()
     engine.dispose()
     falls_silent(engine, session)
-    for later_s in (0.0, 15.0, 15.0):
-        clock[0] += later_s
-        sweeper.run()
-        assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
-    clock[0] += 16.0
-    sweeper.run()
-    assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
+    assert_ended_after_a_timeout(engine, session, sweeper, clock)
 
 
 @pytest.mark.usefixtures("pieces")
@@ -293,13 +292,7 @@ def test_a_sweeper_that_begins_while_the_database_is_just_back_ends_nobody(engin
     falls_silent(engine, session)
     passes_deadline(engine, 1)
     sweeper = Sweeper(engine, WorkerSettings(), clock=lambda: clock[0])
-    for later_s in (0.0, 15.0, 29.0):
-        clock[0] += later_s
-        sweeper.run()
-        assert state_of(engine, 1).session_id == session, "it had no time yet to say that it lives"
-    clock[0] += 2.0
-    sweeper.run()
-    assert [state_of(engine, media_id).state for media_id in (1, 2, 3)] == [WorkState.PENDING] * 3
+    assert_ended_after_a_timeout(engine, session, sweeper, clock)
 
 
 @pytest.mark.usefixtures("pieces")
