@@ -149,6 +149,7 @@ def to_json(status: Status, url: str) -> dict[str, Any]:
         "backlogs": [_backlog_json(one) for one in status.backlogs],
         "callbacks": {"waiting": status.callbacks.waiting, "given_up": status.callbacks.given_up},
         "retrainings": [_retraining_json(one) for one in status.retrainings],
+        "overdue_jobs": [{"job": one.name, "age_s": one.age_s} for one in status.overdue],
     }
 
 
@@ -175,6 +176,8 @@ def _backlog_json(backlog: BacklogStatus) -> dict[str, Any]:
         "deadline_at": None if backlog.deadline_at is None else backlog.deadline_at.isoformat(),
         "stop_reason": backlog.stop_reason,
         "finished_at": None if backlog.finished_at is None else backlog.finished_at.isoformat(),
+        "followed_s": backlog.followed_s,
+        "followed": None if backlog.followed_s is None else not backlog.is_silent,
     }
 
 
@@ -207,7 +210,7 @@ def in_one_line(status: Status) -> str:
 def render(status: Status, url: str) -> RenderableType:
     """Return the status as it is printed for people."""
     parts = [_facts(status, url), *_queue(status), *_sessions(status), *_backlogs(status), *_failures(status)]
-    parts += _retrainings(status)
+    parts += [*_retrainings(status), *_overdue(status)]
     return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
 
 
@@ -283,6 +286,12 @@ def _retrainings(status: Status) -> Iterator[RenderableType]:
         yield make_table(["retraining", "model", "started (UTC)", "outcome", "why"], rows, right=["retraining"])
 
 
+def _overdue(status: Status) -> Iterator[RenderableType]:
+    if status.overdue:
+        jobs = ", ".join(f"{job.name} ({span(job.age_s)} ago)" for job in status.overdue)
+        yield Text.assemble(("overdue: ", "red"), f"{jobs}. Does beat run? Its log, or a worker's, says what fails.")
+
+
 def _backlogs(status: Status) -> Iterator[RenderableType]:
     if status.backlogs:
         rows = [
@@ -306,7 +315,7 @@ def _failures(status: Status) -> Iterator[RenderableType]:
         yield make_table(["failed because", "media"], rows, right=["media"])
 
 
-def _backlog_state(backlog: BacklogStatus) -> str:
+def _backlog_state(backlog: BacklogStatus) -> str | Text:
     if backlog.stop_reason is not None:
         return f"stopped: {backlog.stop_reason}"
     if backlog.finished_at is not None:
@@ -314,7 +323,11 @@ def _backlog_state(backlog: BacklogStatus) -> str:
     total = sum(backlog.by_state.values())
     through = total - backlog.by_state["pending"] - backlog.by_state["claimed"]
     share = f"{100 * through // total} %" if total else "0 %"
-    return share if backlog.is_listed else f"{share}, not listed to the end"
+    if backlog.followed_s is None:
+        return share if backlog.is_listed else f"{share}, not listed to the end"
+    if backlog.is_silent:
+        return Text(f"{share}, nobody has followed for {span(backlog.followed_s)}", style="red")
+    return f"{share}, follows"
 
 
 # -------------------------------------------------------------------------------------------------------------- words

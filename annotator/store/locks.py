@@ -1,9 +1,9 @@
 """Locks by name, for what one process at a time should do. SQLite has one only: the write lock of a transaction."""
 
 import contextlib
+import threading
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, Engine, text
@@ -14,9 +14,11 @@ from annotator.store.dialect import is_postgres
 _CLASS: Final = 0x616E6E6F  # "anno": keeps our advisory locks apart from those of other programs in the same database
 # A lock goes with its connection. Where a machine vanishes without a word, the server finds out by these: 40 s.
 _FIND_THE_DEAD: Final = (
-    "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3;"
-    " SET LOCAL idle_in_transaction_session_timeout = 0"
+    "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3"
 )
+# A process that is frozen still answers these: its kernel does. So it says by itself, now and then, that it lives.
+_MAX_SILENCE_S: Final = 120.0
+_SAY_EVERY_S: Final = 20.0
 
 
 def try_lock(connection: Connection, name: str) -> bool:
@@ -60,19 +62,16 @@ def only_one(engine: Engine, name: str) -> Iterator[bool]:
     """Hold a lock over work that takes many transactions; gives whether it is ours.
 
     A connection of its own holds it, in a transaction that reads nothing: it keeps no old rows alive, and a process
-    that is killed lets go. The work must do no harm if somebody else does it at the same time: when the database is
-    started anew, the lock is gone and the work still under way. On SQLite nothing is held.
+    that is killed lets go at once, one that is frozen after two minutes. The work must do no harm if somebody else does
+    it at the same time: when the database is started anew, or the frozen process is woken, the lock is gone and the
+    work still under way. On SQLite nothing is held.
 
     Raises:
         StoreUnavailableError: the database does not answer.
 
     """
-    if engine.dialect.name != "postgresql":
-        yield True
-        return
-    with reading(engine) as connection:
-        connection.execute(text(_FIND_THE_DEAD))
-        yield try_lock(connection, name)
+    with holding(engine) as take:
+        yield take(name)
 
 
 @contextlib.contextmanager
@@ -90,7 +89,37 @@ def holding(engine: Engine) -> Iterator[Callable[[str], bool]]:
         return
     with reading(engine) as connection:
         connection.execute(text(_FIND_THE_DEAD))
-        yield partial(try_lock, connection)
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {round(_MAX_SILENCE_S * 1000)}"))
+        with _saying_that_it_lives(connection) as turn:
+
+            def take(name: str) -> bool:
+                with turn:
+                    return try_lock(connection, name)
+
+            yield take
+
+
+@contextlib.contextmanager
+def _saying_that_it_lives(connection: Connection) -> Iterator[threading.Lock]:
+    """Let the server hear of a connection that only holds locks; gives what others must hold to use it."""
+    driver = connection.connection.dbapi_connection
+    turn, is_over = threading.Lock(), threading.Event()
+
+    def say() -> None:
+        while driver is not None and not is_over.wait(_SAY_EVERY_S):
+            # Past SQLAlchemy: what has become of the connection is for its owner to find out, at the end.
+            with turn, contextlib.suppress(connection.dialect.loaded_dbapi.Error):
+                cursor = driver.cursor()
+                cursor.execute("SELECT 1")
+                cursor.close()
+
+    thread = threading.Thread(target=say, name="locks", daemon=True)
+    thread.start()
+    try:
+        yield turn
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _key(name: str) -> int:

@@ -63,7 +63,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **_OPENING,
         **_REGISTERING,
         **dict.fromkeys(("work", "chunks"), _ALL),
-        **dict.fromkeys(("media", "runs", "listing_shards"), _CHANGE),
+        **dict.fromkeys(("media", "runs", "listing_shards", "store_settings"), _CHANGE),
         **dict.fromkeys(("work_deltas", "outbox", "stale_contents"), _ADD),
         **dict.fromkeys(("contents", "annotations", "labelled_contents", "worker_sessions"), _READ),
         **dict.fromkeys(("work_counts", "progress", "scaling"), _READ),

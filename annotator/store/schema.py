@@ -34,6 +34,13 @@ _LOOK_EVERY_S: Final = 0.2
 # come after it wait, too. So it gives way after a short time, and tries again after a pause.
 _LOCK_TIMEOUT_MS: Final = 2_000
 _STATEMENT_TIMEOUT_MS: Final = 60_000
+# A migration that is frozen would keep all others, and whoever uses its tables, waiting for ever. Servers before 14 do
+# not know the second one.
+_MAX_SILENCE_MS: Final = 300_000
+_LIMIT_SILENCE: Final = (
+    "SELECT set_config(name, :most_ms, false) FROM pg_settings"
+    " WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout')"
+)
 _TRIES: Final = 10
 _PAUSE_S: Final = 1.0
 _GIVES_WAY: Final = ("55P03", "40P01")  # lock not available, deadlock
@@ -197,6 +204,7 @@ def migrating(engine: Engine) -> Iterator[Connection]:
         try:
             connection.execute(text(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
             connection.execute(text(f"SET statement_timeout = {_STATEMENT_TIMEOUT_MS}"))
+            connection.execute(text(_LIMIT_SILENCE), {"most_ms": str(_MAX_SILENCE_MS)})
             role = owner_role(connection)
             if role is not None:  # what it makes belongs to the role, whoever migrates next
                 connection.execute(text(f"SET ROLE {role}"))

@@ -27,6 +27,8 @@ BATCH: Final = 32
 _ASKED: Final = 500
 # How often a transaction that lost against another one is run again before its outcomes are tried one by one.
 _MAX_CONFLICTS: Final = 5
+# A program that is frozen in a transaction (Ctrl-Z, the closed lid of a laptop) holds its locks no longer.
+_MAX_SILENCE_S: Final = 300.0
 
 
 class Store:
@@ -43,7 +45,12 @@ class Store:
 
     @classmethod
     def open(
-        cls, url: str | Path, *, upgrade: bool | None = None, pool_size: int = 5, max_silence_s: float | None = None
+        cls,
+        url: str | Path,
+        *,
+        upgrade: bool | None = None,
+        pool_size: int = 5,
+        max_silence_s: float | None = _MAX_SILENCE_S,
     ) -> Self:
         """Open a database.
 
@@ -52,7 +59,7 @@ class Store:
             upgrade: bring the schema up to date first. By default that is done for an SQLite file, which is made
                 where there is none, and never for Postgres, whose schema is its owner's business.
             pool_size: connections kept open.
-            max_silence_s: see ``open_engine``.
+            max_silence_s: see ``open_engine``; None waits for ever.
 
         Raises:
             ConfigError: the URL names no supported database, or the schema is not the one this program needs.

@@ -18,7 +18,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 # Programs of others: only known to be meant.
 OTHERS = {
-    *("aws", "docker", "export", "install", "kubectl", "python3", "set", "systemctl", "unset", "useradd", "."),
+    *(
+        "aws",
+        "docker",
+        "export",
+        "install",
+        "journalctl",
+        "kubectl",
+        "python3",
+        "set",
+        "systemctl",
+        "unset",
+        "useradd",
+        ".",
+    ),
     *("createdb", "pg_dump", "pg_dumpall", "pg_restore", "psql", "sqlite3"),
 }
 

@@ -29,8 +29,6 @@ from workers.beat.receivers import check_callback_url
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 # Files of an inventory are long; objects that are annotated are not fetched here.
 _FETCH: Final = FetchLimits(max_bytes=64 * GIB, timeout_s=4 * 3600.0)
-# A producer that is frozen, or whose machine vanishes, holds its locks no longer.
-_MAX_SILENCE_S: Final = 300.0
 # Threads that list, the one that holds their locks, and some to spare.
 _SPARE_CONNECTIONS: Final = 4
 _WHAT, _ORDER, _TIME, _HOW = "What is annotated", "Which first", "How long, and who is told", "How it runs"
@@ -312,15 +310,19 @@ def _run(request: Request, settings: Settings, *, as_json: bool) -> int:
 
 
 def _run_following(request: Request, settings: Settings, *, as_json: bool) -> int:
+    got_on = threading.Event()
     with leaving_on_signals() as leave:
+        attempt = partial(_follow, request, settings, leave=leave, got_on=got_on, as_json=as_json)
         try:
-            be_patient(partial(_follow, request, settings, leave=leave, as_json=as_json), leave=leave, warn=warn)
+            be_patient(attempt, leave=leave, warn=warn, got_on=got_on)
         except BacklogStoppedError as stopped:
             sys.stderr.write(f"{stopped}\n")
     return _OK
 
 
-def _follow(request: Request, settings: Settings, *, leave: threading.Event, as_json: bool) -> None:
+def _follow(
+    request: Request, settings: Settings, *, leave: threading.Event, got_on: threading.Event, as_json: bool
+) -> None:
     bucket = S3Store(_access(settings), _FETCH, attempts=settings.backlog.attempts)
     url = settings.backlog.sqs_url
     endpoint_url = settings.backlog.sqs_endpoint_url
@@ -330,7 +332,7 @@ def _follow(request: Request, settings: Settings, *, leave: threading.Event, as_
         network_id = _network_id(settings, store)
         followed = open_followed(store, bucket, request, network_id=network_id, settings=settings)
         sys.stderr.write(f"backlog {followed.run.id} follows {request.uri}\n")
-        for step in Follower(store, followed, notifications=queue, leave=leave).steps():
+        for step in Follower(store, followed, notifications=queue, leave=leave, got_on=got_on).steps():
             tell_step(followed.run.id, step, as_json=as_json)
 
 
@@ -359,7 +361,7 @@ def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool
 
 def _open(settings: Settings, *, pool_size: int = 5) -> Store:
     url = settings.database_url.get_secret_value()
-    return Store.open(url, pool_size=pool_size, max_silence_s=_MAX_SILENCE_S)
+    return Store.open(url, pool_size=pool_size)
 
 
 def _access(settings: Settings) -> S3Access:

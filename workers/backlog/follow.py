@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final, Literal, Protocol
 
-from annotator.errors import ForbiddenSourceError, TransientError
+from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, TransientError
 from annotator.media.s3 import ListedObject
 from annotator.store.backlog.listing import Run, begin_pass, open_shards
 from annotator.store.backlog.registration import ListingCount
 from annotator.store.locks import holding
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.store import Store
+from annotator.store.upkeep import note_follower
 from workers.backlog.batches import Choice, KeySource, is_media_key
 from workers.backlog.ids import ObjectFinder
 from workers.backlog.lister import Listing, Pace, Registrar
@@ -32,6 +33,7 @@ from workers.backlog.sqs import Message
 _WAIT_S: Final = 5
 _MOST_MESSAGES: Final = 500
 _ASKED_AT_ONCE: Final = 16
+_NOTE_EVERY_S: Final = 10.0  # that it gets on
 _FIRST_BACK_OFF_S: Final = 1.0
 _LONGEST_BACK_OFF_S: Final = 60.0
 
@@ -92,7 +94,13 @@ class Follower:
     """Keeps up with a bucket until it is told to leave; it does so between two transactions."""
 
     def __init__(
-        self, store: Store, followed: Followed, *, notifications: Notifications | None, leave: threading.Event
+        self,
+        store: Store,
+        followed: Followed,
+        *,
+        notifications: Notifications | None,
+        leave: threading.Event,
+        got_on: threading.Event | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -101,6 +109,7 @@ class Follower:
             followed: what is followed.
             notifications: None where there are none.
             leave: set when it is to end.
+            got_on: is set when something has gone well.
 
         """
         self._store = store
@@ -108,7 +117,9 @@ class Follower:
         self._registrar = Registrar(store, followed.run, followed.limits)
         self._notifications = notifications
         self._leave = leave
+        self._got_on = got_on or threading.Event()
         self._has_listed = False
+        self._noted_s = -_NOTE_EVERY_S
 
     def steps(self) -> Iterator[Step]:
         """Follow, and yield what each transaction has come to. Of several that follow, one works and the others wait.
@@ -123,7 +134,19 @@ class Follower:
             while not self._leave.is_set() and not try_lock(f"follow {self._followed.run.id}"):
                 self._leave.wait(_WAIT_S)
             while not self._leave.is_set():
-                yield from self._step()
+                for step in self._step():
+                    self._note(step.by)
+                    yield step
+                self._note("nothing due")
+
+    def _note(self, went_well: str) -> None:
+        """Note that it gets on, now and then: who is silent is missed (``annotator_follower_silent_seconds``)."""
+        if self._notifications is None or went_well == "notifications":  # the listing says nothing of the queue
+            self._got_on.set()
+        if time.monotonic() - self._noted_s >= _NOTE_EVERY_S:
+            with self._store.writing() as connection:
+                note_follower(connection, self._followed.run.id)
+            self._noted_s = time.monotonic()
 
     def _step(self) -> Iterator[Step]:
         with self._store.writing() as connection:
@@ -203,13 +226,27 @@ class Follower:
             return error
 
 
-def be_patient(attempt: Callable[[], None], *, leave: threading.Event, warn: Callable[[str], None]) -> None:
+def be_patient(
+    attempt: Callable[[], None],
+    *,
+    leave: threading.Event,
+    warn: Callable[[str], None],
+    got_on: threading.Event | None = None,
+) -> None:
     """Try until it comes to its end, or is told to leave; what fails for now is tried again, later each time.
+
+    What is wrong from the start is said at once. What is refused after it has gone well (a key that is rotated, a right
+    that is taken away) is waited for as well: nobody need start the program anew when it is put right.
 
     Args:
         attempt: is begun anew after each failure.
         leave: set when it is to end.
         warn: told what fails, and when it is tried again.
+        got_on: set by the attempt when something has gone well.
+
+    Raises:
+        BacklogStoppedError: the backlog was stopped.
+        AnnotatorError: what was wrong from the start.
 
     """
     wait_s = _FIRST_BACK_OFF_S
@@ -217,7 +254,10 @@ def be_patient(attempt: Callable[[], None], *, leave: threading.Event, warn: Cal
         began_s = time.monotonic()
         try:
             attempt()
-        except TransientError as error:
+        except AnnotatorError as error:
+            is_waited_for = isinstance(error, TransientError) or (got_on is not None and got_on.is_set())
+            if not is_waited_for or isinstance(error, BacklogStoppedError):
+                raise
             if time.monotonic() - began_s > _LONGEST_BACK_OFF_S:  # it went well for a while
                 wait_s = _FIRST_BACK_OFF_S
             warn(f"{' '.join(str(error).split()).rstrip('.').removesuffix('; try again')}; tries again in {wait_s:g} s")

@@ -17,6 +17,7 @@ from annotator.store.queue.counts import Counts, read_counts
 from annotator.store.queue.depths import QueueDepths, read_depths
 from annotator.store.queue.lanes import LANES
 from annotator.store.tables import WorkState
+from annotator.store.upkeep import RollUpUpkeep, Upkeep, read_roll_up, read_upkeep
 from workers.beat.broker import BrokerDepths
 from workers.telemetry.metrics import count_callbacks
 
@@ -42,6 +43,8 @@ class QueueMetrics:
         self._make_depths()
         self._make_workers()
         self._media_seen: frozenset[tuple[str, str, str]] = frozenset()
+        self._followed_seen: frozenset[str] = frozenset()
+        self._jobs_seen: frozenset[str] = frozenset()
         ProcessCollector(registry=self.registry)
 
     def _make_jobs(self) -> None:
@@ -50,6 +53,9 @@ class QueueMetrics:
             "annotator_job_success_timestamp_seconds", "When a job of beat last went well, Unix time.", "name"
         )
         self._job_period = self._gauge("annotator_job_period_seconds", "How often a job of beat is done.", "name")
+        self._job_overdue = self._gauge(
+            "annotator_job_overdue_seconds", "How long after a job last went well it is overdue.", "name"
+        )
         self._job_s = Histogram(
             "annotator_job_seconds", "Time of a job of beat.", ["name"], registry=self.registry, buckets=_JOB_BUCKETS_S
         )
@@ -81,6 +87,13 @@ class QueueMetrics:
             "annotator_outbox_oldest_seconds", "Age of the oldest call-back to deliver, 0 where there is none."
         )
         self._database_bytes = self._gauge("annotator_database_bytes", "Size of the database.")
+        self._followed = self._gauge(
+            "annotator_follower_silent_seconds", "How long ago whoever follows a bucket last got on.", "backlog"
+        )
+        self._roll_up_age = self._gauge(
+            "annotator_roll_up_age_seconds", "Age of the counts that the views show, 0 where there are none."
+        )
+        self._roll_up_s = self._gauge("annotator_roll_up_seconds", "How long the last roll-up of these counts took.")
 
     def _make_workers(self) -> None:
         self._workers = self._gauge("annotator_workers", "Workers that say that they live.")
@@ -99,20 +112,30 @@ class QueueMetrics:
 
     # ---------------------------------------------------------------------------------------------------------- jobs
 
-    def job_begun(self, job: str, *, every_s: float) -> None:
+    def job_begun(self, job: str, *, every_s: float, overdue_s: float) -> None:
         """Expect a job from now on: one that never goes well is found out, too."""
+        self._jobs_seen |= {job}
         self._job_period.labels(job).set(every_s)
+        self._job_overdue.labels(job).set(overdue_s)
         self._job_success.labels(job).set(time.time())
         for reason in _REASONS:  # a series that appears with its first event has no rate of that event
             self._job_failures.labels(job, reason)
 
-    def job_ended(self, job: str, *, took_s: float, error: BaseException | None = None) -> None:
-        """Count a run of a job, and remember when one went well."""
+    def job_ended(self, job: str, *, took_s: float, is_done: bool = True, error: BaseException | None = None) -> None:
+        """Count a run of a job, and remember when one went well.
+
+        Args:
+            job: which.
+            took_s: how long it took here.
+            is_done: False where it was left to a worker: what becomes of it there stands in the database.
+            error: why it failed.
+
+        """
         self._job_s.labels(job).observe(took_s)
-        if error is None:
-            self._job_success.labels(job).set(time.time())
-        else:
+        if error is not None:
             self._job_failures.labels(job, reason_of(error)).inc()
+        elif is_done:
+            self._job_success.labels(job).set(time.time())
 
     def swept(self, *, sessions: int, media: int, suspects: int, given_up: int) -> None:
         """Count what a sweep has found."""
@@ -146,7 +169,9 @@ class QueueMetrics:
         with reading(engine) as connection:
             counts = read_counts(connection)
             depths = read_depths(connection, session_timeout_s=session_timeout_s)
+            upkeep, roll_up = read_upkeep(connection), read_roll_up(connection)
         self._show_counts(counts)
+        self._show_upkeep(upkeep, roll_up)
         self._show_depths(depths, queues)
         self._show_broker(broker.depths(queues))
 
@@ -181,6 +206,18 @@ class QueueMetrics:
         self._outbox.set(depths.callbacks)
         self._outbox_age.set(depths.callback_age_s or 0.0)
         self._database_bytes.set(depths.database_bytes)
+
+    def _show_upkeep(self, upkeep: Upkeep, roll_up: RollUpUpkeep | None) -> None:
+        """Show what workers and producers have noted. A backlog that has ended is set to 0, as counts are."""
+        for job in upkeep.jobs:
+            if job.name in self._jobs_seen:  # not one of another version
+                self._job_success.labels(job.name).set(time.time() - job.age_s)
+        ages_s = dict.fromkeys(self._followed_seen, 0.0) | {str(one.run_id): one.age_s for one in upkeep.followed}
+        self._followed_seen = frozenset(ages_s)
+        for backlog, age_s in ages_s.items():
+            self._followed.labels(backlog).set(age_s)
+        self._roll_up_age.set(roll_up.age_s if roll_up else 0.0)
+        self._roll_up_s.set(roll_up.took_s if roll_up else 0.0)
 
     def _show_broker(self, depths: BrokerDepths) -> None:
         for queue, messages in depths.messages.items():

@@ -21,11 +21,12 @@ from sqlalchemy import Engine
 
 from annotator.errors import AnnotatorError, BrokerUnavailableError, ConfigError
 from annotator.settings import Settings
-from annotator.store.connection import open_engine, reading
+from annotator.store.connection import open_engine, reading, writing
 from annotator.store.locks import only_one
 from annotator.store.partitions import make_ahead
 from annotator.store.queue.feeding import living_queues
 from annotator.store.rollups import RollUpInTurn
+from annotator.store.upkeep import note_job
 from workers.app import HOUSEKEEPING_QUEUE, QUEUES, TRAINER_QUEUE, AnnotatorApp
 from workers.beat.broker import RedisBroker
 from workers.beat.callbacks import CONNECTIONS, Deliverer
@@ -55,6 +56,8 @@ _WATCH_S: Final = 0.5
 _FEED_TIMEOUT_S: Final = 120.0  # longer than a server that is away is waited for
 _STOP_S: Final = 2.0  # a job that has not ended by then is cut off: each may be killed at any time
 _SAY_AGAIN_S: Final = 60.0  # the same trouble is told again
+_NOTE_EVERY_S: Final = 60.0  # that there is nothing to do for a slow job
+_HOUR_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Job:
         slow: may take longer than moments. It runs in one process at a time, of a worker where one has time for it.
         is_wanted: asked before a worker is; whether there is anything to do.
         queue: whose workers do it. What is not for the queue ``default`` waits for a worker; beat never does it itself.
+        may_take_s: how long one run may take in a large archive.
 
     """
 
@@ -77,6 +81,12 @@ class Job:
     slow: bool = False
     is_wanted: Callable[[], bool] = lambda: True
     queue: str = HOUSEKEEPING_QUEUE
+    may_take_s: float = 0.0
+
+    @property
+    def overdue_s(self) -> float:
+        """How long after it last went well somebody should be told."""
+        return 5 * _SAY_AGAIN_S + 5 * self.every_s + self.may_take_s
 
 
 @dataclass
@@ -144,10 +154,10 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("count", EVERY_S, partial(count_all, engine, settings)),
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
-        Job("roll-up", _ROLL_UP_EVERY_S, RollUpInTurn(engine).run, slow=True),
+        Job("roll-up", _ROLL_UP_EVERY_S, RollUpInTurn(engine).run, slow=True, may_take_s=_HOUR_S),
         Job("catch-up", _CATCH_UP_EVERY_S, CatchUp(engine, settings).run, slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
-        Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True),
+        Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True, may_take_s=_HOUR_S),
         Job(
             "retrain",
             settings.retraining.look_every_s,
@@ -161,13 +171,19 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
 
 
 def run_job(job: Job, engine: Engine) -> None:
-    """Run a job once; a slow one only if nobody else is at it."""
+    """Run a job once; a slow one only if nobody else is at it. That it went well is noted where all can see it."""
     if not job.slow:
         job.run()
         return
     with only_one(engine, f"job {job.name}") as is_ours:
         if is_ours:
             job.run()
+            _note(job, engine)
+
+
+def _note(job: Job, engine: Engine) -> None:
+    with writing(engine) as connection:
+        note_job(connection, job.name, overdue_s=job.overdue_s)
 
 
 def run_named_job(app: AnnotatorApp, name: str, *, on_call_back: Callable[[str], None] | None = None) -> None:
@@ -204,12 +220,14 @@ class JobThread:
         self._jobs = jobs
         self._on_fatal = on_fatal
         self._told: tuple[str, float] = ("", 0.0)
+        self._noted_s = -_NOTE_EVERY_S
         self.turns = 0
         self._thread = threading.Thread(target=self._run, name=job.name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
-        self._context.metrics.job_begun(self._job.name, every_s=self._job.every_s)
+        job = self._job
+        self._context.metrics.job_begun(job.name, every_s=job.every_s, overdue_s=job.overdue_s)
         self._thread.start()
 
     def join(self, timeout_s: float) -> bool:
@@ -228,9 +246,9 @@ class JobThread:
         """Run it; a server that is away is tried again next time."""
         began_s = time.monotonic()
         failure: Exception | None = None
+        is_done = False
         try:
-            if self._job.is_wanted() and not (self._job.slow and self._is_passed_on()):
-                self._run_here()
+            is_done = self._do()
         except ConfigError as error:
             failure = error
             self._on_fatal(error)
@@ -240,13 +258,27 @@ class JobThread:
         except Exception as error:  # the boundary of a job: it is tried again
             failure = error
             _LOGGER.exception("%s failed", self._job.name)
-        self._context.metrics.job_ended(self._job.name, took_s=time.monotonic() - began_s, error=failure)
+        took_s = time.monotonic() - began_s
+        self._context.metrics.job_ended(self._job.name, took_s=took_s, is_done=is_done, error=failure)
 
-    def _run_here(self) -> None:
-        if self._job.queue == HOUSEKEEPING_QUEUE:
-            run_job(self._job, self._context.engine)
-        else:
-            self._tell(f"no worker takes the queue {self._job.queue}: start one with -Q {self._job.queue}")
+    def _do(self) -> bool:
+        """Do what there is to do, or let a worker do it; say whether that is all done."""
+        job = self._job
+        if not job.is_wanted():
+            self._note_nothing_to_do()
+            return True
+        if job.slow and self._is_passed_on():
+            return False
+        if job.queue == HOUSEKEEPING_QUEUE:
+            run_job(job, self._context.engine)
+            return True
+        self._tell(f"no worker takes the queue {job.queue}: start one with -Q {job.queue}")
+        return False
+
+    def _note_nothing_to_do(self) -> None:
+        if self._job.slow and time.monotonic() - self._noted_s >= _NOTE_EVERY_S:
+            _note(self._job, self._context.engine)
+            self._noted_s = time.monotonic()
 
     def _is_passed_on(self) -> bool:
         """Ask a worker to run the job, if one consumes the queue and takes what is in it."""

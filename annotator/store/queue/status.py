@@ -33,6 +33,7 @@ from annotator.store.tables import (
     sources,
     worker_sessions,
 )
+from annotator.store.upkeep import FollowedUpkeep, JobUpkeep, read_upkeep
 
 MOST_COUNTED: Final = 100_000
 """Rows that are counted one by one; beyond it they are estimated or left out."""
@@ -101,6 +102,8 @@ class BacklogStatus:
         deadline_at: when what is pending is no longer wanted.
         stop_reason: why it was stopped; None where it was not.
         finished_at: when nothing was left to be done.
+        followed_s: how long ago whoever follows its bucket has last got on; None where nobody is to.
+        is_silent: so long ago that nobody seems to follow any more.
 
     """
 
@@ -112,6 +115,8 @@ class BacklogStatus:
     deadline_at: datetime | None
     stop_reason: str | None
     finished_at: datetime | None
+    followed_s: float | None = None
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,7 @@ class Status:
         backlogs: the newest first.
         callbacks: of backlogs.
         retrainings: the newest first.
+        overdue: slow jobs of beat that have not gone well for too long.
 
     """
 
@@ -160,6 +166,7 @@ class Status:
     backlogs: tuple[BacklogStatus, ...]
     callbacks: CallbackStatus
     retrainings: tuple[Retraining, ...] = ()
+    overdue: tuple[JobUpkeep, ...] = ()
 
     @property
     def workers(self) -> int:
@@ -193,6 +200,7 @@ def read_status(
     sessions = _read_sessions(connection, session_timeout_s)
     lanes = tuple(_lane(connection, depth, counts) for depth in depths.lanes)
     found, is_estimated = _count_contents(connection)
+    upkeep = read_upkeep(connection)
     return Status(
         model=None if pointer is None else pointer.model,
         media=counts.media(),
@@ -206,12 +214,13 @@ def read_status(
         verdict=_verdict(connection, counts, _annotating(sessions, network_id), lanes),
         sessions=sessions,
         lanes=lanes,
-        backlogs=_read_backlogs(connection, every),
+        backlogs=_read_backlogs(connection, every, upkeep.followed),
         callbacks=CallbackStatus(
             waiting=depths.callbacks,
             given_up=_count(connection, select(outbox.c.id).where(outbox.c.given_up_at.is_not(None))),
         ),
         retrainings=tuple(list_retrainings(connection, limit=_RETRAININGS)),
+        overdue=tuple(job for job in upkeep.jobs if job.is_overdue),
     )
 
 
@@ -310,7 +319,10 @@ def _lane(connection: Connection, depth: LaneDepth, counts: Counts) -> LaneStatu
     return LaneStatus(depth, _count(connection, waiting), counts.media(WorkState.PENDING, lane=depth.lane))
 
 
-def _read_backlogs(connection: Connection, counts: Counts) -> tuple[BacklogStatus, ...]:
+def _read_backlogs(
+    connection: Connection, counts: Counts, followed: Sequence[FollowedUpkeep]
+) -> tuple[BacklogStatus, ...]:
+    by_run = {one.run_id: one for one in followed}
     now = connection.execute(select(utc_now())).scalar_one()
     goes_on = runs.c.finished_at.is_(None) | (runs.c.finished_at >= now - timedelta(days=1))
     newest = (
@@ -330,6 +342,8 @@ def _read_backlogs(connection: Connection, counts: Counts) -> tuple[BacklogStatu
             deadline_at=row.deadline_at,
             stop_reason=None if row.stopped_at is None else row.stop_reason or "stopped",
             finished_at=row.finished_at,
+            followed_s=by_run[row.id].age_s if row.id in by_run else None,
+            is_silent=row.id in by_run and by_run[row.id].is_silent,
         )
         for row in connection.execute(newest)
     )

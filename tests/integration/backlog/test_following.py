@@ -7,22 +7,25 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
-from annotator.errors import BacklogStoppedError, SourceUnavailableError
+from annotator.errors import BacklogStoppedError, ForbiddenSourceError, SourceUnavailableError
 from annotator.media.limits import S3Access
 from annotator.media.s3 import ListedObject
 from annotator.settings import load_settings
 from annotator.stack.child import free_port
 from annotator.store.backlog.ending import end_backlogs, stop_backlog
+from annotator.store.columns import utc_now
 from annotator.store.queue.counts import read_counts
 from annotator.store.registry import link_media, register_contents
 from annotator.store.tables import annotations, chunks, media, runs, work
+from annotator.store.upkeep import read_upkeep
 from annotator.types import MediaRef
 from tests.integration.backlog.conftest import Producer
 from tests.store_values import ADA, annotation, known, track
@@ -415,6 +418,90 @@ def test_it_never_finishes_until_it_is_stopped(producer: Producer, queue: Queue)
         ended = end_backlogs(connection, read_counts(connection), stopped=[following.followed.run.id])
         assert [end.run_id for end in ended] == [following.followed.run.id]
     assert Following(producer, queue).followed.run.id != following.followed.run.id
+
+
+def noted_s(producer: Producer) -> float:
+    with producer.store.reading() as connection:
+        (followed,) = read_upkeep(connection).followed
+        return followed.age_s
+
+
+def forget_notes(producer: Producer) -> None:
+    """As if nobody had got on for an hour."""
+    with producer.store.writing() as connection:
+        hour_ago = connection.execute(select(utc_now())).scalar_one() - timedelta(hours=1)
+        connection.execute(text("DELETE FROM store_settings WHERE name LIKE 'went well: %'"))
+        connection.execute(update(runs).values(listed_at=hour_ago))
+
+
+def test_it_notes_that_it_gets_on_and_does_not_while_the_queue_is_away(
+    producer: Producer, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_NOTE_EVERY_S", 0.0)
+    producer.put("a.gif")
+    following = Following(producer, queue)
+    following.step()
+    assert noted_s(producer) < 60
+    following.list()
+    forget_notes(producer)
+    assert noted_s(producer) > 3000
+    while following.step().by != "notifications":
+        forget_notes(producer)
+    assert noted_s(producer) < 60
+
+    def away(**_: int) -> list[Message]:
+        forget_notes(producer)
+        raise SourceUnavailableError("the queue does not answer")
+
+    monkeypatch.setattr(queue, "receive", away)
+    with pytest.raises(SourceUnavailableError):
+        following.step()
+    assert noted_s(producer) > 3000
+
+
+def test_it_notes_that_it_gets_on_while_nothing_is_due(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "_NOTE_EVERY_S", 0.0)
+    producer.put("a.gif")
+    following = Following(producer)
+    following.list()
+    noted = text("SELECT name FROM store_settings WHERE name LIKE 'went well: %'")
+
+    class LeavesAfterItsWait(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            del timeout
+            with producer.store.writing() as connection:
+                connection.execute(text("DELETE FROM store_settings WHERE name LIKE 'went well: %'"))
+            self.set()
+            return True
+
+    following.follower._leave = LeavesAfterItsWait()
+    assert all(step.count.listed == 0 for step in following._steps)
+    assert [row.name for row in producer.rows(noted)] == [f"went well: follower of backlog {following.followed.run.id}"]
+
+
+def test_what_is_refused_from_the_start_is_said_at_once_and_what_is_refused_later_is_waited_for() -> None:
+    refused = ForbiddenSourceError("s3://clips/ may not be read; check the credentials.")
+    leave, got_on, said, tries = threading.Event(), threading.Event(), [], []
+
+    def attempt() -> None:
+        tries.append(1)
+        if len(tries) > 2:
+            raise BacklogStoppedError("backlog 1 was stopped")
+        raise refused
+
+    with pytest.raises(ForbiddenSourceError):
+        be_patient(attempt, leave=leave, warn=said.append, got_on=got_on)
+    assert (len(tries), said) == (1, [])
+    got_on.set()
+
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            del timeout
+            return False
+
+    with pytest.raises(BacklogStoppedError):
+        be_patient(attempt, leave=Impatient(), warn=said.append, got_on=got_on)
+    assert said == ["s3://clips/ may not be read; check the credentials; tries again in 1 s"]
 
 
 def test_trouble_that_passes_is_waited_out_longer_each_time() -> None:

@@ -24,6 +24,7 @@ from annotator.store.queue.sessions import heartbeat, open_session
 from annotator.store.queue.status import read_status
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, outbox, progress, runs, sources, worker_sessions
+from annotator.store.upkeep import note_follower, note_job
 
 PENDING, CLAIMED, DONE = WorkState.PENDING, WorkState.CLAIMED, WorkState.DONE
 FAILED, QUARANTINED = WorkState.FAILED, WorkState.QUARANTINED
@@ -159,6 +160,28 @@ def test_failures_call_backs_and_stopped_backlogs_are_told(queued: Engine, capsy
     table = said(queued, capsys)
     assert "call-backs: 2 to be delivered, 1 given up" in table
     assert "stopped: budget" in table
+
+
+def test_a_dead_follower_and_jobs_that_are_overdue_are_told(queued: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    with writing(queued) as connection:
+        connection.execute(update(runs).values(options={"follow": True}))
+        note_follower(connection, 1)
+        note_job(connection, "roll-up", overdue_s=-1.0)
+        note_job(connection, "catch-up", overdue_s=450.0)
+    (backlog,) = status_of(queued).backlogs
+    assert (backlog.is_silent, backlog.followed_s) == (False, pytest.approx(0.0, abs=30))
+    told = said(queued, capsys)
+    assert "0 %, follows" in told
+    assert "overdue: roll-up (" in told
+    assert "catch-up" not in told
+    with writing(queued) as connection:
+        hour_ago = connection.execute(select(utc_now())).scalar_one() - timedelta(hours=1)
+        connection.execute(text("DELETE FROM store_settings WHERE name LIKE 'went well: %'"))
+        connection.execute(update(runs).values(listed_at=hour_ago))
+    assert "nobody has followed for 1 h 00 min" in " ".join(said(queued, capsys).split())
+    told = json.loads(said(queued, capsys, "--json"))
+    assert told["overdue_jobs"] == []
+    assert (told["backlogs"][0]["followed"], told["backlogs"][0]["followed_s"]) == (False, pytest.approx(3600, abs=60))
 
 
 def test_what_waits_for_its_time_and_what_is_not_queued_is_no_lack_of_workers(queued: Engine) -> None:

@@ -1,12 +1,17 @@
 """``celery -A … beat`` with all its jobs on real servers: what it does, what goes to others, how it ends."""
 
+import contextlib
 import http.server
 import os
+import re
 import signal
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from redis import Redis
 from sqlalchemy import func, insert, select, text, update
 
 from annotator.settings import load_settings
+from annotator.stack.child import free_port
 from annotator.stack.local import LocalStack
 from annotator.store.columns import utc_now
 from annotator.store.locks import only_one, try_lock
@@ -22,6 +28,7 @@ from annotator.store.queue.counts import recount
 from annotator.store.queue.outbox import tell_backlog
 from annotator.store.queue.sessions import open_session
 from annotator.store.tables import outbox, progress, runs, work, worker_sessions
+from annotator.store.upkeep import note_job, read_upkeep
 from tests.integration.workers.system import MEDIA, System
 from workers.app import create_app
 from workers.beat.schedule import JobContext, make_jobs
@@ -29,6 +36,7 @@ from workers.beat.schedule import JobContext, make_jobs
 TIMEOUT_S = 60.0
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 RUN = 7
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 JOBS = ("feed", "sweep", "count", "backlogs", "deliver", "roll-up", "catch-up", "partitions", "forget", "retrain")
 
 
@@ -189,6 +197,55 @@ def test_slow_jobs_go_to_a_worker_of_the_housekeeping_queue(system: System, rece
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     assert "Traceback" not in system.log("worker") + system.log("beat")
+
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused on purpose'; END $$;
+CREATE TRIGGER refuse BEFORE DELETE ON worker_sessions FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+def test_a_slow_job_that_fails_in_a_worker_has_not_gone_well(system: System) -> None:
+    """Beat has handed it over; it is overdue all the same, and jobs that went well there are not."""
+    with system.store.writing() as connection:
+        session_id = open_session(connection, worker="long-gone:1", queues=("gpu",))
+        ended = {"seen_at": LONG_AGO, "ended_at": LONG_AGO}
+        connection.execute(update(worker_sessions).where(worker_sessions.c.id == session_id).values(ended))
+        connection.execute(text(REFUSE))
+        for name in ("forget", "catch-up"):
+            note_job(connection, name, overdue_s=60.0)
+        connection.execute(
+            text(
+                'UPDATE store_settings SET value = \'{"at": "2001-01-01T00:00:00+00:00", "overdue_s": 60}\''
+                " WHERE name LIKE 'went well: job %'"
+            )
+        )
+    worker = system.start("worker", "-Q", "default")
+    open_default = (worker_sessions.c.ended_at.is_(None), text("queues::text LIKE '%default%'"))
+    wait_until(lambda: count(system, worker_sessions, *open_default) == 1, system)
+    port = free_port()
+    system.start("beat", ANNOTATOR_METRICS__PORT=str(port))
+
+    def shown(series: str, job: str) -> float:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+            found = re.search(rf'^{series}{{name="{job}"}} (\S+)$', page, re.MULTILINE)
+            return float(found[1]) if found else 0.0
+        return 0.0
+
+    wait_until(lambda: "refused on purpose" in system.log("worker"), system)
+    wait_until(lambda: shown("annotator_job_seconds_count", "gauges") >= 1, system)
+    assert shown("annotator_job_seconds_count", "forget") >= 1
+    assert shown("annotator_job_success_timestamp_seconds", "forget") == pytest.approx(LONG_AGO.timestamp(), abs=60)
+    assert overdue(system) >= {"forget"}
+    wait_until(lambda: overdue(system) == {"forget"}, system)  # the others went well, in the worker
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+def overdue(system: System) -> set[str]:
+    with system.store.reading() as connection:
+        return {job.name for job in read_upkeep(connection).jobs if job.is_overdue}
 
 
 def test_no_heap_of_messages_grows_where_a_worker_takes_none(system: System, receiver: Receiver) -> None:

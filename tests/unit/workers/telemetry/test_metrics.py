@@ -184,7 +184,7 @@ def test_without_a_port_nothing_is_shown() -> None:
 
 def test_jobs_of_beat_say_when_they_last_went_well_and_why_not() -> None:
     metrics = QueueMetrics()
-    metrics.job_begun("feed", every_s=1.0)
+    metrics.job_begun("feed", every_s=1.0, overdue_s=305.0)
     metrics.job_ended("feed", took_s=0.01)
     metrics.job_ended("feed", took_s=0.02, error=BrokerUnavailableError("away"))
     metrics.job_ended("sweep", took_s=0.02, error=ValueError("a bug"))
@@ -196,6 +196,20 @@ def test_jobs_of_beat_say_when_they_last_went_well_and_why_not() -> None:
     assert value("annotator_job_seconds_count", {"name": "feed"}) == 2
     assert value("annotator_job_failures_total", {"name": "feed", "reason": "broker_unavailable"}) == 1
     assert value("annotator_job_failures_total", {"name": "sweep", "reason": "internal"}) == 1
+
+
+def test_a_job_that_was_left_to_a_worker_has_not_gone_well_yet() -> None:
+    metrics = QueueMetrics()
+    metrics.job_begun("roll-up", every_s=30.0, overdue_s=4050.0)
+    value = metrics.registry.get_sample_value
+    labels = {"name": "roll-up"}
+    began = value("annotator_job_success_timestamp_seconds", labels) or 0.0
+    metrics.job_ended("roll-up", took_s=0.01, is_done=False)
+    assert value("annotator_job_success_timestamp_seconds", labels) == began
+    assert value("annotator_job_seconds_count", labels) == 1
+    assert value("annotator_job_overdue_seconds", labels) == 4050
+    metrics.job_ended("roll-up", took_s=0.01)
+    assert (value("annotator_job_success_timestamp_seconds", labels) or 0.0) > began
 
 
 def test_what_the_sweeper_took_back_and_call_backs_are_counted() -> None:
