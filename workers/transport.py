@@ -30,9 +30,23 @@ class StrictQoS(QoS):  # type: ignore[misc]  # Kombu has no types
 
 
 class StrictChannel(Channel):  # type: ignore[misc]  # Kombu has no types
-    """Kombu lets the worker fall over something in a list that it cannot read; by then it is out of the list."""
+    """Kombu lets the worker fall over something in a list that it cannot read; by then it is out of the list.
+
+    Nor is a client made for each command, as Kombu does: that takes a fourth of the time of a message, see
+    ``benchmarks/queue/messages.py``.
+    """
 
     QoS = StrictQoS
+    _shared_client: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002  (Kombu's)
+        if asynchronous:  # it waits for messages, with a connection of its own
+            return super()._create_client(asynchronous=True)
+        if (
+            self._shared_client is None or self._shared_client.connection_pool is not self.pool
+        ):  # after a reconnection there is another
+            self._shared_client = super()._create_client()
+        return self._shared_client
 
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401  (Kombu's)
         try:
