@@ -153,7 +153,7 @@ def _network(fitted: Fitted, crop: FaceCrop, folder: Path) -> BundledNetwork | N
 def _draft(
     fitted: Fitted, shown: _Shown, network: BundledNetwork | None, *, embedder: FaceEmbedder, params: ExportParams
 ) -> ModelBundle:
-    """Return the bundle, not yet calibrated: people of a cosine head are its directions, of others their means."""
+    """Return the bundle, not yet calibrated: people are their mean embeddings, or the directions that they have."""
     people, train = len(shown.labels), shown.train
     projection, prototypes = fitted.projection, fitted.directions
     if prototypes is None:

@@ -52,8 +52,13 @@ class Fitted:
 
     @property
     def directions(self) -> F32 | None:
-        """The directions of a cosine head's people, f32 (P, E), of unit length; None where the head is linear."""
-        if self.network.head != "cosine":
+        """The directions of people whom a cosine head has learnt over SFace itself, f32 (P, 128), of unit length.
+
+        None where the head is linear, and where there is a bottleneck: that one has learnt as well, and carries faces
+        to where their classes are told apart best, which is not where their directions point. With 24 photographs of
+        four people the cosine of a direction and the mean behind the bottleneck is 0.7 to 0.85.
+        """
+        if self.network.head != "cosine" or not self.is_head or self.network.embedding_size is not None:
             return None
         kernel = self.weights["fc2/kernel"][0, 0].T.astype(np.float64)
         norms = np.maximum(np.linalg.norm(kernel, axis=1, keepdims=True), _MIN_NORM)
