@@ -32,12 +32,13 @@ _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --error: #c0392b; --warning: #b9770e; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; display: block; overflow-x: auto; } td.n { white-space: nowrap; }
+td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); }
 th { text-align: left; } .n { text-align: right; font-variant-numeric: tabular-nums; }
 .finding { border-left: 4px solid var(--warning); padding: .1rem 0 .1rem .9rem; margin: 1.2rem 0; }
-.accepted .finding, .accepted figure img { border-color: var(--line); outline: none !important; }
-code { font-size: 12px; user-select: all; }
 .finding.error { border-color: var(--error); } .finding p { margin: .2rem 0; }
+.accepted .finding { border-color: var(--line); } .accepted figure img { outline: none !important; }
+code { font-size: 12px; user-select: all; }
 .pictures { display: flex; flex-wrap: wrap; gap: .6rem; } figure { margin: .3rem 0; }
 figure img { height: 180px; display: block; border-radius: 3px; }
 figure:first-child img { outline: 3px solid var(--warning); }

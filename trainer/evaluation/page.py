@@ -12,7 +12,8 @@ _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --good: #2e7d32; --bad: #c0392b; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; display: block; overflow-x: auto; } td.n { white-space: nowrap; }
+td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); }
 th { text-align: left; vertical-align: bottom; } .n { text-align: right; font-variant-numeric: tabular-nums; }
 small { opacity: .7; } .good { color: var(--good); } .bad { color: var(--bad); }
 .plots, .pictures { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: .3rem 0; }

@@ -1,5 +1,6 @@
 """Plots as SVG, small enough to be read in the page's source; colours follow the page's light or dark."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,7 +16,13 @@ _LEFT: Final = 52
 _BOTTOM: Final = 44
 _TOP: Final = 14
 _RIGHT: Final = 16
-_TICKS: Final = 5
+_MOST_TICKS: Final = 6
+_ROUND: Final = (1, 2, 5, 10)
+"""Between ticks there is one of these times a power of ten."""
+
+_LEGEND_ROW: Final = 16
+_TINY: Final = 1e-9
+"""What rounding may have taken from a value at the end of an axis, in steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +61,18 @@ class Axis:
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return values with what is written beside them."""
-        step = (self.high - self.low) / _TICKS
-        values = [self.low + step * number for number in range(_TICKS + 1)]
-        digits = 0 if self.is_share and step >= 0.0099 else 1 if self.is_share else 2
-        shown = [100 * value if self.is_share else value for value in values]
-        return [(value, f"{number:.{digits}f}") for value, number in zip(values, shown, strict=True)]
+        """Return round values within the axis, with what is written beside them.
+
+        >>> [text for _, text in Axis("side of the face (px)", 32.0, 64.0).ticks()]
+        ['40', '50', '60']
+        """
+        scale = 100.0 if self.is_share else 1.0
+        low, high = scale * self.low, scale * self.high
+        power = 10.0 ** math.floor(math.log10((high - low) / _MOST_TICKS))
+        step = next(one * power for one in _ROUND if one * power * _MOST_TICKS >= high - low)
+        digits = max(0, -math.floor(math.log10(step)))
+        numbers = range(math.ceil(low / step - _TINY), math.floor(high / step + _TINY) + 1)
+        return [(number * step / scale, f"{number * step:.{digits}f}") for number in numbers]
 
 
 def plot(title: str, x: Axis, y: Axis, series: Sequence[Series], *, is_stepped: bool = False) -> str:
@@ -69,17 +82,20 @@ def plot(title: str, x: Axis, y: Axis, series: Sequence[Series], *, is_stepped: 
         title: read out to those who do not see it.
         x: the axis below.
         y: the axis on the left.
-        series: four at most.
+        series: four at most; one without points is left out.
         is_stepped: draw each value as far as the next one, as histograms are.
 
     """
+    shown = [one for one in series if one.points]
+    legend = _legend(shown)
+    above = _LEGEND_ROW * len(shown) if legend else 0
     lines = "".join(
         f'<path d="{_path(one.points, x, y, is_stepped=is_stepped)}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        for one, colour in zip(series, COLOURS, strict=False)
+        for one, colour in zip(shown, COLOURS, strict=False)
     )
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" aria-label="{escape(title)}" '
-        f'font-size="11" fill="currentColor">{_grid(x, y)}{lines}{_legend(series)}</svg>'
+        f'<svg viewBox="0 {-above} {_WIDTH} {_HEIGHT + above}" width="{_WIDTH}" role="img" '
+        f'aria-label="{escape(title)}" font-size="11" fill="currentColor">{_grid(x, y)}{lines}{legend}</svg>'
     )
 
 
@@ -103,12 +119,13 @@ def _grid(x: Axis, y: Axis) -> str:
 
 
 def _legend(series: Sequence[Series]) -> str:
+    """Return names and colours, above the plot, where no line runs; nothing where there is one line."""
     if len(series) < 2:
         return ""
     rows = [
-        f'<rect x="{_LEFT + 10}" y="{_TOP + 8 + 16 * row}" width="14" height="4" fill="{colour}"/>'
-        f'<text x="{_LEFT + 30}" y="{_TOP + 14 + 16 * row}">{escape(one.name)}</text>'
-        for row, (one, colour) in enumerate(zip(series, COLOURS, strict=False))
+        f'<rect x="{_LEFT}" y="{8 - _LEGEND_ROW * row}" width="14" height="4" fill="{colour}"/>'
+        f'<text x="{_LEFT + 20}" y="{13 - _LEGEND_ROW * row}">{escape(one.name)}</text>'
+        for row, (one, colour) in zip(range(len(series), 0, -1), zip(series, COLOURS, strict=False), strict=False)
     ]
     return "".join(rows)
 

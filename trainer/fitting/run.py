@@ -167,14 +167,14 @@ class Run:
         self._board.write(self._steps_done, curves)
         left = self._experiment.schedule.epochs * self._train.steps - self._steps_done
         _log.info(
-            "epoch %d/%d, step %d/%d: loss %.4f, top-1 %.3f, %.0f images/s, time left at most: %s",
+            "epoch %d/%d, step %d/%d: loss %.4f, top-1 %.3f, %s images/s, time left at most: %s",
             self._progress.epoch + 1,
             self._experiment.schedule.epochs,
             self._progress.step,
             self._train.steps,
             loss / steps,
             top1,
-            per_s,
+            f"{per_s:.{0 if per_s >= 10 else 1}f}",
             _spell(left / self._pace.per_s) if self._pace.per_s else "unknown",
         )
 

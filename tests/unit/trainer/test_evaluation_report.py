@@ -112,3 +112,22 @@ def test_a_plot_puts_the_ends_of_a_line_at_the_ends_of_its_axes() -> None:
     assert 'd="M52.0 256.0L444.0 14.0"' in drawing
     assert ">100<" in drawing
     assert "nan" not in drawing
+
+
+def test_ticks_are_round_and_within_the_axis() -> None:
+    assert [text for _, text in Axis("score", 0.1, 1.2).ticks()] == ["0.2", "0.4", "0.6", "0.8", "1.0", "1.2"]
+    assert [text for _, text in Axis("share", 0.0, 0.15, is_share=True).ticks()] == ["0", "5", "10", "15"]
+    assert [value for value, _ in Axis("share", 0.9, 1.0, is_share=True).ticks()] == pytest.approx(
+        [0.9, 0.92, 0.94, 0.96, 0.98, 1.0]
+    )
+    assert [text for _, text in Axis("score", -0.5, 0.5).ticks()] == ["-0.4", "-0.2", "0.0", "0.2", "0.4"]
+
+
+def test_a_legend_stands_above_the_plot_and_leaves_out_lines_without_points() -> None:
+    line = [(0.0, 0.0), (1.0, 1.0)]
+    axis = Axis("x", 0.0, 1.0)
+    drawing = plot("p", axis, axis, [Series("first", line), Series("none", []), Series("last", line)])
+    assert 'viewBox="0 -32 460 332"' in drawing
+    assert ">none<" not in drawing
+    heights = [int(height) for height in re.findall(r'y="(-?[0-9]+)">(?:first|last)<', drawing)]
+    assert heights == [-19, -3]
