@@ -39,6 +39,11 @@ class FaceCrop:
     side_px: int = FACE_SIDE_PX
     margin: float = 0.0
 
+    @property
+    def is_as_clips_give(self) -> bool:
+        """Whether it shows what SFace sees of faces of clips: aligned, without a margin, of whatever side."""
+        return self.kind == "aligned" and self.margin == 0
+
     def __post_init__(self) -> None:
         """Check the ranges.
 

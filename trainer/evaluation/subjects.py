@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from annotator.build import open_bundle
 from annotator.errors import ConfigError
 from annotator.recognition.crops import ALIGNED, FaceCrop
+from annotator.settings import load_settings
 from trainer.evaluation.clips import evaluate_clips
 from trainer.evaluation.measures import threshold_of
 from trainer.evaluation.opening import experiment_crop, open_fitted, open_model
@@ -62,13 +64,16 @@ class Shown:
 
         """
         given = ALIGNED if self.faces is not None or self.experiment is None else experiment_crop(self.experiment)
-        folders = [ALIGNED] if self.strangers is not None else []
-        for one in (given, *folders):
-            if (one.kind, one.margin) != (taken.kind, taken.margin):
-                raise ConfigError(
-                    f"faces are cut as «{one.kind}» with a margin of {one.margin:g}, and «{taken.kind}» with "
-                    f"{taken.margin:g} is what the network takes: show it faces that are cut so"
-                )
+        if (given.kind, given.margin) != (taken.kind, taken.margin):
+            raise ConfigError(
+                f"faces are cut as «{given.kind}» with a margin of {given.margin:g}, and «{taken.kind}» with "
+                f"{taken.margin:g} is what the network takes: show it faces that are cut so"
+            )
+        if self.strangers is not None and not taken.is_as_clips_give:
+            raise ConfigError(
+                f"{self.strangers} holds aligned crops, and «{taken.kind}» with a margin of {taken.margin:g} is what "
+                "the network takes: leave --strangers out, people who are left out stand for strangers then"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,21 @@ class Subject:
     experiment: Experiment | None
     model: str | None = None
     kind: Kind = "prototypes"
+
+    def crop(self) -> FaceCrop:
+        """Return how faces are cut for it; no network is loaded for that.
+
+        Raises:
+            ConfigError: it is not there.
+            ModelError: a bundle fails its checks.
+
+        """
+        if self.model is not None:
+            network = open_bundle(load_settings(model=self.model)).network
+            return ALIGNED if network is None else network.crop
+        if self.experiment is None:
+            raise ConfigError("there is nothing to evaluate: give EXPERIMENT, or a model with --model")
+        return experiment_crop(self.experiment)
 
     def open(self, device: Device) -> Recogniser:
         """Load it.
@@ -111,8 +131,8 @@ def evaluate(subject: Subject, shown: Shown, *, device: Device) -> tuple[Report,
 
     """
     probes, strangers = shown.probes()
+    shown.check_crop(subject.crop())
     recogniser = subject.open(device)
-    shown.check_crop(recogniser.crop)
     trial = run_trial(recogniser, probes, strangers, sizes_px=shown.sizes_px)
     if not trial.known:
         raise ConfigError(

@@ -55,7 +55,7 @@ def crop_of(places: Experiment, *, is_head: bool) -> FaceCrop:
         return read_crop_params(places.crop_file)
     if places.crop_file.is_file():
         crop = read_crop_params(places.crop_file)
-        if crop.kind != ALIGNED.kind or crop.margin > 0:
+        if not crop.is_as_clips_give:
             raise ConfigError(
                 "a head over SFace needs aligned crops without a margin, as clips give them: run "
                 f"`trainer prepare {places.name} --crop aligned`, and fit it again"
@@ -118,7 +118,7 @@ def read_strangers(folder: Path | None, crop: FaceCrop, *, detector: Callable[[]
     pictures = picture_files(folder) if folder is not None else []
     for path in (pictures[index] for index in spread(len(pictures))):
         picture = read_picture(path)
-        if picture.shape[:2] == (FACE_SIDE_PX, FACE_SIDE_PX) and crop.kind == ALIGNED.kind and crop.margin == 0:
+        if picture.shape[:2] == (FACE_SIDE_PX, FACE_SIDE_PX) and crop.is_as_clips_give:
             faces.append(resized(picture, crop.side_px))
             paths.append(path)
             continue

@@ -16,6 +16,7 @@ from annotator.store import Store
 from annotator.store.connection import reading
 from annotator.store.models import list_models
 from annotator.store.retrainings import Cause, Retraining
+from trainer.dataset.cutting import read_crop_params
 from trainer.dataset.files import only_worker
 from trainer.fitting.places import signals_noted
 from trainer.fitting.program import experiment_file
@@ -84,6 +85,12 @@ def _plan(places: Experiment, settings: Settings, run: Retraining) -> Plan:
     chosen = settings.retraining
     if (chosen.golden is None) != (chosen.clips is None):
         raise ConfigError("set both ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS, or neither")
+    crop = read_crop_params(places.crop_file) if places.crop_file.is_file() else None
+    if chosen.strangers is not None and crop is not None and not crop.is_as_clips_give:
+        raise ConfigError(
+            f"ANNOTATOR_RETRAINING__STRANGERS holds aligned crops, and {places.name} is prepared with others "
+            f"(«{crop.kind}»): leave it out, people who are left out stand for strangers then; or `trainer prepare`"
+        )
     name, _, version = run.model.rpartition("@")
     return Plan(
         experiment=run.experiment,
@@ -92,6 +99,7 @@ def _plan(places: Experiment, settings: Settings, run: Retraining) -> Plan:
         version=int(version),
         folder=places.folder / FOLDER / str(run.id),
         strangers=chosen.strangers,
+        crop=crop,
         golden=None if chosen.golden is None or chosen.clips is None else (chosen.golden, chosen.clips),
         environment={"ANNOTATOR_DATABASE_URL": settings.database_url.get_secret_value()},
     )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from annotator.recognition.crops import FaceCrop
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -21,6 +23,7 @@ class Plan:
         version: of the model that is made.
         folder: keeps the logs of the run and the new bundle.
         strangers: folder of aligned crops of people who are nobody of the experiment; None leaves people out instead.
+        crop: how faces are cut: as the last `trainer prepare` has done it; None for its defaults.
         golden: which clips must stay as good as they are: a CSV of truth and the folder of the clips; None tries none.
         environment: variables that the commands get besides those of this process.
 
@@ -32,6 +35,7 @@ class Plan:
     version: int
     folder: Path
     strangers: Path | None = None
+    crop: FaceCrop | None = None
     golden: tuple[Path, Path] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,6 +74,14 @@ def _of_experiment(command: str) -> Callable[[Plan, bool], list[str]]:
     return lambda plan, _: [command, plan.experiment, "--workdir", str(plan.workdir)]
 
 
+def _prepare(plan: Plan, is_again: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
+    prepare = _of_experiment("prepare")(plan, is_again)
+    if plan.crop is None:
+        return prepare
+    crop = plan.crop
+    return [*prepare, "--crop", crop.kind, "--size", str(crop.side_px), "--margin", str(crop.margin)]
+
+
 def _fit(plan: Plan, is_again: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
     fit = [*_of_experiment("fit")(plan, is_again)]
     return fit if is_again else [*fit, "--fresh"]  # cut off, it goes on where its last checkpoint stands
@@ -97,7 +109,7 @@ def _promote(plan: Plan, _: bool) -> list[str]:  # noqa: FBT001 - see Step.argum
 
 
 STEPS: Final = (
-    Step("prepare", "trainer", _of_experiment("prepare")),
+    Step("prepare", "trainer", _prepare),
     Step("doctor", "trainer", _of_experiment("doctor"), may_hold=True),
     Step("fit", "trainer", _fit),
     Step("evaluate", "trainer", _evaluate),

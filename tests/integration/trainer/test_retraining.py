@@ -9,6 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from annotator.errors import BusyError
+from annotator.recognition.crops import FaceCrop
 from annotator.store import Store
 from annotator.store.connection import reading, writing
 from annotator.store.locks import only_one
@@ -20,6 +21,8 @@ from annotator.store.retrainings import (
     open_retraining,
 )
 from annotator.store.tables import retrainings
+from trainer.cli import run
+from trainer.dataset.cutting import crop_text
 from trainer.dataset.files import only_worker
 from trainer.retraining.running import (
     BUSY_TRIES,
@@ -31,6 +34,7 @@ from trainer.retraining.running import (
     run_child,
 )
 from trainer.retraining.steps import STEPS, Plan, Step
+from trainer.workdir import Experiment
 
 ORDER = [step.name for step in STEPS]
 NEWS = {"photographs": "1", "labels": "1"}
@@ -242,6 +246,33 @@ def test_sql_users_see_the_runs(store: Store, steps: Steps, tmp_path: Path) -> N
 
 
 # ------------------------------------------------------------------------------------------------------- child process
+
+
+@pytest.mark.parametrize(
+    ("crop", "told"),
+    [(None, []), (FaceCrop("box", 224, 0.1), ["--crop", "box", "--size", "224", "--margin", "0.1"])],
+)
+def test_photographs_are_prepared_as_they_were_the_last_time(
+    tmp_path: Path, crop: FaceCrop | None, told: list[str]
+) -> None:
+    plan = Plan("sports", tmp_path, "sports", 1, tmp_path, crop=crop)
+    assert STEPS[0].arguments(plan, False) == ["prepare", "sports", "--workdir", str(tmp_path), *told]
+
+
+def test_strangers_who_are_cut_otherwise_end_it_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = Experiment("sports", tmp_path / "workdir")
+    for folder in (places.raw_dataset, tmp_path / "experiments"):
+        folder.mkdir(parents=True)
+    (tmp_path / "experiments" / "sports.py").write_text("")
+    places.crop_file.write_text(crop_text(FaceCrop("box", 224, 0.1)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANNOTATOR_RETRAINING__STRANGERS", "strangers")
+    monkeypatch.setenv("ANNOTATOR_DATABASE_URL", f"sqlite:///{tmp_path / 'archive.db'}")
+    monkeypatch.setenv("ANNOTATOR_DATA_DIR", str(tmp_path / "data"))
+    assert run(["retrain", "sports", "--workdir", str(places.workdir)]) == 2
+    assert "sports is prepared with others («box»)" in " ".join(capsys.readouterr().err.split())
 
 
 def talking(*words: str) -> Step:
