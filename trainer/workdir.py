@@ -15,6 +15,7 @@
       face_detection/det1.npy …       optional (or face_recognition/): weights of MTCNN instead of the packaged ones
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ from annotator.networks.mtcnn import read_det_weights
 from annotator.recognition.photographs import PICTURE_SUFFIXES
 from trainer.labels import LabelTable, inspect_label_table
 from trainer.problems import Problem
+
+MAX_NAME_LETTERS: Final = 64
+"""Of a model's name."""
+
+_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9._-]+")
 
 DETECTION_FOLDERS: Final = ("face_detection", "face_recognition")
 DETECTION_FILES: Final = {"pnet": "det1.npy", "rnet": "det2.npy", "onet": "det3.npy"}
@@ -47,6 +53,15 @@ class Experiment:
     def folder(self) -> Path:
         """Holds everything of the experiment."""
         return self.workdir / self.name
+
+    @property
+    def model_name(self) -> str:
+        """What its models are called where nobody has named them: its name, in the letters that they may have.
+
+        >>> Experiment("My Experiment 2", Path()).model_name, Experiment("Ärzte", Path()).model_name
+        ('my-experiment-2', 'rzte')
+        """
+        return _NOT_IN_NAMES.sub("-", self.name.lower())[:MAX_NAME_LETTERS].strip("-._") or "model"
 
     @property
     def raw_dataset(self) -> Path:

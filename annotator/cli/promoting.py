@@ -129,7 +129,7 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
             return OK
         report = promotion.report
         if told.html is not None:
-            _write(told.html, gate_html(report, _pictures(store, settings, report.diff)))
+            _write_or_remark(told.html, gate_html(report, _pictures(store, settings, report.diff)))
     if told.as_json:
         facts = {"is_shown": promotion.is_shown, "relabelled": promotion.relabelled, "forced": options.forced}
         print_json_line(report.to_json() | facts)
@@ -189,6 +189,14 @@ def _write(path: Path, text: str) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise LocalDiskError(f"{path} cannot be written ({exc.strerror}): give --html another path") from exc
+
+
+def _write_or_remark(path: Path, text: str) -> None:
+    """Write the report of what was decided; where that fails, it is decided all the same."""
+    try:
+        _write(path, text)
+    except LocalDiskError as error:
+        remark(f"The report is missing: {error}.")
 
 
 def _print_report(report: GateReport) -> None:

@@ -61,7 +61,7 @@ class GateReport:
             "former": self.former,
             "passed": self.passed,
             "checks": [{"name": one.name, "passed": one.passed, "found": one.found} for one in self.checks],
-            "golden": None if self.golden is None else self.golden.to_json(),
+            "golden": None if self.golden is None else self.golden.to_json(most=MOST_TOLD),
             "archive": None if self.diff is None else diff_json(self.diff, most_people=MOST_TOLD),
         }
 

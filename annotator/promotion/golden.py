@@ -98,15 +98,15 @@ class GoldenComparison:
     def _former_right(self) -> frozenset[FoundName]:
         return frozenset() if self.former is None else self.former.right
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
+    def to_json(self, *, most: int) -> dict[str, Any]:
+        """Return it as JSON, with at most so many names of each kind one by one."""
         trials = {
             "former": None if self.former is None else self.former.to_json(),
             "candidate": self.candidate.to_json(),
         }
         told = {"lost": self.lost, "won": self.won, "wrong_anew": self.wrong_anew}
         return {"clips": self.clips, "people": self.people, **trials} | {
-            name: [{"file": file, "identity": person} for file, person in found] for name, found in told.items()
+            name: [{"file": file, "identity": person} for file, person in found[:most]] for name, found in told.items()
         }
 
 

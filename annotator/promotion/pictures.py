@@ -42,11 +42,13 @@ def face_pictures(store: Store, network_id: int, flips: Sequence[Flip], source: 
         boxes = load_boxes(connection, network_id, ids)
         rows = connection.execute(select(contents.c.id, contents.c.sha256).where(contents.c.id.in_(ids)))
         digests = {content_id: bytes(sha256).hex() for content_id, sha256 in rows}
-    return [_picture(flip, boxes[flip.content_id][flip.track_no], digests[flip.content_id], source) for flip in flips]
+    return [
+        _picture(flip, boxes[flip.content_id].get(flip.track_no), digests[flip.content_id], source) for flip in flips
+    ]
 
 
-def _picture(flip: Flip, boxes: StoredBoxes, sha256: str, source: MediaSource) -> bytes | None:
-    if flip.media_uri is None:
+def _picture(flip: Flip, boxes: StoredBoxes | None, sha256: str, source: MediaSource) -> bytes | None:
+    if flip.media_uri is None or boxes is None:  # annotated anew since it was compared
         return None
     early = np.flatnonzero(boxes.pts_ms <= max(LATEST_MS, int(boxes.pts_ms[0])))
     best = int(early[np.argmax(boxes.quality[early])])

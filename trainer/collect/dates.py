@@ -15,7 +15,6 @@ from typing import Any, Final
 from trainer.collect.shapes import as_text, plain
 
 ADULT_YEARS: Final = 18
-_FIRST_PHOTOGRAPH: Final = 1826
 _CIRCA_YEARS: Final = 5
 _MONTHS: Final = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
 _YEAR, _MONTH, _DAY = 9, 10, 11  # precisions of Wikibase: https://www.mediawiki.org/wiki/Wikibase/DataModel/JSON

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from annotator.errors import AnnotatorError, ConfigError, LocalDiskError
 from trainer.collect.identity import Decision, Doubt
-from trainer.collect.shapes import as_list, as_map, as_text, cell, plain
+from trainer.collect.shapes import as_map, as_text, cell, plain
 from trainer.collect.wikidata import Item, is_item_id
 from trainer.dataset.files import write_whole
 from trainer.tables import table_text
@@ -236,8 +236,3 @@ def _refused_rows(records: Iterable[PersonRecord]) -> Iterator[Mapping[str, str]
 def describe(error: AnnotatorError) -> str:
     """Return the message of an error as one line without its full stop."""
     return " ".join(str(error).split()).rstrip(".")[:300]
-
-
-def rows_of(value: object) -> Sequence[Mapping[str, str]]:
-    """Return rows as they were written."""
-    return [as_map(row) for row in as_list(value)]

@@ -9,7 +9,6 @@ A copyright licence is the photographer's word. It is no consent of the person s
 import re
 from typing import Final
 
-ALLOWED: Final = "CC0, public domain, CC BY and CC BY-SA (1.0 to 4.0, with their national forms)"
 _PORT: Final = r"(?:[- ](?:[a-z]{2,3}|scotland|migrated|igo))?"
 _VERSION: Final = r"(?:1\.0|2\.0|2\.1|2\.5|3\.0|4\.0)"
 _CODES: Final = re.compile(rf"cc0|cc-zero|pd|public domain|cc-by(?:-sa)?-{_VERSION}{_PORT}", re.IGNORECASE)

@@ -51,11 +51,6 @@ class Difference:
     lost: int
     mcnemar_p: float
 
-    @property
-    def is_significant(self) -> bool:
-        """Whether the interval leaves out no change at all."""
-        return self.low > 0 or self.high < 0
-
 
 @dataclass(frozen=True, slots=True)
 class PersonChange:

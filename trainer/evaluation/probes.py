@@ -95,11 +95,5 @@ def known_to(probes: Iterable[Probe], people: Sequence[str]) -> tuple[list[Probe
     return parts
 
 
-def probes_digest(probes: Iterable[Probe]) -> str:
-    """Return a sha256 over the keys and the persons of probes, hexadecimal."""
-    lines = sorted(f"{probe.key}\0{probe.person or ''}" for probe in probes)
-    return sha256("\n".join(lines).encode()).hexdigest()
-
-
 def _content(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:16]

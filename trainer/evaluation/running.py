@@ -20,7 +20,6 @@ from trainer.settings import Device
 from trainer.workdir import Experiment, open_experiment
 
 REPORT_FOLDER: Final = "evaluation"
-COMPARISON_FOLDER: Final = "comparison"
 HEAD_MARK: Final = ":head"
 """After the name of an experiment: its class head is meant, not its prototypes."""
 

@@ -1,6 +1,5 @@
 """``trainer export``: what is put together and said."""
 
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +26,7 @@ def run_export(
     engine = build_engine(settings)
     params = ExportParams(
         out=out,
-        name=name or _as_name(places.name),
+        name=name or places.model_name,
         version=version,
         strangers=strangers,
         licence=licence,
@@ -38,15 +37,6 @@ def run_export(
     if strangers is None:
         remark("without --strangers the thresholds are a wide guess: the model card says what that means")
     typer.echo(f"{bundle.model}: {len(bundle.identities)} people, embedded by {bundle.embedder}, in {out}")
-
-
-def _as_name(experiment: str) -> str:
-    """Return the name of an experiment as a model may be called.
-
-    >>> _as_name("My Experiment 2")
-    'my-experiment-2'
-    """
-    return re.sub(r"[^a-z0-9._-]+", "-", experiment.lower()).strip("-._")[:64] or "model"
 
 
 def _evaluation(places: Experiment) -> dict[str, Any] | None:

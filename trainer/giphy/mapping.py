@@ -62,11 +62,6 @@ class Source:
     shape: tuple[int, ...]
     axes: tuple[int, ...]
 
-    @property
-    def turned_shape(self) -> tuple[int, ...]:
-        """The shape in Keras's order."""
-        return tuple(self._whole_shape[axis] for axis in self.axes)
-
     def turned(self, array: F32) -> F32:
         """Return the tensor in Keras's order, contiguous."""
         return np.ascontiguousarray(array.reshape(self._whole_shape).transpose(self.axes))

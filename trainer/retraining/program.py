@@ -1,7 +1,6 @@
 """What ``trainer retrain`` does: settings, database and folders put together around a run."""
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,10 @@ from annotator.build import open_library
 from annotator.cli.database import open_store
 from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
-from annotator.settings import Settings, load_settings
+from annotator.promotion.golden import read_golden
+from annotator.recognition.bundle_manifest import is_bundle_name
+from annotator.recognition.crops import FaceCrop
+from annotator.settings import RetrainingSettings, Settings, load_settings
 from annotator.store import Store
 from annotator.store.connection import reading
 from annotator.store.models import list_models
@@ -26,7 +28,6 @@ from trainer.retraining.steps import Plan
 from trainer.workdir import Experiment
 
 _log: Final = logging.getLogger("trainer.retrain")
-_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9._-]+")
 
 End = Literal["promoted", "held", "failed", "nothing new", "interrupted"]
 
@@ -36,31 +37,41 @@ def retrain_by_name(places: Experiment, *, cause: Cause, only_news: bool, databa
 
     Raises:
         ConfigError: a setting cannot be, or there is no file that says how to fit.
+        InputError: the list of golden clips is wrong.
         BusyError: another process retrains, or somebody else is at what a step does.
         StoreUnavailableError: the database does not answer.
 
     """
     settings = load_settings(database_url=database)
-    file = experiment_file(places.name)
+    file, name = experiment_file(places.name), model_name(settings, places)
+    _check(places, settings.retraining)
     with open_store(settings) as store, only_worker(places.folder / FOLDER), signals_noted() as signals, _told():
         wanted = Wanted(
             experiment=places.name,
             cause=cause,
             read_news=lambda: _read_news(places, file, store),
-            next_version=lambda: _next_version(model_name(settings, places.name), settings, store),
+            next_version=lambda: _next_version(name, settings, store),
             plan_of=lambda run: _plan(places, settings, run),
-            name=model_name(settings, places.name),
+            name=name,
             only_news=only_news,
         )
         run = retrain(store.engine, wanted, is_stopping=lambda: bool(signals))
     return _say(run)
 
 
-def model_name(settings: Settings, experiment: str) -> str:
-    """Return the name of the models of an experiment: that of the settings, else its own."""
-    name = settings.retraining.name or _NOT_IN_NAMES.sub("-", experiment.lower()).strip("-._")
-    if not name:
-        raise ConfigError("give the model a name: set ANNOTATOR_RETRAINING__NAME")
+def model_name(settings: Settings, places: Experiment) -> str:
+    """Return the name of the models of an experiment: that of the settings, else its own.
+
+    Raises:
+        ConfigError: no model can be called so.
+
+    """
+    name = settings.retraining.name or places.model_name
+    if not is_bundle_name(name):
+        raise ConfigError(
+            f"ANNOTATOR_RETRAINING__NAME is {name!r}, which cannot be the name of a model: it is short, of a-z, 0-9, "
+            "dot, dash, underscore"
+        )
     return name
 
 
@@ -83,14 +94,6 @@ def _plan(places: Experiment, settings: Settings, run: Retraining) -> Plan:
             f"retraining {run.id} of {run.experiment} was cut off and goes first: `trainer retrain {run.experiment}`"
         )
     chosen = settings.retraining
-    if (chosen.golden is None) != (chosen.clips is None):
-        raise ConfigError("set both ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS, or neither")
-    crop = read_crop_params(places.crop_file) if places.crop_file.is_file() else None
-    if chosen.strangers is not None and crop is not None and not crop.is_as_clips_give:
-        raise ConfigError(
-            f"ANNOTATOR_RETRAINING__STRANGERS holds aligned crops, and {places.name} is prepared with others "
-            f"(«{crop.kind}»): leave it out, people who are left out stand for strangers then; or `trainer prepare`"
-        )
     name, _, version = run.model.rpartition("@")
     return Plan(
         experiment=run.experiment,
@@ -99,10 +102,38 @@ def _plan(places: Experiment, settings: Settings, run: Retraining) -> Plan:
         version=int(version),
         folder=places.folder / FOLDER / str(run.id),
         strangers=chosen.strangers,
-        crop=crop,
+        crop=_crop(places),
         golden=None if chosen.golden is None or chosen.clips is None else (chosen.golden, chosen.clips),
         environment={"ANNOTATOR_DATABASE_URL": settings.database_url.get_secret_value()},
     )
+
+
+def _check(places: Experiment, chosen: RetrainingSettings) -> None:
+    """Tell what the last steps would find wrong, before hours of work.
+
+    Raises:
+        ConfigError: settings do not fit together, or to the experiment.
+        InputError: the list of golden clips is wrong.
+
+    """
+    if (chosen.golden is None) != (chosen.clips is None):
+        raise ConfigError("set both ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS, or neither")
+    if chosen.golden is not None and chosen.clips is not None:
+        read_golden(chosen.golden, chosen.clips)
+    if chosen.strangers is None:
+        return
+    if not chosen.strangers.is_dir():
+        raise ConfigError(f"there is no folder {chosen.strangers}: ANNOTATOR_RETRAINING__STRANGERS must name one")
+    crop = _crop(places)
+    if crop is not None and not crop.is_as_clips_give:
+        raise ConfigError(
+            f"ANNOTATOR_RETRAINING__STRANGERS holds aligned crops, and {places.name} is prepared with others "
+            f"(«{crop.kind}»): leave it out, people who are left out stand for strangers then; or `trainer prepare`"
+        )
+
+
+def _crop(places: Experiment) -> FaceCrop | None:
+    return read_crop_params(places.crop_file) if places.crop_file.is_file() else None
 
 
 def _say(run: Retraining) -> End:

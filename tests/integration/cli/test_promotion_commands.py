@@ -99,6 +99,19 @@ def test_a_model_with_wrong_photographs_is_refused_with_a_report_and_can_be_forc
 
 
 @pytest.mark.usefixtures("shown")
+def test_a_report_that_cannot_be_written_takes_no_promotion_back(
+    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    model = install(2, people=[*range(PEOPLE), 1000])
+    assert run_command(["models", "promote", model, "--html", "file/report.html"]) == 0
+    said = capsys.readouterr()
+    assert "The report is missing: file/report.html cannot be written" in " ".join(said.err.split())
+    assert "names of mine@2 are shown now" in said.err
+    assert active_model(capsys) == ["mine@2"]
+
+
+@pytest.mark.usefixtures("shown")
 def test_a_dry_run_says_what_the_gate_finds_and_changes_nothing(
     install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -259,20 +259,37 @@ def test_photographs_are_prepared_as_they_were_the_last_time(
     assert STEPS[0].arguments(plan, False) == ["prepare", "sports", "--workdir", str(tmp_path), *told]
 
 
-def test_strangers_who_are_cut_otherwise_end_it_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"STRANGERS": "strangers"}, "sports is prepared with others («box»)"),
+        ({"STRANGERS": "nowhere"}, "there is no folder nowhere"),
+        ({"GOLDEN": "golden.csv"}, "set both ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS"),
+        ({"GOLDEN": "golden.csv", "CLIPS": "."}, "golden.csv:2: there is no missing.gif"),
+        ({"NAME": "Über Name"}, "cannot be the name of a model"),
+    ],
+)
+def test_what_a_late_step_would_find_wrong_is_told_before_any_work_and_begins_no_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    settings: dict[str, str],
+    message: str,
 ) -> None:
     places = Experiment("sports", tmp_path / "workdir")
-    for folder in (places.raw_dataset, tmp_path / "experiments"):
+    for folder in (places.raw_dataset, tmp_path / "experiments", tmp_path / "strangers"):
         folder.mkdir(parents=True)
     (tmp_path / "experiments" / "sports.py").write_text("")
+    (tmp_path / "golden.csv").write_text("file,people\nmissing.gif,Ada\n")
     places.crop_file.write_text(crop_text(FaceCrop("box", 224, 0.1)))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ANNOTATOR_RETRAINING__STRANGERS", "strangers")
     monkeypatch.setenv("ANNOTATOR_DATABASE_URL", f"sqlite:///{tmp_path / 'archive.db'}")
-    monkeypatch.setenv("ANNOTATOR_DATA_DIR", str(tmp_path / "data"))
+    for name, value in settings.items():
+        monkeypatch.setenv(f"ANNOTATOR_RETRAINING__{name}", value)
     assert run(["retrain", "sports", "--workdir", str(places.workdir)]) == 2
-    assert "sports is prepared with others («box»)" in " ".join(capsys.readouterr().err.split())
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "archive.db").exists()
 
 
 def talking(*words: str) -> Step:
