@@ -78,6 +78,7 @@ Folder = Annotated[Path, AfterValidator(_expanded)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Days = Annotated[float, Field(ge=1)]
 
 
 class _Group(BaseModel):
@@ -191,6 +192,23 @@ class BacklogSettings(_Group):
     )
     poll_every_s: Seconds | None = Field(
         default=None, description="time between two listings of --follow; default: 300, with sqs_url 86400"
+    )
+    max_gone_share: Share = Field(
+        default=0.2, description="largest share of known media that a listing may lack; else none is marked as gone"
+    )
+    min_gone: Annotated[int, Field(ge=0)] = Field(
+        default=1000, description="so many may be gone in any case: fewer are no sign of a broken listing"
+    )
+
+
+class RetentionSettings(_Group):
+    """How long beat keeps what nobody uses any more; docs/operations.md."""
+
+    labellings_days: Days = Field(
+        default=30.0, description="a labelling that is not shown keeps its labels so long after its last use"
+    )
+    counts_days: Days = Field(
+        default=30.0, description="so long after its end a backlog has counts of its own; they are summed up then"
     )
 
 
@@ -316,6 +334,7 @@ class Settings(BaseSettings):
     decode: DecodeSettings = DecodeSettings()
     worker: WorkerSettings = WorkerSettings()
     backlog: BacklogSettings = BacklogSettings()
+    retention: RetentionSettings = RetentionSettings()
     scaling: ScalingSettings = ScalingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     gate: GateSettings = GateSettings()

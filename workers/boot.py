@@ -211,7 +211,7 @@ def _make_body(
     if not set(queues) & set(ANNOTATE_QUEUES):
         return _make_housekeeper(chosen, store.engine, profile=Profile(queues), watch=watch), ""
     parts = build(settings, store) if build else build_parts(settings, store, meters=watch.meters)
-    profile = Profile(queues, parts.device, parts.rows.network_id)
+    profile = Profile(queues, parts.device, parts.rows.network_id, parts.rows.labelling_id)
     return _make_worker(chosen, parts, database=store.engine, profile=profile, watch=watch), parts.annotator.model
 
 

@@ -24,7 +24,7 @@ from annotator.recognition.collection import BuildSources
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.settings import Settings, load_settings
 from annotator.starter import starter_info, starter_sources
-from annotator.store.labellings import load_active
+from annotator.store.labellings import load_active, retired_models
 from annotator.store.models import InstalledModel, list_models
 
 FEW_PHOTOGRAPHS: Final = 3
@@ -58,7 +58,7 @@ class BuildOptions:
 def list_bundles(*, as_json: bool, settings: Mapping[str, Any]) -> None:
     """Print the models that can be used by name: those of this machine, and those that the database knows of."""
     chosen = load_settings(**settings)
-    registered, active = _registered(chosen)
+    registered, active, retired = _registered(chosen)
     listed = [_row(name, folder) for name, folder in _folders(chosen)]
     here = {row["model"] for row in listed if row is not None}
     listed += [
@@ -67,17 +67,25 @@ def list_bundles(*, as_json: bool, settings: Mapping[str, Any]) -> None:
         for one in registered
         if one.model not in here
     ]
-    rows = [row | {"active": row["model"] == active} for row in listed if row is not None]
+    rows = [
+        row | {"active": row["model"] == active, "retired": row["model"] in retired}
+        for row in listed
+        if row is not None
+    ]
     if as_json:
         for row in rows:
             print_json_line(row)
         return
-    cells = [[_cell(value) for value in row.values()] for row in rows]
+    cells = [[_cell(value) for value in list(row.values())[:-2]] + [_whose_names(row)] for row in rows]
     print_table(LISTED, cells, right=["people", "photographs"])
 
 
 def _cell(value: object) -> str:
-    return "" if value is None or value is False else "shown" if value is True else str(value)
+    return "" if value is None else str(value)
+
+
+def _whose_names(row: Mapping[str, Any]) -> str:
+    return "shown" if row["active"] else "labels removed" if row["retired"] else ""
 
 
 def _row(name: str, folder: Path) -> dict[str, Any] | None:
@@ -102,17 +110,18 @@ def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
     yield from ((folder.name, folder) for folder in open_library(settings).folders())
 
 
-def _registered(settings: Settings) -> tuple[list[InstalledModel], str | None]:
-    """Return the models that the database knows of, and the one whose names it shows; none where there is no database.
+def _registered(settings: Settings) -> tuple[list[InstalledModel], str | None, frozenset[str]]:
+    """Return the models that the database knows of, the one whose names it shows, and those whose labels were removed.
 
-    The mark of enrolled people is left out: they are not the model's.
+    None where there is no database. The mark of enrolled people is left out: they are not the model's.
     """
     try:
         with open_store(settings, must_exist=True) as store, store.reading() as connection:
             active = load_active(connection)
-            return list_models(connection), None if active is None else active.model.partition("+")[0]
+            shown = None if active is None else active.model.partition("+")[0]
+            return list_models(connection), shown, retired_models(connection)
     except (ConfigError, StoreUnavailableError):
-        return [], None
+        return [], None, frozenset()
 
 
 def show_bundle(name: str, *, with_people: bool, as_json: bool) -> None:

@@ -22,11 +22,12 @@ from annotator.store.tables import active, annotations, labellings, media, netwo
 MOST_WORKERS: Final = 4  # more threads than that wait for one another more than they work
 _MOST_SOURCES: Final = 3  # that are named when everything is to be annotated again
 _HOUR_S: Final = 3600.0
-# Worker time of a media so far: backlogs charge it, and their settled media are counted (run 0 is «no backlog»).
+# Worker time of a media so far: backlogs charge it, and their settled media are counted (run 0 is «no backlog», -1 is
+# all that ended long ago).
 _WORKER_S: Final = """
 SELECT (SELECT sum(worker_s) FROM runs) / NULLIF(sum(media), 0)
-FROM (SELECT media FROM work_counts WHERE run_id > 0 AND state >= 2
-      UNION ALL SELECT media FROM work_deltas WHERE run_id > 0 AND state >= 2) n
+FROM (SELECT media FROM work_counts WHERE run_id <> 0 AND state >= 2
+      UNION ALL SELECT media FROM work_deltas WHERE run_id <> 0 AND state >= 2) n
 """
 
 

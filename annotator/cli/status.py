@@ -178,6 +178,7 @@ def _backlog_json(backlog: BacklogStatus) -> dict[str, Any]:
         "finished_at": None if backlog.finished_at is None else backlog.finished_at.isoformat(),
         "followed_s": backlog.followed_s,
         "followed": None if backlog.followed_s is None else not backlog.is_silent,
+        "gone_refused": backlog.gone_refused,
     }
 
 
@@ -307,6 +308,13 @@ def _backlogs(status: Status) -> Iterator[RenderableType]:
         ]
         titles = ["backlog", "of", "priority", "pending", "claimed", "done", "failed", "state"]
         yield make_table(titles, rows, right=[*titles[2:7]])
+    for backlog in status.backlogs:
+        if backlog.gone_refused is not None:
+            yield Text.assemble(
+                (f"backlog {backlog.run_id}: ", "red"),
+                f"its listing lacks {backlog.gone_refused:,} or more known media, too many to be taken for gone: none"
+                " is marked. Is the bucket's listing right? Where they are gone, use annotate-backlog --allow-gone.",
+            )
 
 
 def _failures(status: Status) -> Iterator[RenderableType]:

@@ -1,4 +1,4 @@
-"""Functions of Postgres that make partitions, so that a worker needs no right to change the schema.
+"""Functions of Postgres that make and remove partitions, so that a worker needs no right to change the schema.
 
 They run with the rights of their owner, who made the tables, in a fixed search path; they take numbers only, and make
 partitions only for networks and labellings that are registered. The text is a template: ``{schema}`` is where the
@@ -8,6 +8,10 @@ Partitions are made beside their table and attached: ATTACH takes a lock that st
 ``CREATE TABLE … PARTITION OF`` would wait for every query on the table and hold up all that come after it. The advisory
 lock (0x70617274, "part") comes before the first of them: one transaction at a time. What is there costs a look and no
 lock. They return the number of the newest partition, NULL where any was made: it may yet be rolled back.
+
+A labelling is retired in two transactions: its partitions are detached, which takes the tables above them for a moment,
+and dropped, when nobody has to do with them any more. Both hold the labelling's row, and so does whoever uses it again:
+what is left of it is dropped first, then it gets new partitions.
 """
 
 from typing import Final
@@ -72,6 +76,32 @@ BEGIN
 END
 $$
 """,
+    "drop_labelling_partitions(integer)": """
+CREATE FUNCTION drop_labelling_partitions(of_labelling integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+DECLARE
+  part text;
+BEGIN
+  PERFORM FROM {schema}.labellings WHERE id = of_labelling AND retired_at IS NOT NULL FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  FOREACH part IN ARRAY '{{labelled_contents,track_labels,content_labels_by}}'::text[] LOOP
+    EXECUTE format('DROP TABLE IF EXISTS {schema}.%I', part || '__l' || of_labelling);
+  END LOOP;
+END
+$$
+""",
+    "use_labelling(integer)": """
+CREATE FUNCTION use_labelling(of_labelling integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+  PERFORM FROM {schema}.labellings WHERE id = of_labelling FOR NO KEY UPDATE;
+  PERFORM {schema}.drop_labelling_partitions(of_labelling);
+  UPDATE {schema}.labellings SET used_at = now(), retired_at = NULL WHERE id = of_labelling;
+END
+$$
+""",
     "make_labelling_partitions(integer)": """
 CREATE FUNCTION make_labelling_partitions(of_labelling integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -79,7 +109,32 @@ BEGIN
   IF NOT EXISTS (SELECT FROM {schema}.labellings WHERE id = of_labelling) THEN
     RAISE EXCEPTION 'there is no labelling %', of_labelling;
   END IF;
+  IF EXISTS (SELECT FROM {schema}.labellings WHERE id = of_labelling AND retired_at IS NOT NULL) THEN
+    PERFORM {schema}.use_labelling(of_labelling);
+  END IF;
   RETURN {schema}.make_partitions('l', of_labelling, '{{labelled_contents,track_labels,content_labels_by}}');
+END
+$$
+""",
+    "retire_labelling(integer)": """
+CREATE FUNCTION retire_labelling(of_labelling integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+DECLARE
+  parent text;
+BEGIN
+  PERFORM FROM {schema}.labellings WHERE id = of_labelling AND retired_at IS NULL FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF EXISTS (SELECT FROM {schema}.active WHERE labelling_id = of_labelling) THEN
+    RAISE EXCEPTION 'labelling % is shown', of_labelling;
+  END IF;
+  UPDATE {schema}.labellings SET retired_at = now() WHERE id = of_labelling;
+  FOREACH parent IN ARRAY '{{labelled_contents,track_labels,content_labels_by}}'::text[] LOOP
+    IF to_regclass(format('{schema}.%I', parent || '__l' || of_labelling)) IS NOT NULL THEN
+      EXECUTE format('ALTER TABLE {schema}.%I DETACH PARTITION {schema}.%I', parent, parent || '__l' || of_labelling);
+    END IF;
+  END LOOP;
 END
 $$
 """,

@@ -33,9 +33,30 @@ def load_labelling(connection: Connection, labelling_id: int) -> Labelling:
 
     """
     row = connection.execute(select(labellings).where(labellings.c.id == labelling_id)).one_or_none()
-    if row is None or row.retired_at is not None:
-        raise ConfigError(f"there is no labelling {labelling_id} any more: promote a model again")
+    if row is None:
+        raise ConfigError(f"there is no labelling {labelling_id}: promote a model again")
+    if row.retired_at is not None:
+        raise ConfigError(
+            f"the labels of {row.model} were removed, since nobody had used them for long:"
+            f" `annotator relabel --model {row.model.partition('+')[0]}` makes them anew"
+        )
     return _labelling(row)
+
+
+def hold_labelling(connection: Connection, labelling_id: int) -> Labelling:
+    """Return a labelling by its id, which is not retired before the transaction ends.
+
+    Args:
+        connection: in a transaction that writes.
+        labelling_id: which.
+
+    Raises:
+        ConfigError: there is none, or its labels were removed.
+
+    """
+    held = select(labellings.c.id).where(labellings.c.id == labelling_id)
+    connection.execute(held.with_for_update(read=True, key_share=True))
+    return load_labelling(connection, labelling_id)
 
 
 def load_active(connection: Connection) -> Labelling | None:
@@ -73,6 +94,13 @@ def find_labelling(connection: Connection, name: str) -> Labelling:
         f"{name} has labelled nothing here; labellings are of {', '.join(known.scalars()) or 'no model yet'}:"
         f" `annotator relabel --model {name}` makes its labels"
     )
+
+
+def retired_models(connection: Connection) -> frozenset[str]:
+    """Return the models (without the mark of enrolled people) that have no labels left: all were removed."""
+    rows = connection.execute(select(labellings.c.model, labellings.c.retired_at)).all()
+    kept = {row.model.partition("+")[0] for row in rows if row.retired_at is None}
+    return frozenset({row.model.partition("+")[0] for row in rows} - kept)
 
 
 def _labelling(row: Any) -> Labelling:  # noqa: ANN401  (SQLAlchemy's row)

@@ -8,8 +8,9 @@ network alone, since its keys are media.
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, select, text, update
 
+from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.tables import contents, labellings, networks
 
@@ -30,8 +31,18 @@ def add_network(connection: Connection, network_id: int) -> None:
     ensure_partitions(connection, network_ids=[network_id])
 
 
-def add_labelling(connection: Connection, labelling_id: int) -> None:
-    """Make the partitions of a registered labelling, if they are missing. Nothing happens on SQLite."""
+def use_labelling(connection: Connection, labelling_id: int) -> None:
+    """Note that a program begins to work with a registered labelling, and make its partitions, if they are missing.
+
+    One that was retired comes back, without labels.
+    """
+    if connection.dialect.name != "postgresql":
+        used = update(labellings).where(labellings.c.id == labelling_id)
+        connection.execute(used.values(used_at=utc_now(), retired_at=None))
+        return
+    connection.execute(text("SELECT use_labelling(:labelling)"), {"labelling": labelling_id})
+    # It may have been retired since this connection has seen its partitions.
+    connection.info.get(_KNOWN, {}).pop((_LABELLING, labelling_id), None)
     ensure_partitions(connection, labelling_ids=[labelling_id])
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.exc import NoResultFound
 
 from annotator.errors import ConfigError, ModelsBusyError
 from annotator.store.columns import utc_now
-from annotator.store.labellings import Labelling, load_labelling
+from annotator.store.labellings import Labelling, hold_labelling, load_labelling
 from annotator.store.tables import active, labellings, promotions
 
 Kind = Literal["promotion", "rollback", "update"]
@@ -64,7 +63,7 @@ def switch(
         ModelsBusyError: another labelling than the expected one is shown by now.
 
     """
-    wanted = load_labelling(connection, labelling_id)
+    wanted = hold_labelling(connection, labelling_id)
     shown = connection.execute(select(active.c.labelling_id).with_for_update()).scalar_one_or_none()
     if shown == labelling_id:
         return False
@@ -113,6 +112,14 @@ def former_labelling(connection: Connection) -> Labelling:
         ConfigError: nothing was promoted yet, or the labels of the former one were removed.
 
     """
+    former = former_id(connection)
+    if former is None:
+        raise ConfigError("there is nothing to go back to: what is shown has been shown from the start")
+    return load_labelling(connection, former)
+
+
+def former_id(connection: Connection) -> int | None:
+    """Return the id of the same; None where there is nothing to go back to."""
     history = promotions.c
     came = (
         select(history.from_labelling_id)
@@ -121,10 +128,7 @@ def former_labelling(connection: Connection) -> Labelling:
         .order_by(history.id.desc())
         .limit(1)
     )
-    try:
-        return load_labelling(connection, connection.execute(came).scalar_one())
-    except NoResultFound as exc:
-        raise ConfigError("there is nothing to go back to: what is shown has been shown from the start") from exc
+    return connection.execute(came).scalar_one_or_none()
 
 
 def is_promoted(connection: Connection, model: str) -> bool:

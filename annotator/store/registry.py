@@ -63,7 +63,7 @@ def register_network(connection: Connection, spec: Mapping[str, object]) -> int:
 
 
 def register_labelling(connection: Connection, network_id: int, *, model: str, digest: str) -> int:
-    """Return the id of a labelling; the first one becomes the active one.
+    """Return the id of a labelling; the first one becomes the active one. One that was retired comes back.
 
     Args:
         connection: in a transaction that writes.
@@ -81,7 +81,7 @@ def register_labelling(connection: Connection, network_id: int, *, model: str, d
             )
         )
         known = connection.execute(wanted).scalar_one()
-    partitions.add_labelling(connection, known)
+    partitions.use_labelling(connection, known)
     connection.execute(
         insert_missing(connection, active).values(
             only_row=1, labelling_id=known, network_id=network_id, switched_at=utc_now()

@@ -54,15 +54,16 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **_REGISTERING,
         **dict.fromkeys(_RESULTS, _ALL),
         **dict.fromkeys(_COUNTS, _ALL),
-        **dict.fromkeys(("work", "chunks", "stale_contents", "worker_sessions"), _ALL),
-        **dict.fromkeys(("media", "runs", "roll_ups", "store_settings"), _CHANGE),
+        **dict.fromkeys(("work", "chunks", "stale_contents", "worker_sessions", "roll_ups"), _ALL),
+        **dict.fromkeys(("media", "runs", "store_settings"), _CHANGE),
         "contents": _ADD,
-        **dict.fromkeys(("listing_shards", *VIEWS), _READ),
+        "missing_media": "SELECT, DELETE",
+        **dict.fromkeys(("listing_shards", "relabellings", *VIEWS), _READ),
     },
     PRODUCER: {
         **_OPENING,
         **_REGISTERING,
-        **dict.fromkeys(("work", "chunks"), _ALL),
+        **dict.fromkeys(("work", "chunks", "missing_media"), _ALL),
         **dict.fromkeys(("media", "runs", "listing_shards", "store_settings"), _CHANGE),
         **dict.fromkeys(("work_deltas", "outbox", "stale_contents"), _ADD),
         **dict.fromkeys(("contents", "annotations", "labelled_contents", "worker_sessions"), _READ),
@@ -78,7 +79,16 @@ _THERE: Final = (
     "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema)"
     " UNION SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace(:schema)"
 )
-_CALLED: Final = ("make_network_partitions(integer)", "make_labelling_partitions(integer)")
+# Functions that programs may call, and which.
+_REGISTERED: Final = (
+    "make_network_partitions(integer)",
+    "make_labelling_partitions(integer)",
+    "use_labelling(integer)",
+)
+_CALLED: Final[Mapping[str, tuple[str, ...]]] = {
+    WORKER: (*_REGISTERED, "retire_labelling(integer)", "drop_labelling_partitions(integer)"),
+    PRODUCER: _REGISTERED,
+}
 
 
 def set_up_roles(engine: Engine) -> None:
@@ -166,8 +176,9 @@ def _grants(connection: Connection, schema: str) -> Iterator[str]:
             yield f"GRANT {rights} ON {schema}.{table} TO {role}"
             if "INSERT" in rights and _has_sequence(table):
                 yield f"GRANT USAGE ON SEQUENCE {schema}.{table}_id_seq TO {role}"
-    for signature in (one for one in _CALLED if one.partition("(")[0] in there):
-        yield f"GRANT EXECUTE ON FUNCTION {schema}.{signature} TO {WORKER}, {PRODUCER}"
+    for role, signatures in _CALLED.items():
+        for signature in (one for one in signatures if one.partition("(")[0] in there):
+            yield f"GRANT EXECUTE ON FUNCTION {schema}.{signature} TO {role}"
 
 
 def _has_sequence(table: str) -> bool:

@@ -124,6 +124,7 @@ labellings = Table(
     Column("digest", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("retired_at", UtcTime),
+    Column("used_at", UtcTime, comment="when a program has last begun to work with it"),
     UniqueConstraint("network_id", "digest"),
 )
 
@@ -422,6 +423,24 @@ Index(
     postgresql_where=text("state = 0"),
     sqlite_where=text("state = 0"),
 )
+# The same two for the chunks of one network: those of others that wait are not looked at.
+Index(
+    "ix_chunks_due_of_network",
+    chunks.c.network_id,
+    chunks.c.lane,
+    chunks.c.priority.desc(),
+    chunks.c.id,
+    postgresql_where=text("state = 0"),
+    sqlite_where=text("state = 0"),
+)
+Index(
+    "ix_chunks_age_of_network",
+    chunks.c.network_id,
+    chunks.c.lane,
+    chunks.c.id,
+    postgresql_where=text("state = 0"),
+    sqlite_where=text("state = 0"),
+)
 
 worker_sessions = Table(
     "worker_sessions",
@@ -438,6 +457,7 @@ worker_sessions = Table(
     Column("busy", Json, comment="of the last window: share of time that each stage was busy"),
     Column("media_done", Integer, nullable=False, server_default=text("0"), comment="settled in this session"),
     Column("network_id", Integer, comment="which network it runs"),
+    Column("labelling_id", Integer, comment="what labels its results"),
     Index(
         "ix_worker_sessions_open",
         "seen_at",
@@ -473,6 +493,8 @@ runs = Table(
         comment="of its receiver, in a row",
     ),
     Column("callback_not_before", UtcTime, comment="when its receiver is tried again"),
+    Column("folded_at", UtcTime, comment="its counts are summed up with those of other former backlogs"),
+    Column("gone_refused", BigInteger, comment="known media that its listing lacked: too many to be taken for gone"),
 )
 
 listing_shards = Table(
@@ -487,7 +509,18 @@ listing_shards = Table(
     Column("listed", BigInteger, nullable=False, server_default=text("0")),
     Column("done", Boolean, nullable=False, server_default=text("false")),
     Column("start_key", Key, nullable=False, server_default=text("''"), comment="where the shard begins, exclusive"),
+    Column("missing", BigInteger, nullable=False, server_default=text("0"), comment="known media that were not listed"),
     UniqueConstraint("run_id", "prefix", "start_key"),
+)
+
+# Known media that a listing under way has not found. When it has come to its end they are marked as gone, unless they
+# are so many that the listing itself is in doubt.
+missing_media = Table(
+    "missing_media",
+    metadata,
+    Column("media_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 # What a backlog with --refresh has asked for: the results stay, and are found, until new ones replace them.

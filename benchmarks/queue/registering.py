@@ -25,8 +25,8 @@ def register_synthetic(store: Store, network_id: int, total: int) -> float:
         cursor, is_end = objects[-1].key, start + count == total
         told = KeyRange("", shard.cursor, None if is_end else cursor)
         with store.writing() as connection:
-            register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits())
-            shard = move_cursor(connection, shard, cursor, pages=PAGE // 1000, listed=count, is_end=is_end)
+            found = register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits())
+            shard = move_cursor(connection, shard, cursor, pages=PAGE // 1000, count=found, is_end=is_end)
             if is_end and finish_listing(connection, run.id):
                 mark_listed(connection, run.id)
     return time.perf_counter() - began_s

@@ -75,7 +75,7 @@ _UNREACHED: Final = (
     ),
 )
 _REGISTERS: Final = "        count = register_objects(connection, self._run.asked, batch.objects, told=batch.told,"
-_MOVES: Final = "shard, batch.cursor, pages=batch.pages, listed=listed, is_end=batch.is_end)\n"
+_MOVES: Final = "shard, batch.cursor, pages=batch.pages, count=count, is_end=batch.is_end)\n"
 _CURSOR: Final = (
     "the cursor moves in the transaction that registers",
     "workers/backlog/lister.py",
@@ -83,7 +83,7 @@ _CURSOR: Final = (
         (
             _REGISTERS,
             (
-                "        listed = len(batch.objects)\n        with self._store.writing() as other:\n"
+                "        count = ListingCount(len(batch.objects))\n        with self._store.writing() as other:\n"
                 f"            moved = move_cursor(other, {_MOVES}{_REGISTERS}"
             ),
         ),

@@ -41,6 +41,11 @@ class StoreRows:
         """The network whose work this is."""
         return self._network_id
 
+    @property
+    def labelling_id(self) -> int:
+        """What labels the results."""
+        return self._labelling_id
+
     def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
         """Write annotations and links to known contents in the caller's transaction."""
         report = write_outcomes(

@@ -27,12 +27,14 @@ class Profile:
         queues: whose messages it takes.
         device: what its networks run on; None where it has none.
         network_id: which network it runs; None where it has none.
+        labelling_id: what labels its results; None where nothing does.
 
     """
 
     queues: tuple[str, ...] = ()
     device: str | None = None
     network_id: int | None = None
+    labelling_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,12 @@ class Session:
         profile = self._profile
         with writing(self._database) as connection:
             self._id = open_session(
-                connection, worker=worker, queues=profile.queues, device=profile.device, network_id=profile.network_id
+                connection,
+                worker=worker,
+                queues=profile.queues,
+                device=profile.device,
+                network_id=profile.network_id,
+                labelling_id=profile.labelling_id,
             )
         self._on_opened(self._id)
 

@@ -34,6 +34,10 @@ class ResultRows(Protocol):
     def network_id(self) -> int:
         """The network whose work this is."""
 
+    @property
+    def labelling_id(self) -> int:
+        """What labels the results."""
+
     def write(self, connection: Connection, outcomes: Sequence[Outcome], media_ids: Mapping[str, int]) -> None:
         """Write annotations and links to known contents in the caller's transaction; no failures come here.
 

@@ -3,7 +3,7 @@
 import fnmatch
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from annotator.media.s3 import ListedObject
@@ -34,6 +34,15 @@ class Batch:
     is_end: bool
     told: KeyRange | None = None
     left_out: int = 0
+
+    def cut(self, until: str) -> tuple["Batch", "Batch"]:
+        """Return what lies up to a key, and the rest; of a batch that says what its keys are all of."""
+        if self.told is None:
+            raise ValueError("a choice of keys is not cut")
+        first = [one for one in self.objects if one.key <= until]
+        told = replace(self.told, until=until), replace(self.told, after=until)
+        before = Batch(first, until, 0, is_end=False, told=told[0])
+        return before, replace(self, objects=self.objects[len(first) :], told=told[1])
 
 
 class KeySource(Protocol):

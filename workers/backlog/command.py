@@ -23,10 +23,10 @@ from workers.backlog.forecast import Sampler, forecast_in_words, forecast_sample
 from workers.backlog.options import Request, parse_deadline, parse_seconds
 from workers.backlog.running import Backlog, chunk_limits, count_backlog, open_backlog, open_followed
 from workers.backlog.sqs import NotificationQueue
-from workers.backlog.telling import counted, in_words, sum_up, tell, tell_sample, tell_step, warn
+from workers.backlog.telling import counted, in_words, refusal_in_words, sum_up, tell, tell_sample, tell_step, warn
 from workers.beat.receivers import check_callback_url
 
-_OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+_OK, _FAILED, _USAGE, _TO_DECIDE, _INTERRUPTED = 0, 1, 2, 3, 130
 # Files of an inventory are long; objects that are annotated are not fetched here.
 _FETCH: Final = FetchLimits(max_bytes=64 * GIB, timeout_s=4 * 3600.0)
 # Threads that list, the one that holds their locks, and some to spare.
@@ -171,6 +171,14 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
             metavar="TIME", help="From listing to listing. [default: 5m; with a queue 1d]", rich_help_panel=_FOLLOW
         ),
     ] = None,
+    allow_gone: Annotated[
+        bool,
+        typer.Option(
+            "--allow-gone",
+            help="Mark as gone whatever is known and not there, however much it is.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     stop: Annotated[
         int | None,
         typer.Option(
@@ -206,7 +214,8 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
     - `annotate-backlog s3://archive/ --follow` goes on with what is put there later
     - `annotate-backlog --stop 3` ends a backlog; what is done stays
 
-    Exit code: 0; 1 where a service does not answer (run it again to go on) or keys of --ids are not there; 2 usage.
+    Exit code: 0; 1 where a service does not answer (run it again to go on) or keys of --ids are not there; 2 usage; 3
+    where so much is not there that none is marked as gone (see --allow-gone).
 
     """
     if (order == "most-viewed") != bool(views or views_query) or (views and views_query):
@@ -239,6 +248,7 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         callback_url=None if callback is None else check_callback_url(callback, settings.callbacks),
         listers=settings.backlog.listers,
         follow=follow,
+        allow_gone=allow_gone,
     )
     if not follow and (sqs or poll_every):
         raise typer.BadParameter("--sqs and --poll-every belong to --follow")
@@ -258,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: known errors are one line with the remedy.
 
     Returns:
-        The exit code: 0 ok, 1 a service does not answer or keys are not there, 2 usage.
+        The exit code: 0 ok, 1 a service does not answer or keys are not there, 2 usage, 3 somebody must decide.
 
     """
     try:
@@ -356,6 +366,9 @@ def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool
         sys.stderr.write(f"not there: {count - len(first)} more\n")
     said = {"backlog": backlog.run.id, **counted(total, began_s), "unknown": count}
     tell(said, in_words(total, "queued"), as_json=as_json)
+    if backlog.refused is not None:
+        warn(refusal_in_words(backlog.refused))
+        return _TO_DECIDE
     return _FAILED if count else _OK
 
 

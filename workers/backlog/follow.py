@@ -19,13 +19,14 @@ from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourc
 from annotator.media.s3 import ListedObject
 from annotator.store.backlog.listing import Run, begin_pass, open_shards
 from annotator.store.backlog.registration import ListingCount
+from annotator.store.backlog.settling import Missing
 from annotator.store.locks import holding
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.store import Store
 from annotator.store.upkeep import note_follower
 from workers.backlog.batches import Choice, KeySource, is_media_key
 from workers.backlog.ids import ObjectFinder
-from workers.backlog.lister import Listing, Pace, Registrar
+from workers.backlog.lister import GoneRule, Listing, Pace, Registrar
 from workers.backlog.notifications import parse_message
 from workers.backlog.sqs import Message
 
@@ -56,12 +57,14 @@ class Step:
         by: whether a listing or notifications told of it.
         count: what.
         unknown: messages that were none of this bucket's, or of objects that may not be read; they were left.
+        refused: what the listing that has ended lacked, where that was too much to be taken for gone.
 
     """
 
     by: Literal["listing", "notifications"]
     count: ListingCount
     unknown: int = 0
+    refused: Missing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Followed:
         poll_every_s: time from the end of one listing to the next.
         listers: parts listed at once.
         limits: of a chunk.
+        gone: when what a listing lacks is taken for gone.
 
     """
 
@@ -88,6 +92,7 @@ class Followed:
     poll_every_s: float
     listers: int = 4
     limits: ChunkLimits = field(default_factory=ChunkLimits)
+    gone: GoneRule = field(default_factory=GoneRule)
 
 
 class Follower:
@@ -114,7 +119,7 @@ class Follower:
         """
         self._store = store
         self._followed = followed
-        self._registrar = Registrar(store, followed.run, followed.limits)
+        self._registrar = Registrar(store, followed.run, followed.limits, gone=followed.gone)
         self._notifications = notifications
         self._leave = leave
         self._got_on = got_on or threading.Event()
@@ -168,6 +173,7 @@ class Follower:
             yield Step("listing", count)
             if self._leave.is_set():
                 return
+        yield from self._refused()
 
     def _list_beside(self) -> Iterator[Step]:
         """List slowly, and settle notifications after each part of the listing."""
@@ -181,6 +187,13 @@ class Follower:
                     return
                 if self._notifications is not None:
                     yield self._take(self._notifications, wait_s=0)
+        for count in self._registrar.settle():
+            yield Step("listing", count)
+        yield from self._refused()
+
+    def _refused(self) -> Iterator[Step]:
+        if self._registrar.refused is not None:
+            yield Step("listing", ListingCount(), refused=self._registrar.refused)
 
     # --------------------------------------------------------------------------------------------- notifications
 

@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -13,18 +13,19 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from annotator.errors import RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
-from annotator.store.backlog.gone import mark_keys_gone
+from annotator.store.backlog.gone import KeyRange, mark_keys_gone
 from annotator.store.backlog.listing import (
     Run,
     Shard,
     finish_listing,
-    mark_listed,
     move_cursor,
     open_shards,
     refuse_stopped,
     split_shard,
 )
+from annotator.store.backlog.missing import TooManyMissingError
 from annotator.store.backlog.registration import ListingCount, register_objects
+from annotator.store.backlog.settling import GoneLimits, Missing, count_missing, look_at_missing, settle_missing
 from annotator.store.connection import MAX_CONFLICTS, is_conflict, several
 from annotator.store.locks import holding
 from annotator.store.queue.chunks import ChunkLimits
@@ -34,6 +35,8 @@ from workers.backlog.batches import Batch, KeySource
 _T = TypeVar("_T")
 PAGES_UNTIL_SPLIT: Final = 200
 _SHARDS_PER_LISTER: Final = 4
+# Media are counted until it is known that so many times as much may be missing: they are not counted for each batch.
+_AHEAD: Final = 2
 # How often it is looked whether another producer has left a shard behind.
 _LOOK_EVERY_S: Final = 1.0
 
@@ -64,10 +67,32 @@ class Order(Protocol):
         """Put what is pending into chunks, in the transaction that ends the listing; return how many."""
 
 
+@dataclass(frozen=True, slots=True)
+class GoneRule:
+    """When what a listing lacks is taken for gone.
+
+    Attributes:
+        limits: how much may be.
+        is_meant: a filter of keys; what it refuses is not looked at.
+
+    """
+
+    limits: GoneLimits = field(default_factory=GoneLimits)
+    is_meant: Callable[[str], bool] | None = None
+
+
 class Registrar:
     """Writes batches: what they say and where the cursor stands, in one transaction."""
 
-    def __init__(self, store: Store, run: Run, limits: ChunkLimits, *, order: Order | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        limits: ChunkLimits,
+        *,
+        order: Order | None = None,
+        gone: GoneRule | None = None,
+    ) -> None:
         """Take the database.
 
         Args:
@@ -75,15 +100,24 @@ class Registrar:
             run: the backlog.
             limits: of a chunk.
             order: in which it is queued at the end; None where chunks are made as objects are found.
+            gone: when what a listing lacks is taken for gone.
 
         """
         self._store = store
         self._run = run
         self._limits = limits
         self._order = order
+        self._gone = gone or GoneRule()
+        self._whole = KeyRange(run.prefix, "", None, self._gone.is_meant)
+        self._may_miss = self._gone.limits.least
+        self._is_in_doubt = False
+        self.refused: Missing | None = None
+        """What the last listing lacked, once it is settled, where that was too much to be taken for gone."""
 
     def register(self, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
         """Register a batch; return the shard as it stands then.
+
+        Where very much is missing between its keys, it takes several transactions.
 
         Raises:
             BacklogTakenError: somebody else has moved its cursor.
@@ -91,8 +125,52 @@ class Registrar:
             StoreUnavailableError: the database does not answer.
 
         """
-        write = partial(self._write, shard=shard, batch=batch)
-        return self._commit_last(write) if batch.is_end and self._is_last(shard) else self._commit(write)
+        total = ListingCount()
+        while True:
+            told = None if self._is_in_doubt else batch.told  # no more need be found then
+            write = partial(self._write, shard=shard, batch=replace(batch, told=told))
+            try:
+                is_last = batch.is_end and self._is_last(shard)
+                shard, count = self._commit_last(write) if is_last else self._commit(write)
+            except TooManyMissingError as many:
+                before, batch = batch.cut(many.until)
+                shard, count = self._commit(partial(self._write, shard=shard, batch=before))
+            else:
+                total.add(count)
+                self._look_at_missing(count)
+                return shard, total
+            total.add(count)
+            self._look_at_missing(count)
+
+    def _look_at_missing(self, count: ListingCount) -> None:
+        """Find out whether the listing is in doubt, as soon as it is."""
+        if count.missing and not self._is_in_doubt:
+            with self._store.reading() as connection:
+                if count_missing(connection, self._run.id) <= self._may_miss:
+                    return
+                found = look_at_missing(connection, self._run, self._whole, self._gone.limits, ahead=_AHEAD)
+            self._may_miss = found.most
+            self._is_in_doubt = found.is_too_much
+
+    def settle(self) -> Iterator[ListingCount]:
+        """Mark as gone what the listing lacks, once all of it is listed, or refuse it; yield each transaction.
+
+        Raises:
+            StoreUnavailableError: the database does not answer; the next producer goes on.
+
+        """
+        self.refused = None
+        with self._store.reading() as connection:
+            found = look_at_missing(connection, self._run, self._whole, self._gone.limits)
+        self._may_miss, self._is_in_doubt = self._gone.limits.least, False
+        settle = partial(settle_missing, run_id=self._run.id, found=found)
+        while (settled := self._commit(settle)) is not None:
+            deleted, is_over = settled
+            if is_over and found.is_too_much:
+                self.refused = found
+            yield ListingCount(deleted=deleted)
+            if is_over:
+                return
 
     def register_named(self, objects: Sequence[ListedObject], gone: Sequence[str]) -> ListingCount:
         """Register some objects that are there, and mark keys where nothing lies any more.
@@ -141,12 +219,9 @@ class Registrar:
     def _write(self, connection: Connection, shard: Shard, batch: Batch) -> tuple[Shard, ListingCount]:
         count = register_objects(connection, self._run.asked, batch.objects, told=batch.told, limits=self._limits)
         count.left_out = batch.left_out
-        listed = len(batch.objects)
-        moved = move_cursor(connection, shard, batch.cursor, pages=batch.pages, listed=listed, is_end=batch.is_end)
-        if batch.is_end and finish_listing(connection, self._run.id):
-            if self._order is not None:
-                count.chunks += self._order.queue(connection)
-            mark_listed(connection, self._run.id)
+        moved = move_cursor(connection, shard, batch.cursor, pages=batch.pages, count=count, is_end=batch.is_end)
+        if self._order is not None and batch.is_end and finish_listing(connection, self._run.id):
+            count.chunks += self._order.queue(connection)
         return moved, count
 
     def _write_named(
@@ -281,6 +356,7 @@ class Listing:
                 shards.end()
                 for thread in threads:
                     thread.join()
+            yield from self._registrar.settle()
 
     def _heard(self, shards: _Shards, running: int) -> Iterator[ListingCount]:
         while running:

@@ -31,6 +31,7 @@ class Request:
         callback_url: who is told.
         listers: how many parts are listed at once.
         follow: go on, with new, changed and deleted objects as they come.
+        allow_gone: however much the bucket lacks of what is known is gone.
 
     """
 
@@ -50,6 +51,7 @@ class Request:
     callback_url: str | None = None
     listers: int = 4
     follow: bool = False
+    allow_gone: bool = False
 
 
 def parse_span(written: str) -> timedelta | None:

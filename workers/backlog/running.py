@@ -25,6 +25,7 @@ from annotator.store.backlog.listing import (
 )
 from annotator.store.backlog.ordering import has_views, load_views, queue_most_viewed
 from annotator.store.backlog.registration import ListingCount
+from annotator.store.backlog.settling import GoneLimits, Missing
 from annotator.store.queue.chunks import ChunkLimits, Piece, pack
 from annotator.store.store import Store
 from workers.backlog.batches import Choice, KeySource
@@ -33,7 +34,7 @@ from workers.backlog.follow import Followed
 from workers.backlog.forecast import Sampler
 from workers.backlog.ids import IdSource, open_ids
 from workers.backlog.inventory import InventorySource, read_manifest
-from workers.backlog.lister import Listing, Pace, Registrar
+from workers.backlog.lister import GoneRule, Listing, Pace, Registrar
 from workers.backlog.options import Request
 from workers.backlog.views import Views, ViewsFile, ViewsQuery
 
@@ -51,12 +52,19 @@ class Backlog:
         run: its row.
         listing: yields what each transaction comes to.
         source: where its keys come from.
+        registrar: writes them.
 
     """
 
     run: Run
     listing: Listing
     source: KeySource
+    registrar: Registrar
+
+    @property
+    def refused(self) -> Missing | None:
+        """What the listing lacked, where that was too much to be taken for gone."""
+        return self.registrar.refused
 
     @property
     def unknown(self) -> tuple[int, list[str]]:
@@ -110,9 +118,10 @@ def open_backlog(
         )
         run = _begin(store, wish)
         order = None if views is None else _MostViewed(run, views, limits)
-        registrar = Registrar(store, run, limits, order=order)
+        registrar = Registrar(store, run, limits, order=order, gone=_gone_rule(request, prefix, settings))
         pace = Pace(listers=request.listers, most=request.limit)
-        yield Backlog(run, Listing(store, run, source=keys.source, registrar=registrar, pace=pace), keys.source)
+        listing = Listing(store, run, source=keys.source, registrar=registrar, pace=pace)
+        yield Backlog(run, listing, keys.source, registrar)
 
 
 def open_followed(store: Store, bucket: S3Store, request: Request, *, network_id: int, settings: Settings) -> Followed:
@@ -147,7 +156,14 @@ def open_followed(store: Store, bucket: S3Store, request: Request, *, network_id
         poll_every_s=every_s,
         listers=request.listers,
         limits=chunk_limits(settings),
+        gone=_gone_rule(request, prefix, settings),
     )
+
+
+def _gone_rule(request: Request, prefix: str, settings: Settings) -> GoneRule:
+    choice = Choice(prefix, request.include, request.exclude)
+    share = 1.0 if request.allow_gone else settings.backlog.max_gone_share
+    return GoneRule(GoneLimits(share, settings.backlog.min_gone), None if choice.takes_all else choice)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from annotator.store.backlog.registration import ListingCount
+from annotator.store.backlog.settling import Missing
 from workers.backlog.follow import Step
 
 _PROGRESS_EVERY_S: Final = 1.0
@@ -45,6 +46,8 @@ def tell_step(run_id: int, step: Step, *, as_json: bool) -> None:
     """Say what a step of a backlog that follows its bucket has come to, where it has changed anything."""
     if step.unknown:
         warn(f"{step.unknown} messages are none of this bucket's, or of what may not be read; the queue keeps them")
+    if step.refused is not None:
+        warn(refusal_in_words(step.refused))
     count = step.count
     if count.queued or count.new or count.changed or count.deleted:
         tell(
@@ -52,6 +55,19 @@ def tell_step(run_id: int, step: Step, *, as_json: bool) -> None:
             in_words(count, "queued", seen=_SEEN[step.by]),
             as_json=as_json,
         )
+
+
+def refusal_in_words(refused: Missing) -> str:
+    """Say why nothing was marked as gone, and what to do.
+
+    >>> refusal_in_words(Missing(missing=300, known=1000, most=200))[:75]
+    'the listing lacks 300 or more of 1,000 known media, of which 200 may be gon'
+    """
+    return (
+        f"the listing lacks {refused.missing:,} or more of {refused.known:,} known media, of which {refused.most:,} may"
+        " be gone at once: none of them is marked as gone. See whether bucket, prefix and credentials are right; where"
+        " the objects are really gone, run it once with --allow-gone (see ANNOTATOR_BACKLOG__MAX_GONE_SHARE)"
+    )
 
 
 def sum_up(parts: Iterator[ListingCount], shards: Callable[[], int]) -> ListingCount:

@@ -157,7 +157,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("roll-up", _ROLL_UP_EVERY_S, RollUpInTurn(engine).run, slow=True, may_take_s=_HOUR_S),
         Job("catch-up", _CATCH_UP_EVERY_S, CatchUp(engine, settings).run, slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
-        Job("forget", _FORGET_EVERY_S, partial(forget_all, engine), slow=True, may_take_s=_HOUR_S),
+        Job("forget", _FORGET_EVERY_S, partial(forget_all, engine, settings.retention), slow=True, may_take_s=_HOUR_S),
         Job(
             "retrain",
             settings.retraining.look_every_s,

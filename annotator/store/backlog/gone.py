@@ -1,16 +1,13 @@
-"""Objects that are gone: known keys of a range that a listing of the range does not have, or that somebody names."""
+"""Objects that are gone: their media are marked, and what is pending of them is no longer work."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
 from sqlalchemy import Connection, select, text
 
-from annotator.store.dialect import given_ids, ids_param, now
+from annotator.store.dialect import given_ids, ids_param, is_postgres, now
 from annotator.store.queue.counts import add_deltas, moved
 from annotator.store.tables import WorkState, media
-
-_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +28,28 @@ class KeyRange:
     is_meant: Callable[[str], bool] | None = None
 
 
-def mark_gone(connection: Connection, source_id: int, told: KeyRange) -> int:
-    """Mark known media of a range that were not listed; what is pending of them is no longer work.
+def mark_gone(connection: Connection, media_ids: Sequence[int]) -> int:
+    """Mark media as gone; what is pending of them is no longer work.
 
     Args:
-        connection: in a writing transaction, with the temporary table ``listed``.
-        source_id: where the objects lay.
-        told: the range.
+        connection: in a writing transaction.
+        media_ids: some thousands.
 
     Returns:
-        How many are gone.
+        How many were there until now: what somebody else marks at the same time is marked once.
 
     """
-    where = (
-        "source_id = :source AND deleted_at IS NULL AND key >= :prefix AND key > :after"
-        " AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.key = media.key)"
-    )
-    bound: dict[str, Any] = {"source": source_id, "prefix": told.prefix, "after": told.after}
-    end = told.until if told.until is not None else end_of_prefix(told.prefix)
-    if end is not None:
-        where += " AND key <= :end" if told.until is not None else " AND key < :end"
-        bound["end"] = end
-    # Between two keys that are listed, millions may have gone. Their keys are read where somebody is to look at them.
-    key = "key" if told.is_meant is not None else "CASE WHEN lead(key) OVER (ORDER BY key) IS NULL THEN key END"
-    slice_of = text(
-        f"SELECT id, {key} AS key FROM"  # noqa: S608  (constants)
-        f" (SELECT id, key FROM media WHERE {where} ORDER BY key LIMIT {_AT_ONCE}) AS next_ones ORDER BY next_ones.key"
-    )
-    count = 0
-    while rows := connection.execute(slice_of, bound).all():
-        gone = sorted(row.id for row in rows if told.is_meant is None or told.is_meant(row.key))
-        _mark(connection, gone)
-        count += len(gone)
-        bound["after"] = rows[-1].key
-    return count
+    if not media_ids:
+        return 0
+    held = f"SELECT id FROM media WHERE id {given_ids(connection)} AND deleted_at IS NULL ORDER BY id"  # noqa: S608
+    if is_postgres(connection):  # in one order, so that two who mark the same wait for each other, and not in a circle
+        held += " FOR UPDATE"
+    there = connection.execute(text(held), {"ids": ids_param(connection, media_ids)}).scalars().all()
+    if there:
+        marked = f"UPDATE media SET deleted_at = {now(connection)} WHERE id {given_ids(connection)}"  # noqa: S608
+        connection.execute(text(marked), {"ids": ids_param(connection, there)})
+        _drop_pending(connection, there)
+    return len(there)
 
 
 def mark_keys_gone(connection: Connection, source_id: int, keys: Sequence[str]) -> int:
@@ -79,19 +64,8 @@ def mark_keys_gone(connection: Connection, source_id: int, keys: Sequence[str]) 
         How many of them were known until now.
 
     """
-    known = select(media.c.id).where(
-        media.c.source_id == source_id, media.c.key.in_(keys), media.c.deleted_at.is_(None)
-    )
-    gone = connection.execute(known.order_by(media.c.id)).scalars().all()
-    _mark(connection, gone)
-    return len(gone)
-
-
-def _mark(connection: Connection, media_ids: Sequence[int]) -> None:
-    if media_ids:
-        marked = f"UPDATE media SET deleted_at = {now(connection)} WHERE id {given_ids(connection)}"  # noqa: S608
-        connection.execute(text(marked), {"ids": ids_param(connection, media_ids)})
-        _drop_pending(connection, media_ids)
+    known = select(media.c.id).where(media.c.source_id == source_id, media.c.key.in_(keys))
+    return mark_gone(connection, connection.execute(known).scalars().all())
 
 
 def _drop_pending(connection: Connection, media_ids: Sequence[int]) -> None:

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
 
 from annotator.errors import BacklogStoppedError, BacklogTakenError
-from annotator.store.backlog.registration import Asked
+from annotator.store.backlog.registration import Asked, ListingCount
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.queue.chunks import slices_of_chunks
 from annotator.store.registry import register_sources
-from annotator.store.tables import ChunkState, chunks, listing_shards, media, runs, sources
+from annotator.store.tables import ChunkState, chunks, listing_shards, media, missing_media, runs, sources
 
 # Options of a backlog that say what it is; one with others is another backlog.
 REFRESH: Final = "refresh"
@@ -222,7 +222,7 @@ def split_shard(connection: Connection, shard: Shard, cuts: Sequence[str]) -> Sh
 
 
 def move_cursor(
-    connection: Connection, shard: Shard, cursor: str, *, pages: int, listed: int, is_end: bool = False
+    connection: Connection, shard: Shard, cursor: str, *, pages: int, count: ListingCount, is_end: bool = False
 ) -> Shard:
     """Move the cursor of a shard, in the transaction that registers what lies up to there.
 
@@ -231,7 +231,7 @@ def move_cursor(
         shard: as it was read.
         cursor: where it stands now.
         pages: how many pages these are.
-        listed: how many objects.
+        count: what registering them has come to.
         is_end: whether the shard is done.
 
     Raises:
@@ -243,7 +243,8 @@ def move_cursor(
     moved = {
         "after_key": cursor,
         "pages": listing_shards.c.pages + pages,
-        "listed": listing_shards.c.listed + listed,
+        "listed": listing_shards.c.listed + count.listed,
+        "missing": listing_shards.c.missing + count.missing,
         "done": is_end,
     }
     _change(connection, shard, moved)
@@ -267,7 +268,7 @@ def finish_listing(connection: Connection, run_id: int) -> bool:
     """Say whether everything is listed and the caller is to end the backlog's listing; it holds the backlog's row.
 
     Args:
-        connection: in a writing transaction; end it with :func:`mark_listed`.
+        connection: in a writing transaction.
         run_id: the backlog.
 
     """
@@ -307,7 +308,8 @@ def begin_pass(connection: Connection, run_id: int, *, every_s: float) -> float:
     if left_s > 0:
         return left_s
     anew = update(listing_shards).where(listing_shards.c.run_id == run_id)
-    connection.execute(anew.values(after_key=listing_shards.c.start_key, pages=0, listed=0, done=False))
+    connection.execute(anew.values(after_key=listing_shards.c.start_key, pages=0, listed=0, missing=0, done=False))
+    connection.execute(delete(missing_media).where(missing_media.c.run_id == run_id))  # of an earlier version's program
     connection.execute(update(runs).where(runs.c.id == run_id).values(listed_at=None))
     return 0.0
 

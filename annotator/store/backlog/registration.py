@@ -13,7 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from annotator.errors import RegisteredMeanwhileError
-from annotator.store.backlog.gone import KeyRange, mark_gone
+from annotator.store.backlog.gone import KeyRange
+from annotator.store.backlog.missing import forget_listed, note_missing
 from annotator.store.dialect import is_postgres, now
 from annotator.store.queue.attempts import NEXT_ATTEMPT
 from annotator.store.queue.chunks import ChunkLimits
@@ -58,10 +59,11 @@ class ListingCount:
         listed: objects that are wanted.
         new: not known before.
         changed: known with another version mark.
-        deleted: known and gone.
+        deleted: known, and marked as gone.
         queued: put into chunks, or to be at the end.
         chunks: made.
         left_out: objects that a filter refuses, or that cannot be registered.
+        missing: known and not listed; whether they are gone is decided when all is listed.
 
     """
 
@@ -72,6 +74,7 @@ class ListingCount:
     queued: int = 0
     chunks: int = 0
     left_out: int = 0
+    missing: int = 0
 
     def add(self, other: "ListingCount") -> None:
         """Add another part of the listing."""
@@ -93,10 +96,11 @@ def register_objects(
         connection: in a writing transaction.
         asked: who asks for them.
         objects: key, etag and size, in the order of their keys.
-        told: of which keys these objects are all; None where they are a choice, and nothing can be said to be gone.
+        told: of which keys these objects are all; None where they are a choice, and nothing can be said to be missing.
         limits: of a chunk.
 
     Raises:
+        TooManyMissingError: register a part of them.
         RegisteredMeanwhileError: another transaction has registered some of them; run this one again.
         sqlalchemy.exc.IntegrityError: as well.
 
@@ -105,8 +109,9 @@ def register_objects(
     make_tables(connection)
     _copy(connection, objects)
     if told is not None:
-        count.deleted = mark_gone(connection, asked.source_id, told)
+        count.missing = note_missing(connection, asked.run_id, asked.source_id, told)
     if objects:
+        forget_listed(connection, asked.source_id, objects[0][0], objects[-1][0])
         _find_pieces(connection, asked, objects, count)
         count.queued = _ask_for_work(connection, asked)
         if count.queued and not asked.is_queued_later:

@@ -18,6 +18,8 @@ from annotator.store.tables import WorkState, store_settings, work_deltas
 
 # Deltas that one transaction sums up: some tenths of a second.
 MAX_SUMMED: Final = 20_000
+FOLDED_RUN: Final = -1
+"""In place of a backlog: the settled media of all that ended long ago (``annotator.store.queue.folding``)."""
 _COMPACTOR_LOCK: Final = 0x636F756E  # "coun": the key of Postgres's advisory lock of the one who sums up or repairs
 _MARKS: Final = "work_deltas"  # the name of the row of store_settings
 _COUNTED: Final = "work_is_counted"  # as well; it comes with the first count of all rows
@@ -35,7 +37,7 @@ class Delta:
 
     Attributes:
         network_id: of the work.
-        run_id: the backlog that asked for it; None where nobody did.
+        run_id: the backlog that asked for it; None where nobody did, :data:`FOLDED_RUN` for all that ended long ago.
         lane: how it travels.
         state: the state that was left (negative numbers) or reached (positive ones).
         reason: of failed and quarantined media; None in every other state.
@@ -326,6 +328,12 @@ def is_counted(connection: Connection) -> bool:
     return connection.execute(counted).first() is not None
 
 
+def hold_counts(connection: Connection) -> None:
+    """Let nobody else sum up, fold or repair the counts until the transaction ends."""
+    if is_postgres(connection):  # on SQLite, whoever writes is alone
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _COMPACTOR_LOCK})
+
+
 def recount(connection: Connection) -> list[Delta]:
     """Count all rows of ``work``, and correct the counts by what differs. Workers may go on meanwhile.
 
@@ -338,16 +346,22 @@ def recount(connection: Connection) -> list[Delta]:
         The corrections; nothing where the counts were right.
 
     """
-    if is_postgres(connection):  # two at once would correct twice
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _COMPACTOR_LOCK})
+    hold_counts(connection)  # two at once would correct twice
     # One statement: its snapshot sees a row as it was moved together with the delta of the move, or neither.
-    differences = text(
-        f"SELECT {_COLUMNS}, sum(media) AS media, sum(cost_ms) AS cost_ms FROM ("  # noqa: S608  (only constants are joined)
-        f"SELECT network_id, coalesce(run_id, 0) AS run_id, lane, state,"
+    every = (
+        "SELECT network_id, coalesce(run_id, 0) AS run_id, lane, state,"  # noqa: S608  (only constants are joined)
         " CASE WHEN state >= 3 THEN coalesce(reason, '') ELSE '' END AS reason, 1 AS media, cost_ms FROM work"
         f" UNION ALL SELECT {_COLUMNS}, -media, -cost_ms FROM work_counts"
         f" UNION ALL SELECT {_COLUMNS}, -media, -cost_ms FROM work_deltas WHERE {_NEW}"
-        f") AS all_of_them GROUP BY {_COLUMNS} HAVING sum(media) <> 0 OR sum(cost_ms) <> 0 ORDER BY {_COLUMNS}"
+    )
+    # Settled media of backlogs whose counts are folded are counted as those of all such backlogs.
+    run = f"CASE WHEN f.id IS NOT NULL AND a.state >= 2 THEN {FOLDED_RUN} ELSE a.run_id END"
+    differences = text(
+        f"SELECT a.network_id, {run} AS run_id, a.lane, a.state, a.reason, sum(a.media) AS media,"  # noqa: S608
+        f" sum(a.cost_ms) AS cost_ms FROM ({every}) AS a"
+        f" LEFT JOIN runs f ON f.id = a.run_id AND f.folded_at IS NOT NULL"
+        f" GROUP BY a.network_id, {run}, a.lane, a.state, a.reason"
+        " HAVING sum(a.media) <> 0 OR sum(a.cost_ms) <> 0 ORDER BY 1, 2, 3, 4, 5"
     )
     found = connection.execute(differences, {"low": _read_marks(connection).low})
     corrections = [_delta(row) for row in found]

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading
 from annotator.store.dialect import later_value
+from annotator.store.partitions import use_labelling
 from annotator.store.queue.lanes import LANES
 from annotator.store.tables import worker_sessions
 
@@ -115,24 +116,27 @@ def open_session(
     connection: Connection,
     *,
     worker: str,
-    lanes: Collection[str] = LANES,
     queues: Collection[str] = (),
     device: str | None = None,
     network_id: int | None = None,
+    labelling_id: int | None = None,
 ) -> int:
     """Open a session and return its id.
 
     Args:
         connection: in a writing transaction.
         worker: host and process, e.g. ``"gpu-7:4711"``.
-        lanes: what it works on.
         queues: whose messages it takes, e.g. ``("gpu",)``.
         device: what its networks run on, e.g. ``"cpu"``; None where it loads none.
         network_id: which network it runs.
+        labelling_id: what labels its results: it is not retired while the session is open.
 
     """
-    row = {"worker": worker, "lanes": sorted(lanes), "queues": sorted(queues), "device": device, "in_hand": 0}
-    opened = insert(worker_sessions).values(started_at=utc_now(), seen_at=utc_now(), network_id=network_id, **row)
+    if labelling_id is not None:
+        use_labelling(connection, labelling_id)
+    row = {"worker": worker, "lanes": sorted(LANES), "queues": sorted(queues), "device": device, "in_hand": 0}
+    what = {"network_id": network_id, "labelling_id": labelling_id}
+    opened = insert(worker_sessions).values(started_at=utc_now(), seen_at=utc_now(), **what, **row)
     return int(connection.execute(opened.returning(worker_sessions.c.id)).scalar_one())
 
 

@@ -104,6 +104,7 @@ class BacklogStatus:
         finished_at: when nothing was left to be done.
         followed_s: how long ago whoever follows its bucket has last got on; None where nobody is to.
         is_silent: so long ago that nobody seems to follow any more.
+        gone_refused: known media that its last listing lacked, more than may be gone: none was marked; else None.
 
     """
 
@@ -117,6 +118,7 @@ class BacklogStatus:
     finished_at: datetime | None
     followed_s: float | None = None
     is_silent: bool = False
+    gone_refused: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +346,7 @@ def _read_backlogs(
             finished_at=row.finished_at,
             followed_s=by_run[row.id].age_s if row.id in by_run else None,
             is_silent=row.id in by_run and by_run[row.id].is_silent,
+            gone_refused=row.gone_refused,
         )
         for row in connection.execute(newest)
     )

@@ -179,8 +179,8 @@ def register(database: Engine, network_id: int, *, prefix: str = "a/") -> int:
         run = begin_run(connection, Wish(network_id, "s3://clips/", prefix))
         (shard,) = open_shards(connection, run.id)
         told = KeyRange(prefix, "", None, None)
-        register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=2))
-        move_cursor(connection, shard, objects[-1].key, pages=1, listed=len(objects), is_end=True)
+        count = register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=2))
+        move_cursor(connection, shard, objects[-1].key, pages=1, count=count, is_end=True)
         assert finish_listing(connection, run.id)
         mark_listed(connection, run.id)
     return run.id

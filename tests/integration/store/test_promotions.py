@@ -155,6 +155,6 @@ def test_what_has_no_labels_any_more_is_not_shown(store: Store, labellings: tupl
     first, second, _ = labellings
     with store.writing() as connection:
         connection.execute(text("UPDATE labellings SET retired_at = created_at WHERE id = :id"), {"id": second})
-    for gone in (second, 99):
-        with pytest.raises(ConfigError, match="no labelling"), store.writing() as connection:
+    for gone, why in ((second, "labels of mine@2 were removed.* relabel --model mine@2"), (99, "no labelling")):
+        with pytest.raises(ConfigError, match=why), store.writing() as connection:
             switch(connection, gone, kind="rollback", expected=first)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
 from annotator.errors import ConfigError, InputError, TransientError
-from annotator.settings import CallbackSettings
+from annotator.settings import CallbackSettings, RetentionSettings
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.deliveries import bring_back, take_call_backs
@@ -404,18 +404,18 @@ def test_call_backs_are_forgotten_a_week_after_delivery_and_a_month_after_they_w
 ) -> None:
     bench.backlog(1, server.url(), callbacks=2)
     bench.deliver()
-    assert forget_all(bench.engine) == 0
+    assert forget_all(bench.engine, RetentionSettings()) == 0
     with writing(bench.engine) as connection:
         connection.execute(text("UPDATE outbox SET delivered_at = '2001-01-01 00:00:00.000000' WHERE id = 1"))
-    assert forget_all(bench.engine) == 1
+    assert forget_all(bench.engine, RetentionSettings()) == 1
     with reading(bench.engine) as connection:
         assert connection.execute(select(func.count()).select_from(outbox)).scalar_one() == 1
     with writing(bench.engine) as connection:
         connection.execute(update(outbox).values(delivered_at=None, given_up_at=utc_now()))
-    assert forget_all(bench.engine) == 0
+    assert forget_all(bench.engine, RetentionSettings()) == 0
     with writing(bench.engine) as connection:
         connection.execute(text("UPDATE outbox SET given_up_at = '2001-01-01 00:00:00.000000'"))
-    assert forget_all(bench.engine) == 1
+    assert forget_all(bench.engine, RetentionSettings()) == 1
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, insert, select, update
 
+from annotator.settings import RetentionSettings
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.queue.counts import Delta, add_deltas, read_counts, sum_up
@@ -20,8 +21,8 @@ def test_sessions_are_forgotten_a_week_after_their_end(engine: Engine) -> None:
         for session_id, ended_at in zip(ids, (LONG_AGO, utc_now(), None), strict=True):
             ended = update(worker_sessions).where(worker_sessions.c.id == session_id)
             connection.execute(ended.values(ended_at=ended_at, seen_at=LONG_AGO))
-    assert forget_all(engine) == 1
-    assert forget_all(engine) == 0
+    assert forget_all(engine, RetentionSettings()) == 1
+    assert forget_all(engine, RetentionSettings()) == 0
     with writing(engine) as connection:
         left = connection.execute(select(worker_sessions.c.id).order_by(worker_sessions.c.id))
         assert left.scalars().all() == ids[1:]
@@ -38,7 +39,7 @@ def test_counts_of_nothing_are_forgotten_and_come_back_with_the_next_media(engin
         sum_up(connection)
         cost_only = {"network_id": 1, "run_id": 8, "lane": "gif", "state": 0, "reason": "", "media": 0, "cost_ms": 1}
         connection.execute(insert(work_counts).values(**cost_only))
-    assert forget_all(engine) == 1
+    assert forget_all(engine, RetentionSettings()) == 1
     with writing(engine) as connection:
         left = connection.execute(select(work_counts.c.run_id, work_counts.c.state).order_by(work_counts.c.run_id))
         assert [tuple(row) for row in left] == [(7, 2), (8, 0)]

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 
 from annotator.errors import BacklogTakenError, RegisteredMeanwhileError
 from annotator.media.s3 import ListedObject
-from annotator.store.backlog import gone
+from annotator.store.backlog import missing, settling
 from annotator.store.backlog.gone import KeyRange
 from annotator.store.backlog.listing import (
     Run,
@@ -18,13 +18,12 @@ from annotator.store.backlog.listing import (
     Wish,
     begin_run,
     compare_objects,
-    finish_listing,
-    mark_listed,
     move_cursor,
     open_shards,
     split_shard,
 )
 from annotator.store.backlog.registration import ListingCount, register_objects
+from annotator.store.backlog.settling import GoneLimits
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.queue.chunks import ChunkLimits, Piece
 from annotator.store.queue.counts import recount
@@ -34,6 +33,8 @@ from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, media, runs, work
+from workers.backlog.batches import Batch
+from workers.backlog.lister import GoneRule, Registrar
 
 SOURCE = "s3://clips/"
 
@@ -68,6 +69,7 @@ def registered(
     prefix: str = "a/",
     is_meant: Callable[[str], bool] | None = None,
     terms: Terms | None = None,
+    gone: GoneLimits | None = None,
     **options: Any,
 ) -> ListingCount:
     """Register some pages, as a producer with one shard does it."""
@@ -75,11 +77,11 @@ def registered(
     (shard,) = shards(engine, run)
     last_key = objects[-1].key if objects else shard.cursor
     told = KeyRange(prefix, shard.cursor, None if is_last else last_key, is_meant)
-    with writing(engine) as connection:
-        count = register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=2))
-        move_cursor(connection, shard, last_key, pages=1, listed=len(objects), is_end=is_last)
-        if is_last and finish_listing(connection, run.id):
-            mark_listed(connection, run.id)
+    registrar = Registrar(Store(engine), run, ChunkLimits(media=2), gone=GoneRule(gone or GoneLimits(), is_meant))
+    batch = Batch(objects, last_key, 1, is_end=is_last, told=told)
+    _, count = registrar.register(shard, batch)
+    for part in registrar.settle():
+        count.add(part)
     return count
 
 
@@ -184,7 +186,8 @@ def test_a_media_that_has_changed_for_a_lifetime_is_claimed_and_queued_on(engine
 def test_however_many_are_gone_they_are_taken_in_slices(
     engine: Engine, network_id: int, monkeypatch: pytest.MonkeyPatch, is_meant: Callable[[str], bool] | None
 ) -> None:
-    monkeypatch.setattr(gone, "_AT_ONCE", 4)
+    monkeypatch.setattr(missing, "AT_ONCE", 4)
+    monkeypatch.setattr(settling, "AT_ONCE", 4)
     names = [f"a/{number:02}.gif" for number in range(30)]
     registered(engine, network_id, listed(*names))
     most = 0
@@ -272,12 +275,12 @@ def test_of_two_producers_that_list_the_same_stretch_one_is_refused(engine: Engi
     run = begun(engine, network_id)
     (shard,) = shards(engine, run)
     with writing(engine) as connection:
-        move_cursor(connection, shard, "a/5.gif", pages=1, listed=5)
+        move_cursor(connection, shard, "a/5.gif", pages=1, count=ListingCount(5))
 
     def register_late() -> None:
         with writing(engine) as connection:
-            register_objects(connection, run.asked, listed("a/1.gif"), told=None, limits=ChunkLimits())
-            move_cursor(connection, shard, "a/1.gif", pages=1, listed=1)
+            count = register_objects(connection, run.asked, listed("a/1.gif"), told=None, limits=ChunkLimits())
+            move_cursor(connection, shard, "a/1.gif", pages=1, count=count)
 
     with pytest.raises(BacklogTakenError):
         register_late()

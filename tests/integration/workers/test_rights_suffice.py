@@ -124,8 +124,8 @@ def register_backlog(engine: Engine, *, left_out: int = 0, etag: str = "1") -> i
         run = begin_run(connection, Wish(network_id, "s3://clips/", "a/", terms=Terms(priority=1)))
         (shard,) = open_shards(connection, run.id)
         told = KeyRange("a/", "", None, None)
-        register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=3))
-        move_cursor(connection, shard, objects[-1].key, pages=1, listed=len(objects), is_end=True)
+        count = register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=3))
+        move_cursor(connection, shard, objects[-1].key, pages=1, count=count, is_end=True)
         assert finish_listing(connection, run.id)
         mark_listed(connection, run.id)
     return network_id
