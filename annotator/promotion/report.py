@@ -16,7 +16,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; } .lead { font-size: 1.25rem; }
 table { border-collapse: collapse; display: block; overflow-x: auto; } td.n { white-space: nowrap; }
 td, th { padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); }
-th { text-align: left; vertical-align: top; } .n { text-align: right; font-variant-numeric: tabular-nums; }
+th, td { vertical-align: top; } th { text-align: left; } .n { text-align: right; font-variant-numeric: tabular-nums; }
 .bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); }
 .flips { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1.2rem; }
 figure { margin: 0; } figure img, figure .none { height: 160px; border-radius: 3px; display: block; }
