@@ -1,6 +1,10 @@
 """Makes TensorFlow ready: CPU or GPU by one switch, fixed threads, operations that give the same numbers twice."""
 
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -10,12 +14,43 @@ from trainer.settings import Device
 INTER_OP_THREADS: Final = 2
 """Operations that may run at a time; fixed, as is what each may use."""
 
+_STDERR: Final = 2
+"""The descriptor that native code writes to."""
+
 
 def default_threads() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def greetings_held_back() -> Iterator[None]:
+    """Hold back what is written to stderr, native code included; it is shown where the block fails.
+
+    TensorFlow greets before its own log level counts: with notes on processors, and with an error of CUDA on each
+    machine without a GPU.
+    """
+    if sys.stderr is None:  # nobody is told anything
+        yield
+        return
+    sys.stderr.flush()
+    shown = os.dup(_STDERR)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), _STDERR)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            held_back.seek(0)
+            os.write(shown, held_back.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(shown, _STDERR)
+            os.close(shown)
+
+
+@greetings_held_back()
 def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # noqa: ANN401 - a tf.distribute.Strategy
     """Import TensorFlow and choose the device.
 
@@ -51,6 +86,7 @@ def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # no
     return tf.distribute.get_strategy()
 
 
+@greetings_held_back()
 def import_tensorflow() -> tuple[Any, Any]:
     """Import Keras and TensorFlow, and return them; threads and devices stay as they are.
 
@@ -60,7 +96,7 @@ def import_tensorflow() -> tuple[Any, Any]:
     """
     if find_spec("tensorflow") is None:
         raise ConfigError("fitting needs TensorFlow: pip install 'celebrity-annotator[train]'")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its banner on stderr says nothing of use
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it says later, of each kind of network
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import keras  # noqa: PLC0415 - takes seconds, and back end and log level must be set before
     import tensorflow as tf  # noqa: PLC0415 - as above

@@ -81,6 +81,8 @@ def fit_whole(command: str, folder: Path) -> dict[str, np.ndarray]:
         _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert "was the best, top-1" in said
+    assert "CUDA" not in said, "TensorFlow speaks of what nobody has asked for"
+    assert "oneDNN" not in said
     with np.load(folder / "workdir" / "example_experiment" / "model" / "last.npz") as archive:
         return {name: archive[name] for name in archive.files}
 
