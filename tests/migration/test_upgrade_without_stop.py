@@ -219,6 +219,36 @@ def test_making_the_index_waits_for_others_and_lets_workers_write_meanwhile(
     engine.dispose()
 
 
+@pytest.mark.parametrize("index", ["ix_chunks_due_of_network", "ix_chunks_age_of_network"])
+def test_an_index_of_waiting_chunks_that_was_broken_off_is_made_anew(old_database: str, index: str) -> None:
+    upgrade(old_database)
+    engine = open_engine(old_database)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0008'"))
+        broken_off = text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = CAST(:name AS regclass)")
+        connection.execute(broken_off, {"name": index})
+    assert upgrade(old_database) == HEAD
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")).scalar_one() == 0
+    engine.dispose()
+
+
+def test_a_program_of_an_earlier_version_has_a_retired_labelling_back(old_database: str) -> None:
+    upgrade(old_database)
+    engine = open_engine(old_database)
+    with writing(engine) as connection:
+        newer = "INSERT INTO labellings (id, network_id, model, digest, created_at) VALUES (2, 1, 'm@2', 'e', now())"
+        connection.execute(text(newer))
+        connection.execute(text("SELECT make_labelling_partitions(2)"))
+        connection.execute(text("SELECT retire_labelling(2)"))
+        connection.execute(text("SELECT make_labelling_partitions(2)"))  # all that it knows of
+        labelled = "INSERT INTO labelled_contents (labelling_id, content_id, labelled_at) VALUES (2, 1, now())"
+        connection.execute(text(labelled))
+        used = connection.execute(text("SELECT retired_at, used_at >= created_at FROM labellings WHERE id = 2")).one()
+    assert tuple(used) == (None, True)
+    engine.dispose()
+
+
 def test_an_index_that_was_broken_off_is_made_anew(old_database: str) -> None:
     engine = open_engine(old_database)
     with migrating(engine) as connection:

@@ -408,6 +408,24 @@ def entries_read(engine: Engine) -> int:
 
 
 @pytest.mark.servers
+def test_what_waits_for_another_network_is_not_read(make_database: Callable[..., str]) -> None:
+    engine = open_engine(make_database("postgres"), pool_size=1)
+    bench = Bench(engine)
+    bench.add(DEAD, priority=5, network=NETWORK)  # it would come first, by priority and by age
+    bench.add(DEAD // 10, film=True, priority=5, network=NETWORK)
+    own = [*bench.add(2 * AGE_SHARE, network=NEWER), *bench.add(2, film=True, network=NEWER)]
+    bench.worker("gpu", "cpu", network=NEWER)
+    with engine.connect() as connection:
+        connection.execute(text("ANALYZE chunks"))
+        connection.commit()
+    before = entries_read(engine)
+    assert feed(bench.feeder(Caps(chunks=2 * AGE_SHARE, concurrency=2))) == 2 * AGE_SHARE + 1
+    assert entries_read(engine) - before < DEAD / 10
+    assert {one for queue in ("gpu", "cpu") for one in bench.broker.ids(queue)} <= set(own)
+    engine.dispose()
+
+
+@pytest.mark.servers
 def test_dead_chunks_behind_an_old_snapshot_are_read_by_full_searches_only(make_database: Callable[..., str]) -> None:
     engine = open_engine(make_database("postgres"), pool_size=1)
     analyst = open_engine(engine.url.render_as_string(hide_password=False))
