@@ -7,6 +7,7 @@
     │   ├── MediaTooLargeError      "too_large"      over a limit of bytes, pixels, frames, duration or memory
     │   ├── DecodeTimeoutError      "decode_timeout" the decoder ran past its wall or CPU time
     │   ├── ForbiddenSourceError    "forbidden"      a source that may not be read (private address, protocol)
+    │   ├── ArchivedSourceError     "archived"       an object that must be restored before it can be read (Glacier)
     │   ├── SourceNotFoundError     "not_found"      no such file, object or page
     │   ├── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
     │   ├── IdentityError           "identity"       a name that nobody has, or that somebody else has
@@ -78,6 +79,12 @@ class ForbiddenSourceError(InputError):
     """A source that may not be read: a private address, a protocol that is not allowed."""
 
     reason = "forbidden"
+
+
+class ArchivedSourceError(InputError):
+    """An object in an archive class of its bucket (Glacier, Deep Archive): it cannot be read before it is restored."""
+
+    reason = "archived"
 
 
 class SourceNotFoundError(InputError):

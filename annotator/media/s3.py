@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from annotator.errors import (
+    ArchivedSourceError,
     ConfigError,
     ForbiddenSourceError,
     MediaTooLargeError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 256 * 1024
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"})
 _FORBIDDEN = frozenset({"403", "AccessDenied"})
+_ARCHIVED = frozenset({"InvalidObjectState"})
 # The credentials, or this machine's clock, are at fault, and no object: a key that was rotated would fail them all.
 _NOT_KNOWN = frozenset(
     {
@@ -126,6 +128,7 @@ class S3Store:
         Raises:
             SourceNotFoundError: no such bucket or object.
             ForbiddenSourceError: no permission.
+            ArchivedSourceError: it must be restored first.
             SourceChangedError: another version lies there.
             SourceUnavailableError: a time-out, a server error or a broken transfer.
             MediaTooLargeError: too long.
@@ -283,6 +286,10 @@ def _translated(uri: str, *, done: str = "read") -> Iterator[None]:
             ) from exc
         if code in _FORBIDDEN:
             raise ForbiddenSourceError(f"{uri} may not be {done} ({code}); check the credentials.") from exc
+        if code in _ARCHIVED:
+            raise ArchivedSourceError(
+                f"{uri} is in an archive class of its bucket ({code}); restore it there, then let it be tried again."
+            ) from exc
         if code in _CHANGED:
             raise SourceChangedError(f"{uri} has changed since it was registered; register it anew.") from exc
         raise SourceUnavailableError(f"{uri} cannot be {done} ({code}); try again.") from exc

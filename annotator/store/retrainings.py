@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, RowMapping, select, update
 
 from annotator.store.columns import utc_now
+from annotator.store.messages import clean_message
 from annotator.store.tables import retrainings
 
 Cause = Literal["schedule", "command"]
@@ -97,7 +98,8 @@ def end_retraining(
     connection: Connection, run: Retraining, outcome: Outcome, *, reason: str | None = None
 ) -> Retraining:
     """Say how a run has ended."""
-    return _change(connection, run, finished_at=utc_now(), is_open=None, outcome=outcome, reason=reason)
+    told = None if reason is None else clean_message(reason)
+    return _change(connection, run, finished_at=utc_now(), is_open=None, outcome=outcome, reason=told)
 
 
 def last_retraining(connection: Connection, experiment: str, *, with_result: bool = False) -> Retraining | None:

@@ -13,6 +13,7 @@ from annotator.store.columns import utc_now
 from annotator.store.dialect import given_ids, ids_param
 from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
 from annotator.store.locks import replace_evidence
+from annotator.store.messages import clean_message
 from annotator.store.partitions import ensure_partitions
 from annotator.store.queue.chunks import Piece
 from annotator.store.queue.counts import Delta, add_deltas
@@ -33,8 +34,6 @@ Outcome = MediaAnnotation | MediaFailure | KnownMedia
 # What of a row of `work` says what has become of the media.
 _FATE: Final = ("state", "reason", "message")
 _CLIP_COLUMNS: Final = ("width_px", "height_px", "duration_ms", "frames_decoded", "frames_distinct")
-# A row keeps a sentence, not a log.
-_MESSAGE_CHARACTERS: Final = 2000
 # Reason of a media whose result the database refuses.
 UNSTORABLE: Final = "unstorable"
 
@@ -216,12 +215,6 @@ def unstorable(outcome: Outcome, error: Exception) -> MediaFailure:
     # Without its etag, and as a failure, the media can be written whatever the result holds.
     media = MediaRef(outcome.media.media_id, outcome.media.uri)
     return MediaFailure(media=media, model=model, reason=UNSTORABLE, message=sentence, is_transient=False)
-
-
-def clean_message(message: str) -> str:
-    """Return a message as a database takes it: no NUL, no lone surrogates, of bounded length."""
-    whole = message.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-    return whole if len(whole) <= _MESSAGE_CHARACTERS else whole[: _MESSAGE_CHARACTERS - 1] + "…"
 
 
 def _insert_annotations(connection: Connection, network_id: int, by_content: Mapping[int, MediaAnnotation]) -> set[int]:

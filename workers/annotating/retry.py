@@ -7,6 +7,7 @@ from typing import Final
 
 from annotator.errors import (
     AnnotatorError,
+    ArchivedSourceError,
     BacklogStoppedError,
     BacklogTakenError,
     BrokerUnavailableError,
@@ -35,9 +36,9 @@ from annotator.errors import (
     UndecodableMediaError,
     UnsupportedMediaError,
 )
+from annotator.store.messages import clean_message
 from annotator.store.queue.work import Claim, Report
 from annotator.store.tables import WorkState
-from annotator.store.writes import clean_message
 from annotator.types import MediaFailure
 
 INTERNAL: Final = "internal"
@@ -111,6 +112,7 @@ POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
         MediaTooLargeError: NEVER,
         DecodeTimeoutError: NEVER,
         ForbiddenSourceError: NEVER,
+        ArchivedSourceError: NEVER,
         SourceNotFoundError: NEVER,
         EnrollmentError: NEVER,
         IdentityError: NEVER,

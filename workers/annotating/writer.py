@@ -183,7 +183,7 @@ class BatchWriter:
                 return
 
     def _wait(self, batch: Sequence[Settlement], error: Exception) -> None:
-        """Wait with results that are not to blame; one whose claim has passed its deadline meanwhile is let go of."""
+        """Wait with results that are not to blame; the fence refuses what comes after its deadline."""
         if self._gives_up:
             return
         _LOGGER.warning("%d results wait: %s", len(batch), error)

@@ -26,6 +26,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from annotator.errors import (
+    ArchivedSourceError,
     BucketRefusedError,
     ConfigError,
     DecodeTimeoutError,
@@ -59,6 +60,7 @@ _FAULTS_OF_MEDIA: Final = (
     MediaTooLargeError,
     DecodeTimeoutError,
     ForbiddenSourceError,
+    ArchivedSourceError,
     SourceNotFoundError,
 )
 _PASSING_TROUBLE: Final = (SourceUnavailableError, SourceChangedError, BucketRefusedError)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, select, update
 
 from annotator.store.columns import utc_now
 from annotator.store.dialect import later_value
+from annotator.store.messages import clean_message
 from annotator.store.tables import outbox, runs
 
 # How long call-backs are held by whoever has taken them, in seconds; longer than a round of deliveries may take.
@@ -115,13 +116,13 @@ def give_back(connection: Connection, ids: Collection[int]) -> None:
 
 def postpone(connection: Connection, callback_id: int, *, delay_s: float, message: str) -> None:
     """Let a call-back that was not accepted wait."""
-    values = {"not_before": later_value(connection, delay_s), "message": message[:_MAX_MESSAGE]}
+    values = {"not_before": later_value(connection, delay_s), "message": clean_message(message)[:_MAX_MESSAGE]}
     connection.execute(update(outbox).where(outbox.c.id == callback_id).values(values))
 
 
 def give_up(connection: Connection, callback_id: int, *, message: str) -> None:
     """Try a call-back no more."""
-    values = {"not_before": None, "message": message[:_MAX_MESSAGE]}
+    values = {"not_before": None, "message": clean_message(message)[:_MAX_MESSAGE]}
     connection.execute(update(outbox).where(outbox.c.id == callback_id).values(given_up_at=utc_now(), **values))
 
 
@@ -155,7 +156,7 @@ def receiver_fails(connection: Connection, run_id: int, *, delay_s: float, give_
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
     is_old = outbox.c.created_at < later_value(connection, -give_up_s)
     old = update(outbox).where(outbox.c.run_id == run_id, _is_due(), is_old)
-    given_up = {"not_before": None, "message": message[:_MAX_MESSAGE]}
+    given_up = {"not_before": None, "message": clean_message(message)[:_MAX_MESSAGE]}
     return connection.execute(old.values(given_up_at=utc_now(), **given_up)).rowcount
 
 

@@ -115,7 +115,9 @@ def write_progress(connection: Connection, counts: Counts) -> bool:
     """
     now = connection.execute(select(utc_now())).scalar_one()
     minute = now.replace(second=0, microsecond=0)
-    recent = connection.execute(select(progress).where(progress.c.at >= minute - timedelta(minutes=3))).all()
+    # What was written before the clock was put back is of the future, and none of these minutes.
+    lately = progress.c.at.between(minute - timedelta(minutes=3), now)
+    recent = connection.execute(select(progress).where(lately)).all()
     if any(row.at >= minute for row in recent):
         return False
     # The row after the last one with something to do says that it is done; then there is silence.
@@ -163,7 +165,7 @@ def read_points(
         func.sum(progress.c.pending + progress.c.claimed).label("left"),
         func.sum(progress.c.done + progress.c.failed).label("through"),
         func.sum(progress.c.done_cost_ms).label("cost_ms"),
-    ).where(progress.c.at >= now - window, progress.c.lane.in_(lanes))
+    ).where(progress.c.at.between(now - window, now), progress.c.lane.in_(lanes))
     if network_id is not None:
         summed = summed.where(progress.c.network_id == network_id)
     found = connection.execute(summed.group_by(progress.c.at).order_by(progress.c.at))

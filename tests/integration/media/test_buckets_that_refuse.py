@@ -6,7 +6,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from annotator.errors import ConfigError, ForbiddenSourceError, SourceNotFoundError, SourceUnavailableError
+from annotator.errors import (
+    ArchivedSourceError,
+    ConfigError,
+    ForbiddenSourceError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+)
 from annotator.media.limits import FetchLimits, S3Access
 from annotator.media.s3 import S3Store
 
@@ -71,6 +77,7 @@ def test_a_bucket_that_asks_to_slow_down_is_asked_again(bucket: Bucket) -> None:
     [
         (503, "SlowDown", SourceUnavailableError),
         (403, "AccessDenied", ForbiddenSourceError),
+        (403, "InvalidObjectState", ArchivedSourceError),
         (400, "ExpiredToken", ConfigError),
         (403, "InvalidAccessKeyId", ConfigError),
         (403, "SignatureDoesNotMatch", ConfigError),

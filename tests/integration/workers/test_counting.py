@@ -10,6 +10,7 @@ from annotator.settings import ScalingSettings, Settings
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.counts import Delta, add_deltas, read_counts
+from annotator.store.queue.progress import read_points
 from annotator.store.queue.sessions import open_session
 from annotator.store.registry import register_network
 from annotator.store.store import Store
@@ -63,6 +64,18 @@ def shift_progress(engine: Engine, by: timedelta) -> None:
         with writing(engine) as connection:
             same = (progress.c.at == row.at) & (progress.c.lane == row.lane)
             connection.execute(update(progress).where(same).values(at=row.at - by))
+
+
+def test_after_the_clock_of_the_database_was_put_back_progress_is_written_at_once(engine: Engine) -> None:
+    move(engine, of(PENDING, 250.0))
+    count_all(engine, SETTINGS)
+    shift_progress(engine, -timedelta(hours=1))  # what was written then is of the future now
+    assert len(progress_rows(engine)) == 2
+    count_all(engine, SETTINGS)
+    assert len(progress_rows(engine)) == 4
+    with reading(engine) as connection:
+        (point,) = read_points(connection)
+        assert point.at <= connection.execute(select(utc_now())).scalar_one()
 
 
 def test_workers_are_wanted_for_what_is_pending_and_claimed_and_none_for_nothing(engine: Engine) -> None:
