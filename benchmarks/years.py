@@ -5,13 +5,15 @@
     python benchmarks/years.py --labellings 20 --backlogs 1e4 --chunks 1e5
 
 It starts a Postgres of its own. Printed are medians: how long Postgres plans promised questions, by the number of
-labellings; the processor time of this program while it reads counts and status; how long a full look of the feeder
-takes while chunks of another network wait, with and without the indexes by network. Linux only.
+labellings (and how long one takes at most while they are retired); the processor time of this program while it reads
+counts and status; how long a full look of the feeder takes while chunks of another network wait, with and without the
+indexes by network. Linux only.
 """
 
 import argparse
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,10 +95,28 @@ def measure_labellings(store: Store, count: int) -> None:
         store.activate(labelling_id)
     print(f"planning, ms, with {count} labellings:", _planning(store))
     _run(store, f"UPDATE labellings SET used_at = {LONG_AGO}", f"UPDATE promotions SET happened_at = {LONG_AGO}")
+    asking, longest_ms = threading.Event(), []
+    reader = threading.Thread(target=_ask_on, args=[store, asking, longest_ms])
+    reader.start()
     began_s = time.perf_counter()
     retired = retire_unused(store.engine, after_s=MONTH_S)
-    print(f"{len(retired)} labellings are retired in {time.perf_counter() - began_s:.1f} s")
+    took_s = time.perf_counter() - began_s
+    asking.set()
+    reader.join()
+    print(
+        f"{len(retired)} labellings are retired in {took_s:.1f} s; the longest question meanwhile: {longest_ms[0]} ms"
+    )
     print("planning, ms, with the others:", _planning(store))
+
+
+def _ask_on(store: Store, is_over: threading.Event, longest_ms: list[float]) -> None:
+    """Ask about labels again and again, and keep how long it took at most."""
+    longest = 0.0
+    while not is_over.is_set():
+        began_s = time.perf_counter()
+        _run(store, QUESTIONS["a person's media"])
+        longest = max(longest, 1000 * (time.perf_counter() - began_s))
+    longest_ms.append(round(longest, 1))
 
 
 def _planning(store: Store) -> dict[str, float]:

@@ -16,7 +16,7 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import reading, sqlstate, writing
 from annotator.store.dialect import is_postgres, later_value
 from annotator.store.labels import delete_labels
-from annotator.store.partitions import LABELLING_TABLES
+from annotator.store.partitions import LABELLING_TABLES, use_labelling
 from annotator.store.promotions import former_id
 from annotator.store.queue.sessions import FIRST_QUEUE, annotates, is_open
 from annotator.store.tables import active, labelled_contents, labellings, promotions, relabellings, worker_sessions
@@ -54,6 +54,7 @@ def retire_unused(engine: Engine, *, after_s: float) -> list[int]:
         StoreUnavailableError: the database does not answer.
 
     """
+    _note_use(engine)
     with reading(engine) as connection:
         retired_before = select(labellings.c.id).where(labellings.c.retired_at.is_not(None))
         unused = sorted(set(_unused(connection, after_s)) - set(connection.execute(retired_before).scalars()))
@@ -67,6 +68,15 @@ def retire_unused(engine: Engine, *, after_s: float) -> list[int]:
 
 
 # ------------------------------------------------------------------------------------------------------------- which
+
+
+def _note_use(engine: Engine) -> None:
+    """Note what workers use now: one that is started anew finds the labels that the former one has made for years."""
+    with reading(engine) as connection:
+        used = _open_sessions(connection).labellings
+    for labelling_id in sorted(used):
+        with writing(engine) as connection:
+            use_labelling(connection, labelling_id)
 
 
 @dataclass(frozen=True, slots=True)

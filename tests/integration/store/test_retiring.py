@@ -160,6 +160,21 @@ def test_what_somebody_uses_stays(archive: Archive, use: str) -> None:
     assert archive.retired() == []
 
 
+def test_a_worker_that_has_worked_for_long_keeps_its_labels_when_it_is_started_anew(archive: Archive) -> None:
+    first, *_ = archive.labellings
+    archive.enroll()
+    archive.enroll()
+    with archive.store.writing() as connection:
+        session_id = open_session(connection, worker="a:1", queues=["gpu"], labelling_id=first)
+    archive.long_ago()
+    assert retire(archive) == []
+    with archive.store.writing() as connection:
+        close_session(connection, session_id)
+    assert retire(archive) == []
+    archive.long_ago()
+    assert retire(archive) == [first]
+
+
 def test_sessions_that_have_ended_or_only_keep_house_hold_nothing(archive: Archive) -> None:
     first, *_ = archive.labellings
     archive.enroll()
