@@ -102,6 +102,23 @@ def test_an_object_that_is_gone_fails_at_once_and_the_next_listing_marks_it(
     system.assert_ends_as(changeable.rows)
 
 
+def test_a_bucket_that_seems_empty_for_a_while_takes_nothing_for_gone(
+    make_system: MakeSystem, changeable: Backlog
+) -> None:
+    system = make_system(changeable, backlog__min_gone=1)
+    for key in changeable.clips:
+        system.s3.delete(system.bucket, key)
+    producer = system.producer()
+    producer.start()
+    assert producer.wait_for_end() == 3, producer.log_tail()
+    assert "--allow-gone" in producer.log_tail()
+    for key, body in changeable.clips.items():
+        system.s3.put(system.bucket, key, body)
+    system.start_beat()
+    system.start_worker()
+    system.assert_ends_as(changeable.rows)
+
+
 def test_objects_that_have_changed_since_they_were_listed_are_annotated_once_as_they_are_now(
     make_system: MakeSystem, changeable: Backlog, changed: Backlog
 ) -> None:
