@@ -90,7 +90,7 @@ def _outcomes(annotator: Annotator, refs: Iterable[MediaRef], saving: Saving) ->
         return saving.store.is_annotated(saving.network_id, sha256)
 
     listed = list(refs)
-    contents = saving.store.known_contents(saving.network_id, saving.labelling_id, listed)
+    contents = saving.store.known_contents(saving.network_id, listed)
     known = {uri: content.sha256 for uri, content in contents.items() if content.is_annotated}
     for ref in listed:
         if ref.uri in known:

@@ -169,7 +169,7 @@ def try_model(annotator: Annotator, clips: Sequence[GoldenClip], folder: Path, *
     """
     registered = register_model(kept, annotator)
     refs = [_ref(folder / clip.file) for clip in clips]
-    known = kept.known_contents(registered.network_id, registered.labelling_id, refs)
+    known = kept.known_contents(registered.network_id, refs)
     fresh = [ref for ref in refs if ref.uri not in known or not known[ref.uri].is_annotated]
     waiting = []
     outcomes = annotator.annotate(fresh, is_known=lambda sha256: kept.is_annotated(registered.network_id, sha256))

@@ -1,26 +1,14 @@
-"""What users ask: who is where, and what shall be tried again."""
+"""What users ask: who is where."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, or_, select, tuple_
 
 from annotator.store.identities import find_identities, load_identities
-from annotator.store.queue.counts import Delta, add_deltas, moved
-from annotator.store.tables import (
-    WorkState,
-    active,
-    content_labels_by,
-    identities,
-    labellings,
-    media,
-    sources,
-    work,
-)
+from annotator.store.tables import active, content_labels_by, identities, labellings, media, sources
 from annotator.types import Identity
-
-RETRIED_AT_ONCE = 10_000  # SQLite takes 32,766 values
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,63 +129,3 @@ def _search_statement(
             labels.confidence <= after.confidence, or_(labels.confidence < after.confidence, rest)
         )
     return statement
-
-
-def retry(
-    connection: Connection, *, reason: str | None = None, network_id: int | None = None, until: datetime | None = None
-) -> list[int]:
-    """Let failed and quarantined media be tried again, as if they never had been.
-
-    Args:
-        connection: in a transaction that writes.
-        reason: only those that failed for it; all by default.
-        network_id: for which network; the active one by default.
-        until: only those that failed until then: some may fail again meanwhile.
-
-    Returns:
-        The media that are pending again, at most ten thousand; none when all are.
-
-    """
-    if network_id is None:
-        network_id = connection.execute(select(active.c.network_id)).scalar_one_or_none()
-    if network_id is None:
-        return []
-    wanted = (
-        select(work.c.media_id, work.c.state, work.c.reason, work.c.run_id, work.c.lane, work.c.cost_ms)
-        .where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
-        .limit(RETRIED_AT_ONCE)
-        .with_for_update()
-    )
-    if reason is not None:
-        wanted = wanted.where(work.c.reason == reason)
-    if until is not None:
-        wanted = wanted.where(work.c.finished_at.is_(None) | (work.c.finished_at <= until))
-    rows = connection.execute(wanted).all()
-    media_ids = sorted(int(row.media_id) for row in rows)
-    _reset(connection, network_id, media_ids)
-    deltas: list[Delta] = []
-    for state in (WorkState.FAILED, WorkState.QUARANTINED):
-        left = [row for row in rows if row.state == state]
-        deltas += moved(left, network_id=network_id, left=state, reached=WorkState.PENDING)
-    add_deltas(connection, deltas)
-    return media_ids
-
-
-def _reset(connection: Connection, network_id: int, media_ids: Sequence[int]) -> None:
-    failed = update(work).where(work.c.network_id == network_id, work.c.media_id.in_(media_ids))
-    connection.execute(
-        failed.values(
-            state=int(WorkState.PENDING),
-            attempts=0,
-            losses=0,
-            deaths=0,
-            free_tries=0,
-            suspect=False,
-            session_id=None,
-            deadline_at=None,
-            not_before=None,
-            finished_at=None,
-            reason=None,
-            message=None,
-        )
-    )

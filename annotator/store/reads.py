@@ -35,14 +35,12 @@ class KnownContent:
         content_id: the content's id.
         sha256: digest of the bytes, hexadecimal.
         is_annotated: the network has annotated it.
-        is_labelled: the labelling has labelled it.
 
     """
 
     content_id: int
     sha256: str
     is_annotated: bool
-    is_labelled: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,26 +93,20 @@ class StoredAnnotation:
     tracks: tuple[StoredTrack, ...]
 
 
-def known_contents(
-    connection: Connection, network_id: int, labelling_id: int, digests: Sequence[str]
-) -> dict[str, KnownContent]:
+def known_contents(connection: Connection, network_id: int, digests: Sequence[str]) -> dict[str, KnownContent]:
     """Return what is known of contents, by the sha256 of their bytes (hexadecimal); unknown ones are left out."""
     rows = connection.execute(
-        select(contents.c.id, contents.c.sha256, annotations.c.content_id, labelled_contents.c.content_id)
+        select(contents.c.id, contents.c.sha256, annotations.c.content_id)
         .outerjoin_from(
             contents,
             annotations,
             (annotations.c.network_id == network_id) & (annotations.c.content_id == contents.c.id),
         )
-        .outerjoin(
-            labelled_contents,
-            (labelled_contents.c.labelling_id == labelling_id) & (labelled_contents.c.content_id == contents.c.id),
-        )
         .where(contents.c.sha256.in_([bytes.fromhex(digest) for digest in digests]))
     )
     return {
-        bytes(digest).hex(): KnownContent(content_id, bytes(digest).hex(), done is not None, labelled is not None)
-        for content_id, digest, done, labelled in rows
+        bytes(digest).hex(): KnownContent(content_id, bytes(digest).hex(), done is not None)
+        for content_id, digest, done in rows
     }
 
 
@@ -130,9 +122,7 @@ def is_annotated(connection: Connection, network_id: int, sha256: str) -> bool:
     return found.first() is not None
 
 
-def known_media(
-    connection: Connection, network_id: int, labelling_id: int, refs: Sequence[MediaRef]
-) -> dict[str, KnownContent]:
+def known_media(connection: Connection, network_id: int, refs: Sequence[MediaRef]) -> dict[str, KnownContent]:
     """Return what is known of media, by URI, going by their etag alone.
 
     A media is left out where it must be read to be sure: never seen, never read, changed, or of a source without etags.
@@ -150,7 +140,7 @@ def known_media(
         select(contents.c.id, contents.c.sha256).where(contents.c.id.in_(sorted(set(sure.values()))))
     )
     by_id = {content_id: bytes(digest).hex() for content_id, digest in digests}
-    known = known_contents(connection, network_id, labelling_id, list(by_id.values()))
+    known = known_contents(connection, network_id, list(by_id.values()))
     return {uri: known[by_id[content_id]] for uri, content_id in sure.items()}
 
 

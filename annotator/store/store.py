@@ -15,7 +15,7 @@ from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import is_conflict, open_engine, reading, writing
 from annotator.store.locks import hold_evidence
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
-from annotator.store.queue.requeue import requeue
+from annotator.store.queue.requeue import requeue, retry
 from annotator.store.queue.status import Status, read_status
 from annotator.store.registry import batched
 from annotator.store.schema import HEAD, check_engine, count_once, current_revision, upgrade_engine
@@ -212,14 +212,12 @@ class Store:
             report += self._save_batch([one], network_id, labelling_id, refresh=refresh)
         return report
 
-    def known_contents(
-        self, network_id: int, labelling_id: int, refs: Sequence[MediaRef]
-    ) -> dict[str, reads.KnownContent]:
+    def known_contents(self, network_id: int, refs: Sequence[MediaRef]) -> dict[str, reads.KnownContent]:
         """Return what is known of media, by URI, going by their etag; those that must be read first are left out."""
         found: dict[str, reads.KnownContent] = {}
         with self.reading() as connection:
             for some in batched(refs, _ASKED):
-                found |= reads.known_media(connection, network_id, labelling_id, some)
+                found |= reads.known_media(connection, network_id, some)
         return found
 
     def is_annotated(self, network_id: int, sha256: str) -> bool:
@@ -380,7 +378,7 @@ class Store:
         count = 0
         while chosen is not None:
             with self.writing() as connection:
-                again = queries.retry(connection, reason=reason, network_id=chosen, until=began)
+                again = retry(connection, reason=reason, network_id=chosen, until=began)
                 requeue(connection, chosen, again, limits=limits)
             if not again:
                 break

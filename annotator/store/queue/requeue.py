@@ -1,17 +1,19 @@
-"""Chunks for media that are pending again: after a report, a sweep, or by hand. They stay with their backlog."""
+"""Media that are pending again, and their chunks: after a report, a sweep, or by hand. They stay with their backlog."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits, Piece, add_chunks, pack
-from annotator.store.queue.counts import add_deltas, moved
-from annotator.store.tables import WorkState, media, runs, sources, work
+from annotator.store.queue.counts import Delta, add_deltas, moved
+from annotator.store.tables import WorkState, active, media, runs, sources, work
 
-_ASKED: Final = 10_000  # media described in one statement; SQLite takes 32,766 values
+AT_ONCE: Final = 10_000
+"""Media of one statement; SQLite takes 32,766 values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ def requeue(
         .order_by(media.c.id)
     )
     count = 0
-    for start in range(0, len(media_ids), _ASKED):
-        found = connection.execute(described.where(media.c.id.in_(media_ids[start : start + _ASKED]))).all()
+    for start in range(0, len(media_ids), AT_ONCE):
+        found = connection.execute(described.where(media.c.id.in_(media_ids[start : start + AT_ONCE]))).all()
         stopped = stopped_backlogs(connection, {row.run_id for row in found if row.run_id is not None})
         _leave_backlogs(connection, network_id, [row for row in found if row.run_id in stopped])
         returned = [
@@ -119,3 +121,63 @@ def _leave_backlogs(connection: Connection, network_id: int, rows: Sequence[Row[
     left = moved(rows, network_id=network_id, left=WorkState.PENDING, reached=None)
     reached = [replace(one, run_id=None, media=-one.media, cost_ms=-one.cost_ms) for one in left]
     add_deltas(connection, [*left, *reached])
+
+
+def retry(
+    connection: Connection, *, reason: str | None = None, network_id: int | None = None, until: datetime | None = None
+) -> list[int]:
+    """Let failed and quarantined media be tried again, as if they never had been.
+
+    Args:
+        connection: in a transaction that writes.
+        reason: only those that failed for it; all by default.
+        network_id: for which network; the active one by default.
+        until: only those that failed until then: some may fail again meanwhile.
+
+    Returns:
+        The media that are pending again, at most ten thousand; none when all are.
+
+    """
+    if network_id is None:
+        network_id = connection.execute(select(active.c.network_id)).scalar_one_or_none()
+    if network_id is None:
+        return []
+    wanted = (
+        select(work.c.media_id, work.c.state, work.c.reason, work.c.run_id, work.c.lane, work.c.cost_ms)
+        .where(work.c.network_id == network_id, work.c.state >= int(WorkState.FAILED))
+        .limit(AT_ONCE)
+        .with_for_update()
+    )
+    if reason is not None:
+        wanted = wanted.where(work.c.reason == reason)
+    if until is not None:
+        wanted = wanted.where(work.c.finished_at.is_(None) | (work.c.finished_at <= until))
+    rows = connection.execute(wanted).all()
+    media_ids = sorted(int(row.media_id) for row in rows)
+    _reset(connection, network_id, media_ids)
+    deltas: list[Delta] = []
+    for state in (WorkState.FAILED, WorkState.QUARANTINED):
+        left = [row for row in rows if row.state == state]
+        deltas += moved(left, network_id=network_id, left=state, reached=WorkState.PENDING)
+    add_deltas(connection, deltas)
+    return media_ids
+
+
+def _reset(connection: Connection, network_id: int, media_ids: Sequence[int]) -> None:
+    failed = update(work).where(work.c.network_id == network_id, work.c.media_id.in_(media_ids))
+    connection.execute(
+        failed.values(
+            state=int(WorkState.PENDING),
+            attempts=0,
+            losses=0,
+            deaths=0,
+            free_tries=0,
+            suspect=False,
+            session_id=None,
+            deadline_at=None,
+            not_before=None,
+            finished_at=None,
+            reason=None,
+            message=None,
+        )
+    )

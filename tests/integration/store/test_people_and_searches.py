@@ -236,7 +236,7 @@ def test_status_of_an_empty_database_is_all_zero(store: Store) -> None:
 def test_retrying_many_has_several_transactions_and_leaves_what_fails_meanwhile(
     store: Store, owners: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("annotator.store.queries.RETRIED_AT_ONCE", 2)
+    monkeypatch.setattr("annotator.store.queue.requeue.AT_ONCE", 2)
     store.save([failure(ref(f"{number}.gif")) for number in range(5)], **owners)
     sizes: list[int] = []
 

@@ -240,18 +240,15 @@ def test_damaged_media_say_what_was_broken(saved: Saved) -> None:
 def test_media_are_known_by_etag_and_bytes_by_digest(saved: Saved) -> None:
     saved.save(two_people(), failure(ref("b.gif")))
     refs = [ref(), ref("b.gif"), ref("new.gif"), ref("a.gif", etag="2"), ref("a.gif", etag=None)]
-    found = [
-        (one.media_id, one.etag, saved.store.known_contents(saved.network_id, saved.labelling_id, [one]))
-        for one in refs
-    ]
+    found = [(one.media_id, one.etag, saved.store.known_contents(saved.network_id, [one])) for one in refs]
     assert [bool(known_media) for _, _, known_media in found] == [True, False, False, False, False]
     content = found[0][2][ref().uri]
-    assert (content.sha256, content.is_annotated, content.is_labelled) == (digest(1), True, True)
+    assert (content.sha256, content.is_annotated) == (digest(1), True)
     assert saved.store.is_annotated(saved.network_id, digest(1))
     assert not saved.store.is_annotated(saved.network_id, digest(2))
     assert not saved.store.is_annotated(saved.network_id + 1, digest(1))
-    other = saved.labelling("two")
-    assert not saved.store.known_contents(saved.network_id, other, [ref()])[ref().uri].is_labelled
+    other = saved.store.known_contents(saved.network_id + 1, [ref()])
+    assert not other[ref().uri].is_annotated, "by this network"
 
 
 def test_networks_keep_their_tracks_apart(saved: Saved) -> None:
@@ -363,7 +360,7 @@ def test_bytes_of_a_newer_version_are_refused_not_misread(saved: Saved) -> None:
 def test_any_number_of_media_can_be_asked_for_at_once(saved: Saved) -> None:
     saved.save(two_people())
     many = [ref(f"{number}.gif") for number in range(40_000)] + [ref()]
-    assert set(saved.store.known_contents(saved.network_id, saved.labelling_id, many)) == {ref().uri}
+    assert set(saved.store.known_contents(saved.network_id, many)) == {ref().uri}
     assert set(saved.store.load_annotations(saved.labelling_id, many)) == {ref().uri}
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, insert, text
 
 from annotator.store.connection import reading, writing
-from annotator.store.queries import retry
 from annotator.store.queue.counts import add_deltas, moved, read_counts, recount, sum_up
+from annotator.store.queue.requeue import retry
 from annotator.store.queue.sessions import close_session, open_session
 from annotator.store.queue.sweeping import sweep
 from annotator.store.queue.work import Claim, Deadlines, Report, claim, finish
