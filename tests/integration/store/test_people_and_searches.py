@@ -154,7 +154,8 @@ def test_relabelling_after_a_merge_with_a_model_that_knows_both_changes_only_the
     save(store, owners, ADA, name="a.gif")
     store.merge("Ada Lovelace", "Bén Brown")
     before = store.search("Bén Brown").found
-    again = store.register_labelling(owners["network_id"], model="test@2", digest="2", photographs=dict.fromkeys(PEOPLE, 3))
+    people = dict.fromkeys(PEOPLE, 3)
+    again = store.register_labelling(owners["network_id"], model="test@2", digest="2", photographs=people)
     assert store.label_contents(lambda tracks: [known(ADA) for _ in tracks], again, [1]) == {1}
     store.activate(again)
     after = store.search("Bén Brown").found
