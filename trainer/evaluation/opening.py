@@ -61,11 +61,11 @@ def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogn
         ModelError: a file of the network is not what it must be.
 
     """
-    from trainer.fitting.weights import read_description  # noqa: PLC0415 - imports Keras, as below
-
     folder = experiment.folder / MODEL_FOLDER
     with err().status("loading the network"):
         prepare_tensorflow(device, threads=_threads(), seed=0)
+        from trainer.fitting.weights import read_description  # noqa: PLC0415 - imports Keras, which is now made ready
+
         network, folders = read_description(folder)
         run = _runner(folder, device=device)
     people = tuple(person_key(name) for name in folders)
