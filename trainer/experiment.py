@@ -3,12 +3,15 @@
 All that a file in ``experiments/`` imports is here. Nothing here imports TensorFlow: such a file is read in no time.
 """
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from annotator.errors import ConfigError
+from annotator.networks.embedders import MAX_EMBEDDING_SIZE
+from annotator.recognition.crops import MAX_SIDE_PX, MIN_SIDE_PX
 from trainer.augmentation import Augmentation
 
 __all__ = [
@@ -35,6 +38,9 @@ NATURAL_SIDE_PX: Final[Mapping[str, int]] = {
 """Sides of the crops that the networks were designed for."""
 
 EMBEDDING_SIZE: Final = 256
+
+MAX_SCALE: Final = 1000.0
+"""Of a cosine head; beyond it the softmax is a step, and nothing is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,12 @@ class Network:
             raise ConfigError("SFace takes crops of 112 pixels: leave side_px out")
         if self.head not in {"linear", "cosine"}:
             raise ConfigError(f"there is no head {self.head!r}: take linear or cosine")
+        if self.embedding_size is not None and not 1 <= self.embedding_size <= MAX_EMBEDDING_SIZE:
+            raise ConfigError(f"embedding_size must lie between 1 and {MAX_EMBEDDING_SIZE}, got {self.embedding_size}")
+        if not MIN_SIDE_PX <= self.input_side_px <= MAX_SIDE_PX:
+            raise ConfigError(f"side_px must lie between {MIN_SIDE_PX} and {MAX_SIDE_PX}, got {self.side_px}")
+        if not 0 < self.scale <= MAX_SCALE:
+            raise ConfigError(f"scale of a cosine head must be over 0 and at most {MAX_SCALE:g}, got {self.scale}")
 
     @property
     def input_side_px(self) -> int:
@@ -95,6 +107,15 @@ class CentreLoss:
     centres: Literal["trained", "running"] = "trained"
     rate: float = 0.5
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.centres not in {"trained", "running"}:
+            raise ConfigError(f"there are no centres {self.centres!r}: take trained or running")
+        if not 0 <= self.weight < math.inf or not 0 < self.rate <= 1:
+            raise ConfigError(
+                f"weight must be at least 0, and rate over 0 and at most 1: got {self.weight} and {self.rate}"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class ArcFace:
@@ -106,6 +127,11 @@ class ArcFace:
     """
 
     margin_rad: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse angles that cannot be."""
+        if not 0 <= self.margin_rad < math.pi / 2:
+            raise ConfigError(f"margin_rad must be at least 0 and under a right angle, got {self.margin_rad}")
 
 
 Loss = CrossEntropy | CentreLoss | ArcFace
@@ -181,6 +207,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
+        if self.precision not in {"float32", "bfloat16", "float16"}:
+            raise ConfigError(f"there is no precision {self.precision!r}: take float32, bfloat16 or float16")
         if isinstance(self.loss, ArcFace) and self.network.head != "cosine":
             raise ConfigError("ArcFace needs a cosine head: Network(…, head='cosine')")
 

@@ -21,7 +21,7 @@ from trainer.evaluation.embedding import shared_embedder
 from trainer.evaluation.recognisers import GalleryRecogniser, HeadRecogniser, Kind, Recogniser, gallery_of
 from trainer.fitting.device import default_threads, prepare_tensorflow
 from trainer.fitting.input import list_crops, read_crop
-from trainer.fitting.places import MODEL_FOLDER
+from trainer.fitting.places import MODEL_FOLDER, fitted_crop
 from trainer.labels import person_key
 from trainer.settings import Device
 from trainer.workdir import Experiment
@@ -69,7 +69,7 @@ def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogn
         network, folders = read_description(folder)
         run = _runner(folder, device=device)
     people = tuple(person_key(name) for name in folders)
-    crop = replace(experiment_crop(experiment), side_px=network.input_side_px)
+    crop = replace(fitted_crop(experiment) or experiment_crop(experiment), side_px=network.input_side_px)
     if kind == "head":
         is_cosine = network.head == "cosine"
         scale = network.scale if is_cosine else 1.0

@@ -14,6 +14,7 @@ from trainer.evaluation.probes import Probe, experiment_probes, folder_probes, s
 from trainer.evaluation.recognisers import GalleryRecogniser, Kind, Recogniser
 from trainer.evaluation.report import Report
 from trainer.evaluation.trial import run_trial
+from trainer.fitting.places import fitted_crop
 from trainer.settings import Device
 from trainer.workdir import Experiment
 
@@ -104,7 +105,7 @@ class Subject:
             return ALIGNED if network is None else network.crop
         if self.experiment is None:
             raise ConfigError("there is nothing to evaluate: give EXPERIMENT, or a model with --model")
-        return experiment_crop(self.experiment)
+        return fitted_crop(self.experiment) or experiment_crop(self.experiment)
 
     def open(self, device: Device) -> Recogniser:
         """Load it.

@@ -16,6 +16,7 @@ from annotator.types import F32, I64, U8
 from trainer.augmentation import Augmentation
 from trainer.dataset.cutting import read_crop_params
 from trainer.fitting.input import Crops, list_crops
+from trainer.fitting.places import fitted_crop
 from trainer.workdir import Experiment
 
 MAX_FACES: Final = 2000
@@ -48,9 +49,17 @@ def crop_of(places: Experiment, *, is_head: bool) -> FaceCrop:
         is_head: whether the network is a head over SFace.
 
     Raises:
-        ConfigError: it is not known, or no crop that a head over SFace can have been fitted to.
+        ConfigError: it is not known, no crop that a head over SFace can have been fitted to, or not how the crops are
+            cut by now.
 
     """
+    fitted = fitted_crop(places)
+    if fitted is not None and places.crop_file.is_file() and fitted != (now := read_crop_params(places.crop_file)):
+        raise ConfigError(
+            f"crops are cut as «{now.kind}» of {now.side_px} pixels with a margin of {now.margin:g} by now, and the "
+            f"network was fitted to «{fitted.kind}» of {fitted.side_px} with {fitted.margin:g}: fit it again, or "
+            "prepare as before"
+        )
     if not is_head:
         return read_crop_params(places.crop_file)
     if places.crop_file.is_file():

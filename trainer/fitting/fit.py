@@ -130,7 +130,7 @@ def _fitted(
     replicas = strategy.num_replicas_in_sync
     if options.has_xla and (experiment.network.name != "sface-head" or replicas > 1):
         raise ConfigError(f"{experiment.network.name} on {replicas} devices cannot be compiled: leave --xla out")
-    decisive = _decisive(experiment, people, crops[0]) | {"xla": options.has_xla, "replicas": replicas}
+    decisive = _decisive(places, experiment, people, crops[0]) | {"xla": options.has_xla, "replicas": replicas}
     if before is not None:
         check_goes_on(before, decisive, path=folder / STATE_FILE)
     from trainer.fitting.run import Run  # noqa: PLC0415 - imports Keras, for which the back end must be settled
@@ -186,11 +186,12 @@ def _feeds(
     return Feed(samples[0], batch, experiment.seed), Feed(samples[1], batch, experiment.seed)
 
 
-def _decisive(experiment: Experiment, people: tuple[str, ...], train: Crops) -> dict[str, Any]:
+def _decisive(places: Places, experiment: Experiment, people: tuple[str, ...], train: Crops) -> dict[str, Any]:
     """Return what must be the same when a run goes on."""
     names = "\n".join(f"{path.parent.name}/{path.name}" for path in train.files)
     digests = {
         "people": sha256("\n".join(people).encode()).hexdigest(),
         "photographs": sha256(names.encode()).hexdigest(),
     }
-    return experiment.decisive() | digests
+    crop = places.crop_file.read_text(encoding="utf-8") if places.crop_file.is_file() else ""
+    return experiment.decisive() | digests | {"crop": crop}

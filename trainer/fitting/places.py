@@ -5,6 +5,7 @@
     EXPERIMENT/
       model/last.npz                  where the run stands; it goes on from here
       model/best.weights.h5           what has learnt of the best network so far, described by network.json
+      model/crop.json                 how the crops are cut that it was fitted to
       model/best.keras                the whole of it, once the run has ended
       model/train.npz, val.npz        embeddings of a frozen front
       history.csv                     a line for each epoch
@@ -21,6 +22,9 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import ConfigError, LocalDiskError
+from annotator.recognition.crops import FaceCrop
+from trainer.dataset.cutting import read_crop_params
+from trainer.dataset.files import write_whole
 from trainer.fitting.input import crop_folders
 from trainer.labels import person_key, read_label_table
 from trainer.workdir import Experiment as Places
@@ -33,6 +37,7 @@ HISTORY_FILE: Final = "history.csv"
 BOARD_FOLDER: Final = "logs"
 EVENT_FILES: Final = "events.out.tfevents.*.fit"
 LOG_FILE: Final = "logs.log"
+CROP_FILE: Final = "crop.json"
 
 _log: Final = logging.getLogger("trainer.fit")
 
@@ -63,6 +68,31 @@ def people_of(places: Places) -> tuple[str, ...]:
             f"`trainer prepare {places.name}` first"
         )
     return people
+
+
+def keep_crop(places: Places) -> None:
+    """Note beside the network how the crops are cut that it was fitted to: they may be cut in another way later.
+
+    Raises:
+        LocalDiskError: there is no room.
+
+    """
+    noted = places.folder / MODEL_FOLDER / CROP_FILE
+    if places.crop_file.is_file():
+        write_whole(noted, places.crop_file.read_bytes())
+    else:  # crops that were put there by hand
+        noted.unlink(missing_ok=True)
+
+
+def fitted_crop(places: Places) -> FaceCrop | None:
+    """Return how the crops are cut that the network was fitted to; None where that was never noted.
+
+    Raises:
+        ConfigError: the note is not as it was written.
+
+    """
+    noted = places.folder / MODEL_FOLDER / CROP_FILE
+    return read_crop_params(noted) if noted.is_file() else None
 
 
 def forget_run(places: Places) -> None:

@@ -15,7 +15,7 @@ from annotator.errors import DeviceMemoryError
 from trainer.experiment import Experiment
 from trainer.fitting.board import Board
 from trainer.fitting.input import Feed
-from trainer.fitting.places import BOARD_FOLDER, HISTORY_FILE, MODEL_FOLDER, STATE_FILE
+from trainer.fitting.places import BOARD_FOLDER, HISTORY_FILE, MODEL_FOLDER, STATE_FILE, keep_crop
 from trainer.fitting.state import EpochResult, Progress, replacing, save_state
 from trainer.fitting.step import Learner
 from trainer.fitting.weights import save_fitted, save_whole
@@ -137,6 +137,7 @@ class Run:
         if progress.end_epoch(result):
             folder = self._places.folder / MODEL_FOLDER
             save_fitted(folder, self._learner.built, self._experiment.network, self._people)
+            keep_crop(self._places)
         self._write_history()
         self._tell_epoch(result)
         self._save()  # last: whatever a kill cuts off before it is done again

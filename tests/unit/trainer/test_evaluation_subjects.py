@@ -10,6 +10,7 @@ from tests.made_up_faces import face_of
 from trainer.cli import run
 from trainer.dataset.cutting import crop_text
 from trainer.dataset.listing import Sample, samples_text
+from trainer.fitting.places import fitted_crop, keep_crop
 from trainer.workdir import Experiment
 
 BOX = FaceCrop("box", 224, 0.1)
@@ -27,6 +28,22 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     places.dataset_file.write_text(samples_text([Sample(name, "val", "Ada", 0, "1.png", "0", "1", 0, 112.0, None)]))
     monkeypatch.chdir(tmp_path)  # no .env of the developer's
     return places
+
+
+def test_a_network_is_not_shown_crops_that_are_cut_otherwise_than_those_it_was_fitted_to(
+    experiment: Experiment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.crop_file.write_text(crop_text(BOX))
+    (experiment.folder / "model").mkdir()
+    keep_crop(experiment)
+    assert fitted_crop(experiment) == BOX
+    experiment.crop_file.write_text(crop_text(ALIGNED))
+    assert run(["evaluate", experiment.name, "--workdir", str(experiment.workdir)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "faces are cut as «aligned» with a margin of 0, and «box» with 0.1 is what the network takes" in said
+    experiment.crop_file.unlink()
+    keep_crop(experiment)
+    assert fitted_crop(experiment) is None, "crops that were put there by hand"
 
 
 @pytest.mark.parametrize(

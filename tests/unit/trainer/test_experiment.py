@@ -35,6 +35,17 @@ def test_the_longer_a_run_may_last_is_not_decisive_but_the_seed_and_the_loss_are
         (lambda: Network("resnet51"), "there is no network 'resnet51'"),
         (lambda: Network("xception", embedding_size=None), "needs an embedding_size"),
         (lambda: Network("sface-head", side_px=224), "112 pixels"),
+        (lambda: Network(head="round"), "there is no head 'round'"),  # type: ignore[arg-type]
+        (lambda: Network(embedding_size=0), "embedding_size must lie between"),
+        (lambda: Network(embedding_size=10**9), "embedding_size must lie between"),
+        (lambda: Network("resnet50", side_px=-1), "side_px must lie between"),
+        (lambda: Network(head="cosine", scale=0.0), "scale of a cosine head"),
+        (lambda: Network(head="cosine", scale=float("nan")), "scale of a cosine head"),
+        (lambda: CentreLoss(centres="moving"), "there are no centres 'moving'"),  # type: ignore[arg-type]
+        (lambda: CentreLoss(weight=-1.0), "weight must be at least 0"),
+        (lambda: CentreLoss(rate=0.0), "rate over 0"),
+        (lambda: ArcFace(margin_rad=2.0), "margin_rad"),
+        (lambda: Experiment(precision="int8"), "there is no precision 'int8'"),  # type: ignore[arg-type]
         (lambda: Experiment(loss=ArcFace()), "cosine head"),
         (lambda: Schedule(epochs=0), "epochs of the schedule"),
         (lambda: Schedule(learning_rate=0.0), "learning_rate"),

@@ -26,7 +26,7 @@ from trainer.cli import run
 from trainer.experiment import Network
 from trainer.export.exporting import ExportParams, export_bundle
 from trainer.export.faces import crops_of, read_faces
-from trainer.fitting.places import MODEL_FOLDER
+from trainer.fitting.places import MODEL_FOLDER, keep_crop
 
 pytestmark = pytest.mark.shared
 
@@ -189,10 +189,13 @@ def test_what_cannot_be_exported_is_told_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_crops_that_clips_cannot_give_are_refused_for_a_head(bench: Bench, tmp_path: Path) -> None:
+def test_crops_that_clips_cannot_give_or_the_network_has_never_seen_are_refused(bench: Bench, tmp_path: Path) -> None:
     bench.fit(Network("sface-head", embedding_size=16), epochs=1)
     bench.write_crop(FaceCrop("box", 112, 0.1))
     try:
+        with pytest.raises(ConfigError, match="was fitted to «aligned» of 112 with 0: fit it again"):
+            exported(bench, tmp_path / "no")
+        keep_crop(bench.places)
         with pytest.raises(ConfigError, match="needs aligned crops without a margin"):
             exported(bench, tmp_path / "no")
     finally:
@@ -231,6 +234,7 @@ def test_a_network_of_its_own_annotates_in_its_own_space(bench: Bench, shared_da
     model_folder.mkdir(exist_ok=True)
     save_fitted(model_folder, built, network, folders)
     bench.write_crop(FaceCrop("box", 48, 0.1))
+    keep_crop(bench.places)
     try:
         bundle = exported(bench, tmp_path / "network", strangers=None)
     finally:
