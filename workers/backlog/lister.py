@@ -126,21 +126,22 @@ class Registrar:
 
         """
         total = ListingCount()
+        is_last = batch.is_end and self._is_last(shard)
         while True:
             told = None if self._is_in_doubt else batch.told  # no more need be found then
             write = partial(self._write, shard=shard, batch=replace(batch, told=told))
             try:
-                is_last = batch.is_end and self._is_last(shard)
                 shard, count = self._commit_last(write) if is_last else self._commit(write)
+                is_done = True
             except TooManyMissingError as many:
                 before, batch = batch.cut(many.until)
                 shard, count = self._commit(partial(self._write, shard=shard, batch=before))
-            else:
-                total.add(count)
-                self._look_at_missing(count)
-                return shard, total
+                # What the order needs is not read again for each part: the last one reads it.
+                is_last = is_done = False
             total.add(count)
             self._look_at_missing(count)
+            if is_done:
+                return shard, total
 
     def _look_at_missing(self, count: ListingCount) -> None:
         """Find out whether the listing is in doubt, as soon as it is."""

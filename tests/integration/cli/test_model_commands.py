@@ -73,6 +73,27 @@ def test_a_model_of_another_machine_is_listed_with_its_place(
     assert "mine@1" in capsys.readouterr().out
 
 
+def test_a_model_whose_labels_were_removed_is_listed_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_made_up_bundle(tmp_path / "bundle")
+    assert run_command(["models", "install", "bundle"]) == 0
+    with Store.open(load_settings().database_url.get_secret_value()) as store:
+        network_id = store.register_network({"name": "fake"})
+        store.register_labelling(network_id, model="shown@1", digest="0", photographs={})
+        for digest, model in enumerate(("mine@1", "mine@1+1a2b3c4d"), 1):
+            store.register_labelling(network_id, model=model, digest=str(digest), photographs={})
+        for model, told in (("mine@1", False), ("mine@1+1a2b3c4d", True)):
+            with store.writing() as connection:
+                retired = text("UPDATE labellings SET retired_at = created_at WHERE model = :model")
+                connection.execute(retired, {"model": model})
+            capsys.readouterr()
+            assert run_command(["models", "list", "--json"]) == 0
+            assert [one["retired"] for one in lines(capsys) if one["name"] == "mine@1"] == [told]
+    assert run_command(["models", "list"]) == 0
+    assert "labels removed" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_row_of_a_model_says_what_its_files_are(tmp_path: Path) -> None:
     bundle = write_made_up_bundle(tmp_path / "bundle")
     assert run_command(["models", "install", "bundle"]) == 0
