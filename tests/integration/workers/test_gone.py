@@ -177,6 +177,29 @@ def test_who_is_killed_between_two_transactions_of_marking_leaves_the_rest_to_th
     assert is_counted(engine)
 
 
+def test_an_order_of_its_own_is_read_once_before_very_much_is_missing_and_queued_once(
+    engine: Engine, network_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (missing, settling):
+        monkeypatch.setattr(module, "AT_ONCE", 4)
+    Pass(engine, network_id).list(KEYS)
+    done: list[str] = []
+
+    class Noted:
+        def prepare(self, _transaction: Any) -> None:
+            done.append("read")
+
+        def queue(self, _connection: Any) -> int:
+            done.append("queued")
+            return 0
+
+    short = Pass(engine, network_id, refresh=True)
+    short.registrar = Registrar(Store(engine), short.run, ChunkLimits(), order=Noted(), gone=GoneRule(FIFTH))
+    assert short.list(KEYS[18:]) == 18
+    assert done == ["read", "queued"]
+    assert is_counted(engine)
+
+
 def test_what_a_stopped_backlog_has_noted_is_forgotten(engine: Engine, network_id: int) -> None:
     Pass(engine, network_id).list(KEYS)
     short = Pass(engine, network_id)
