@@ -86,6 +86,8 @@ def test_secrets_come_from_a_file_and_a_stop_leaves_time_to_drain(name: str) -> 
     assert int(service["Service"]["TimeoutStopSec"]) == 30
     ends = name == "annotator-follow.service"  # when its backlog is stopped
     assert service["Service"]["Restart"] == ("on-failure" if ends else "always")
+    # A setting that cannot work is put right by a person: a worker and beat work as soon as that is done.
+    assert service["Service"].get("RestartPreventExitStatus") == ("2" if ends else None)
 
 
 def test_decoders_of_a_worker_are_not_sent_the_signal_to_stop() -> None:
