@@ -29,6 +29,9 @@ from trainer.workdir import Experiment
 BATCH: Final = 128
 """Crops in memory at a time."""
 
+# Beyond it a network gets no faster, and a ResNet-50 takes 13 MB more for each crop of 112 pixels.
+_GRAPH_BATCH: Final = 32
+_OUTPUTS: Final = ("embedding", "logits")
 _MIN_NORM: Final = 1e-12
 
 
@@ -103,15 +106,25 @@ def _runner(folder: Path, *, device: Device) -> Callable[[U8], dict[str, F32]]:
 
     built, _, _ = load_fitted(folder)
     if not built.has_frozen_front:
-        return lambda crops: _run(built.whole, crops.astype(np.float32))
+        whole = _compiled(built.whole)
+        return lambda crops: whole(crops.astype(np.float32))
     # A frozen front runs as it does in production: these are the embeddings that the archive keeps.
-    embedder = shared_embedder(device)
-    return lambda crops: _run(built.learning, embedder.embed(crops)[:, None, None, :])
+    embedder, learning = shared_embedder(device), _compiled(built.learning)
+    return lambda crops: learning(embedder.embed(crops)[:, None, None, :])
 
 
-def _run(model: Any, inputs: F32) -> dict[str, F32]:  # noqa: ANN401 - a Keras model
-    outputs = model(inputs, training=False)
-    return {name: np.asarray(outputs[name], np.float32) for name in ("embedding", "logits")}
+def _compiled(model: Any) -> Callable[[F32], dict[str, F32]]:  # noqa: ANN401 - a Keras model
+    """Return what runs a model as one graph: called as it is, Keras keeps what each layer puts out until the last."""
+    import tensorflow as tf  # noqa: PLC0415 - imported where a network runs
+
+    taken = tf.TensorSpec(model.inputs[0].shape, tf.float32)
+    run = tf.function(lambda inputs: model(inputs, training=False), input_signature=[taken])
+
+    def run_all(inputs: F32) -> dict[str, F32]:
+        parts = [run(inputs[start : start + _GRAPH_BATCH]) for start in range(0, len(inputs), _GRAPH_BATCH)]
+        return {name: np.concatenate([np.asarray(one[name], np.float32) for one in parts]) for name in _OUTPUTS}
+
+    return run_all
 
 
 def _training_side(
