@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -22,6 +22,8 @@ from annotator.errors import ConfigError
 from annotator.pipeline import Annotator
 from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY, FACE_SIDE_PX, align_faces
 from annotator.recognition.crops import ALIGNED
+from annotator.recognition.decision import NamedTracks
+from annotator.recognition.evidence import EvidenceStack
 from annotator.settings import Settings
 from annotator.types import F32, U8, Candidate, FaceDetections, Identity, TrackEvidence, TrackLabel
 from tests.faults.faces import MIN_SATURATION, PEOPLE, SIDE_PX, portrait
@@ -118,8 +120,30 @@ class SquareIdentifier:
     def photographs(self) -> Mapping[Identity, int]:
         return dict.fromkeys(self._people, 1)
 
+    @property
+    def identities(self) -> Sequence[Identity]:
+        return self._people
+
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         return [self._label(track) for track in tracks]
+
+    def named(self, stacks: Iterable[EvidenceStack]) -> NamedTracks:
+        labels = {
+            int(place): self._label(TrackEvidence(*evidence))
+            for stack in stacks
+            for place, *evidence in zip(stack.place, stack.embeddings, stack.face_px, stack.quality, strict=True)
+        }
+        known = {place: labels[place].candidates for place in sorted(labels) if labels[place].identity is not None}
+        shape = len(known), len(self._people)
+        column = {person: number for number, person in enumerate(self._people)}
+        return NamedTracks(
+            np.array(list(known), np.int64),
+            np.array([[column[one.identity] for one in of_track] for of_track in known.values()], np.int64).reshape(
+                shape
+            ),
+            np.array([[one.score for one in of_track] for of_track in known.values()], np.float64).reshape(shape),
+            np.array([[one.confidence for one in of_track] for of_track in known.values()], np.float64).reshape(shape),
+        )
 
     def _label(self, track: TrackEvidence) -> TrackLabel:
         if not len(track):

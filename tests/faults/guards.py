@@ -287,13 +287,8 @@ GUARDS: Final = (
     Guard(
         "test_operations.py::test_another_labelling_in_the_middle_of_a_backlog",
         "what another labelling has labelled is labelled by the next one, too",
-        "annotator/store/labels.py",
-        (
-            (
-                "labelled_contents.c.labelling_id == labelling_id, labelled_contents.c.content_id ==",
-                "labelled_contents.c.labelling_id > 0, labelled_contents.c.content_id ==",
-            ),
-        ),
+        "annotator/store/relabelling/reading.py",
+        (("labelled_contents WHERE labelling_id = :l AND", "labelled_contents WHERE labelling_id <= :l AND"),),
     ),
     Guard(
         "test_operations.py::test_workers_of_two_networks_at_one_queue",

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import NullPool, create_engine, select, text
+from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 import annotator.store
 from annotator.build import register_model
 from annotator.settings import Settings
+from annotator.store.relabelling.running import relabel_archive
 from annotator.store.schema import HEAD
 from annotator.store.store import Store
-from annotator.store.tables import annotations
 from tests.faults.doubles import build_annotator
 from tests.faults.programs import ROOT, Program
 from tests.faults.rows import Rows, Table, assert_same_rows, find_leftovers, read_rows
@@ -138,9 +138,7 @@ def relabel(system: System) -> None:
     next_one = build_annotator(Settings(model=NEXT_LABELLING))
     with Store.open(system.servers.database_url(system.database)) as store:
         registered = register_model(store, next_one)
-        with store.reading() as connection:
-            annotated = connection.execute(select(annotations.c.content_id)).scalars().all()
-        assert store.label_contents(next_one.identify, registered.labelling_id, annotated)
+        assert relabel_archive(store.engine, next_one.identifier, registered.labelling_id)
         store.activate(registered.labelling_id)
 
 
