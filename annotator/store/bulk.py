@@ -78,7 +78,7 @@ def insert_new(
     if is_postgres(connection):
         statement = _postgres_insert(table, tuple(columns), tuple(same), tuple(now))
         statement += f" ON CONFLICT DO NOTHING RETURNING {key}"
-        return set(connection.exec_driver_sql(statement, (*same.values(), *_arrays(table, columns))).scalars())
+        return set(connection.exec_driver_sql(statement, (*same.values(), *_arrays(table, columns))).scalars().all())
     # The transaction has the write lock: nobody comes between the question and the answer.
     holes = ", ".join("?" * len(values))
     where = " AND ".join(f"{name} = ?" for name in same)
@@ -126,13 +126,13 @@ def array_literal(values: Sequence[Any], kind: Any) -> str:  # noqa: ANN401  (a 
 
     >>> from sqlalchemy import Text
     >>> array_literal([1, None], Integer()), array_literal(['a "b" \\', None], Text())
-    ('{1,NULL}', '{"a \\"b\\" \\\\",NULL}')
+    ('{1, NULL}', '{"a \\"b\\" \\\\",NULL}')
     >>> array_literal([b"\x00\xff"], LargeBinary())
     '{"\\\\x00ff"}'
     """
     if isinstance(kind, _PLAIN):
-        texts = ["NULL" if value is None else repr(value) for value in values]
-    elif isinstance(kind, LargeBinary):
+        return "{" + repr(list(values))[1:-1].replace("None", "NULL") + "}"
+    if isinstance(kind, LargeBinary):
         texts = ["NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values]
     else:
         texts = ["NULL" if value is None else _quoted(value) for value in values]

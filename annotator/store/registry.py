@@ -147,7 +147,7 @@ def register_contents(connection: Connection, digests: Collection[str], *, new: 
     found: dict[str, int] = {}
     if new and is_postgres(connection) and not find_contents(connection, list(new)[:_LOOKED_AT]):
         given = array_literal(sorted(bytes.fromhex(digest) for digest in set(new)), LargeBinary())
-        found = _digests_to_ids(connection.exec_driver_sql(_ADD_NEW_CONTENTS, (given,)))
+        found = _digests_to_ids(connection.exec_driver_sql(_ADD_NEW_CONTENTS, (given,)).all())
     missing = set(digests) - found.keys()
     if not missing:
         return found
@@ -175,7 +175,7 @@ def find_contents(connection: Connection, digests: Iterable[str]) -> dict[str, i
     """Return the ids of those contents that the store has, by the sha256 of their bytes (hexadecimal)."""
     raw = [bytes.fromhex(digest) for digest in digests]
     rows = connection.execute(select(contents.c.sha256, contents.c.id).where(contents.c.sha256.in_(raw)))
-    return _digests_to_ids(rows)
+    return _digests_to_ids(rows.all())
 
 
 def link_media(

@@ -28,25 +28,26 @@ class Gathering(Generic[T]):
         self._max_wait_s = max_wait_s
         self._expects_more = expects_more
         self._items: list[T] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._is_closed = False
 
     def put(self, item: T) -> None:
         """Append an item; never blocks."""
-        with self._changed:
+        with self._lock:
             self._items.append(item)
             if len(self._items) == 1 or self._is_batch():
                 self._changed.notify()
 
     def close(self) -> None:
         """Let the taker have what is there, then end."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             self._changed.notify()
 
     def take(self) -> list[T]:
         """Wait for a batch; the empty list means that it is closed and all is taken. One taker at a time."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._items or self._is_closed)
             due_s = time.monotonic() + self._max_wait_s
             while not self._is_batch() and (left_s := due_s - time.monotonic()) > 0:

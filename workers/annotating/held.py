@@ -14,18 +14,19 @@ class Latch:
     def __init__(self, count: int) -> None:
         """Begin with a count."""
         self._count = count
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def count_down(self) -> None:
         """Count one claim as settled."""
-        with self._changed:
+        with self._lock:
             self._count -= 1
             if self._count <= 0:
                 self._changed.notify_all()
 
     def wait(self) -> None:
         """Wait until all are."""
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._count <= 0)
 
 

@@ -45,36 +45,37 @@ class MediaQueue:
         self._small: deque[MediaRef] = deque()
         self._films: deque[MediaRef] = deque()
         self._begun: dict[MediaRef, Begun] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._is_closed = False
 
     def put(self, media: MediaRef, *, is_film: bool = False) -> None:
         """Append a media."""
-        with self._changed:
+        with self._lock:
             (self._films if is_film else self._small).append(media)
             self._changed.notify_all()
 
     def clear(self) -> None:
         """Forget everything that nobody has begun."""
-        with self._changed:
+        with self._lock:
             self._small.clear()
             self._films.clear()
 
     def begun(self) -> list[Begun]:
         """Return what is under way, the oldest first."""
-        with self._changed:
+        with self._lock:
             return list(self._begun.values())
 
     def done(self, media: MediaRef) -> None:
         """Say that the outcome of a media is there."""
-        with self._changed:
+        with self._lock:
             begun = self._begun.pop(media, None)
             if begun is not None and begun.is_film:  # nobody waits for the end of another
                 self._changed.notify_all()
 
     def forget_begun(self) -> list[Begun]:
         """Return what was under way when the annotator broke down; nothing is any more."""
-        with self._changed:
+        with self._lock:
             begun = list(self._begun.values())
             self._begun.clear()
             self._changed.notify_all()
@@ -86,15 +87,16 @@ class MediaQueue:
 
     def close(self) -> None:
         """End every reader once the queue is empty."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             self._changed.notify_all()
 
     def take(self, is_stopped: Callable[[], bool]) -> MediaRef | None:
         """Wait for a media that may begin; None when the queue is closed and empty, or the reader has stopped."""
-        with self._changed:
-            self._changed.wait_for(lambda: is_stopped() or self._is_over() or self._may_begin())
-            if is_stopped() or not self._may_begin():
+        with self._lock:
+            while not (may_begin := self._may_begin()) and not is_stopped() and not self._is_over():
+                self._changed.wait()
+            if not may_begin or is_stopped():
                 return None
             is_film = not self._small
             media = (self._films if is_film else self._small).popleft()
@@ -103,7 +105,7 @@ class MediaQueue:
 
     def wake(self) -> None:
         """Let waiting readers look whether they have stopped."""
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
     def _is_over(self) -> bool:

@@ -55,17 +55,22 @@ class Refusals:
 
     def choose(self, claims: Sequence[Claim]) -> tuple[list[Claim], list[tuple[Claim, MediaFailure]]]:
         """Return which claims of a message are to be tried, and what is said of the others: their bucket is closed."""
+        with self._lock:
+            closed = {bucket for bucket, refused in self._refused.items() if len(refused) >= MOST_REFUSALS}
+        if not closed:
+            return list(claims), []
         tried: list[Claim] = []
         others: list[tuple[Claim, MediaFailure]] = []
-        seen: set[str] = set()
+        asked: set[str] = set()
         for one in claims:
             bucket = _bucket_of(one.media)
-            if bucket is not None and bucket in seen and self._is_closed(bucket):
+            if bucket not in closed:
+                tried.append(one)
+            elif bucket in asked:
                 others.append((one, self._untried(one.media, bucket)))
-                continue
-            if bucket is not None:
-                seen.add(bucket)
-            tried.append(one)
+            else:
+                asked.add(bucket)
+                tried.append(one)
         return tried, others
 
     def _is_objects_fault(self, bucket: str, media: MediaRef) -> bool:
@@ -82,10 +87,6 @@ class Refusals:
                 MOST_REFUSALS,
             )
         return is_open and bucket in self._answered
-
-    def _is_closed(self, bucket: str) -> bool:
-        with self._lock:
-            return len(self._refused.get(bucket, ())) >= MOST_REFUSALS
 
     def _untried(self, media: MediaRef, bucket: str) -> MediaFailure:
         why = f"s3://{bucket}/ refuses everything; give the workers the right to read it."
