@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from annotator.cli.entry import BUSY, HELD
+from annotator.cli.entry import BUSY, HELD, INTERRUPTED
 from annotator.errors import BusyError
 from annotator.stack.child import ChildProcess
 from annotator.store.connection import reading, writing
@@ -162,22 +162,19 @@ def _open(engine: Engine, wanted: Wanted) -> Retraining:
 def _go(engine: Engine, run: Retraining, plan: Plan, running: Running) -> Retraining:
     done = {one["step"] for one in run.done}
     for step in (step for step in STEPS if step.name not in done):
-        with writing(engine) as connection:
-            run = begin_step(connection, run, step.name)
-        if run.tries > MAX_TRIES:
+        if run.step == step.name and run.tries >= MAX_TRIES:
             return _end(engine, run, "failed", f"{step.name} was cut off {MAX_TRIES} times: see {_log_of(plan, step)}")
         _log.info("%s …", step.name)
         began_s = time.monotonic()
-        code = _run_patiently(step, plan, is_again=run.tries > 1, running=running)
-        if code is None:
+        run, code = _run_patiently(engine, run, step=step, plan=plan, running=running)
+        # A signal to the whole group ends the step by itself: what it ends with then is no finding.
+        if code is None or (code and running.is_stopping()):
             _log.info("stopped in %s: the next run goes on there", step.name)
             return run
-        if code < 0:
-            _log.warning("%s was killed (signal %d)", step.name, -code)
+        if code < 0 or code == INTERRUPTED:
+            _log.warning("%s was %s", step.name, f"killed (signal {-code})" if code < 0 else "interrupted")
             return _go(engine, run, plan, running)
         if code == BUSY:
-            with writing(engine) as connection:
-                give_back_try(connection, run)
             raise BusyError(f"retraining {run.id} waits in {_why(plan, step)}; retrain again to go on")
         if code:
             outcome: Outcome = "held" if step.may_hold and code == HELD else "failed"
@@ -187,21 +184,34 @@ def _go(engine: Engine, run: Retraining, plan: Plan, running: Running) -> Retrai
     return _end(engine, run, "promoted", None)
 
 
-def _run_patiently(step: Step, plan: Plan, *, is_again: bool, running: Running) -> int | None:
+def _run_patiently(
+    engine: Engine, run: Retraining, *, step: Step, plan: Plan, running: Running
+) -> tuple[Retraining, int | None]:
     """Run a step, again and again while somebody else keeps it waiting; see :data:`RunStep`."""
     for _ in range(BUSY_TRIES):
+        with writing(engine) as connection:
+            run = begin_step(connection, run, step.name)
         if step.clears is not None:
             shutil.rmtree(step.clears(plan), ignore_errors=True)
-        code = running.run_step(step, plan, is_again, running.is_stopping)
+        code = running.run_step(step, plan, run.tries > 1, running.is_stopping)
         if code != BUSY:
-            return code
+            return run, code
+        with writing(engine) as connection:  # before the pause, in which this process may end
+            run = give_back_try(connection, run)
         _log.info("%s; it is tried again", _why(plan, step))
-        until_s = time.monotonic() + running.busy_pause_s
-        while (left_s := until_s - time.monotonic()) > 0:
-            if running.is_stopping():
-                return None
-            time.sleep(min(_POLL_S, left_s))
-    return BUSY
+        if not _pause(running):
+            return run, None
+    return run, BUSY
+
+
+def _pause(running: Running) -> bool:
+    """Wait until the next try; return False where the run is to stop."""
+    until_s = time.monotonic() + running.busy_pause_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        if running.is_stopping():
+            return False
+        time.sleep(min(_POLL_S, left_s))
+    return True
 
 
 def _why(plan: Plan, step: Step) -> str:

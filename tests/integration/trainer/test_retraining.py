@@ -161,6 +161,21 @@ def test_a_step_that_is_killed_is_begun_again_but_not_for_ever(store: Store, ste
     assert open_in(store) is None
 
 
+@pytest.mark.parametrize("code", [130, -15, 1])
+def test_a_step_that_ends_badly_while_the_run_is_told_to_stop_leaves_it_open(
+    store: Store, steps: Steps, tmp_path: Path, code: int
+) -> None:
+    steps.ends = {"fit": [code]}
+    run = retrain(store.engine, wanted(tmp_path), run_step=steps, is_stopping=lambda: "fit" in steps.names)
+    assert (run.outcome, run.step, steps.names[-1]) == (None, "fit", "fit"), "a signal to the group reaches both"
+
+
+def test_a_step_that_somebody_else_interrupts_is_begun_again(store: Store, steps: Steps, tmp_path: Path) -> None:
+    steps.ends = {"fit": [130]}
+    assert retrain(store.engine, wanted(tmp_path), run_step=steps).outcome == "promoted"
+    assert [is_again for name, is_again in steps.ran if name == "fit"] == [False, True]
+
+
 @pytest.mark.parametrize("step", ["prepare", "promote"])
 def test_a_step_that_somebody_else_keeps_waiting_is_tried_again(
     store: Store, steps: Steps, tmp_path: Path, step: str
@@ -184,10 +199,32 @@ def test_a_run_whose_step_is_kept_waiting_for_long_stays_open_and_goes_on_later(
     assert len(rows(store)) == 1
 
 
-def test_a_step_that_is_kept_waiting_stops_when_it_is_told_to(store: Store, steps: Steps, tmp_path: Path) -> None:
-    steps.ends = {"install": [75]}
-    run = retrain(store.engine, wanted(tmp_path), run_step=steps, is_stopping=lambda: "install" in steps.names)
-    assert (run.outcome, run.step) == (None, "install")
+@pytest.mark.parametrize("step", ["fit", "install"])
+def test_a_step_that_is_kept_waiting_stops_when_it_is_told_to_and_has_not_begun(
+    store: Store, steps: Steps, tmp_path: Path, step: str
+) -> None:
+    for _ in range(MAX_TRIES + 1):
+        steps.ends = {step: [75]}
+        steps.ran.clear()
+        run = retrain(store.engine, wanted(tmp_path), run_step=steps, is_stopping=lambda: step in steps.names)
+        assert (run.outcome, run.step, run.tries) == (None, step, 0)
+    assert retrain(store.engine, wanted(tmp_path), run_step=steps).outcome == "promoted"
+    assert {one for one in steps.ran if one[0] == step} == {(step, False)}, "a fit that never began is a fresh one"
+
+
+def test_a_run_that_dies_while_a_step_is_kept_waiting_has_not_begun_it(
+    store: Store, steps: Steps, tmp_path: Path
+) -> None:
+    def dies() -> bool:
+        if "fit" in steps.names:
+            raise SystemExit
+        return False
+
+    steps.ends = {"fit": [75]}
+    with pytest.raises(SystemExit):
+        retrain(store.engine, wanted(tmp_path), run_step=steps, is_stopping=dies)
+    (left,) = rows(store)
+    assert (left.outcome, left.step, left.tries) == (None, "fit", 0)
 
 
 def open_in(store: Store) -> Retraining | None:
