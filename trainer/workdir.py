@@ -55,13 +55,23 @@ class Experiment:
         return self.workdir / self.name
 
     @property
-    def model_name(self) -> str:
-        """What its models are called where nobody has named them: its name, in the letters that they may have.
+    def own_model_name(self) -> str | None:
+        """Its name, in the letters that a model's name may have; None where none is left.
 
-        >>> Experiment("My Experiment 2", Path()).model_name, Experiment("Ärzte", Path()).model_name
+        >>> Experiment("My Experiment 2", Path()).own_model_name, Experiment("Ärzte", Path()).own_model_name
         ('my-experiment-2', 'rzte')
+        >>> Experiment("日本", Path()).own_model_name is None
+        True
         """
-        return _NOT_IN_NAMES.sub("-", self.name.lower())[:MAX_NAME_LETTERS].strip("-._") or "model"
+        return _NOT_IN_NAMES.sub("-", self.name.lower())[:MAX_NAME_LETTERS].strip("-._") or None
+
+    @property
+    def model_name(self) -> str:
+        """What a bundle of its models is called where nobody has named it.
+
+        Not enough to count versions of: every experiment whose name has none of those letters has the same.
+        """
+        return self.own_model_name or "model"
 
     @property
     def raw_dataset(self) -> Path:

@@ -13,13 +13,14 @@ from annotator.errors import ConfigError
 from annotator.promotion.golden import read_golden
 from annotator.recognition.bundle_manifest import is_bundle_name
 from annotator.recognition.crops import FaceCrop
-from annotator.settings import RetrainingSettings, Settings, load_settings
+from annotator.settings import Settings, load_settings
 from annotator.store import Store
 from annotator.store.connection import reading
 from annotator.store.models import list_models
 from annotator.store.retrainings import Cause, Retraining
 from trainer.dataset.cutting import read_crop_params
 from trainer.dataset.files import only_worker
+from trainer.evaluation.probes import stranger_probes
 from trainer.fitting.places import signals_noted
 from trainer.fitting.program import experiment_file
 from trainer.retraining.news import read_news
@@ -44,7 +45,7 @@ def retrain_by_name(places: Experiment, *, cause: Cause, only_news: bool, databa
     """
     settings = load_settings(database_url=database)
     file, name = experiment_file(places.name), model_name(settings, places)
-    _check(places, settings.retraining)
+    _check(places, settings)
     with open_store(settings) as store, only_worker(places.folder / FOLDER), signals_noted() as signals, _told():
         wanted = Wanted(
             experiment=places.name,
@@ -66,7 +67,9 @@ def model_name(settings: Settings, places: Experiment) -> str:
         ConfigError: no model can be called so.
 
     """
-    name = settings.retraining.name or places.model_name
+    name = settings.retraining.name or places.own_model_name
+    if name is None:
+        raise ConfigError(f"no model can be called like {places.name!r}: set ANNOTATOR_RETRAINING__NAME")
     if not is_bundle_name(name):
         raise ConfigError(
             f"ANNOTATOR_RETRAINING__NAME is {name!r}, which cannot be the name of a model: it is short, of a-z, 0-9, "
@@ -108,7 +111,7 @@ def _plan(places: Experiment, settings: Settings, run: Retraining) -> Plan:
     )
 
 
-def _check(places: Experiment, chosen: RetrainingSettings) -> None:
+def _check(places: Experiment, settings: Settings) -> None:
     """Tell what the last steps would find wrong, before hours of work.
 
     Raises:
@@ -116,14 +119,24 @@ def _check(places: Experiment, chosen: RetrainingSettings) -> None:
         InputError: the list of golden clips is wrong.
 
     """
+    chosen = settings.retraining
     if (chosen.golden is None) != (chosen.clips is None):
         raise ConfigError("set both ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS, or neither")
     if chosen.golden is not None and chosen.clips is not None:
         read_golden(chosen.golden, chosen.clips)
-    if chosen.strangers is None:
-        return
-    if not chosen.strangers.is_dir():
-        raise ConfigError(f"there is no folder {chosen.strangers}: ANNOTATOR_RETRAINING__STRANGERS must name one")
+    elif settings.gate.needs_golden:
+        raise ConfigError(
+            "ANNOTATOR_GATE__NEEDS_GOLDEN wants golden clips, and without them each retraining would be held at its "
+            "end: set ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS"
+        )
+    if chosen.strangers is not None:
+        _check_strangers(places, chosen.strangers)
+
+
+def _check_strangers(places: Experiment, strangers: Path) -> None:
+    if not strangers.is_dir():
+        raise ConfigError(f"there is no folder {strangers}: ANNOTATOR_RETRAINING__STRANGERS must name one")
+    stranger_probes(strangers)
     crop = _crop(places)
     if crop is not None and not crop.is_as_clips_give:
         raise ConfigError(

@@ -299,11 +299,19 @@ def test_photographs_are_prepared_as_they_were_the_last_time(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"STRANGERS": "strangers"}, "sports is prepared with others («box»)"),
-        ({"STRANGERS": "nowhere"}, "there is no folder nowhere"),
-        ({"GOLDEN": "golden.csv"}, "set both ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS"),
-        ({"GOLDEN": "golden.csv", "CLIPS": "."}, "golden.csv:2: there is no missing.gif"),
-        ({"NAME": "Über Name"}, "cannot be the name of a model"),
+        ({"RETRAINING__STRANGERS": "strangers"}, "sports is prepared with others («box»)"),
+        ({"RETRAINING__STRANGERS": "nowhere"}, "there is no folder nowhere"),
+        ({"RETRAINING__STRANGERS": "empty"}, "empty holds no strangers"),
+        (
+            {"RETRAINING__GOLDEN": "golden.csv"},
+            "set both ANNOTATOR_RETRAINING__GOLDEN and ANNOTATOR_RETRAINING__CLIPS",
+        ),
+        (
+            {"RETRAINING__GOLDEN": "golden.csv", "RETRAINING__CLIPS": "."},
+            "golden.csv:2: there is no missing.gif",
+        ),
+        ({"GATE__NEEDS_GOLDEN": "true"}, "ANNOTATOR_GATE__NEEDS_GOLDEN wants golden clips"),
+        ({"RETRAINING__NAME": "Über Name"}, "cannot be the name of a model"),
     ],
 )
 def test_what_a_late_step_would_find_wrong_is_told_before_any_work_and_begins_no_run(
@@ -314,18 +322,37 @@ def test_what_a_late_step_would_find_wrong_is_told_before_any_work_and_begins_no
     settings: dict[str, str],
     message: str,
 ) -> None:
-    places = Experiment("sports", tmp_path / "workdir")
-    for folder in (places.raw_dataset, tmp_path / "experiments", tmp_path / "strangers"):
-        folder.mkdir(parents=True)
-    (tmp_path / "experiments" / "sports.py").write_text("")
+    places = experiment_in(tmp_path, "sports")
+    for folder in ("strangers", "empty"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "strangers" / "someone.png").touch()
     (tmp_path / "golden.csv").write_text("file,people\nmissing.gif,Ada\n")
     places.crop_file.write_text(crop_text(FaceCrop("box", 224, 0.1)))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANNOTATOR_DATABASE_URL", f"sqlite:///{tmp_path / 'archive.db'}")
     for name, value in settings.items():
-        monkeypatch.setenv(f"ANNOTATOR_RETRAINING__{name}", value)
+        monkeypatch.setenv(f"ANNOTATOR_{name}", value)
     assert run(["retrain", "sports", "--workdir", str(places.workdir)]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "archive.db").exists()
+
+
+def experiment_in(folder: Path, name: str) -> Experiment:
+    places = Experiment(name, folder / "workdir")
+    places.raw_dataset.mkdir(parents=True)
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / f"{name}.py").write_text("")
+    return places
+
+
+def test_experiments_without_a_letter_for_a_models_name_are_asked_for_one_and_share_no_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = experiment_in(tmp_path, "日本")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANNOTATOR_DATABASE_URL", f"sqlite:///{tmp_path / 'archive.db'}")
+    assert run(["retrain", "日本", "--workdir", str(places.workdir)]) == 2
+    assert "set ANNOTATOR_RETRAINING__NAME" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "archive.db").exists()
 
 
