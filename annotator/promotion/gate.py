@@ -69,7 +69,7 @@ class GateReport:
 def run_checks(
     settings: GateSettings,
     *,
-    coverage: Coverage,
+    coverage: Coverage | None,
     diff: LabellingDiff | None,
     golden: GoldenComparison | None,
     known: frozenset[Identity],
@@ -79,7 +79,8 @@ def run_checks(
 
     Args:
         settings: the thresholds.
-        coverage: how many contents of the archive the model has labelled, of those that have labels.
+        coverage: how many contents the model has labelled, of those that what is shown has labelled; None where nothing
+            is annotated.
         diff: what it changes on the archive; None where that cannot be compared track by track.
         golden: how it does on the golden clips; None where there are none.
         known: whom the model knows.
@@ -89,7 +90,7 @@ def run_checks(
     checks = [*_check_evaluation(evaluation), *_check_golden(settings, golden), _check_coverage(settings, coverage)]
     if diff is not None:
         checks += [*_check_archive(settings, diff), _check_people(settings, diff, known)]
-    elif golden is None and coverage.labelled:
+    elif golden is None and coverage is not None:
         checks.append(
             Check("another_network", False, "its tracks are of another network: only golden clips can tell (--golden)")
         )
@@ -133,9 +134,16 @@ def _listed(found: Sequence[FoundName]) -> str:
     return " (" + "; ".join(f"{person} in {file}" for file, person in found[:MOST_TOLD]) + ")" if found else ""
 
 
-def _check_coverage(settings: GateSettings, coverage: Coverage) -> Check:
-    if not coverage.labelled:
+def _check_coverage(settings: GateSettings, coverage: Coverage | None) -> Check:
+    if coverage is None:
         return Check("coverage", True, "nothing is annotated yet: there is nothing to compare")
+    if not coverage.labelled:
+        return Check(
+            "coverage",
+            False,
+            "nothing of what is annotated was labelled by the model that is shown (workers with other settings have"
+            " annotated it): `annotator relabel --model MODEL --activate` for the model that is shown, and try again",
+        )
     missing = coverage.labelled - coverage.both
     return Check(
         "coverage",

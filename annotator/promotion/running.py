@@ -1,11 +1,11 @@
 """A promotion from beginning to end. Each step can be done again; only the last one changes what is shown."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from annotator.build import STARTER_FOLDER, build_annotator, build_engine, build_gallery, open_bundle
 from annotator.errors import ConfigError, ModelsBusyError
@@ -16,7 +16,7 @@ from annotator.recognition.bundle import ModelBundle, load_bundle
 from annotator.recognition.decision import Identifier
 from annotator.settings import Settings
 from annotator.store import rollups
-from annotator.store.diff import Coverage, compare_labellings, read_coverage
+from annotator.store.diff import compare_labellings, read_coverage
 from annotator.store.identities import register_people
 from annotator.store.labellings import Labelling, load_active, load_labelling
 from annotator.store.locks import only_one
@@ -195,9 +195,8 @@ def _promote_first(store: Store, settings: Settings, asked: Asked, say: Callable
         with Store.open(settings.cache_dir / GOLDEN_FILE) as kept:
             trial = try_model(annotator, asked.golden.clips, asked.golden.folder, kept=kept)
         golden = GoldenComparison(len(asked.golden.clips), asked.golden.people, former=None, candidate=trial)
-    empty = Coverage(labelled=0, both=0)
     checks = run_checks(
-        settings.gate, coverage=empty, diff=None, golden=golden, known=frozenset(), evaluation=asked.evaluation
+        settings.gate, coverage=None, diff=None, golden=golden, known=frozenset(), evaluation=asked.evaluation
     )
     report = GateReport(annotator.model, None, checks, golden, None)
     is_shown = not asked.is_tried_only and (report.passed or asked.forced is not None)
@@ -246,7 +245,7 @@ def _insist_on_installed(store: Store, bundle: ModelBundle) -> None:
 
 
 def _network_for(store: Store, settings: Settings, identifier: Identifier, shown: Labelling) -> int:
-    """Return the network that is shown, where the model can name its tracks, else the newest that it has named.
+    """Return the network that is shown, or one like it, where the model can name its tracks, else the newest it named.
 
     Where nothing is annotated at all, it is the model's own, as workers with these settings register it.
     """
@@ -254,10 +253,10 @@ def _network_for(store: Store, settings: Settings, identifier: Identifier, shown
     with store.reading() as connection:
         specs = dict(connection.execute(select(networks.c.id, networks.c.spec)).all())
         if specs[shown.network_id].get("embedder") == embedder:
-            return shown.network_id
+            return _annotated_network(connection, specs, shown.network_id)
         wanted = select(labellings.c.network_id).where(labellings.c.digest == identifier.digest)
         own = connection.execute(wanted.order_by(labellings.c.id.desc()).limit(1)).scalar_one_or_none()
-        is_empty = connection.execute(select(annotations.c.content_id).limit(1)).first() is None
+        is_empty = not _is_annotated(connection)
     if own is not None:
         return int(own)
     if is_empty:
@@ -266,6 +265,24 @@ def _network_for(store: Store, settings: Settings, identifier: Identifier, shown
         f"{identifier.model} needs embeddings of {embedder}, which the archive does not have: annotate it first, with"
         f" `annotate-backlog s3://… --model {identifier.model}` or `annotator annotate … --model {identifier.model}`"
     )
+
+
+def _annotated_network(connection: Connection, specs: Mapping[int, Mapping[str, Any]], shown: int) -> int:
+    """Return the network that is shown, or the newest of the same embeddings where nothing is annotated under that one.
+
+    The first model may be promoted with other settings than those of the workers: they annotate under another network.
+    """
+    embedder = specs[shown].get("embedder")
+    alike = sorted((one for one, spec in specs.items() if spec.get("embedder") == embedder), reverse=True)
+    return next((one for one in (shown, *alike) if _is_annotated(connection, one)), shown)
+
+
+def _is_annotated(connection: Connection, network_id: int | None = None) -> bool:
+    """Say whether anything is annotated under a network, by default under any."""
+    some = select(annotations.c.content_id).limit(1)
+    if network_id is not None:
+        some = some.where(annotations.c.network_id == network_id)
+    return connection.execute(some).first() is not None
 
 
 def label_what_lacks_labels(store: Store, candidate: Candidate) -> int:
@@ -295,7 +312,7 @@ def _judge(work: _Work, golden: GoldenComparison | None) -> GateReport:
     if labelling.network_id == shown.network_id:
         diff = compare_labellings(work.store.engine, shown, labelling, most_flips=asked.most_flips, views=asked.views)
     with work.store.reading() as connection:
-        coverage = read_coverage(connection, shown, labelling)
+        coverage = read_coverage(connection, shown, labelling) if _is_annotated(connection) else None
     known = frozenset(candidate.identifier.gallery.identities)
     checks = run_checks(
         work.settings.gate, coverage=coverage, diff=diff, golden=golden, known=known, evaluation=asked.evaluation

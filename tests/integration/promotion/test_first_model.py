@@ -14,8 +14,9 @@ from annotator.promotion.golden import GoldenClip
 from annotator.promotion.running import Asked, Golden, Promotion, promote, roll_back
 from annotator.settings import Settings
 from annotator.store import Store
+from tests.integration.promotion.conftest import SHOWN, clips_of
 from tests.integration.promotion.pretending import PEOPLE_IN, PretendAnnotator
-from tests.made_up_bundles import identity_of
+from tests.made_up_bundles import EMBEDDER, PEOPLE, identity_of
 
 SettingsFor = Callable[..., Settings]
 Install = Callable[..., str]
@@ -153,6 +154,27 @@ def test_a_model_over_another_network_is_promoted_where_nothing_is_annotated(
     assert history(store) == [("promotion", "deep@1", "mine@1", 1)]
     roll_back(store)
     assert history(store)[-1] == ("rollback", "mine@1", "deep@1", 1)
+
+
+def test_what_workers_with_other_settings_have_annotated_is_no_empty_archive(
+    store: Store, install: Install, settings_for: SettingsFor, pretend: Callable[..., PretendAnnotator]
+) -> None:
+    annotator = pretend()
+    assert try_promotion(store, settings_for(install())).is_shown
+    annotator.network_spec = {"embedder": EMBEDDER, "sampling": "of the workers"}
+    of_workers = register_model(store, annotator)  # type: ignore[arg-type]
+    clips = clips_of(annotator.identifier)
+    store.save(clips, network_id=of_workers.network_id, labelling_id=of_workers.labelling_id)
+    settings = settings_for(install(version=2, swapped={one: (one + 1) % SHOWN for one in range(SHOWN)}))
+    unseen = try_promotion(store, settings)
+    assert (unseen.is_shown, unseen.relabelled) == (False, len(clips))
+    assert {name for name, (passed, _) in checks_of(unseen).items() if not passed} == {"coverage", "another_network"}
+    store.activate(of_workers.labelling_id)  # as `annotator relabel --model mine@1 --activate` does
+    assert {name for name, (passed, _) in checks_of(try_promotion(store, settings)).items() if not passed} == {
+        "flipped",
+        "people",
+    }
+    assert try_promotion(store, settings_for(install(version=3, people=range(PEOPLE + 1)))).is_shown
 
 
 @pytest.mark.shared

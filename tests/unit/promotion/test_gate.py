@@ -44,7 +44,7 @@ def refused(
     settings: GateSettings | None = None,
     *,
     diff: LabellingDiff | None = None,
-    coverage: Coverage = ALL,
+    coverage: Coverage | None = ALL,
     golden: GoldenComparison | None = None,
     known: frozenset[Identity] = KNOWN,
 ) -> dict[str, str]:
@@ -91,6 +91,13 @@ def test_who_loses_is_told_with_numbers_and_whether_the_model_knows_them() -> No
 def test_an_archive_that_it_has_not_labelled_refuses_it() -> None:
     assert refused(diff=diff_of(), coverage=Coverage(1000, 950)) == {}
     assert "949 of 1,000" in refused(diff=diff_of(), coverage=Coverage(1000, 949))["coverage"]
+
+
+def test_an_archive_in_which_nothing_has_the_names_that_are_shown_is_not_an_empty_one() -> None:
+    assert refused(coverage=None) == {}
+    found = refused(coverage=Coverage(0, 0))
+    assert found.keys() == {"coverage", "another_network"}
+    assert "annotator relabel --model MODEL --activate" in found["coverage"]
 
 
 def test_a_model_of_another_network_needs_golden_clips() -> None:
