@@ -12,7 +12,7 @@ from annotator.build import build_source
 from annotator.cli.database import open_store
 from annotator.cli.entry import HELD, OK
 from annotator.cli.output import err, out, print_json_line, print_table, remark
-from annotator.errors import LocalDiskError
+from annotator.errors import AnnotatorError, LocalDiskError
 from annotator.media import Sampling
 from annotator.promotion.evaluation import read_evaluation
 from annotator.promotion.gate import GateReport, diff_json
@@ -129,7 +129,7 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
             return OK
         report = promotion.report
         if told.html is not None:
-            _write_or_remark(told.html, gate_html(report, _pictures(store, settings, report.diff)))
+            _write_report_or_remark(told.html, report, store, settings)
     if told.as_json:
         facts = {"is_shown": promotion.is_shown, "relabelled": promotion.relabelled, "forced": options.forced}
         print_json_line(report.to_json() | facts)
@@ -191,11 +191,11 @@ def _write(path: Path, text: str) -> None:
         raise LocalDiskError(f"{path} cannot be written ({exc.strerror}): give --html another path") from exc
 
 
-def _write_or_remark(path: Path, text: str) -> None:
+def _write_report_or_remark(path: Path, report: GateReport, store: Store, settings: Settings) -> None:
     """Write the report of what was decided; where that fails, it is decided all the same."""
     try:
-        _write(path, text)
-    except LocalDiskError as error:
+        _write(path, gate_html(report, _pictures(store, settings, report.diff)))
+    except AnnotatorError as error:
         remark(f"The report is missing: {error}.")
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.cli import run_command
+from annotator.cli import promoting, run_command
+from annotator.errors import StoreUnavailableError
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.settings import load_settings
@@ -107,6 +108,22 @@ def test_a_report_that_cannot_be_written_takes_no_promotion_back(
     assert run_command(["models", "promote", model, "--html", "file/report.html"]) == 0
     said = capsys.readouterr()
     assert "The report is missing: file/report.html cannot be written" in " ".join(said.err.split())
+    assert "names of mine@2 are shown now" in said.err
+    assert active_model(capsys) == ["mine@2"]
+
+
+@pytest.mark.usefixtures("shown")
+def test_faces_that_cannot_be_cut_out_take_no_promotion_back(
+    install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreUnavailableError("the database does not answer")
+
+    monkeypatch.setattr(promoting, "face_pictures", fail)
+    model = install(2, people=[*range(PEOPLE), 1000])
+    assert run_command(["models", "promote", model, "--html", "report.html"]) == 0
+    said = capsys.readouterr()
+    assert "The report is missing: the database does not answer" in " ".join(said.err.split())
     assert "names of mine@2 are shown now" in said.err
     assert active_model(capsys) == ["mine@2"]
 
