@@ -107,7 +107,8 @@ class RollUpInTurn:
     """Rolls up the active labelling, unless it rests from the last time: for whoever calls again and again.
 
     It rests after a failure, too: one that has filled the disk with its temporary tables, and so holds workers up, must
-    not begin again as soon as it has given the place back.
+    not begin again as soon as it has given the place back. Until then each call raises the error again: to whoever calls,
+    what returns has gone well.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -121,26 +122,30 @@ class RollUpInTurn:
         self._engine = engine
         self._clock = clock
         self._rests_until_s = clock()
+        self._failure: Exception | None = None
 
     def run(self) -> RollUp | None:
         """Roll up, if it is time.
 
         Raises:
-            StoreUnavailableError: the database does not answer.
+            StoreUnavailableError: the database does not answer, or did not at the last try, and that rests.
 
         """
         began_s = self._clock()
-        if began_s < self._rests_until_s:
-            return None
         with reading(self._engine) as connection:
-            if _is_resting(connection):
+            if _is_resting(connection):  # since somebody's went well
                 return None
+        if self._failure is not None and began_s < self._rests_until_s:
+            raise self._failure.with_traceback(None)  # else it would grow with each call
         try:
-            return _roll_up(self._engine, None)
-        except Exception:
+            rolled_up = _roll_up(self._engine, None)
+        except Exception as error:
             took_s = self._clock() - began_s
             self._rests_until_s = self._clock() + max(_LEAST_REST_S, _REST * took_s)
+            self._failure = error
             raise
+        self._failure = None
+        return rolled_up
 
 
 def catch_up(engine: Engine) -> None:

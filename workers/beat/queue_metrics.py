@@ -127,7 +127,7 @@ class QueueMetrics:
         Args:
             job: which.
             took_s: how long it took here.
-            is_done: False where it was left to a worker: what becomes of it there stands in the database.
+            is_done: False where it was left to another process: what becomes of it there stands in the database.
             error: why it failed.
 
         """

@@ -170,15 +170,21 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
     return (*jobs, Job("gauges", _GAUGES_EVERY_S, context.refresh_metrics)) if settings.metrics.port else jobs
 
 
-def run_job(job: Job, engine: Engine) -> None:
-    """Run a job once; a slow one only if nobody else is at it. That it went well is noted where all can see it."""
+def run_job(job: Job, engine: Engine) -> bool:
+    """Run a job once; a slow one only if nobody else is at it. That it went well is noted where all can see it.
+
+    Returns:
+        Whether it was run. What becomes of it where somebody else is at it is for him to note: he may hang.
+
+    """
     if not job.slow:
         job.run()
-        return
+        return True
     with only_one(engine, f"job {job.name}") as is_ours:
         if is_ours:
             job.run()
             _note(job, engine)
+    return is_ours
 
 
 def _note(job: Job, engine: Engine) -> None:
@@ -262,7 +268,10 @@ class JobThread:
         self._context.metrics.job_ended(self._job.name, took_s=took_s, is_done=is_done, error=failure)
 
     def _do(self) -> bool:
-        """Do what there is to do, or let a worker do it; say whether that is all done."""
+        """Do what there is to do, or let a worker do it; say whether that is all done.
+
+        It is not where somebody else is at it, in this moment.
+        """
         job = self._job
         if not job.is_wanted():
             self._note_nothing_to_do()
@@ -270,8 +279,7 @@ class JobThread:
         if job.slow and self._is_passed_on():
             return False
         if job.queue == HOUSEKEEPING_QUEUE:
-            run_job(job, self._context.engine)
-            return True
+            return run_job(job, self._context.engine)
         self._tell(f"no worker takes the queue {job.queue}: start one with -Q {job.queue}")
         return False
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text, update
+from sqlalchemy import Engine, delete, event, text, update
 
 from annotator.errors import StoreUnavailableError
 from annotator.store import Store, rollups
@@ -222,3 +222,34 @@ def test_a_roll_up_that_fails_rests_too(gallery: Gallery, monkeypatch: pytest.Mo
     monkeypatch.undo()
     now_s[0] += 1000.0
     assert in_turn.run() is not None
+
+
+def test_a_roll_up_that_rests_from_a_failure_does_not_pass_for_one_that_went_well(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs it notes what went well: nobody would ever hear of one that always fails."""
+    now_s = [0.0]
+    in_turn = RollUpInTurn(gallery.store.engine, clock=lambda: now_s[0])
+
+    def fail(*_: object) -> None:
+        raise StoreUnavailableError("the disk is full")
+
+    gallery.show("a.gif", 1, ADA)
+    monkeypatch.setattr(rollups, "_roll_up", fail)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="the disk is full"):
+            in_turn.run()
+        now_s[0] += 15.0
+    monkeypatch.undo()
+    roll_up(gallery.store.engine)  # another process has done it
+    took_long = update(roll_ups).values(took_ms=60_000)
+    with writing(gallery.store.engine) as connection:
+        connection.execute(took_long)
+    assert in_turn.run() is None
+    with writing(gallery.store.engine) as connection:
+        connection.execute(delete(roll_ups))
+    now_s[0] += 1000.0
+    assert in_turn.run() is not None
+    with writing(gallery.store.engine) as connection:
+        connection.execute(took_long)
+    assert in_turn.run() is None

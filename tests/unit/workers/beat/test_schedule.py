@@ -1,6 +1,8 @@
-"""The process of beat: whether its feeder gets on."""
+"""The process of beat: whether its feeder gets on, and which runs of a job count as gone well."""
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -67,3 +69,29 @@ def test_a_feeder_that_fails_again_and_again_gets_on(context: JobContext, left: 
     context.stopping.set()
     turn.release()
     assert left == []
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_job_that_somebody_else_is_at_has_not_gone_well_here(
+    context: JobContext, monkeypatch: pytest.MonkeyPatch, *, is_ours: bool
+) -> None:
+    """Whoever is at it may hang: nobody would ever be told."""
+
+    @contextlib.contextmanager
+    def only_one(*_: object) -> Iterator[bool]:
+        yield is_ours
+
+    def ignore(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(schedule, "only_one", only_one)
+    monkeypatch.setattr(schedule, "_note", ignore)
+    monkeypatch.setattr(JobThread, "_is_passed_on", ignore)
+    runs: list[str] = []
+    thread = JobThread(Job("roll-up", 1.0, lambda: runs.append("run"), slow=True), context, jobs=0, on_fatal=ignore)
+    thread._run_once()
+    assert len(runs) == is_ours
+    succeeded_s = context.metrics.registry.get_sample_value(
+        "annotator_job_success_timestamp_seconds", {"name": "roll-up"}
+    )
+    assert (succeeded_s is not None) == is_ours
