@@ -40,7 +40,8 @@ class Sweeper:
 
     Where the database has refused this sweeper, or not answered for as long as a session may be silent, the workers
     could not say that they live either: it ends no session until they have had that time again. Nor does one that has
-    just begun, which cannot know whether the database was away.
+    just begun, which cannot know whether the database was away. After such a time silence counts for as long at least,
+    unless the database does not answer for so long: one that refuses now and then must not keep the dead alive.
     """
 
     def __init__(
@@ -101,32 +102,42 @@ class Sweeper:
         is_full = began_s >= self._next_full_s
         try:
             with writing(self._engine) as connection:
+                spares_until_s = self._spares_silent_until_s()
                 report = sweep(
                     connection,
                     session_timeout_s=settings.session_timeout_s,
                     max_tries=settings.max_attempts,
-                    spares_silent=self._spares_silent(),
+                    spares_silent=self._clock() < spares_until_s,
                     since=BEGINNING if is_full else self._since,
                     limits=ChunkLimits(media=settings.chunk_media, size_bytes=settings.chunk_bytes),
                 )
         except StoreUnavailableError:
             self._was_refused = True
             raise
-        self._reached_s = self._clock()
+        self._note_reached(spares_until_s)
         self._since = report.since
         if is_full:
             self._next_full_s = self._reached_s + (self._reached_s - began_s) * (1 / _FULL_SEARCH_SHARE - 1)
         self._tell(report)
         return report
 
-    def _spares_silent(self) -> bool:
-        """Say whether nobody is ended for his silence; asked when the database answers."""
+    def _spares_silent_until_s(self) -> float:
+        """Say until when nobody is ended for his silence, if this sweep is not refused."""
         now_s, timeout_s = self._clock(), self._settings.session_timeout_s
-        if self._was_refused or now_s - self._reached_s > max(timeout_s, 2 * self._settings.sweep_every_s):
+        long_s = max(timeout_s, 2 * self._settings.sweep_every_s)
+        was_away = now_s - self._reached_s > long_s
+        # A refusal during such a time, or shortly after it, begins no other one: they would follow without a gap.
+        if was_away or (self._was_refused and now_s >= self._spares_until_s + long_s):
+            return now_s + timeout_s
+        return self._spares_until_s
+
+    def _note_reached(self, spares_until_s: float) -> None:
+        self._reached_s = self._clock()
+        self._was_refused = False
+        if spares_until_s > self._spares_until_s:
+            timeout_s = self._settings.session_timeout_s
             _LOGGER.warning("The database was away: for %.0f s, no worker counts as lost.", timeout_s)
-            self._was_refused = False
-            self._spares_until_s = now_s + timeout_s
-        return now_s < self._spares_until_s
+            self._spares_until_s = spares_until_s
 
     def _tell(self, report: SweepReport) -> None:
         self._metrics.swept(

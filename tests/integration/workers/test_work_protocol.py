@@ -1,5 +1,6 @@
 """Claim, fence, give back, sweep: the same on both databases."""
 
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from annotator.store.queue.work import Claim, Deadlines, Report, claim, clear_su
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import WorkState, chunks, media, runs, sources, work, worker_sessions
+from workers.beat import sweeper as sweeper_module
 from workers.beat.sweeper import Sweeper
 
 NETWORK = 1
@@ -267,7 +269,7 @@ def test_who_was_silent_while_the_database_only_read_is_not_ended(engine: Engine
     session, clock = opened(engine), [0.0]
     claimed(engine, session)
     sweeper = Sweeper(engine, WorkerSettings(), clock=lambda: clock[0])
-    for _ in range(4):
+    for _ in range(7):  # a sweeper that has begun spares everybody, and then nobody for as long
         sweeper.run()
         clock[0] += 15.0
     only_reads = f'ALTER DATABASE "{engine.url.database}" {{}} default_transaction_read_only'
@@ -283,6 +285,31 @@ def test_who_was_silent_while_the_database_only_read_is_not_ended(engine: Engine
     engine.dispose()
     falls_silent(engine, session)
     assert_ended_after_a_timeout(engine, session, sweeper, clock)
+
+
+@pytest.mark.usefixtures("pieces")
+def test_who_died_is_ended_though_the_database_refuses_every_third_sweep(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("the database only reads")
+
+    session, clock = opened(engine), [0.0]
+    claimed(engine, session)
+    sweeper = Sweeper(engine, WorkerSettings(), clock=lambda: clock[0])
+    ended_s = None
+    for number in range(1, 241):  # an hour
+        with monkeypatch.context() as patched:
+            if number % 3 == 0:
+                patched.setattr(sweeper_module, "sweep", refuse)
+            with contextlib.suppress(StoreUnavailableError):
+                sweeper.run()
+        if number == 7:  # a grace has just begun
+            falls_silent(engine, session)
+        if ended_s is None and state_of(engine, 1).session_id != session:
+            ended_s = clock[0]
+        clock[0] += 15.0
+    assert ended_s == 90.0 + 45.0, "it had a timeout to say that it lives, and no more than one"
 
 
 @pytest.mark.usefixtures("pieces")
