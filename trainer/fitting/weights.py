@@ -191,7 +191,7 @@ def _check_archive(path: Path) -> None:
 
 def _check_hdf5(file: Any, path: Path) -> None:  # noqa: ANN401 - h5py has no types
     size_bytes = 0
-    for count, item in enumerate(_items(file, path, depth=0)):
+    for count, item in enumerate(_items(file, path, depth=0), 1):
         if count > MAX_ITEMS:
             raise ModelError(f"{path} has more parts than any network here")
         if not isinstance(item, h5py.HardLink | h5py.Dataset):

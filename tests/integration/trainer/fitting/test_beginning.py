@@ -87,13 +87,20 @@ def test_groups_may_be_nested_as_deep_as_the_bound_and_no_deeper(network: Any, t
         begin(network, nested(tmp_path / "deeper.weights.h5", MAX_DEPTH + 1))
 
 
-def test_groups_that_hold_themselves_twice_are_left_at_the_most_parts_a_network_has(
-    network: Any, tmp_path: Path
+def test_a_file_may_have_as_many_parts_as_the_bound_and_no_more(
+    network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from trainer.fitting import weights  # noqa: PLC0415 - as above
+
+    monkeypatch.setattr(weights, "MAX_ITEMS", 8)
     with h5py.File(tmp_path / "wide.weights.h5", "w") as file:
-        file["one"] = file["/"]
-        file["other"] = file["/"]
-    with pytest.raises(ModelError, match=r"nests groups deeper|more parts"):
+        for place in range(weights.MAX_ITEMS):
+            file.create_group(f"group_{place}")
+    with pytest.raises(ModelError, match=r"nothing in .* fits"):
+        begin(network, tmp_path / "wide.weights.h5")
+    with h5py.File(tmp_path / "wide.weights.h5", "a") as file:
+        file.create_group("one_more")
+    with pytest.raises(ModelError, match="has more parts than any network"):
         begin(network, tmp_path / "wide.weights.h5")
 
 
