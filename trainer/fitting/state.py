@@ -27,6 +27,7 @@ _UNREADABLE: Final = (OSError, ValueError, EOFError, KeyError, RuntimeError, zip
 
 _FORMAT: Final = 1
 _PROGRESS: Final = "progress"
+_CROP: Final = "crop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,16 @@ def read_progress(path: Path) -> Progress | None:
 def check_goes_on(progress: Progress, decisive: Mapping[str, Any], *, path: Path) -> None:
     """Refuse to go on with other settings than a run was begun with.
 
+    A run that was begun before crops were noted goes on with any: how its own were cut cannot be told.
+
     Raises:
         ConfigError: some differ; the message names them.
 
     """
-    wanted = json.loads(json.dumps(decisive))
-    differing = sorted(name for name in wanted | progress.decisive if wanted.get(name) != progress.decisive.get(name))
+    wanted, begun = json.loads(json.dumps(decisive)), progress.decisive
+    if _CROP not in begun:
+        wanted.pop(_CROP, None)
+    differing = sorted(name for name in wanted | begun if wanted.get(name) != begun.get(name))
     if differing:
         raise ConfigError(
             f"{path} was begun with another {', '.join(differing)}: put it back, or begin anew with --fresh"

@@ -66,6 +66,14 @@ def test_a_run_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
         check_goes_on(progress, {"seed": 2, "parts": (4, 7)}, path=tmp_path)
 
 
+def test_a_run_from_before_crops_were_noted_goes_on(tmp_path: Path) -> None:
+    before = Progress({"seed": 1}, threads=2)
+
+    check_goes_on(before, {"seed": 1, "crop": '{"kind": "box"}'}, path=tmp_path)
+    with pytest.raises(ConfigError, match="begun with another crop"):
+        check_goes_on(Progress({"seed": 1, "crop": ""}, threads=2), {"seed": 1, "crop": "box"}, path=tmp_path)
+
+
 def test_the_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     _saved(tmp_path / "last.npz")
 
