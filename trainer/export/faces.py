@@ -54,21 +54,26 @@ def crop_of(places: Experiment, *, is_head: bool) -> FaceCrop:
 
     """
     fitted = fitted_crop(places)
-    if fitted is not None and places.crop_file.is_file() and fitted != (now := read_crop_params(places.crop_file)):
+    now = read_crop_params(places.crop_file) if places.crop_file.is_file() else None
+    if fitted is not None and now is not None and fitted != now:
         raise ConfigError(
             f"crops are cut as «{now.kind}» of {now.side_px} pixels with a margin of {now.margin:g} by now, and the "
             f"network was fitted to «{fitted.kind}» of {fitted.side_px} with {fitted.margin:g}: fit it again, or "
             "prepare as before"
         )
+    crop = fitted or now or (ALIGNED if is_head else None)  # a head can have been fitted to no others
+    if crop is None:
+        raise ConfigError(
+            "nothing says how the crops were cut that the network was fitted to: run "
+            f"`trainer fit {places.name} --fresh`, which notes it"
+        )
     if not is_head:
-        return read_crop_params(places.crop_file)
-    if places.crop_file.is_file():
-        crop = read_crop_params(places.crop_file)
-        if not crop.is_as_clips_give:
-            raise ConfigError(
-                "a head over SFace needs aligned crops without a margin, as clips give them: run "
-                f"`trainer prepare {places.name} --crop aligned`, and fit it again"
-            )
+        return crop
+    if not crop.is_as_clips_give:
+        raise ConfigError(
+            "a head over SFace needs aligned crops without a margin, as clips give them: run "
+            f"`trainer prepare {places.name} --crop aligned`, and fit it again"
+        )
     return ALIGNED
 
 

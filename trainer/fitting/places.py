@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import ConfigError, LocalDiskError
-from annotator.recognition.crops import FaceCrop
-from trainer.dataset.cutting import read_crop_params
+from annotator.recognition.crops import ALIGNED, FaceCrop
+from trainer.dataset.cutting import crop_text, read_crop_params
 from trainer.dataset.files import write_whole
 from trainer.fitting.input import crop_folders
 from trainer.labels import person_key, read_label_table
@@ -73,15 +73,15 @@ def people_of(places: Places) -> tuple[str, ...]:
 def keep_crop(places: Places) -> None:
     """Note beside the network how the crops are cut that it was fitted to: they may be cut in another way later.
 
+    Crops that were put there by hand count as aligned.
+
     Raises:
         LocalDiskError: there is no room.
 
     """
-    noted = places.folder / MODEL_FOLDER / CROP_FILE
-    if places.crop_file.is_file():
-        write_whole(noted, places.crop_file.read_bytes())
-    else:  # crops that were put there by hand
-        noted.unlink(missing_ok=True)
+    is_prepared = places.crop_file.is_file()
+    content = places.crop_file.read_bytes() if is_prepared else crop_text(ALIGNED).encode()
+    write_whole(places.folder / MODEL_FOLDER / CROP_FILE, content)
 
 
 def fitted_crop(places: Places) -> FaceCrop | None:

@@ -5,11 +5,13 @@ from pathlib import Path
 import cv2
 import pytest
 
+from annotator.errors import ConfigError
 from annotator.recognition.crops import ALIGNED, FaceCrop
 from tests.made_up_faces import face_of
 from trainer.cli import run
 from trainer.dataset.cutting import crop_text
 from trainer.dataset.listing import Sample, samples_text
+from trainer.export.faces import crop_of
 from trainer.fitting.places import fitted_crop, keep_crop
 from trainer.workdir import Experiment
 
@@ -41,9 +43,37 @@ def test_a_network_is_not_shown_crops_that_are_cut_otherwise_than_those_it_was_f
     assert run(["evaluate", experiment.name, "--workdir", str(experiment.workdir)]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "faces are cut as «aligned» with a margin of 0, and «box» with 0.1 is what the network takes" in said
-    experiment.crop_file.unlink()
+
+
+def test_a_network_fitted_to_crops_cut_by_hand_is_not_shown_boxes_that_are_prepared_later(
+    experiment: Experiment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (experiment.folder / "model").mkdir()
     keep_crop(experiment)
-    assert fitted_crop(experiment) is None, "crops that were put there by hand"
+    assert fitted_crop(experiment) == ALIGNED
+    assert crop_of(experiment, is_head=False) == ALIGNED
+    experiment.crop_file.write_text(crop_text(BOX))
+    assert run(["evaluate", experiment.name, "--workdir", str(experiment.workdir)]) == 2
+    assert "«aligned» with 0 is what the network takes" in " ".join(capsys.readouterr().err.split())
+    for is_head in (False, True):
+        with pytest.raises(ConfigError, match="was fitted to «aligned» of 112 with 0: fit it again"):
+            crop_of(experiment, is_head=is_head)
+
+
+def test_the_note_beside_the_network_counts_where_that_of_the_crops_is_gone(experiment: Experiment) -> None:
+    experiment.crop_file.write_text(crop_text(BOX))
+    (experiment.folder / "model").mkdir()
+    keep_crop(experiment)
+    experiment.crop_file.unlink()
+    assert crop_of(experiment, is_head=False) == BOX
+    with pytest.raises(ConfigError, match="needs aligned crops without a margin"):
+        crop_of(experiment, is_head=True)
+
+
+def test_a_network_of_which_nothing_says_how_its_crops_were_cut_is_to_be_fitted_again(experiment: Experiment) -> None:
+    with pytest.raises(ConfigError, match="run `trainer fit made_up --fresh`"):
+        crop_of(experiment, is_head=False)
+    assert crop_of(experiment, is_head=True) == ALIGNED
 
 
 @pytest.mark.parametrize(
