@@ -1,10 +1,10 @@
 """Makes TensorFlow ready: CPU or GPU by one switch, fixed threads, operations that give the same numbers twice."""
 
 import os
+import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -17,6 +17,11 @@ INTER_OP_THREADS: Final = 2
 _STDERR: Final = 2
 """The descriptor that native code writes to."""
 
+_TELL: Final = "import sys; sys.stderr.buffer.write(sys.stdin.buffer.read())"
+"""Reads until this process closes the pipe, or ends in whatever way, and shows it then."""
+
+_TELL_TIMEOUT_S: Final = 10.0
+
 
 def default_threads() -> int:
     """Return how many processors this process may use."""
@@ -28,31 +33,31 @@ def greetings_held_back() -> Iterator[None]:
     """Hold back what is written to stderr, native code included; it is shown where the block fails.
 
     TensorFlow greets before its own log level counts: with notes on processors, and with an error of CUDA on each
-    machine without a GPU.
+    machine without a GPU. A process beside this one holds it, so that it is shown after a crash of native code, too.
     """
     if sys.stderr is None:  # nobody is told anything
         yield
         return
     sys.stderr.flush()
     shown = os.dup(_STDERR)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), _STDERR)
-        try:
-            yield
-        except BaseException:
-            sys.stderr.flush()
-            held_back.seek(0)
-            os.write(shown, held_back.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(shown, _STDERR)
-            os.close(shown)
+    held_back, writing = os.pipe()
+    # In a session of its own Ctrl-C does not reach it.
+    teller = subprocess.Popen([sys.executable, "-ISc", _TELL], stdin=held_back, start_new_session=True)
+    os.close(held_back)
+    os.dup2(writing, _STDERR)
+    os.close(writing)
+    try:
+        yield
+        sys.stderr.flush()
+        teller.kill()
+    finally:
+        os.dup2(shown, _STDERR)  # closes the pipe: what is held back is told now, unless all went well
+        os.close(shown)
+        teller.wait(_TELL_TIMEOUT_S)
 
 
-@greetings_held_back()
 def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # noqa: ANN401 - a tf.distribute.Strategy
-    """Import TensorFlow and choose the device.
+    """Import TensorFlow and choose the device; what it says of GPUs is shown where they are asked for.
 
     Args:
         device: ``"cpu"``, or ``"gpu"`` for all GPUs that ``CUDA_VISIBLE_DEVICES`` leaves.
@@ -67,7 +72,25 @@ def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # no
             another back end; or there is no GPU: never a silent CPU.
 
     """
-    keras, tf = import_tensorflow()
+    with greetings_held_back() if device == "cpu" else nullcontext():
+        return _prepared(device, threads=threads, seed=seed)
+
+
+@greetings_held_back()
+def import_tensorflow() -> tuple[Any, Any]:
+    """Import Keras and TensorFlow, and return them; threads and devices stay as they are.
+
+    Raises:
+        ConfigError: TensorFlow is not installed, or Keras runs on another back end.
+
+    """
+    return _imported()
+
+
+def _prepared(device: Device, *, threads: int, seed: int) -> Any:  # noqa: ANN401 - as above
+    if device == "gpu":
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings say which GPUs are left out, and why
+    keras, tf = _imported()
     _set_threads(tf, threads)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
@@ -86,14 +109,7 @@ def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # no
     return tf.distribute.get_strategy()
 
 
-@greetings_held_back()
-def import_tensorflow() -> tuple[Any, Any]:
-    """Import Keras and TensorFlow, and return them; threads and devices stay as they are.
-
-    Raises:
-        ConfigError: TensorFlow is not installed, or Keras runs on another back end.
-
-    """
+def _imported() -> tuple[Any, Any]:
     if find_spec("tensorflow") is None:
         raise ConfigError("fitting needs TensorFlow: pip install 'celebrity-annotator[train]'")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it says later, of each kind of network
