@@ -27,6 +27,7 @@
     │   │   └── RelabellingTakenError   "relabelling_taken"   … makes these labels
     │   ├── BacklogTakenError       "taken"               another producer goes on with this part of a listing
     │   └── RegisteredMeanwhileError "meanwhile"          somebody else has registered the same objects just now
+    ├── ChangedMeanwhileError "changed_meanwhile"  what was decided on is no longer so; a person decides again
     ├── ModelError           "model"       weights or a bundle that fail their checks; stops a worker
     └── ConfigError          "config"      settings that cannot work; refuses to start
 
@@ -211,6 +212,12 @@ class RegisteredMeanwhileError(TransientError):
     """Somebody else has registered some of the same objects between two looks; the transaction can be run again."""
 
     reason = "meanwhile"
+
+
+class ChangedMeanwhileError(AnnotatorError):
+    """What a person or a gate has decided on is no longer so. A program must not decide again by trying again."""
+
+    reason = "changed_meanwhile"
 
 
 class ModelError(AnnotatorError):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from annotator.errors import AnnotatorError, BusyError, ConfigError, InputError
+from annotator.errors import AnnotatorError, BusyError, ChangedMeanwhileError, ConfigError, InputError
 
 if TYPE_CHECKING:
     import typer
@@ -83,6 +83,8 @@ class Program:
 def _code_of(error: AnnotatorError) -> int:
     if isinstance(error, BusyError):
         return BUSY
+    if isinstance(error, ChangedMeanwhileError):
+        return HELD
     return USAGE if isinstance(error, InputError | ConfigError) else FAILED
 
 

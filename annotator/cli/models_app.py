@@ -139,7 +139,8 @@ def promote_model(  # noqa: PLR0913 - options of a command
     - `annotator models promote mine@3 --golden golden.csv --clips golden/ --html report.html`
     - `annotator models promote mine@3 --force "Ada Lovelace was removed on request"`
 
-    Exit code: 0, or 3 where the gate refuses; 75 where somebody else installs or promotes a model just now.
+    Exit code: 0, or 3 where the gate refuses or what is shown has changed meanwhile; 75 where somebody else installs or
+    promotes a model just now.
 
     """
     if force is not None and not force.strip():

@@ -106,6 +106,7 @@ def promote_model(model: str, options: PromotionOptions, told: ComparisonOptions
         ConfigError: there is no such model, or nothing to compare it with.
         InputError: the list of golden clips is wrong.
         ModelsBusyError: somebody else installs or promotes a model.
+        ChangedMeanwhileError: what is shown has changed meanwhile.
 
     """
     settings = load_settings(**told.settings, model=model)
@@ -144,6 +145,7 @@ def roll_back_model(*, as_json: bool, settings: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: there is nothing to go back to.
+        ChangedMeanwhileError: what is shown has changed meanwhile.
 
     """
     with open_store(load_settings(**settings), must_exist=True) as store:

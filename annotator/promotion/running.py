@@ -132,7 +132,8 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
     Raises:
         ConfigError: there is no such model, or the archive lacks the embeddings that it needs.
         ModelError: it fails its checks.
-        ModelsBusyError: somebody else installs or promotes a model, or what is shown has changed meanwhile.
+        ModelsBusyError: somebody else installs or promotes a model.
+        ChangedMeanwhileError: what is shown has changed meanwhile: by a rollback, or another promotion.
         RelabellingTakenError: another process makes the labels of this model just now.
 
     """
@@ -170,7 +171,7 @@ def roll_back(store: Store) -> tuple[Labelling, Labelling]:
 
     Raises:
         ConfigError: there is nothing to go back to.
-        ModelsBusyError: what is shown has changed meanwhile.
+        ChangedMeanwhileError: what is shown has changed meanwhile.
 
     """
     with store.reading() as connection:

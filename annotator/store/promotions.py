@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, insert, select, update
 
-from annotator.errors import ConfigError, ModelsBusyError
+from annotator.errors import ChangedMeanwhileError, ConfigError
 from annotator.store.columns import utc_now
 from annotator.store.labellings import Labelling, hold_labelling, load_labelling
 from annotator.store.tables import active, labellings, promotions
@@ -60,7 +60,7 @@ def switch(
 
     Raises:
         ConfigError: there is no such labelling, or its labels were removed.
-        ModelsBusyError: another labelling than the expected one is shown by now.
+        ChangedMeanwhileError: another labelling than the expected one is shown by now.
 
     """
     wanted = hold_labelling(connection, labelling_id)
@@ -68,7 +68,7 @@ def switch(
     if shown == labelling_id:
         return False
     if shown != expected:
-        raise ModelsBusyError("another model was promoted meanwhile: look at what is shown now, and decide again")
+        raise ChangedMeanwhileError("another model was promoted meanwhile: look at what is shown now, and decide again")
     connection.execute(
         update(active).values(labelling_id=labelling_id, network_id=wanted.network_id, switched_at=utc_now())
     )
@@ -80,12 +80,12 @@ def note_first(connection: Connection, labelling_id: int, *, reasons: Reasons) -
     """Note the labelling that an empty archive shows first; registering it, in this transaction, has let it be shown.
 
     Raises:
-        ModelsBusyError: another one is shown by now.
+        ChangedMeanwhileError: another one is shown by now.
 
     """
     shown = connection.execute(select(active.c.labelling_id).with_for_update()).scalar_one_or_none()
     if shown != labelling_id:
-        raise ModelsBusyError("another model was shown meanwhile: look at what is shown now, and decide again")
+        raise ChangedMeanwhileError("another model was shown meanwhile: look at what is shown now, and decide again")
     _note(connection, "promotion", labelling_id, shown=None, reasons=reasons)
 
 

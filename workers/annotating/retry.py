@@ -13,6 +13,7 @@ from annotator.errors import (
     BrokerUnavailableError,
     BucketRefusedError,
     BusyError,
+    ChangedMeanwhileError,
     ConfigError,
     DeadlineError,
     DecoderKilledError,
@@ -132,6 +133,7 @@ POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
         StoreUnavailableError: RetryPolicy(first_wait_s=1.0, max_free_tries=_A_DAY),
         DeviceMemoryError: _SHORTAGE,
         DeadlineError: RetryPolicy(first_wait_s=60.0),
+        ChangedMeanwhileError: NEVER,
         ModelError: STOP,
         ConfigError: STOP,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from annotator.cli import promoting, run_command
 from annotator.errors import StoreUnavailableError
+from annotator.promotion import running
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.settings import load_settings
@@ -110,6 +111,24 @@ def test_a_report_that_cannot_be_written_takes_no_promotion_back(
     assert "The report is missing: file/report.html cannot be written" in " ".join(said.err.split())
     assert "names of mine@2 are shown now" in said.err
     assert active_model(capsys) == ["mine@2"]
+
+
+@pytest.mark.usefixtures("shown")
+def test_a_rollback_during_a_promotion_stays_and_a_person_decides_again(
+    install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second, third = install(2, people=range(PEOPLE + 1)), install(3, people=range(PEOPLE + 2))
+    assert run_command(["models", "promote", second]) == 0
+    real = running.compare_labellings
+
+    def compare_while_somebody_rolls_back(*given: object, **named: object) -> object:
+        assert run_command(["models", "rollback"]) == 0
+        return real(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(running, "compare_labellings", compare_while_somebody_rolls_back)
+    assert run_command(["models", "promote", third]) == 3  # 75 would be tried again without anybody
+    assert "look at what is shown now, and decide again" in capsys.readouterr().err
+    assert active_model(capsys) == ["mine@1"]
 
 
 @pytest.mark.usefixtures("shown")

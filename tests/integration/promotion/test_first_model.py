@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from annotator.build import register_model
 from annotator.cli import run_command
-from annotator.errors import ConfigError, ModelsBusyError
+from annotator.errors import ChangedMeanwhileError, ConfigError
 from annotator.promotion import running
 from annotator.promotion.golden import GoldenClip
 from annotator.promotion.running import Asked, Golden, Promotion, promote, roll_back
@@ -136,7 +136,7 @@ def test_what_a_worker_shows_meanwhile_stays(  # noqa: PLR0917
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(running, "run_checks", check_while_a_worker_begins)
-        with pytest.raises(ModelsBusyError, match="another model was shown meanwhile"):
+        with pytest.raises(ChangedMeanwhileError, match="another model was shown meanwhile"):
             try_promotion(store, settings)
     assert (registered(store), history(store)) == ([("other@1",)], [])
     assert try_promotion(store, settings).is_shown

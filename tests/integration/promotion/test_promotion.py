@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from annotator.cli.workplace import follows
-from annotator.errors import ConfigError, ModelError, ModelsBusyError
+from annotator.errors import ChangedMeanwhileError, ConfigError, ModelError, ModelsBusyError
 from annotator.promotion import running
 from annotator.promotion.running import Asked, Promotion, promote, roll_back
 from annotator.settings import Settings
@@ -168,7 +168,7 @@ def test_what_was_promoted_meanwhile_stays(
         return real(*given, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(running, "compare_labellings", compare_while_another_wins)
-    with pytest.raises(ModelsBusyError, match="promoted meanwhile"):
+    with pytest.raises(ChangedMeanwhileError, match="promoted meanwhile"):
         try_promotion(archive, second)
     assert archive.active_labelling() == other
     assert [row[1] for row in history(archive)] == ["mine@3"]

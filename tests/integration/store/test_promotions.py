@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from annotator.errors import ConfigError, ModelsBusyError
+from annotator.errors import ChangedMeanwhileError, ConfigError
 from annotator.store import Store
 from annotator.store.promotions import Reasons, former_labelling, is_promoted, note_refusal, switch
 from tests.store_values import ADA, BEN, SPEC, annotation, known, ref, track
@@ -80,7 +80,7 @@ def test_what_was_decided_about_another_state_is_not_done(store: Store, labellin
     first, second, third = labellings
     with store.writing() as connection:
         switch(connection, second, kind="promotion", expected=first)
-    with pytest.raises(ModelsBusyError, match="promoted meanwhile"), store.writing() as connection:
+    with pytest.raises(ChangedMeanwhileError, match="promoted meanwhile"), store.writing() as connection:
         switch(connection, third, kind="promotion", expected=first)
     assert store.active_labelling() == second
     assert len(rows(store, "SELECT step FROM model_history")) == 1
@@ -97,7 +97,7 @@ def test_of_two_promotions_at_once_one_wins_and_is_the_one_noted(
         try:
             with store.writing() as connection:
                 return switch(connection, labelling_id, kind="promotion", expected=first)
-        except ModelsBusyError:
+        except ChangedMeanwhileError:
             return False
 
     with ThreadPoolExecutor(2) as pool:

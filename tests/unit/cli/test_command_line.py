@@ -13,6 +13,7 @@ from annotator.cli.arguments import parse_duration_ms
 from annotator.cli.entry import Program
 from annotator.cli.output import print_csv, print_table, result_rows
 from annotator.errors import (
+    ChangedMeanwhileError,
     ConfigError,
     InputError,
     ModelError,
@@ -96,6 +97,7 @@ def test_names_that_the_terminal_has_no_letters_for_end_no_run(encoding: str) ->
         (StoreUnavailableError("the database does not answer"), 1),
         (ModelsBusyError("somebody else installs a model"), 75),
         (RelabellingTakenError("another process makes these labels"), 75),
+        (ChangedMeanwhileError("another model was promoted meanwhile"), 3),
         (ModelError("the bundle was changed"), 1),
         (ZeroDivisionError("nobody thought of it"), 1),
     ],
