@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
+from annotator.errors import StoreUnavailableError
 from annotator.store.columns import utc_now
-from annotator.store.connection import writing
+from annotator.store.connection import sqlstate, writing
 from annotator.store.tables import contents, labellings, networks
 
 # As in the functions.
@@ -20,6 +22,9 @@ NETWORK_TABLES: Final = ("annotations", "tracks", "track_embeddings")
 LABELLING_TABLES: Final = ("labelled_contents", "track_labels", "content_labels_by")
 _NETWORK: Final = "make_network_partitions"
 _LABELLING: Final = "make_labelling_partitions"
+# How long whoever begins to use a labelling waits for others who have it, or read what is left of a retired one.
+_USE_TIMEOUT_MS: Final = 30_000
+_LOCK_NOT_AVAILABLE: Final = "55P03"  # SQLSTATE
 # Under this key a connection remembers the newest partition of each owner, and the transaction that made some: what is
 # not committed yet is not remembered.
 _KNOWN: Final = "annotator_partitions"
@@ -35,15 +40,34 @@ def use_labelling(connection: Connection, labelling_id: int) -> None:
     """Note that a program begins to work with a registered labelling, and make its partitions, if they are missing.
 
     One that was retired comes back, without labels.
+
+    Raises:
+        StoreUnavailableError: somebody has it, or reads what is left of the retired one, for longer than is waited.
+
     """
     if connection.dialect.name != "postgresql":
         used = update(labellings).where(labellings.c.id == labelling_id)
         connection.execute(used.values(used_at=utc_now(), retired_at=None))
         return
-    connection.execute(text("SELECT use_labelling(:labelling)"), {"labelling": labelling_id})
+    former = connection.execute(text("SELECT current_setting('lock_timeout')")).scalar_one()
+    _set_lock_timeout(connection, f"{_USE_TIMEOUT_MS}ms")
+    try:
+        connection.execute(text("SELECT use_labelling(:labelling)"), {"labelling": labelling_id})
+    except DBAPIError as exc:
+        if sqlstate(exc) != _LOCK_NOT_AVAILABLE:
+            raise
+        raise StoreUnavailableError(
+            f"labelling {labelling_id} is not free: its labels are being removed, or somebody still reads what is left"
+            " of them (a backup?); try again when that has ended"
+        ) from exc
+    _set_lock_timeout(connection, former)
     # It may have been retired since this connection has seen its partitions.
     connection.info.get(_KNOWN, {}).pop((_LABELLING, labelling_id), None)
     ensure_partitions(connection, labelling_ids=[labelling_id])
+
+
+def _set_lock_timeout(connection: Connection, timeout: str) -> None:
+    connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": timeout})
 
 
 def ensure_partitions(

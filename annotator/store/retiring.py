@@ -5,6 +5,7 @@ all questions about labels slower to plan. A retired labelling that somebody wor
 stored embeddings.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,8 +22,8 @@ from annotator.store.promotions import former_id
 from annotator.store.queue.sessions import FIRST_QUEUE, annotates, is_open
 from annotator.store.tables import active, labelled_contents, labellings, promotions, relabellings, worker_sessions
 
-# How long the tables above the partitions are waited for, one after the other, in milliseconds: who comes after waits,
-# too. Where somebody has them for longer, it is tried again an hour later.
+# How long the tables above the partitions, and these, are waited for, one after the other, in milliseconds: who comes
+# after waits, too. Where somebody has them for longer, it is tried again an hour later.
 _LOCK_TIMEOUT_MS: Final = 100
 _STATEMENT_TIMEOUT_MS: Final = 10_000
 _GIVES_WAY: Final = ("55P03", "40P01", "57014")  # lock not available, deadlock, statement timeout
@@ -137,7 +138,7 @@ def _retire(engine: Engine, labelling_id: int, after_s: float) -> bool:
     try:
         with writing(engine) as connection:
             if is_postgres(connection):
-                _detach(connection, labelling_id)
+                _call(connection, "retire_labelling", labelling_id)
             else:
                 retired = update(labellings).where(labellings.c.id == labelling_id)
                 connection.execute(retired.values(retired_at=utc_now()))
@@ -153,11 +154,12 @@ def _insist_on_unused(connection: Connection, labelling_id: int, after_s: float)
         raise _InUseError
 
 
-def _detach(connection: Connection, labelling_id: int) -> None:
+def _call(connection: Connection, function: str, labelling_id: int) -> None:
+    """Let a function of Postgres detach or drop partitions, unless somebody has them for longer than a moment."""
     connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}"))
     connection.execute(text(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT_MS}"))
     try:
-        connection.execute(text("SELECT retire_labelling(:labelling)"), {"labelling": labelling_id})
+        connection.execute(text(f"SELECT {function}(:labelling)"), {"labelling": labelling_id})
     except DBAPIError as exc:
         if sqlstate(exc) in _GIVES_WAY:
             raise _InUseError from exc
@@ -187,7 +189,9 @@ def _remove_counts(engine: Engine, labelling_id: int) -> None:
 
 def _remove_labels(engine: Engine, labelling_id: int) -> None:
     if engine.dialect.name == "postgresql":
-        _execute(engine, "SELECT drop_labelling_partitions(:labelling)", {"labelling": labelling_id})
+        # A backup may read them for hours, and whoever begins to use the labelling waits for its row, which this holds.
+        with contextlib.suppress(_InUseError), writing(engine) as connection:
+            _call(connection, "drop_labelling_partitions", labelling_id)
         return
     first = select(labelled_contents.c.content_id).where(labelled_contents.c.labelling_id == labelling_id)
     some = first.order_by(labelled_contents.c.content_id).limit(_CONTENTS_AT_ONCE)

@@ -107,8 +107,8 @@ class RollUpInTurn:
     """Rolls up the active labelling, unless it rests from the last time: for whoever calls again and again.
 
     It rests after a failure, too: one that has filled the disk with its temporary tables, and so holds workers up, must
-    not begin again as soon as it has given the place back. Until then each call raises the error again: to whoever calls,
-    what returns has gone well.
+    not begin again as soon as it has given the place back. Until then each call raises the error again: whoever calls
+    takes what returns for gone well.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import Engine, delete, text, update
 
-from annotator.errors import ConfigError
-from annotator.store import Store, retiring
+from annotator.errors import ConfigError, StoreUnavailableError
+from annotator.store import Store, partitions, retiring
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, writing
 from annotator.store.promotions import former_labelling
@@ -296,6 +296,34 @@ def test_a_reader_who_has_the_tables_for_long_is_not_disturbed_and_is_given_way_
         finally:
             analyst.close()
         assert retire(archive) == [first]
+
+
+@pytest.mark.servers
+def test_what_is_left_of_a_labelling_waits_for_whoever_still_reads_it_and_nobody_waits_behind_for_ever(
+    make_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup of the whole database reads partitions, too, for hours."""
+    monkeypatch.setattr(partitions, "_USE_TIMEOUT_MS", 100)
+    with Store.open(make_database("postgres")) as store:
+        archive = grown_old(store)
+        first, *_ = archive.labellings
+        backup = store.engine.connect()
+        try:
+            with monkeypatch.context() as patched:
+                patched.setattr(retiring, "_remove_labels", lambda *_: None)
+                assert retire(archive) == [first]
+            backup.execute(text(f"LOCK TABLE track_labels__l{first} IN ACCESS SHARE MODE"))
+            thread = threading.Thread(target=retire, args=(archive,), daemon=True)
+            thread.start()
+            thread.join(30)
+            assert not thread.is_alive(), "it waits with the labelling's row in its hands"
+            with pytest.raises(StoreUnavailableError, match=f"labelling {first} is not free"):
+                store.register_labelling(archive.network_id, model="mine@1", digest="0", photographs=PEOPLE)
+            assert archive.retired() == [first]
+        finally:
+            backup.close()
+        assert retire(archive) == []
+        assert archive.partitions(first) == []
 
 
 @pytest.mark.servers
