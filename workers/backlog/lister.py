@@ -23,7 +23,7 @@ from annotator.store.backlog.listing import (
     refuse_stopped,
     split_shard,
 )
-from annotator.store.backlog.missing import TooManyMissingError
+from annotator.store.backlog.missing import AT_ONCE, TooManyMissingError, forget_missing
 from annotator.store.backlog.registration import ListingCount, register_objects
 from annotator.store.backlog.settling import GoneLimits, Missing, count_missing, look_at_missing, settle_missing
 from annotator.store.connection import MAX_CONFLICTS, is_conflict, several
@@ -157,6 +157,7 @@ class Registrar:
         """Mark as gone what the listing lacks, once all of it is listed, or refuse it; yield each transaction.
 
         Raises:
+            BacklogStoppedError: the backlog was stopped; what is marked by then stays marked.
             StoreUnavailableError: the database does not answer; the next producer goes on.
 
         """
@@ -171,7 +172,10 @@ class Registrar:
                 self.refused = found
             yield ListingCount(deleted=deleted)
             if is_over:
-                return
+                break
+        if self.refused is not None:  # who is killed here leaves the rest to beat
+            while self._commit(partial(forget_missing, limit=AT_ONCE)) == AT_ONCE:
+                yield ListingCount()
 
     def register_named(self, objects: Sequence[ListedObject], gone: Sequence[str]) -> ListingCount:
         """Register some objects that are there, and mark keys where nothing lies any more.

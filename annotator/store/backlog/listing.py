@@ -309,7 +309,7 @@ def begin_pass(connection: Connection, run_id: int, *, every_s: float) -> float:
         return left_s
     anew = update(listing_shards).where(listing_shards.c.run_id == run_id)
     connection.execute(anew.values(after_key=listing_shards.c.start_key, pages=0, listed=0, missing=0, done=False))
-    connection.execute(delete(missing_media).where(missing_media.c.run_id == run_id))  # of an earlier version's program
+    connection.execute(delete(missing_media).where(missing_media.c.run_id == run_id))  # left of a refusal
     connection.execute(update(runs).where(runs.c.id == run_id).values(listed_at=None))
     return 0.0
 

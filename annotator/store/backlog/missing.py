@@ -95,7 +95,7 @@ def known_media(source_id: int, told: KeyRange) -> tuple[str, dict[str, Any]]:
 
 
 def forget_missing(connection: Connection, *, limit: int) -> int:
-    """Delete what backlogs have noted that were stopped, or were ended by a program of an earlier version.
+    """Delete what backlogs have noted that were stopped, or whose listing is refused.
 
     Args:
         connection: in a writing transaction.

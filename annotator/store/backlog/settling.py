@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, select, text, update
 
 from annotator.store.backlog.gone import KeyRange, mark_gone
-from annotator.store.backlog.listing import Run, finish_listing, mark_listed
+from annotator.store.backlog.listing import Run, finish_listing, mark_listed, refuse_stopped
 from annotator.store.backlog.missing import AT_ONCE, known_media
 from annotator.store.tables import listing_shards, missing_media, runs
 
@@ -94,7 +94,10 @@ def _count_known(connection: Connection, source_id: int, told: KeyRange, *, most
 
 
 def settle_missing(connection: Connection, run_id: int, found: Missing) -> tuple[int, bool] | None:
-    """Mark some of what a complete listing has not found, or forget it; with the last of it, the backlog is listed.
+    """Mark some of what a complete listing has not found; with the last of it, the backlog is listed.
+
+    Where it is too much, the backlog is listed at once; what is noted is left to
+    :func:`annotator.store.backlog.missing.forget_missing`.
 
     Args:
         connection: in a writing transaction.
@@ -105,18 +108,33 @@ def settle_missing(connection: Connection, run_id: int, found: Missing) -> tuple
         How many are marked, and whether there is nothing more to do; None where the listing has not come to its end, or
         somebody else has done it all.
 
+    Raises:
+        BacklogStoppedError: the backlog was stopped.
+
     """
     if not finish_listing(connection, run_id):
         return None
+    refuse_stopped(connection, run_id)
+    if found.is_too_much:
+        # Before any note goes: whoever looked between two transactions would take what has gone for marked, and so for
+        # known, and accept in the end what is refused here.
+        _end(connection, run_id, refused=found.missing)
+        return 0, True
     noted = select(missing_media.c.media_id).where(missing_media.c.run_id == run_id)
     some = connection.execute(noted.order_by(missing_media.c.media_id).limit(AT_ONCE)).scalars().all()
-    count = 0 if found.is_too_much else mark_gone(connection, some)
+    count = 0
     if some:
         until = missing_media.c.media_id <= some[-1]
-        connection.execute(delete(missing_media).where(missing_media.c.run_id == run_id, until))
+        left = delete(missing_media).where(missing_media.c.run_id == run_id, until).returning(missing_media.c.media_id)
+        # Deleted first, and what that gives is marked: another backlog that lists one of them deletes its note, and
+        # either it is no longer here, or the other one waits and then finds the media marked.
+        count = mark_gone(connection, connection.execute(left).scalars().all())
     if len(some) == AT_ONCE:
         return count, False
-    refused = found.missing if found.is_too_much else None
+    _end(connection, run_id, refused=None)
+    return count, True
+
+
+def _end(connection: Connection, run_id: int, *, refused: int | None) -> None:
     connection.execute(update(runs).where(runs.c.id == run_id).values(gone_refused=refused))
     mark_listed(connection, run_id)
-    return count, True

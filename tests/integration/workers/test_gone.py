@@ -1,17 +1,21 @@
 """What a listing lacks: marked when all is listed, a little at a time, and not at all where the listing is in doubt."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select, text, update
 
+from annotator.errors import BacklogStoppedError
 from annotator.media.s3 import ListedObject
 from annotator.store.backlog import missing, settling
+from annotator.store.backlog.ending import stop_backlog
 from annotator.store.backlog.gone import KeyRange
 from annotator.store.backlog.listing import Run, Shard, Wish, begin_run, open_shards
 from annotator.store.backlog.missing import forget_missing
+from annotator.store.backlog.registration import register_objects
 from annotator.store.backlog.settling import GoneLimits
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.queue.chunks import ChunkLimits
@@ -19,6 +23,7 @@ from annotator.store.queue.counts import recount
 from annotator.store.registry import register_network
 from annotator.store.store import Store
 from annotator.store.tables import media, missing_media, runs, work
+from workers.backlog import lister
 from workers.backlog.batches import Batch
 from workers.backlog.lister import GoneRule, Registrar
 
@@ -177,6 +182,63 @@ def test_who_is_killed_between_two_transactions_of_marking_leaves_the_rest_to_th
     assert is_counted(engine)
 
 
+def test_a_refused_listing_stays_refused_where_who_settles_it_is_killed(
+    engine: Engine, network_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (missing, settling, lister):
+        monkeypatch.setattr(module, "AT_ONCE", 4)
+    Pass(engine, network_id).list(KEYS)
+    short = Pass(engine, network_id)
+    short.register(KEYS[21:])
+    settling_parts: Iterator[Any] = short.registrar.settle()
+    assert [next(settling_parts).deleted for _ in range(3)] == [0, 0, 0]
+    later = Pass(engine, network_id)
+    assert later.settle() == 0
+    assert not later.run.is_resumed
+    assert short.row().listed_at is not None
+    assert (gone(engine), short.row().gone_refused) == ([], 21)
+    assert noted(engine) == 13
+    with writing(engine) as connection:
+        assert forget_missing(connection, limit=100) == 13
+    assert is_counted(engine)
+
+
+def test_of_two_who_settle_a_refused_listing_neither_marks_anything(
+    engine: Engine, network_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (missing, settling, lister):
+        monkeypatch.setattr(module, "AT_ONCE", 4)
+    Pass(engine, network_id).list(KEYS)
+    one = Pass(engine, network_id)
+    one.register(KEYS[21:])
+    other = Pass(engine, network_id)
+    assert other.run.id == one.run.id
+    settling_parts: Iterator[Any] = one.registrar.settle()
+    for _ in range(3):
+        next(settling_parts)
+    assert other.settle() == 0
+    assert sum(count.deleted for count in settling_parts) == 0
+    assert (gone(engine), noted(engine), one.row().gone_refused) == ([], 0, 21)
+
+
+def test_a_backlog_that_is_stopped_marks_no_more(
+    engine: Engine, network_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (missing, settling):
+        monkeypatch.setattr(module, "AT_ONCE", 4)
+    Pass(engine, network_id).list(KEYS)
+    short = Pass(engine, network_id)
+    short.register(KEYS[18:])
+    settling_parts: Iterator[Any] = short.registrar.settle()
+    next(settling_parts)
+    with writing(engine) as connection:
+        assert stop_backlog(connection, short.run.id, "asked")
+    with pytest.raises(BacklogStoppedError, match="was stopped"):
+        next(settling_parts)
+    assert gone(engine) == KEYS[:4]
+    assert is_counted(engine)
+
+
 def test_an_order_of_its_own_is_read_once_before_very_much_is_missing_and_queued_once(
     engine: Engine, network_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,3 +311,41 @@ def test_two_who_mark_the_same_as_gone_at_once_mark_and_count_each_once(
     assert is_counted(engines[0])
     for engine in engines:
         engine.dispose()
+
+
+@pytest.mark.servers
+def test_what_another_backlog_registers_while_it_is_about_to_be_marked_is_not_gone(
+    make_database: Callable[..., str],
+) -> None:
+    engine = open_engine(make_database("postgres"))
+    with writing(engine) as connection:
+        first, second = (register_network(connection, {"name": name}) for name in ("first", "second"))
+    Pass(engine, first).list(KEYS)
+    short, other = Pass(engine, first), Pass(engine, second)
+    short.register(KEYS[5:])
+    marked: list[int] = []
+    thread = threading.Thread(target=lambda: marked.append(short.settle()))
+    with writing(engine) as connection:
+        register_objects(connection, other.run.asked, [(KEYS[1], '"1"', 1000)], told=None, limits=ChunkLimits())
+        thread.start()
+        until_somebody_waits(engine)
+    thread.join(60)
+    assert marked == [4]
+    assert gone(engine) == [KEYS[0], *KEYS[2:5]]
+    assert noted(engine) == 0
+    assert is_counted(engine)
+    engine.dispose()
+
+
+def until_somebody_waits(engine: Engine) -> None:
+    """Return when a transaction of the database waits for a row that another one holds."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    until_s = time.monotonic() + 60
+    while time.monotonic() < until_s:
+        with reading(engine) as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+        time.sleep(0.02)
+    pytest.fail("nobody waits")
