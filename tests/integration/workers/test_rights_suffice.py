@@ -9,28 +9,22 @@ from annotator.media.s3 import ListedObject
 from annotator.settings import load_settings
 from annotator.store import Store
 from annotator.store.backlog.gone import KeyRange
-from annotator.store.backlog.listing import (
-    Terms,
-    Wish,
-    begin_run,
-    finish_listing,
-    mark_listed,
-    move_cursor,
-    open_shards,
-)
-from annotator.store.backlog.registration import register_objects
+from annotator.store.backlog.listing import Terms, Wish, begin_run, open_shards
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.dialect import later_value
 from annotator.store.queue.chunks import Chunk, ChunkLimits
 from annotator.store.queue.counts import read_counts, recount
 from annotator.store.roles import PRODUCER, WORKER, set_up_roles
 from annotator.store.tables import WorkState, work, worker_sessions
+from annotator.store.upkeep import note_follower
 from annotator.types import MediaFailure, MediaRef
 from tests.fixtures_database import PostgresForTests
 from workers.annotating.doubles import FakeAnnotator
 from workers.annotating.results import StoreRows
 from workers.annotating.worker import Worker, WorkerTimes
 from workers.app import create_app
+from workers.backlog.batches import Batch
+from workers.backlog.lister import Registrar
 from workers.beat.schedule import JobContext, make_jobs
 
 pytestmark = pytest.mark.servers
@@ -85,7 +79,7 @@ def url_of(postgres_server: PostgresForTests, make_database: Callable[..., str])
 
 def test_a_backlog_goes_its_way_with_the_rights_of_the_roles(url_of: Callable[[str], str]) -> None:
     producer = open_engine(url_of(PRODUCER))
-    network_id = register_backlog(producer)
+    network_id, _ = register_backlog(producer)
     engine = open_engine(url_of(WORKER))
     broker = BrokerDouble()
     settings = load_settings(database_url=url_of(WORKER), broker_url="redis://127.0.0.1:1/0")
@@ -111,24 +105,25 @@ def test_a_backlog_goes_its_way_with_the_rights_of_the_roles(url_of: Callable[[s
     assert counts.media(WorkState.PENDING) == 1
     with writing(engine) as connection:
         assert recount(connection) == []
-    # A producer that lists again: one object is gone, one has changed.
-    register_backlog(producer, left_out=1, etag="2")
+    # A producer that lists again: one object is gone, the others have changed.
+    assert register_backlog(producer, left_out=1, etag="2") == (network_id, 1)
     for one in (producer, engine):
         one.dispose()
 
 
-def register_backlog(engine: Engine, *, left_out: int = 0, etag: str = "1") -> int:
-    network_id = Store(engine).register_network({"name": "fake"})
+def register_backlog(engine: Engine, *, left_out: int = 0, etag: str = "1") -> tuple[int, int]:
+    """List as a producer does that follows; return the network, and how many media are marked as gone."""
+    store = Store(engine)
+    network_id = store.register_network({"name": "fake"})
     objects = [ListedObject(f"a/{number}.gif", f'"{etag}"', 1000) for number in range(MEDIA - left_out)]
-    with writing(engine) as connection:
+    with store.writing() as connection:
         run = begin_run(connection, Wish(network_id, "s3://clips/", "a/", terms=Terms(priority=1)))
         (shard,) = open_shards(connection, run.id)
-        told = KeyRange("a/", "", None, None)
-        count = register_objects(connection, run.asked, objects, told=told, limits=ChunkLimits(media=3))
-        move_cursor(connection, shard, objects[-1].key, pages=1, count=count, is_end=True)
-        assert finish_listing(connection, run.id)
-        mark_listed(connection, run.id)
-    return network_id
+        note_follower(connection, run.id)
+    registrar = Registrar(store, run, ChunkLimits(media=3))
+    told = KeyRange("a/", "", None, None)
+    registrar.register(shard, Batch(objects, objects[-1].key, 1, is_end=True, told=told))
+    return network_id, sum(count.deleted for count in registrar.settle())
 
 
 def started_worker(engine: Engine, network_id: int) -> Worker:
