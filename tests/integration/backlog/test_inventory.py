@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from annotator.errors import AnnotatorError, InputError, SourceChangedError, SourceNotFoundError
-from annotator.store.tables import media
+from annotator.store.tables import media, runs
 from tests.integration.backlog.conftest import Producer
 from workers.backlog import inventory
 
@@ -70,7 +70,7 @@ def test_a_stopped_inventory_goes_on_behind_the_last_line(producer: Producer, mo
     lines = [line(f"{number:03}.gif") for number in range(45)]
     address = put(producer, [lines[:30], lines[30:]])
     stops = 0
-    while not (shards := producer.shards()) or not all(shard.done for shard in shards):
+    while not (ends := producer.rows(select(runs.c.listed_at))) or ends[0].listed_at is None:
         with producer.open(inventory=address, listers=1) as backlog:
             counts = backlog.listing.counts()
             next(counts, None)
