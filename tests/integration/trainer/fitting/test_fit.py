@@ -36,7 +36,7 @@ def test_it_learns_writes_what_is_documented_and_can_be_loaded(bench: Bench) -> 
     best = result.results[result.best - 1]
     assert (best.val_top1, best.val_top5) == (1.0, 1.0)
     assert {path.name for path in result.folder.iterdir()} == {
-        *("last.npz", "best.keras", "best.weights.h5", "network.json", "train.npz", "val.npz")
+        *("last.npz", "best.keras", "crop.json", "best.weights.h5", "network.json", "train.npz", "val.npz")
     }
     assert json.loads((result.folder / "network.json").read_text())["people"] == list(PEOPLE)
     with (folder / "history.csv").open() as file:
