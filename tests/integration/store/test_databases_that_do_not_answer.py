@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -171,6 +173,18 @@ def test_a_read_only_file_is_unavailable(tmp_path: Path, sqlite_template: Path) 
         pytest.raises(StoreUnavailableError, match="does not answer"),
     ):
         store.register_network(SPEC)
+
+
+def test_who_opens_a_new_file_waits_for_whoever_writes_its_first_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.db"
+    first = sqlite3.connect(path, isolation_level=None)
+    first.execute("BEGIN IMMEDIATE")  # now SQLite refuses the change of the log at once, whatever the timeout
+    monkeypatch.setattr(time, "sleep", lambda _seconds: first.execute("COMMIT"))
+    with reading(open_engine(path)) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    first.close()
 
 
 def test_readers_do_not_wait_for_a_writer(store: Store) -> None:
