@@ -173,7 +173,7 @@ class BrokerUnavailableError(TransientError):
 
 
 class DeviceMemoryError(TransientError):
-    """A single input of a network does not fit into the memory of the device that runs it."""
+    """A network, or a single input of it, does not fit into the memory of the device that runs it."""
 
     reason = "device_memory"
 

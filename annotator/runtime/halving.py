@@ -25,6 +25,7 @@ _SIGNS: Final = (
     "resource_exhausted",
     "resource exhausted",
     "failed to allocate",
+    "dst tensor is not initialized",  # TensorFlow, of a batch that it had no room on a GPU to copy to
     "bad_alloc",
     "bad allocation",
     "cannot allocate memory",

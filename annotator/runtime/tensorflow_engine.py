@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, DeviceMemoryError
 from annotator.runtime.halving import HalvingRunner, tells_of_memory
 from annotator.runtime.network import NetworkDefinition, Precision, build_model
 from annotator.types import F32
@@ -44,6 +44,8 @@ class TensorflowEngine:
             raise ConfigError("TensorFlow sees no GPU: check the NVIDIA driver, or ask for the device cpu")
         for gpu in config.list_physical_devices("GPU") if device == "gpu" else ():
             _let_memory_grow(config, gpu)
+        if device == "gpu":
+            _let_memory_fail_at_once(self._tensorflow)
         self._device = f"/{device.upper()}:0"
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
@@ -51,11 +53,20 @@ class TensorflowEngine:
 
         Raises:
             ModelError: the weights fail their checks.
+            DeviceMemoryError: the device has no memory left for them.
 
         """
         del precision  # the runner says that it is f32
-        with self._tensorflow.device(self._device):
-            model = build_model(network.build, network.load_weights(), network.arguments)
+        weights = network.load_weights()
+        try:
+            with self._tensorflow.device(self._device):
+                model = build_model(network.build, weights, network.arguments)
+        except Exception as error:
+            if not self._tells_of_memory(error):
+                raise
+            raise DeviceMemoryError(
+                f"the device has no memory for the network {network.name}: give it more, or let fewer programs use it"
+            ) from error
         runner = TensorflowRunner(self._tensorflow, model, self._device)
         return HalvingRunner(runner, name=network.name, is_memory_error=self._tells_of_memory)
 
@@ -128,3 +139,18 @@ def _let_memory_grow(config: Any, gpu: Any) -> None:  # noqa: ANN401 - as above
         config.experimental.set_memory_growth(gpu, True)
     except RuntimeError as error:
         raise ConfigError("TensorFlow already runs in this process: its memory can no longer be set") from error
+
+
+def _let_memory_fail_at_once(tensorflow: Any) -> None:  # noqa: ANN401 - as above
+    """Let TensorFlow say at once that a GPU is full, where it waits ten seconds for each piece of memory otherwise.
+
+    It waits for memory that this process frees meanwhile, and none does: batches run one after another. Where
+    TensorFlow runs in this process already, it goes on waiting.
+    """
+    from tensorflow.python.eager import context  # noqa: PLC0415 - as above; there is no public switch for it
+
+    running = context.context()
+    if running._config is None and running._context_handle is None:  # noqa: SLF001 - as above
+        options = tensorflow.compat.v1.ConfigProto()
+        options.gpu_options.experimental.disallow_retry_on_allocation_failure = True
+        running._config = options  # noqa: SLF001 - as above

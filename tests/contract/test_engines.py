@@ -1,5 +1,7 @@
 """Both engines keep one contract and give the same outputs, for every network that is defined."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, DeviceMemoryError
 from annotator.networks.mtcnn import mtcnn_networks
 from annotator.networks.sface import sface_definition
 from annotator.runtime import create_engine
@@ -126,6 +128,35 @@ class TestMemory:
         sizes.clear()
         run(batch)
         assert sizes == [2, 2, 2]
+
+    def test_a_network_that_has_no_room_on_the_device_is_refused_in_a_sentence(
+        self, engines: Any, monkeypatch: Any
+    ) -> None:
+        import tensorflow as tf  # noqa: PLC0415 - it takes seconds
+
+        def fail(*_: Any) -> None:
+            raise tf.errors.InternalError(None, None, "cudaSetDevice() on GPU:0 failed. Status: out of memory")
+
+        monkeypatch.setattr("annotator.runtime.tensorflow_engine.build_model", fail)
+        with pytest.raises(DeviceMemoryError, match="no memory for the network rnet: give it more"):
+            engines["tensorflow"].load(DEFINITIONS["rnet"])
+
+    def test_tensorflow_does_not_wait_for_memory_of_a_gpu_that_nobody_frees(self) -> None:
+        """In a process of its own: it is settled before TensorFlow first runs something."""
+        code = """
+from annotator.runtime import tensorflow_engine as engine
+
+tf = engine._import_tensorflow()
+tf.config.list_physical_devices("GPU")
+engine._let_memory_fail_at_once(tf)
+tf.zeros(())
+engine._let_memory_fail_at_once(tf)
+from tensorflow.python.eager import context
+
+print(context.context().config.gpu_options.experimental.disallow_retry_on_allocation_failure)
+"""
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+        assert told.stdout == "True\n"
 
     def test_openvino_runs_in_halves_what_it_has_no_memory_for(self, engines: Any, monkeypatch: Any) -> None:
         run = engines["openvino"].load(DEFINITIONS["rnet"])

@@ -11,7 +11,7 @@ from annotator.errors import ConfigError, LocalDiskError
 from annotator.recognition.embedding import FaceEmbedder
 from trainer.dataset.files import only_worker
 from trainer.experiment import Experiment
-from trainer.fitting.device import default_threads, prepare_tensorflow
+from trainer.fitting.device import default_threads, memory_errors_told, prepare_tensorflow
 from trainer.fitting.features import embed_crops
 from trainer.fitting.input import Crops, Feed, list_crops
 from trainer.fitting.places import (
@@ -92,7 +92,7 @@ def fit(places: Places, experiment: Experiment, options: FitOptions) -> FitResul
         InputError: a crop cannot be read.
         ModelError: weights or checkpoint are not what they must be.
         LocalDiskError: the disk is full; the last checkpoint stays.
-        DeviceMemoryError: a batch does not fit into the device's memory.
+        DeviceMemoryError: network or batch do not fit into the device's memory.
 
     """
     folder = places.folder / MODEL_FOLDER
@@ -136,12 +136,13 @@ def _fitted(
     from trainer.fitting.run import Run  # noqa: PLC0415 - imports Keras, for which the back end must be settled
     from trainer.fitting.step import Learner  # noqa: PLC0415 - as above
 
-    learner = Learner(experiment, strategy, classes=len(people), has_xla=options.has_xla)
-    feeds = _feeds(folder, experiment, options, crops=crops, replicas=replicas)
-    _make_ready(learner, experiment, options, feeds[0], state=folder / STATE_FILE if before else None)
     progress = before or Progress(decisive, threads)
-    run = Run(places, experiment, learner=learner, feeds=feeds, people=people, progress=progress)
-    is_whole = run.go(lambda steps: bool(signals) or options.is_enough(steps))
+    with memory_errors_told():
+        learner = Learner(experiment, strategy, classes=len(people), has_xla=options.has_xla)
+        feeds = _feeds(folder, experiment, options, crops=crops, replicas=replicas)
+        _make_ready(learner, experiment, options, feeds[0], state=folder / STATE_FILE if before else None)
+        run = Run(places, experiment, learner=learner, feeds=feeds, people=people, progress=progress)
+        is_whole = run.go(lambda steps: bool(signals) or options.is_enough(steps))
     return FitResult(tuple(progress.results), progress.best, is_whole, folder)
 
 

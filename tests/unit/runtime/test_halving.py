@@ -92,6 +92,8 @@ def test_other_errors_pass_as_they_are() -> None:
         RuntimeError("std::bad_alloc"),
         RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
         RuntimeError("[GPU] Exceeded max size of memory object allocation"),
+        RuntimeError("cudaSetDevice() on GPU:0 failed. Status: out of memory"),
+        RuntimeError("Failed copying input tensor from CPU:0 to GPU:0: Dst tensor is not initialized."),
     ],
 )
 def test_errors_of_memory_are_known_by_class_or_words(error: Exception) -> None:

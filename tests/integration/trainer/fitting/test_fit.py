@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from annotator.errors import BusyError, ConfigError, InputError, ModelError
+from annotator.errors import BusyError, ConfigError, DeviceMemoryError, InputError, ModelError
 from annotator.networks.sface import EMBEDDING_SIZE
 from annotator.recognition.bundle import write_bundle
 from annotator.recognition.projection import Projection
@@ -126,6 +126,19 @@ def test_a_crop_that_is_no_picture_is_told_with_its_name(bench: Bench) -> None:
     (bench.places.train_dataset / PEOPLE[1] / "3.png").write_bytes(b"no picture")
 
     with pytest.raises(InputError, match=r"Bob_Ray/3\.png is no picture"):
+        bench.fit(small_experiment())
+
+
+def test_a_device_without_room_for_the_network_is_told_in_a_sentence(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.fitting.step import Learner  # noqa: PLC0415 - imports Keras
+
+    def fail(*_: object) -> None:
+        raise tf.errors.InternalError(None, None, "cudaSetDevice() on GPU:0 failed. Status: out of memory")
+
+    monkeypatch.setattr(Learner, "_build", fail)
+    with pytest.raises(DeviceMemoryError, match="no memory left: make batch of the schedule smaller"):
         bench.fit(small_experiment())
 
 
