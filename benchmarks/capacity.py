@@ -4,8 +4,8 @@
     python benchmarks/capacity.py --media 3e7 --days 14 --tracks 1.2
 
 The costs are the constants below, each with the command that measures it; replace them with what your machines and
-media give. Machines with a GPU were not measured: of those the table says what the processor that decodes, and the bus,
-would allow, and the accelerator is asked for no more than that.
+media give. Those machines with a GPU were not measured: of them the table says what the processor that decodes, and
+the bus, would allow, and the accelerator is asked for no more than that.
 """
 
 import argparse

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from workers.app import MESSAGE_VERSION
 
-MAX_MEDIA: Final = 64
+MAX_MEDIA: Final = 128
 _MAX_ID: Final = (1 << 63) - 1  # of a bigint
 
 

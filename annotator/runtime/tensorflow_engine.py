@@ -44,8 +44,6 @@ class TensorflowEngine:
             raise ConfigError("TensorFlow sees no GPU: check the NVIDIA driver, or ask for the device cpu")
         for gpu in config.list_physical_devices("GPU") if device == "gpu" else ():
             _let_memory_grow(config, gpu)
-        if device == "gpu":
-            _let_memory_fail_at_once(self._tensorflow)
         self._device = f"/{device.upper()}:0"
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
@@ -139,18 +137,3 @@ def _let_memory_grow(config: Any, gpu: Any) -> None:  # noqa: ANN401 - as above
         config.experimental.set_memory_growth(gpu, True)
     except RuntimeError as error:
         raise ConfigError("TensorFlow already runs in this process: its memory can no longer be set") from error
-
-
-def _let_memory_fail_at_once(tensorflow: Any) -> None:  # noqa: ANN401 - as above
-    """Let TensorFlow say at once that a GPU is full, where it waits ten seconds for each piece of memory otherwise.
-
-    It waits for memory that this process frees meanwhile, and none does: batches run one after another. Where
-    TensorFlow runs in this process already, it goes on waiting.
-    """
-    from tensorflow.python.eager import context  # noqa: PLC0415 - as above; there is no public switch for it
-
-    running = context.context()
-    if running._config is None and running._context_handle is None:  # noqa: SLF001 - as above
-        options = tensorflow.compat.v1.ConfigProto()
-        options.gpu_options.experimental.disallow_retry_on_allocation_failure = True
-        running._config = options  # noqa: SLF001 - as above

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -41,16 +42,29 @@ DETECTIONS_PER_TRACK = 12
 _READERS = 2
 _AHEAD = 32
 _VARIANTS = 512
+_TELL_EVERY = 500
 
 
 class PreparedAnnotator:
-    """Returns results that were made beforehand; a media's URI decides which, and is its content."""
+    """Returns results that were made beforehand; a media's URI decides which, and is its content.
+
+    It tells the processor time that its own code takes, in the worker and beside everything else, so that what is left
+    is the queue's and the store's.
+    """
 
     model = "prepared@1"
 
-    def __init__(self, media_s: float) -> None:
-        """Make the results; each media takes ``media_s`` seconds of the engine's time."""
+    def __init__(self, media_s: float, *, told: Path | None = None) -> None:
+        """Make the results.
+
+        Args:
+            media_s: each media takes so many seconds of the engine's time.
+            told: file of the processor time, in seconds, that it has spent itself.
+
+        """
         self._media_s = media_s
+        self._told = told
+        self._spent_s = [0.0] * (1 + _READERS)  # the engine's thread, and those that read
         self._results = [_result(number) for number in range(_VARIANTS)]
 
     def warm_up(self) -> None:
@@ -64,32 +78,48 @@ class PreparedAnnotator:
         lock = threading.Lock()
         reader = iter(media)
 
-        def read() -> None:
+        def read(thread: int) -> None:
             while True:
                 with lock:
                     one = next(reader, None)
                 if one is None:
                     break
+                began_s = time.thread_time()
                 sha256 = _digest(one)
                 while ahead.qsize() >= _AHEAD:  # a queue with a limit costs twice as much as all that this does
                     time.sleep(_AHEAD / 4 * self._media_s)
-                ahead.put(KnownMedia(one, sha256) if is_known is not None and is_known(sha256) else one)
+                self._spent_s[thread] += time.thread_time() - began_s
+                is_old = is_known is not None and is_known(sha256)
+                began_s = time.thread_time()
+                ahead.put(KnownMedia(one, sha256) if is_old else one)
+                self._spent_s[thread] += time.thread_time() - began_s
             ahead.put(None)
 
-        for _ in range(_READERS):
-            threading.Thread(target=read, daemon=True).start()
-        ended = 0
+        for thread in range(1, _READERS + 1):
+            threading.Thread(target=read, args=(thread,), daemon=True).start()
+        ended = count = 0
         due_s = time.monotonic()
+        began_s = time.thread_time()
         while ended < _READERS:
             one = ahead.get()
             if one is None:
                 ended += 1
-            elif isinstance(one, KnownMedia):
-                yield one
-            else:
+                continue
+            outcome: Outcome = one if isinstance(one, KnownMedia) else self._annotation(one)
+            if not isinstance(one, KnownMedia):
                 due_s = max(due_s + self._media_s, time.monotonic() - 10 * self._media_s)
                 time.sleep(max(0.0, due_s - time.monotonic()))
-                yield self._annotation(one)
+            count += 1
+            if self._told is not None and count % _TELL_EVERY == 0:
+                self._tell(self._told)
+            self._spent_s[0] += time.thread_time() - began_s
+            yield outcome
+            began_s = time.thread_time()
+
+    def _tell(self, told: Path) -> None:
+        part = told.with_suffix(".part")
+        part.write_text(str(sum(self._spent_s)))
+        part.replace(told)  # whoever reads it reads all of it
 
     def _annotation(self, one: MediaRef) -> MediaAnnotation:
         sha256 = _digest(one)
@@ -158,7 +188,9 @@ def build(_: Settings, store: Store) -> Parts:
     """Build the worker's parts."""
     network_id, labelling_id = register(store)
     rows = StoreRows(network_id=network_id, labelling_id=labelling_id, identify=lambda _: [])
-    annotator = PreparedAnnotator(float(os.environ.get("PREPARED_MEDIA_S", "0.002")))
+    folder = os.environ.get("PREPARED_FOLDER")
+    told = None if folder is None else Path(folder) / f"{os.getpid()}.spent"
+    annotator = PreparedAnnotator(float(os.environ.get("PREPARED_MEDIA_S", "0.002")), told=told)
     return Parts(annotator, rows, KnownContents(store.engine, network_id))
 
 

@@ -90,6 +90,9 @@ class QueueMetrics:
         self._followed = self._gauge(
             "annotator_follower_silent_seconds", "How long ago whoever follows a bucket last got on.", "backlog"
         )
+        self._gone_refused = self._gauge(
+            "annotator_follower_gone_refused", "Known media that the last listing lacked: too many.", "backlog"
+        )
         self._roll_up_age = self._gauge(
             "annotator_roll_up_age_seconds", "Age of the counts that the views show, 0 where there are none."
         )
@@ -212,10 +215,12 @@ class QueueMetrics:
         for job in upkeep.jobs:
             if job.name in self._jobs_seen:  # not one of another version
                 self._job_success.labels(job.name).set(time.time() - job.age_s)
-        ages_s = dict.fromkeys(self._followed_seen, 0.0) | {str(one.run_id): one.age_s for one in upkeep.followed}
-        self._followed_seen = frozenset(ages_s)
-        for backlog, age_s in ages_s.items():
+        followed = {str(one.run_id): (one.age_s, one.gone_refused) for one in upkeep.followed}
+        shown = dict.fromkeys(self._followed_seen, (0.0, 0)) | followed
+        self._followed_seen = frozenset(shown)
+        for backlog, (age_s, gone_refused) in shown.items():
             self._followed.labels(backlog).set(age_s)
+            self._gone_refused.labels(backlog).set(gone_refused)
         self._roll_up_age.set(roll_up.age_s if roll_up else 0.0)
         self._roll_up_s.set(roll_up.took_s if roll_up else 0.0)
 

@@ -14,7 +14,7 @@ GOOD: dict[str, Any] = {"v": 1, "chunk_id": 7, "media_ids": [3, 1, 2]}
 
 def test_a_message_of_this_version_is_read() -> None:
     assert parse_chunk_message((), GOOD) == ChunkMessage(7, (3, 1, 2))
-    assert len(parse_chunk_message((), GOOD | {"media_ids": list(range(1, 65))}).media_ids) == 64
+    assert len(parse_chunk_message((), GOOD | {"media_ids": list(range(1, 129))}).media_ids) == 128
 
 
 BAD = {
@@ -26,7 +26,7 @@ BAD = {
     "nothing": {},
     "one field more": GOOD | {"priority": 3},
     "no media": GOOD | {"media_ids": []},
-    "too many media": GOOD | {"media_ids": list(range(1, 66))},
+    "too many media": GOOD | {"media_ids": list(range(1, 130))},
     "ten megabytes of media": GOOD | {"media_ids": list(range(10**6, 2 * 10**6))},
     "media that are no list": GOOD | {"media_ids": {"1": 1}},
     "a text for a list": GOOD | {"media_ids": "123"},
