@@ -20,7 +20,7 @@
     │   ├── DecoderKilledError      "decoder_killed"      somebody else has killed the decoder: memory ran out
     │   ├── StoreUnavailableError   "store_unavailable"   the database does not answer
     │   ├── BrokerUnavailableError  "broker_unavailable"  the broker does not answer
-    │   ├── DeviceMemoryError       "device_memory"       one input of a network does not fit into the device's memory
+    │   ├── DeviceMemoryError       "device_memory"       a network, or one input of it, does not fit into the device
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
     │   ├── BusyError               "busy"                somebody else is at it: what only one may do at a time
     │   │   ├── ModelsBusyError         "models_busy"         … installs or promotes a model

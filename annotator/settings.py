@@ -155,7 +155,8 @@ class WorkerSettings(_Group):
         default=64, description="most chunks of a lane in a queue (back-pressure); more for many workers"
     )
     chunk_media: Annotated[int, Field(ge=1, le=128)] = Field(
-        default=64, description="most media of one message; 128 where workers do hundreds a second"
+        default=64,
+        description="most media of one message; 128 where workers do hundreds a second; docs/operations.md",
     )
     chunk_bytes: Count = Field(default=256 * MIB, description="most bytes of the media of one message")
     write_media: Count = Field(default=128, description="most media written in one transaction")

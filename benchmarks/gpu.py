@@ -4,8 +4,8 @@
     python benchmarks/gpu.py                                # ../shared/data/clips, and crops of people/gallery
     python benchmarks/gpu.py CLIPS --crops FOLDER --only networks,memory
 
-CROPS is a folder for each person with faces cut out, of 112 pixels. Each part prints a line of JSON; the exit code is 1
-where GPU and processors disagree.
+FOLDER has a folder for each person with faces cut out, of 112 pixels. Each part prints a line of JSON; the exit code is
+1 where GPU and processors disagree.
 
 networks    the detector and SFace on the same frames, and the outputs of each network on noise
 clips       the whole way of a clip, decoding included, and the names found
@@ -49,6 +49,7 @@ LEFT_MIB = (128, 1024)
 LARGE_BATCH = 1024
 TIMEOUT_S = 900.0
 """Of a part; of `memory` TensorFlow compiles the network anew for each half."""
+FIT_TIMEOUT_S = 3600.0
 FIT_BATCH = 64
 FIT_EPOCHS = {"cpu": 1, "gpu": 3}
 PER_S = re.compile(r"([\d.]+) images/s")
@@ -164,8 +165,10 @@ def measure_memory(chosen: argparse.Namespace) -> None:
     parts = [first(part) for part in np.split(noise, LARGE_BATCH // 16)]
     expected = np.concatenate([output for (output,) in parts])
     held = _fill(chosen.gpu)
+    former_mib = 0
     for runner, left_mib in zip(others, LEFT_MIB, strict=True):
-        _let_go(held, left_mib)
+        _let_go(held, left_mib - former_mib)
+        former_mib = left_mib
         line: dict[str, Any] = {"left_mib": left_mib, "batch": LARGE_BATCH}
         try:
             (given,) = runner(noise)
@@ -191,12 +194,12 @@ def _fill(device: str) -> list[Any]:
     return pieces
 
 
-def _let_go(held: list[Any], left_mib: int) -> None:
-    """Free so much of what fills a device, in one piece."""
+def _let_go(held: list[Any], size_mib: int) -> None:
+    """Free so much more of what fills a device, in one piece."""
     if held:
         del held[0]
-        if left_mib < FILL_MIB[0]:
-            held.append(_piece(FILL_MIB[0] - left_mib))
+        if size_mib < FILL_MIB[0]:
+            held.append(_piece(FILL_MIB[0] - size_mib))
 
 
 def _piece(size_mib: int) -> Any:  # noqa: ANN401 - TensorFlow has no types here
@@ -232,23 +235,26 @@ def report_clips(chosen: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     """Compare the names that both devices find, and how fast."""
     report: dict[str, Any] = {device: _child(chosen, "clips", device)[0] for device in DEVICES}
     cpu, gpu = (json.loads((chosen.results / f"{device}.json").read_text()) for device in DEVICES)
-    report["names"] = sum(len(names) for names in cpu.values())
+    report["failed"] = sorted(media for one in (cpu, gpu) for media, names in one.items() if names == "failed")
+    report["names"] = sum(len(names) for names in cpu.values() if names != "failed")
     report["other_names"] = {media: [cpu[media], gpu.get(media)] for media in cpu if cpu[media] != gpu.get(media)}
-    return report, cpu == gpu
+    return report, cpu == gpu and not report["failed"]
 
 
 def report_memory(chosen: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     """Say in which parts the batch ran; the card is too small for it, and the results are the same."""
     lines = _child(chosen, "memory", "gpu")
     is_same = all(line.get("difference", 1.0) < MAX_DIFFERENCE for line in lines)
-    return {"filled": lines}, is_same and len(lines) == len(LEFT_MIB)
+    is_halved = chosen.gpu == "cpu" or all(line.get("ran_in", LARGE_BATCH) < LARGE_BATCH for line in lines)
+    return {"filled": lines}, is_same and is_halved and len(lines) == len(LEFT_MIB)
 
 
 def report_fit(chosen: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """Fit in each precision on the GPU, and in float32 on the processors."""
+    """Fit in each precision on the GPU, and in float32 on the processors; each fit has to learn something."""
     runs = [("cpu", "float32"), *((chosen.gpu, precision) for precision in chosen.precisions.split(","))]
-    report = {f"{device} {precision}": _fit(chosen, device, precision) for device, precision in runs}
-    return report, True
+    report = {f"{device} {precision}": _fit(chosen, device, precision) for device, precision in dict.fromkeys(runs)}
+    losses = [one["losses"] for one in report.values()]
+    return report, all(np.isfinite(one).all() and (len(one) < 2 or one[-1] < one[0]) for one in losses)
 
 
 REPORTS = {"networks": report_networks, "clips": report_clips, "memory": report_memory, "fit": report_fit}
@@ -270,7 +276,15 @@ def _fit(chosen: argparse.Namespace, device: str, precision: str) -> dict[str, A
     environment = {**os.environ, "USE_GPU": "true" if device == "gpu" else "false"}
     with _watched(device) as busy:
         began_s = time.perf_counter()
-        done = subprocess.run(command, cwd=chosen.results, env=environment, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            command,
+            cwd=chosen.results,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=FIT_TIMEOUT_S,
+        )
     if done.returncode:
         raise SystemExit(done.stderr)
     history = (home / "history.csv").read_text().splitlines()

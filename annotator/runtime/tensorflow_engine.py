@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from annotator.errors import ConfigError, DeviceMemoryError
+from annotator.errors import AnnotatorError, ConfigError, DeviceMemoryError
 from annotator.runtime.halving import HalvingRunner, tells_of_memory
 from annotator.runtime.network import NetworkDefinition, Precision, build_model
 from annotator.types import F32
@@ -59,6 +59,8 @@ class TensorflowEngine:
         try:
             with self._tensorflow.device(self._device):
                 model = build_model(network.build, weights, network.arguments)
+        except AnnotatorError:
+            raise
         except Exception as error:
             if not self._tells_of_memory(error):
                 raise

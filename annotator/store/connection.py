@@ -26,6 +26,7 @@ from annotator.errors import AnnotatorError, ConfigError, StoreUnavailableError
 
 # How long SQLite waits for another process's transaction, in seconds; a batch takes a few milliseconds.
 SQLITE_BUSY_TIMEOUT_S: Final = 30.0
+_ASK_AGAIN_S: Final = 0.005
 # How long a connection attempt to Postgres may take, in seconds.
 CONNECT_TIMEOUT_S: Final = 10
 # A server whose machine vanishes without a word is given up after about a minute, in an answer as in a question; the
@@ -206,7 +207,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as exc:
             if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
                 raise
-            time.sleep(0.005)
+            time.sleep(_ASK_AGAIN_S)
         else:
             return
 

@@ -54,14 +54,14 @@ class FollowedUpkeep:
         run_id: the backlog.
         uri: what is followed.
         age_s: how long ago whoever follows has last got on: listed, taken notifications, or seen that nothing is due.
-        gone_refused: known media that its last listing lacked, more than may be gone: none was marked; else 0.
+        gone_refused: known media that its last listing lacked, more than may be gone: none was marked; else None.
 
     """
 
     run_id: int
     uri: str
     age_s: float
-    gone_refused: int = 0
+    gone_refused: int | None
 
     @property
     def is_silent(self) -> bool:
@@ -171,7 +171,7 @@ def _followed(connection: Connection, noted: dict[str, dict[str, float]], now: d
     )
     rows: Sequence[Row[*tuple[Any, ...]]] = connection.execute(unfinished).all()
     return tuple(
-        FollowedUpkeep(row.id, row.uri, _follower_age_s(row, noted, now), row.gone_refused or 0)
+        FollowedUpkeep(row.id, row.uri, _follower_age_s(row, noted, now), row.gone_refused)
         for row in rows
         if row.options.get(FOLLOW)
     )

@@ -126,7 +126,8 @@ def _fitted(
     threads = options.threads or (before.threads if before else default_threads())
     if before is not None and threads != before.threads:
         _log.warning("another number of threads: from here on the curve may differ in its last digits")
-    strategy = prepare_tensorflow(options.device, threads=threads, seed=experiment.seed)
+    with memory_errors_told():  # the first use of a GPU that others have filled
+        strategy = prepare_tensorflow(options.device, threads=threads, seed=experiment.seed)
     replicas = strategy.num_replicas_in_sync
     if options.has_xla and (experiment.network.name != "sface-head" or replicas > 1):
         raise ConfigError(f"{experiment.network.name} on {replicas} devices cannot be compiled: leave --xla out")

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from annotator.errors import DeviceMemoryError
 from trainer.experiment import Experiment
 from trainer.fitting.board import Board
 from trainer.fitting.input import Feed
@@ -70,7 +69,6 @@ class Run:
         Raises:
             InputError: a crop cannot be read.
             LocalDiskError: the disk is full; the last checkpoint stays.
-            DeviceMemoryError: a batch does not fit into the device's memory.
 
         """
         try:
@@ -78,8 +76,6 @@ class Run:
                 if not self._epoch(is_enough):
                     return False
             save_whole(self._places.folder / MODEL_FOLDER, self._learner.built)
-        except tf.errors.ResourceExhaustedError as error:
-            raise DeviceMemoryError("a batch does not fit into memory: make batch of the schedule smaller") from error
         except tf.errors.OpError as error:
             for feed in (self._train, self._val):
                 if feed.error is not None:

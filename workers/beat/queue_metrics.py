@@ -215,7 +215,7 @@ class QueueMetrics:
         for job in upkeep.jobs:
             if job.name in self._jobs_seen:  # not one of another version
                 self._job_success.labels(job.name).set(time.time() - job.age_s)
-        followed = {str(one.run_id): (one.age_s, one.gone_refused) for one in upkeep.followed}
+        followed = {str(one.run_id): (one.age_s, one.gone_refused or 0) for one in upkeep.followed}
         shown = dict.fromkeys(self._followed_seen, (0.0, 0)) | followed
         self._followed_seen = frozenset(shown)
         for backlog, (age_s, gone_refused) in shown.items():

@@ -175,7 +175,7 @@ def test_a_read_only_file_is_unavailable(tmp_path: Path, sqlite_template: Path) 
         store.register_network(SPEC)
 
 
-def test_who_opens_a_new_file_waits_for_whoever_writes_its_first_rows(
+def test_who_opens_a_new_file_waits_for_whoever_holds_its_write_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "new.db"

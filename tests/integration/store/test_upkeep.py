@@ -6,9 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from annotator.errors import BrokerUnavailableError
-from annotator.settings import load_settings
-from annotator.stack.child import free_port
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.rollups import roll_up
@@ -23,9 +20,6 @@ from annotator.store.upkeep import (
     read_roll_up,
     read_upkeep,
 )
-from workers.app import create_app
-from workers.beat.broker import RedisBroker
-from workers.beat.queue_metrics import QueueMetrics
 
 
 def found(engine: Engine) -> Upkeep:
@@ -106,31 +100,7 @@ def test_a_follower_is_silent_when_it_has_not_got_on_and_forgotten_when_its_back
 def test_of_a_follower_whose_listing_is_refused_it_is_known_how_much_was_missing(backlogs: Engine) -> None:
     add_backlog(backlogs, 1, gone_refused=300)
     add_backlog(backlogs, 2)
-    assert [(one.run_id, one.gone_refused) for one in found(backlogs).followed] == [(1, 300), (2, 0)]
-
-
-def test_beat_shows_who_is_silent_and_whose_listing_is_refused_until_the_backlog_is_stopped(backlogs: Engine) -> None:
-    """The broker is away all the while: gauges of the database are shown all the same."""
-    add_backlog(backlogs, 1, gone_refused=300)
-    with writing(backlogs) as connection:
-        note_follower(connection, 1)
-    let_pass(backlogs, "went well: follower of backlog 1", 1000)
-    metrics = QueueMetrics()
-    broker = RedisBroker(create_app(load_settings(env_file=None, broker_url=f"redis://127.0.0.1:{free_port()}/0")))
-
-    def shown() -> tuple[float | None, float | None]:
-        with pytest.raises(BrokerUnavailableError):
-            metrics.refresh(backlogs, broker, queues=["gpu"], session_timeout_s=60)
-        of_backlog, value = {"backlog": "1"}, metrics.registry.get_sample_value
-        return (
-            value("annotator_follower_silent_seconds", of_backlog),
-            value("annotator_follower_gone_refused", of_backlog),
-        )
-
-    assert shown() == (pytest.approx(1000, abs=30), 300)
-    with writing(backlogs) as connection:
-        connection.execute(update(runs).values(stopped_at=utc_now()))
-    assert shown() == (0, 0)
+    assert [(one.run_id, one.gone_refused) for one in found(backlogs).followed] == [(1, 300), (2, None)]
 
 
 def test_a_follower_that_has_never_got_on_is_silent_too(backlogs: Engine) -> None:

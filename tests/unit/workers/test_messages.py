@@ -4,9 +4,11 @@ import logging
 from typing import Any
 
 import pytest
+from annotated_types import Le
 
+from annotator.settings import WorkerSettings
 from workers import boot
-from workers.messages import ChunkMessage, MalformedMessageError, parse_chunk_message
+from workers.messages import MAX_MEDIA, ChunkMessage, MalformedMessageError, parse_chunk_message
 from workers.tasks import annotate_chunk
 
 GOOD: dict[str, Any] = {"v": 1, "chunk_id": 7, "media_ids": [3, 1, 2]}
@@ -15,6 +17,11 @@ GOOD: dict[str, Any] = {"v": 1, "chunk_id": 7, "media_ids": [3, 1, 2]}
 def test_a_message_of_this_version_is_read() -> None:
     assert parse_chunk_message((), GOOD) == ChunkMessage(7, (3, 1, 2))
     assert len(parse_chunk_message((), GOOD | {"media_ids": list(range(1, 129))}).media_ids) == 128
+
+
+def test_the_largest_message_that_may_be_set_is_read() -> None:
+    most = next(one.le for one in WorkerSettings.model_fields["chunk_media"].metadata if isinstance(one, Le))
+    assert most == MAX_MEDIA
 
 
 BAD = {
