@@ -5,13 +5,14 @@ until its parts do, and from then on batches of that shape run in such parts at 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from typing import Final
 
 import numpy as np
 
-from annotator.errors import DeviceMemoryError
+from annotator.errors import AnnotatorError, DeviceMemoryError
 from annotator.runtime.network import Precision, Runner
 from annotator.types import F32
 
@@ -51,6 +52,30 @@ def tells_of_memory(error: BaseException) -> bool:
         return True
     said = str(error).lower()
     return any(sign in said for sign in _SIGNS)
+
+
+@contextmanager
+def memory_errors_told(
+    message: str, *, is_memory_error: Callable[[BaseException], bool] = tells_of_memory
+) -> Iterator[None]:
+    """Turn whatever a library raises where memory runs out into the package's own error; others pass.
+
+    Args:
+        message: what does not fit, and what to do.
+        is_memory_error: whether an error says that memory has run out.
+
+    Raises:
+        DeviceMemoryError: it has.
+
+    """
+    try:
+        yield
+    except AnnotatorError:
+        raise
+    except Exception as error:
+        if not is_memory_error(error):
+            raise
+        raise DeviceMemoryError(message) from error
 
 
 class HalvingRunner:

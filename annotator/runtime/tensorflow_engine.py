@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from annotator.errors import AnnotatorError, ConfigError, DeviceMemoryError
-from annotator.runtime.halving import HalvingRunner, tells_of_memory
+from annotator.errors import ConfigError
+from annotator.runtime.halving import HalvingRunner, memory_errors_told, tells_of_memory
 from annotator.runtime.network import NetworkDefinition, Precision, build_model
 from annotator.types import F32
 
@@ -56,17 +56,12 @@ class TensorflowEngine:
         """
         del precision  # the runner says that it is f32
         weights = network.load_weights()
-        try:
-            with self._tensorflow.device(self._device):
-                model = build_model(network.build, weights, network.arguments)
-        except AnnotatorError:
-            raise
-        except Exception as error:
-            if not self._tells_of_memory(error):
-                raise
-            raise DeviceMemoryError(
-                f"the device has no memory for the network {network.name}: give it more, or let fewer programs use it"
-            ) from error
+        no_room = f"the device has no memory for the network {network.name}: give it more, or let fewer programs use it"
+        with (
+            memory_errors_told(no_room, is_memory_error=self._tells_of_memory),
+            self._tensorflow.device(self._device),
+        ):
+            model = build_model(network.build, weights, network.arguments)
         runner = TensorflowRunner(self._tensorflow, model, self._device)
         return HalvingRunner(runner, name=network.name, is_memory_error=self._tells_of_memory)
 

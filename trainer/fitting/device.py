@@ -8,8 +8,7 @@ from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any, Final
 
-from annotator.errors import AnnotatorError, ConfigError, DeviceMemoryError
-from annotator.runtime.halving import tells_of_memory
+from annotator.errors import ConfigError
 from trainer.settings import Device
 
 INTER_OP_THREADS: Final = 2
@@ -55,26 +54,6 @@ def greetings_held_back() -> Iterator[None]:
         os.dup2(shown, _STDERR)  # closes the pipe: what is held back is told now, unless all went well
         os.close(shown)
         teller.wait(_TELL_TIMEOUT_S)
-
-
-@contextmanager
-def memory_errors_told() -> Iterator[None]:
-    """Say in a sentence that memory has run out: TensorFlow says it in errors of several classes.
-
-    Raises:
-        DeviceMemoryError: it has.
-
-    """
-    try:
-        yield
-    except AnnotatorError:
-        raise
-    except Exception as error:
-        if not tells_of_memory(error):
-            raise
-        raise DeviceMemoryError(
-            "the device has no memory left: make batch of the schedule smaller, or let fewer programs use it"
-        ) from error
 
 
 def prepare_tensorflow(device: Device, *, threads: int, seed: int) -> Any:  # noqa: ANN401 - a tf.distribute.Strategy

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import ConfigError, LocalDiskError
 from annotator.recognition.embedding import FaceEmbedder
+from annotator.runtime.halving import memory_errors_told
 from trainer.dataset.files import only_worker
 from trainer.experiment import Experiment
-from trainer.fitting.device import default_threads, memory_errors_told, prepare_tensorflow
+from trainer.fitting.device import default_threads, prepare_tensorflow
 from trainer.fitting.features import embed_crops
 from trainer.fitting.input import Crops, Feed, list_crops
 from trainer.fitting.places import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from trainer.fitting.step import Learner
 
 _log: Final = logging.getLogger("trainer.fit")
+_NO_ROOM: Final = "the device has no memory left: make batch of the schedule smaller, or let fewer programs use it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ def fit(places: Places, experiment: Experiment, options: FitOptions) -> FitResul
             for part in (places.train_dataset, places.val_dataset)
         )
         _log.info("%d photographs of %d people to fit, %d to validate", len(crops[0]), len(people), len(crops[1]))
-        return _fitted(places, experiment, options, people=people, crops=crops, signals=signals)
+        with memory_errors_told(_NO_ROOM):
+            return _fitted(places, experiment, options, people=people, crops=crops, signals=signals)
 
 
 def _fitted(
@@ -126,8 +129,7 @@ def _fitted(
     threads = options.threads or (before.threads if before else default_threads())
     if before is not None and threads != before.threads:
         _log.warning("another number of threads: from here on the curve may differ in its last digits")
-    with memory_errors_told():  # the first use of a GPU that others have filled
-        strategy = prepare_tensorflow(options.device, threads=threads, seed=experiment.seed)
+    strategy = prepare_tensorflow(options.device, threads=threads, seed=experiment.seed)
     replicas = strategy.num_replicas_in_sync
     if options.has_xla and (experiment.network.name != "sface-head" or replicas > 1):
         raise ConfigError(f"{experiment.network.name} on {replicas} devices cannot be compiled: leave --xla out")
@@ -138,12 +140,11 @@ def _fitted(
     from trainer.fitting.step import Learner  # noqa: PLC0415 - as above
 
     progress = before or Progress(decisive, threads)
-    with memory_errors_told():
-        learner = Learner(experiment, strategy, classes=len(people), has_xla=options.has_xla)
-        feeds = _feeds(folder, experiment, options, crops=crops, replicas=replicas)
-        _make_ready(learner, experiment, options, feeds[0], state=folder / STATE_FILE if before else None)
-        run = Run(places, experiment, learner=learner, feeds=feeds, people=people, progress=progress)
-        is_whole = run.go(lambda steps: bool(signals) or options.is_enough(steps))
+    learner = Learner(experiment, strategy, classes=len(people), has_xla=options.has_xla)
+    feeds = _feeds(folder, experiment, options, crops=crops, replicas=replicas)
+    _make_ready(learner, experiment, options, feeds[0], state=folder / STATE_FILE if before else None)
+    run = Run(places, experiment, learner=learner, feeds=feeds, people=people, progress=progress)
+    is_whole = run.go(lambda steps: bool(signals) or options.is_enough(steps))
     return FitResult(tuple(progress.results), progress.best, is_whole, folder)
 
 

@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import pytest
 
-from annotator.errors import DeviceMemoryError
-from annotator.runtime.halving import HalvingRunner, tells_of_memory
+from annotator.errors import DeviceMemoryError, InputError
+from annotator.runtime.halving import HalvingRunner, memory_errors_told, tells_of_memory
 from annotator.runtime.network import Precision
 from annotator.types import F32
 
@@ -102,3 +102,14 @@ def test_errors_of_memory_are_known_by_class_or_words(error: Exception) -> None:
 
 def test_other_words_are_no_error_of_memory() -> None:
     assert not tells_of_memory(RuntimeError("input 0 has 3 channels, expected 1"))
+
+
+def test_that_memory_has_run_out_is_said_in_a_sentence_whatever_class_it_comes_in() -> None:
+    with pytest.raises(DeviceMemoryError, match="make the batch smaller"), memory_errors_told("make the batch smaller"):
+        raise RuntimeError("cudaSetDevice() on GPU:0 failed. Status: out of memory")
+
+
+@pytest.mark.parametrize("error", [InputError("out of memory.png is no picture"), ValueError("no GPU")])
+def test_other_errors_stay_what_they_are(error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error)), memory_errors_told("make the batch smaller"):
+        raise error

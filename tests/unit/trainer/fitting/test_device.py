@@ -5,9 +5,8 @@ import sys
 
 import pytest
 
-from annotator.errors import DeviceMemoryError, InputError
 from trainer.fitting import device
-from trainer.fitting.device import greetings_held_back, memory_errors_told
+from trainer.fitting.device import greetings_held_back
 from trainer.settings import Device
 
 GREETING = b"E0000 failed call to cuInit\n"
@@ -56,21 +55,3 @@ def test_what_is_said_of_gpus_is_shown_where_they_are_asked_for(
     monkeypatch.setattr(device, "_prepared", lambda *_, **__: os.write(2, GREETING))
     device.prepare_tensorflow(chosen, threads=1, seed=0)
     assert capfd.readouterr().err.encode() == shown
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "cudaSetDevice() on GPU:0 failed. Status: out of memory",
-        "Failed copying input tensor from CPU:0 to GPU:0 in order to run Cast: Dst tensor is not initialized.",
-    ],
-)
-def test_that_memory_has_run_out_is_said_whatever_class_tensorflow_says_it_in(said: str) -> None:
-    with pytest.raises(DeviceMemoryError, match="no memory left: make batch"), memory_errors_told():
-        raise RuntimeError(said)
-
-
-@pytest.mark.parametrize("error", [InputError("out of memory.png is no picture"), ValueError("no GPU")])
-def test_other_errors_stay_what_they_are(error: Exception) -> None:
-    with pytest.raises(type(error), match=str(error)), memory_errors_told():
-        raise error
