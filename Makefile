@@ -34,8 +34,8 @@ types: setup-dev  ## mypy, strict
 imports: setup-dev  ## do the arrows point one way?
 	$(BIN)/lint-imports
 
-bench: setup-dev  ## measure the speed beside facenet-pytorch (makes an environment of its own)
-	$(BIN)/python benchmarks/throughput.py
+bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (more than an hour)
+	$(BIN)/python -m benchmarks.speed
 
 lock: setup-dev  ## resolve the dependencies anew, with hashes and without addresses
 	$(UV) pip compile requirements/bootstrap.in --universal --python-version 3.11 \

@@ -1,14 +1,11 @@
 """What a user would write without this project: facenet-pytorch and SFace on every face, in a plain loop.
 
-Runs in the environment that ``benchmarks/peers/setup.sh`` makes. Prints one JSON line: clips, frames, faces, seconds;
-the seconds count decoding, detection, alignment and embedding, not the imports and not the loading of the networks.
+Runs in the environment that ``benchmarks/peers/setup.sh`` makes; ``benchmarks/speed`` measures beside it.
 """
 
-import argparse
-import json
-import os
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,57 +19,73 @@ TEMPLATE = np.array(
 )
 
 
-def decoded(path: Path) -> list[np.ndarray]:
+def decoded(path: Path) -> list[Any]:
     """Return all frames as RGB arrays."""
     if path.suffix == ".gif":
         with Image.open(path) as clip:
             return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(clip)]
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while True:
-        got, frame = capture.read()
-        if not got:
-            return frames
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    return list(film_frames(path, every_ms=0))
 
 
-def main() -> None:
-    """Annotate every clip of a folder and print what it took."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("clips", type=Path)
-    parser.add_argument("--frames", type=int, default=20)
-    parser.add_argument("--min-face-px", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--sface", type=Path, required=True)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    cv2.setNumThreads(options.threads)
-    mtcnn = MTCNN(keep_all=True, min_face_size=options.min_face_px, device="cpu")
-    session_options = onnxruntime.SessionOptions()
-    session_options.intra_op_num_threads = options.threads
-    sface = onnxruntime.InferenceSession(str(options.sface), session_options, providers=["CPUExecutionProvider"])
-    name = sface.get_inputs()[0].name
-    clips = frames = faces = 0
-    start = time.perf_counter()
-    for path in sorted(options.clips.iterdir()):
+def film_frames(path: Path, *, every_ms: int) -> Iterator[Any]:
+    """Yield a film's frames as RGB arrays, one every so many milliseconds; the others are not converted."""
+    film = cv2.VideoCapture(str(path))
+    step = max(1, round(every_ms * film.get(cv2.CAP_PROP_FPS) / 1000))
+    number = 0
+    while film.grab():
+        if number % step == 0:
+            yield cv2.cvtColor(film.retrieve()[1], cv2.COLOR_BGR2RGB)
+        number += 1
+    film.release()
+
+
+class Loop:
+    """The networks, and the loop over the frames of a clip.
+
+    Args:
+        sface: an ONNX file of SFace.
+        min_face_px: side of the smallest face.
+        threads: of each library.
+
+    """
+
+    def __init__(self, sface: Path, *, min_face_px: int, threads: int) -> None:
+        """Load the networks."""
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._mtcnn = MTCNN(keep_all=True, min_face_size=min_face_px, device="cpu")
+        self._sface = onnxruntime.InferenceSession(str(sface), options, providers=["CPUExecutionProvider"])
+        self._input = self._sface.get_inputs()[0].name
+
+    def annotate(self, path: Path, *, frames: int = 20, every_ms: int | None = None) -> tuple[int, int]:
+        """Annotate a clip.
+
+        Args:
+            path: of the clip.
+            frames: evenly spaced, that are looked at.
+            every_ms: instead: one frame every so many milliseconds of a film.
+
+        Returns:
+            How many frames and faces there were.
+
+        """
+        if every_ms is not None:
+            faces = [self._faces(image) for image in film_frames(path, every_ms=every_ms)]
+            return len(faces), sum(faces)
         images = decoded(path)
-        picked = np.unique(np.linspace(0, len(images) - 1, options.frames).round().astype(int))
-        clips += 1
-        for index in picked:
-            frames += 1
-            boxes, _, landmarks = mtcnn.detect(images[index], landmarks=True)
-            if boxes is None:
+        picked = np.unique(np.linspace(0, len(images) - 1, frames).round().astype(int))
+        return len(picked), sum(self._faces(images[index]) for index in picked)
+
+    def _faces(self, image: Any) -> int:  # noqa: ANN401 - an array
+        boxes, _, landmarks = self._mtcnn.detect(image, landmarks=True)
+        faces = 0
+        for points in () if boxes is None else landmarks:
+            matrix, _ = cv2.estimateAffinePartial2D(points.astype(np.float32), TEMPLATE, method=cv2.LMEDS)
+            if matrix is None:
                 continue
-            for points in landmarks:
-                matrix, _ = cv2.estimateAffinePartial2D(points.astype(np.float32), TEMPLATE, method=cv2.LMEDS)
-                if matrix is None:
-                    continue
-                crop = cv2.warpAffine(images[index], matrix, (112, 112))
-                sface.run(None, {name: crop.transpose(2, 0, 1)[None].astype(np.float32)})
-                faces += 1
-    seconds = time.perf_counter() - start
-    print(json.dumps({"clips": clips, "frames": frames, "faces": faces, "seconds": seconds}))
-
-
-if __name__ == "__main__":
-    main()
+            crop = cv2.warpAffine(image, matrix, (112, 112))
+            self._sface.run(None, {self._input: crop.transpose(2, 0, 1)[None].astype(np.float32)})
+            faces += 1
+        return faces

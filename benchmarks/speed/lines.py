@@ -1,0 +1,297 @@
+"""The lines that can be measured: what is run on both sides, and the rows that come of it."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.speed import curves, whole
+from benchmarks.speed.inputs import film, film_frames, folded_sface, gif_frames
+from benchmarks.speed.places import CLIPS
+from benchmarks.speed.rows import Reach, Value, row
+from benchmarks.speed.sides import OURS, SideSpec, in_turn, ratio
+
+FACENET: Final = "facenet-pytorch"
+MTCNN: Final = "mtcnn"
+LOOP: Final = "plain loop"
+QUICK_CLIPS: Final = 6
+EVERY_MS: Final = 2000
+FILM_MINUTES: Final = 20
+MEMORY_SHARE: Final = 0.1
+
+IDENTIFY_TRACKS: Final = 100_000
+OUR_TRACKS: Final = 2_000
+"""So many of the tracks are named on our side, and the time is multiplied."""
+PRODUCT_TRACKS: Final = 20_000
+"""So many rows has the plain product: all of them would take 40 GB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How much is measured.
+
+    Attributes:
+        runs: of each side.
+        is_quick: smaller inputs, for a trial.
+
+    """
+
+    runs: int
+    is_quick: bool
+
+    def clips(self) -> list[str]:
+        """Return the clips, by name."""
+        found = sorted(str(path) for path in CLIPS.iterdir())
+        return found[:QUICK_CLIPS] if self.is_quick else found
+
+
+Measure = Callable[[Scope], dict[str, Any]]
+"""Measures a line and returns its rows, with all that they were made from."""
+
+
+def _time(sides: dict[str, Any], name: str, scale: float = 1.0) -> Value:
+    return Value(round(scale * statistics.median(sides[name]["seconds"]), 3), "s")
+
+
+def _beside(work: str, sides: dict[str, Any], peer: str, at_least: float | None) -> dict[str, Any]:
+    reach = None if at_least is None else Reach("ratio", "at least", at_least)
+    beside = (sides[peer]["label"], _time(sides, peer))
+    return row(work, _time(sides, OURS), beside=beside, ratio=ratio(sides, peer), reach=reach)
+
+
+def detect(scope: Scope, *, min_face_px: int, at_least: float, with_mtcnn: bool = False) -> dict[str, Any]:
+    """Find faces in frames of GIFs."""
+    frames = str(gif_frames(3 if scope.is_quick else 20))
+    given = {"frames": frames, "min_face_px": min_face_px}
+    specs = {
+        OURS: SideSpec("this detector", "our_side", "detect", given),
+        FACENET: SideSpec("facenet-pytorch 2.6.0", "peer_side", "facenet", given),
+    }
+    if with_mtcnn:
+        specs[MTCNN] = SideSpec("mtcnn 1.0.0 on TensorFlow", "peer_side", "mtcnn", given)
+    sides = in_turn(specs, scope.runs)
+    work = f"faces from {min_face_px} px in {sides[OURS]['found']['frames']} frames of GIFs, 480 px, each on its own"
+    rows = [_beside(work, sides, FACENET, at_least)]
+    rows += [_beside(work, sides, MTCNN, None)] if with_mtcnn else []
+    return {"rows": rows, "sides": sides}
+
+
+def detect_20px(scope: Scope) -> dict[str, Any]:
+    """Find the smallest faces."""
+    return detect(scope, min_face_px=20, at_least=5, with_mtcnn=True)
+
+
+def detect_48px(scope: Scope) -> dict[str, Any]:
+    """Find larger faces. Without ``mtcnn``: told of another smallest face than its own, 1.0.0 finds none."""
+    return detect(scope, min_face_px=48, at_least=6)
+
+
+# The place of "detect-time": detection that uses what the frame before has shown. It is registered once MtcnnDetector
+# has an argument for it; it goes as `detect`, at least 12 times as fast, and the recall of the faces that detection of
+# each frame on its own finds, at least 99 %, is another row.
+
+
+def detect_1080p(scope: Scope) -> dict[str, Any]:
+    """Find faces in large frames of a film."""
+    given = {"frames": str(film_frames(4 if scope.is_quick else 12)), "min_face_px": 20}
+    specs = {
+        OURS: SideSpec("this detector", "our_side", "detect", given),
+        FACENET: SideSpec("facenet-pytorch 2.6.0", "peer_side", "facenet", given),
+    }
+    sides = in_turn(specs, scope.runs)
+    work = f"faces from 20 px in {sides[OURS]['found']['frames']} frames of a film, 1920 x 1080"
+    return {"rows": [_beside(work, sides, FACENET, 6)], "sides": sides}
+
+
+def clips(scope: Scope) -> dict[str, Any]:
+    """Annotate the folder of clips, in a warm process and as a whole one."""
+    paths = scope.clips()
+    specs = {
+        OURS: SideSpec("annotator", "our_side", "annotate", {"clips": paths}),
+        LOOP: SideSpec(
+            "a plain loop of facenet-pytorch and SFace in ONNX Runtime",
+            "peer_side",
+            "plain_loop",
+            {"clips": paths, "sface": str(folded_sface())},
+        ),
+    }
+    sides = in_turn(specs, scope.runs)
+    work = f"{len(paths)} clips, 20 frames each: decode, find, embed, name, write rows"
+    process = whole.annotate_seconds(paths, scope.runs)
+    seconds = Value(round(statistics.median(process), 3), "s")
+    rows = [_beside(work, sides, LOOP, 10), row("the same as a whole process, start included", seconds)]
+    return {"rows": rows, "sides": sides, "whole_process_seconds": process}
+
+
+def giphy(scope: Scope) -> dict[str, Any]:
+    """Annotate the clips beside the way that GIPHY's release documents."""
+    paths = scope.clips()
+    options = {"detection": {"min_face_fraction": 0.2}}
+    specs = {
+        OURS: SideSpec("annotator", "our_side", "annotate", {"clips": paths, "options": options}),
+        "giphy": SideSpec("the way of GIPHY's release, rebuilt", "peer_side", "giphy", {"clips": paths}),
+    }
+    sides = in_turn(specs, scope.runs)
+    work = f"{len(paths)} clips, 20 frames each, faces from a fifth of the frame's shorter side"
+    return {"rows": [_beside(work, sides, "giphy", 20)], "sides": sides}
+
+
+def film_line(scope: Scope) -> dict[str, Any]:
+    """Annotate a film, and watch the memory."""
+    minutes = 1 if scope.is_quick else FILM_MINUTES
+    path = str(film(minutes))
+    given = {"clips": [path], "options": {"sampling": {"every_ms": EVERY_MS}}}
+    loop = {"clips": [path], "sface": str(folded_sface()), "every_ms": EVERY_MS}
+    specs = {
+        OURS: SideSpec("annotator", "our_side", "annotate_watched", given),
+        LOOP: SideSpec("the plain loop", "peer_side", "plain_loop", loop),
+    }
+    sides = in_turn(specs, scope.runs)
+    found = sides[OURS]["found"]
+    rows = [
+        _beside(f"a film of {minutes} minutes, 1280 x 720, a frame every {EVERY_MS // 1000} s", sides, LOOP, 8),
+        row("memory on the way, largest", Value(round(found["peak_mb"]), "MB")),
+        row("memory on the way, slope", Value(round(found["slope_mb_per_minute"], 1), "MB a minute")),
+    ]
+    return {"rows": rows, "sides": sides}
+
+
+def embed(scope: Scope) -> dict[str, Any]:
+    """Embed faces in both precisions, beside the quicker one of two other readers of the same file."""
+    count = 64 if scope.is_quick else 256
+    given = {"sface": str(folded_sface()), "count": count}
+    specs = {
+        OURS: SideSpec("SFace, f32", "our_side", "embed", {"count": count, "precision": "f32"}),
+        "default": SideSpec("SFace, as by default", "our_side", "embed", {"count": count, "precision": "bf16"}),
+        "onnxruntime": SideSpec("SFace in ONNX Runtime", "peer_side", "sface_onnxruntime", given),
+        "opencv": SideSpec("SFace in OpenCV", "peer_side", "sface_opencv", given),
+    }
+    sides = in_turn(specs, scope.runs)
+    best = min(("onnxruntime", "opencv"), key=lambda name: statistics.median(sides[name]["seconds"]))
+    default = {**sides, OURS: sides["default"]}
+    rows = [
+        _beside(f"{count} faces embedded, f32", sides, best, 2.5),
+        _beside(f"{count} faces embedded, {sides['default']['found']['precision']}, as by default", default, best, 9),
+    ]
+    return {"rows": rows, "sides": sides}
+
+
+def identify(scope: Scope) -> dict[str, Any]:
+    """Name tracks against a large gallery, beside one product of all similarities."""
+    people = 10_000 if scope.is_quick else IDENTIFY_TRACKS
+    our_tracks, their_tracks = (500, 2_000) if scope.is_quick else (OUR_TRACKS, PRODUCT_TRACKS)
+    specs = {
+        OURS: SideSpec("annotator", "our_side", "identify", {"tracks": our_tracks, "prototypes": people}),
+        "product": SideSpec(
+            "all similarities in one NumPy product and argmax",
+            "peer_side",
+            "product",
+            {"tracks": their_tracks, "prototypes": people},
+        ),
+    }
+    sides = in_turn(specs, scope.runs)
+    our_scale, scale = people / our_tracks, people / their_tracks
+    times = ratio(sides, "product", scale=scale / our_scale)
+    peak_mb = sides[OURS]["found"]["peak_mb"], scale * sides["product"]["found"]["peak_mb"]
+    work = f"{people:,} tracks against {people:,} prototypes"
+    beside = (sides["product"]["label"], _time(sides, "product", scale))
+    share = round(peak_mb[0] / peak_mb[1], 4)
+    rows = [
+        row(
+            f"{work} ({our_tracks:,} and {their_tracks:,} of them, multiplied)",
+            _time(sides, OURS, our_scale),
+            beside=beside,
+            ratio=times,
+            reach=Reach("ratio", "at least", 1),
+        ),
+        row(
+            "memory for it, share of that of the product",
+            Value(share, "", f"{peak_mb[0]:,.0f} MB"),
+            beside=(sides["product"]["label"], Value(round(peak_mb[1] / 1000, 1), "GB")),
+            reach=Reach("ours", "at most", MEMORY_SHARE),
+        ),
+    ]
+    return {"rows": rows, "sides": sides}
+
+
+def peak(scope: Scope) -> dict[str, Any]:
+    """Say how near to the machine's peak detection and embedding come."""
+    frames = str(gif_frames(3 if scope.is_quick else 20))
+    given = {"frames": frames, "min_face_px": 20}
+    sides = in_turn({OURS: SideSpec("annotator", "our_side", "peak", given)}, scope.runs)
+    found = sides[OURS]["found"]
+    names = {"share": "detection and embedding", "detect_share": "detection alone", "embed_share": "embedding alone"}
+    return {
+        "rows": [
+            row(
+                f"share of the machine's peak that {text} reaches" if name != "share" else f"share of peak, {text}",
+                Value(round(100 * found[name], 1), "%"),
+                reach=Reach("ours", "at least", 55) if name == "share" else None,
+            )
+            for name, text in names.items()
+        ],
+        "sides": sides,
+    }
+
+
+def busy(scope: Scope) -> dict[str, Any]:
+    """Say how busy the processors are kept over a backlog."""
+    paths = scope.clips()
+    sides = in_turn({OURS: SideSpec("annotator", "our_side", "annotate", {"clips": paths, "times": 3})}, scope.runs)
+    side = sides[OURS]
+    pairs = zip(side["processor_seconds"], side["seconds"], strict=True)
+    shares = [spent / seconds for spent, seconds in pairs]
+    value = 100 * statistics.median(shares) * side["found"]["busy"] / (shares[-1] or 1)
+    ours = Value(round(value, 1), "%")
+    return {
+        "rows": [row(f"processors busy over {3 * len(paths)} clips", ours, reach=Reach("ours", "at least", 92))],
+        "sides": sides,
+    }
+
+
+def memory(scope: Scope) -> dict[str, Any]:
+    """Say how much memory a process like a worker's takes for clips of at most 480 px."""
+    paths = [path for path in scope.clips() if Path(path).suffix == ".gif" and whole.long_side_px(path) <= 480]
+    given = {"clips": paths, "is_worker": True}
+    sides = in_turn({OURS: SideSpec("annotator", "our_side", "annotate_watched", given)}, min(scope.runs, 3))
+    ours = Value(round(sides[OURS]["found"]["peak_mb"]), "MB")
+    work = f"largest memory of a worker's process and its children, {len(paths)} GIFs of at most 480 px"
+    return {"rows": [row(work, ours, reach=Reach("ours", "at most", 700))], "sides": sides}
+
+
+def start(scope: Scope) -> dict[str, Any]:
+    """Measure from the command to the first name."""
+    sides = whole.start_seconds(scope.runs)
+    rows = [
+        row(
+            "`annotator annotate one.gif --no-save` until the first name",
+            _time(sides, OURS),
+            beside=(sides["import"]["label"], _time(sides, "import")),
+            ratio=ratio(sides, "import"),
+            reach=Reach("ours", "less than", _time(sides, "import").value),
+        )
+    ]
+    return {"rows": rows, "sides": sides}
+
+
+def curve_line(scope: Scope) -> dict[str, Any]:
+    """Measure how time and memory grow."""
+    return {"rows": [], "curves": curves.measure(scope.is_quick)}
+
+
+LINES: Final[dict[str, Measure]] = {
+    "detect-20px": detect_20px,
+    "detect-48px": detect_48px,
+    "detect-1080p": detect_1080p,
+    "clips": clips,
+    "giphy": giphy,
+    "film": film_line,
+    "embed": embed,
+    "identify": identify,
+    "peak": peak,
+    "busy": busy,
+    "start": start,
+    "memory": memory,
+    "curves": curve_line,
+}

@@ -1,0 +1,72 @@
+"""On what a line was measured: processor, versions, date, commit."""
+
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.speed.places import PEERS_PYTHON, ROOT
+
+FLAGS: Final = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+"""Those that decide how fast a network can be."""
+
+OURS: Final = ("celebrity-annotator", "openvino", "numpy", "opencv-python-headless", "sqlalchemy")
+PEERS: Final = (
+    "facenet-pytorch",
+    "mtcnn",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "scikit-learn",
+    "tensorflow-cpu",
+    "torch",
+)
+
+
+def machine() -> dict[str, Any]:
+    """Return the processor's name, how many processors are used, its flags, memory, kernel and Python."""
+    text = Path("/proc/cpuinfo").read_text()
+    entries = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    entries = {name.strip(): value.strip() for name, value in entries.items()}
+    flags = entries.get("flags", "").split()
+    memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
+    return {
+        "processor": entries.get("model name", platform.processor()),
+        "model": f"family {entries.get('cpu family', '?')}, model {entries.get('model', '?')}",
+        "cores": len(os.sched_getaffinity(0)),
+        "flags": [flag for flag in FLAGS if flag in flags],
+        "memory_gb": round(memory_kb / 1e6, 1),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def versions() -> dict[str, dict[str, str]]:
+    """Return the versions of both environments; that of the peers is asked in a process of its own."""
+    code = "import sys; from importlib.metadata import version\nfor name in sys.argv[1:]: print(name, version(name))"
+    command = [str(PEERS_PYTHON), "-c", code, *PEERS]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return {"ours": {name: version(name) for name in OURS}, "peers": dict(line.split() for line in told.splitlines())}
+
+
+def commit() -> str:
+    """Return the git commit, marked where files of the program differ from it; "unknown" outside a checkout."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=10", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def stamp() -> dict[str, Any]:
+    """Return what every line keeps of its own."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions(),
+    }

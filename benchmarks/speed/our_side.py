@@ -1,0 +1,209 @@
+"""Our works, each in a process that is made ready once."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.speed.inputs import faces, frames_of
+from benchmarks.speed.memory import memory_mb, resident_mb, watched
+from benchmarks.speed.serving import Work, serve
+from benchmarks.speed.work import CountingEngine, peak_gflop_per_s
+
+THREADS: Final = len(os.sched_getaffinity(0))
+FACES_OF_TRACK: Final = 5
+
+
+def _settings(**options: Any) -> Any:  # noqa: ANN401 - handed on
+    from annotator.settings import load_settings  # noqa: PLC0415 - heavy, and not for every work
+
+    return load_settings(env_file=None, **{"device": "cpu", "threads": THREADS, **options})
+
+
+def _engine() -> Any:  # noqa: ANN401 - a protocol of heavy modules
+    from annotator.build import build_engine  # noqa: PLC0415 - as above
+
+    return build_engine(_settings())
+
+
+def detect(frames: str, min_face_px: int) -> Work:
+    """Find the faces of all frames, each frame on its own."""
+    from annotator.detection import DetectionParams, MtcnnDetector  # noqa: PLC0415 - as above
+
+    detector = MtcnnDetector(_engine(), params=DetectionParams(min_face_px=min_face_px))
+    images = frames_of(frames)
+    return lambda: {"frames": len(images), "faces": sum(len(one) for one in detector.detect(images))}
+
+
+def embed(count: int, precision: str) -> Work:
+    """Embed faces."""
+    from annotator.recognition.embedding import FaceEmbedder  # noqa: PLC0415 - as above
+
+    embedder = FaceEmbedder(_engine(), precision=precision)  # type: ignore[arg-type]
+    crops = faces(count)
+    used = embedder._runner.precision  # noqa: SLF001 - what the processor has in the end
+    return lambda: {"faces": len(embedder.embed(crops)), "precision": used}
+
+
+class _Annotating:
+    """An annotator with its networks loaded, and a new database for each run."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - settings
+        from annotator.build import build_annotator  # noqa: PLC0415 - as above
+
+        self._settings = _settings(**options)
+        self._annotator = build_annotator(self._settings)
+
+    def run(self, clips: list[str], *, times: int = 1) -> dict[str, Any]:
+        """Annotate clips with names and rows; opening the database does not count."""
+        from annotator.build import register_model  # noqa: PLC0415 - as above
+        from annotator.cli.session import Saving, annotate_media  # noqa: PLC0415 - as above
+        from annotator.media import expand_sources  # noqa: PLC0415 - as above
+        from annotator.store import Store  # noqa: PLC0415 - as above
+
+        refs = expand_sources(clips) * times
+        with tempfile.TemporaryDirectory() as folder, Store.open(f"sqlite:///{folder}/rows.db") as store:
+            model = register_model(store, self._annotator)
+            saving = Saving(store, model.network_id, model.labelling_id)
+            processor_s, began_s = sum(os.times()[:4]), time.perf_counter()
+            told = [one.result for one in annotate_media(self._annotator, refs, saving=saving, is_refreshed=True)]
+            seconds = time.perf_counter() - began_s
+            spent = {"seconds": seconds, "processor_seconds": sum(os.times()[:4]) - processor_s}
+        failed = sum(one.status == "failed" for one in told)
+        names = sum(len(one.labels) for one in told)
+        frames = sum(one.frames_sampled or 0 for one in told)
+        found = sum(one.faces or 0 for one in told)
+        return {**spent, "clips": len(told), "failed": failed, "frames": frames, "faces": found, "names": names}
+
+
+def annotate(clips: list[str], times: int = 1, options: dict[str, Any] | None = None) -> Work:
+    """Annotate clips: decode, detect, track, embed, name, write rows."""
+    annotating = _Annotating(**(options or {}))
+
+    def run() -> dict[str, Any]:
+        found = annotating.run(clips, times=times)
+        cores = len(os.sched_getaffinity(0))
+        return {**found, "busy": found["processor_seconds"] / found["seconds"] / cores}
+
+    return run
+
+
+def annotate_watched(clips: list[str], options: dict[str, Any] | None = None, *, is_worker: bool = False) -> Work:
+    """Annotate clips and watch the memory of the processes; like a worker where Celery's application is loaded, too."""
+    if is_worker:
+        import workers.boot  # noqa: F401, PLC0415 - as above
+    annotating = _Annotating(**(options or {}))
+
+    def run() -> dict[str, Any]:
+        with watched(os.getpid()) as seen:
+            found = annotating.run(clips)
+        return {
+            **found,
+            "peak_mb": seen.peak_mb,
+            "slope_mb_per_minute": seen.slope_mb_per_minute(),
+            "memory": seen.thinned(),
+        }
+
+    return run
+
+
+def annotate_in_processes(clips: list[str], processes: int) -> Work:
+    """Share the clips among processes, each with its part of the threads; starting them does not count."""
+    threads = max(1, THREADS // processes)
+    parts = [clips[number::processes] for number in range(processes)]
+    words = [sys.executable, "-m", "benchmarks.speed.our_side", "annotate"]
+    children = [
+        subprocess.Popen(
+            [*words, json.dumps({"clips": part, "options": {"threads": threads}})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for part in parts
+    ]
+    for child in children:
+        child.stdout.readline()  # type: ignore[union-attr]
+
+    def run() -> dict[str, Any]:
+        began_s = time.perf_counter()
+        for child in children:
+            child.stdin.write("run\n")  # type: ignore[union-attr]
+            child.stdin.flush()  # type: ignore[union-attr]
+        answers = [json.loads(child.stdout.readline()) for child in children]  # type: ignore[union-attr]
+        seconds = time.perf_counter() - began_s
+        memory = sum(memory_mb(child.pid) for child in children)
+        spent = sum(answer["processor_seconds"] for answer in answers)
+        return {"seconds": seconds, "processor_seconds": spent, "clips": len(clips), "peak_mb": memory}
+
+    return run
+
+
+def identify(tracks: int, prototypes: int) -> Work:
+    """Name tracks of five faces against a gallery of made-up people, a third of them being shown."""
+    from benchmarks.speed.galleries import evidence, identifier  # noqa: PLC0415 - as above
+
+    named_by = identifier(prototypes)
+    stack = evidence(named_by, tracks, faces=FACES_OF_TRACK)
+    before_mb = resident_mb(os.getpid())
+
+    def run() -> dict[str, Any]:
+        with watched(os.getpid(), resident_mb) as seen:
+            named = named_by.named([stack])
+        return {"tracks": tracks, "named": len(named), "peak_mb": seen.peak_mb - before_mb}
+
+    return run
+
+
+def peak(frames: str, min_face_px: int) -> Work:
+    """Detect and embed, count what the networks compute, and set it against the machine's measured peak."""
+    from annotator.detection import DetectionParams, MtcnnDetector  # noqa: PLC0415 - as above
+    from annotator.recognition.alignment import align_faces  # noqa: PLC0415 - as above
+    from annotator.recognition.embedding import FaceEmbedder  # noqa: PLC0415 - as above
+
+    engine = CountingEngine(_engine())
+    detector = MtcnnDetector(engine, params=DetectionParams(min_face_px=min_face_px))
+    embedder = FaceEmbedder(engine, precision="bf16")
+    images = frames_of(frames)
+
+    def run() -> dict[str, Any]:
+        peaks = {precision: peak_gflop_per_s(precision, THREADS) for precision in ("f32", engine.precision_of("sface"))}
+        engine.forget()
+        began_s = time.perf_counter()
+        found = detector.detect(images)
+        detect_s = time.perf_counter() - began_s
+        crops = np.concatenate([align_faces(i, f.landmarks_xy)[0] for i, f in zip(images, found, strict=True)])
+        began_s = time.perf_counter()
+        embedder.embed(crops)
+        embed_s = time.perf_counter() - began_s
+        gflop = engine.gflop()
+        ideal_s = {name: work / peaks[engine.precision_of(name)] for name, work in gflop.items()}
+        detect_ideal_s = sum(seconds for name, seconds in ideal_s.items() if name != "sface")
+        return {
+            "seconds": detect_s + embed_s,
+            "share": sum(ideal_s.values()) / (detect_s + embed_s),
+            "detect_share": detect_ideal_s / detect_s,
+            "embed_share": ideal_s.get("sface", 0.0) / embed_s,
+            "peak_gflop_per_s": peaks,
+            "gflop": gflop,
+        }
+
+    return run
+
+
+WORKS: Final = {
+    "detect": detect,
+    "embed": embed,
+    "annotate": annotate,
+    "annotate_watched": annotate_watched,
+    "annotate_in_processes": annotate_in_processes,
+    "identify": identify,
+    "peak": peak,
+}
+
+if __name__ == "__main__":
+    serve(WORKS)

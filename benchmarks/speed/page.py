@@ -1,0 +1,150 @@
+"""``docs/performance.md``, made from the results and a template: no number in it is typed by hand.
+
+python -m benchmarks.speed.page
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.speed.places import PAGE, PICTURES, RESULTS
+from benchmarks.speed.results import load
+
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+HERE: Final = Path(__file__).parent
+TEMPLATE: Final = HERE / "performance.md.in"
+TEXTS: Final = HERE / "text"
+HEAD: Final = (
+    "| line | work | ours | beside | ratio (from, to) | reach | reached? |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
+def page(lines: Mapping[str, Any]) -> str:
+    """Return the page for some lines of results."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    parts = {
+        "TABLE": table(lines),
+        "MACHINES": machines(lines),
+        "CURVES": curve_sections(lines),
+        "TIME": where_the_time_goes(lines),
+        **{f"TEXT {path.stem}": path.read_text(encoding="utf-8").strip() for path in sorted(TEXTS.glob("*.md"))},
+    }
+    for name, part in parts.items():
+        text = text.replace("{{" + name + "}}", part)
+    return text
+
+
+def table(lines: Mapping[str, Any]) -> str:
+    """Return the table of all rows, as Markdown; without lines, a sentence."""
+    rows = [
+        "| " + " | ".join([_name(name, line), *cells(row)]) + " |"
+        for name, line in lines.items()
+        for row in line["rows"]
+    ]
+    return "\n".join([*HEAD, *rows]) if rows else "Nothing was measured yet: run `make bench`."
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """Return what stands in a row of the table after the name of its line."""
+    beside, ratio, reach = row["beside"], row["ratio"], row["reach"]
+    return [
+        row["work"],
+        value(row["ours"]),
+        "" if beside is None else f"{beside['name']}: {value(beside)}",
+        "" if ratio is None else f"{times(ratio['median'])} ({times(ratio['min'])} to {times(ratio['max'])})",
+        "" if reach is None else _reach(reach, row),
+        {None: "", True: "yes", False: "no"}[row["reached"]],
+    ]
+
+
+def value(one: Mapping[str, Any]) -> str:
+    """Return a number with its unit."""
+    number, unit = one["value"], one["unit"]
+    shown = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    text = f" ({one['text']})" if one.get("text") else ""
+    return f"{shown}{' ' if unit else ''}{unit}{text}"
+
+
+def times(ratio: float) -> str:
+    """Return a ratio as it is read."""
+    return f"{ratio:.1f}{TIMES}" if ratio >= 1 else f"{ratio:.2f}{TIMES}"
+
+
+def machines(lines: Mapping[str, Any]) -> str:
+    """Return, for each machine and commit, which lines were measured there, with the versions."""
+    groups: dict[str, list[str]] = {}
+    for name, line in lines.items():
+        groups.setdefault(_machine(line), []).append(f"`{name}`")
+    return "\n".join(f"- {', '.join(names)}: {told}" for told, names in groups.items())
+
+
+def _machine(line: Mapping[str, Any]) -> str:
+    machine, versions = line["machine"], line["versions"]
+    flags = ", ".join(machine["flags"]) or "none of those that matter"
+    listed = {side: ", ".join(f"{name} {one}" for name, one in found.items()) for side, found in versions.items()}
+    return (
+        f"{line['date']}, commit `{line['commit']}`, {machine['processor']} ({machine['model']}; {flags}), "
+        f"{machine['cores']} processors, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}, "
+        f"{line['runs']} runs. Ours: {listed['ours']}. Beside: {listed['peers']}."
+    )
+
+
+def curve_sections(lines: Mapping[str, Any]) -> str:
+    """Return a picture with its slopes for each curve."""
+    sections = []
+    for name, curve in lines.get("curves", {}).get("curves", {}).items():
+        xs = [point["x"] for point in curve["points"]]
+        sections.append(
+            f"### {curve['axis'][:1].upper()}{curve['axis'][1:]}\n\n"
+            f"![Time and memory against {curve['axis']}](images/performance/{name}.png)\n\n"
+            f"From {min(xs):g} to {max(xs):g}: slope of the time {curve['slope']:.2f}, of the memory "
+            f"{curve['memory_slope']:.2f} (of the logarithms: 1 is linear, 0 is flat)."
+        )
+    if lines.get("film"):
+        sections.append(_film_section(lines["film"]))
+    return "\n\n".join(sections) or "Not measured yet."
+
+
+def _film_section(line: Mapping[str, Any]) -> str:
+    found = line["sides"]["ours"]["found"]
+    return (
+        "### A film\n\n![Memory over time](images/performance/film-memory.png)\n\n"
+        f"Memory of all processes while a film is annotated: at most {found['peak_mb']:.0f} MB, slope over the later "
+        f"four fifths {found['slope_mb_per_minute']:.1f} MB a minute."
+    )
+
+
+def where_the_time_goes(lines: Mapping[str, Any]) -> str:
+    """Return what the networks compute, beside what the machine could."""
+    if "peak" not in lines:
+        return "Not measured yet."
+    found = lines["peak"]["sides"]["ours"]["found"]
+    peaks = ", ".join(f"{peak:.0f} GFLOP/s in {name}" for name, peak in found["peak_gflop_per_s"].items())
+    rows = [f"| {name} | {gflop:,.1f} |" for name, gflop in found["gflop"].items()]
+    said = (
+        f"The machine's measured peak, a large matrix product: {peaks}. What the networks computed for the frames of "
+        f"`peak`, padding included, in {found['seconds']:.2f} s:"
+    )
+    return "\n".join([said, "", "| network | 10⁹ operations |", "|---|---|", *rows])
+
+
+def _name(name: str, line: Mapping[str, Any]) -> str:
+    return f"`{name}`" + (" (a trial)" if line["quick"] else "")
+
+
+def _reach(reach: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    sign = {"at least": "≥", "at most": "≤", "less than": "<"}[reach["how"]]
+    if reach["of"] == "ratio":
+        return f"{sign} {reach['limit']:g}{TIMES}"
+    return f"{sign} {value({'value': reach['limit'], 'unit': row['ours']['unit']})}"
+
+
+def pictures(lines: Mapping[str, Any]) -> list[Path]:
+    """Return the pictures that the page of some lines shows."""
+    names = [*lines.get("curves", {}).get("curves", {}), *(["film-memory"] if "film" in lines else [])]
+    return [PICTURES / f"{name}.png" for name in names]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(load(RESULTS)), encoding="utf-8")

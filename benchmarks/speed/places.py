@@ -1,0 +1,17 @@
+"""Where things lie, for both environments."""
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+BENCHMARKS: Final = ROOT / "benchmarks"
+CACHE: Final = BENCHMARKS / ".cache"
+"""What can be made again: frames, folded networks, the film. Not committed."""
+
+CLIPS: Final = ROOT.parent / "shared" / "data" / "clips"
+RESULTS: Final = BENCHMARKS / "results.json"
+PAGE: Final = ROOT / "docs" / "performance.md"
+PICTURES: Final = ROOT / "docs" / "images" / "performance"
+OUR_PYTHON: Final = ROOT / ".venv" / "bin" / "python"
+PEERS_PYTHON: Final = BENCHMARKS / "peers" / ".venv" / "bin" / "python"
+PEERS_SETUP: Final = BENCHMARKS / "peers" / "setup.sh"

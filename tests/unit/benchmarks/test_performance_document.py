@@ -1,0 +1,99 @@
+"""docs/performance.md is what ``benchmarks.speed`` makes of benchmarks/results.json, and nothing else."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.speed.curves import slope
+from benchmarks.speed.lines import LINES
+from benchmarks.speed.page import cells, page, pictures
+from benchmarks.speed.results import FIELDS, ROW_FIELDS, load, merge
+from benchmarks.speed.rows import Reach, Value, row
+from benchmarks.speed.work import onet, pnet, rnet, sface
+
+ROOT = Path(__file__).resolve().parents[3]
+MEASURED = load(ROOT / "benchmarks" / "results.json")
+MAX_PICTURE_BYTES = 60_000
+
+
+def line(**changes: Any) -> dict[str, Any]:
+    """Return a line as it stands in the results."""
+    machine = {"processor": "P", "model": "m", "cores": 2, "flags": [], "memory_gb": 8.0, "system": "L", "python": "3"}
+    told = {"date": "2026-01-02", "commit": "abc", "machine": machine, "versions": {"ours": {}, "peers": {}}}
+    return {**told, "runs": 5, "quick": False, "rows": [], **changes}
+
+
+def test_the_page_is_what_is_made_of_the_results() -> None:
+    written = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert written == page(MEASURED), "make it anew: python -m benchmarks.speed.page"
+
+
+def test_every_measured_line_has_all_fields_and_is_no_trial() -> None:
+    assert MEASURED.keys() <= LINES.keys()
+    for name, one in MEASURED.items():
+        assert one.keys() >= set(FIELDS), name
+        assert not one["quick"], name
+        assert all(found.keys() == set(ROW_FIELDS) for found in one["rows"]), name
+
+
+def test_the_pictures_of_the_page_are_there_and_small() -> None:
+    sizes = {path.name: path.stat().st_size if path.exists() else None for path in pictures(MEASURED)}
+    assert all(size is not None and size < MAX_PICTURE_BYTES for size in sizes.values()), sizes
+
+
+def test_no_place_of_the_template_stays_empty() -> None:
+    assert "{{" not in page(MEASURED)
+    assert "{{" not in page({})
+
+
+def test_a_row_shows_both_sides_the_spread_and_whether_the_reach_is_reached() -> None:
+    ratio = {"median": 5.26, "min": 0.5, "max": 6.0}
+    reach = Reach("ratio", "at least", 5)
+    made = row("faces", Value(1.5, "s"), beside=("another", Value(7.9, "s")), ratio=ratio, reach=reach)
+    assert cells(made) == ["faces", "1.5 s", "another: 7.9 s", "5.3× (0.50× to 6.0×)", "≥ 5×", "yes"]  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
+    ("reach", "value", "reached"),
+    [
+        (Reach("ours", "at most", 700), 700.0, True),
+        (Reach("ours", "at most", 700), 701.0, False),
+        (Reach("ours", "less than", 2), 2.0, False),
+        (Reach("ours", "at least", 55), 54.9, False),
+    ],
+)
+def test_a_value_of_ours_is_held_to_its_limit(reach: Reach, value: float, *, reached: bool) -> None:
+    assert row("memory", Value(value, "MB"), reach=reach)["reached"] is reached
+
+
+def test_lines_measured_anew_replace_those_of_their_name_and_the_others_stay(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    merge(file, {"embed": line(date="2026-01-02"), "clips": line()}, ["clips", "embed"])
+    merge(file, {"embed": line(date="2026-03-04"), "gone": line()}, ["clips", "embed"])
+    kept = load(file)
+    assert list(kept) == ["clips", "embed"]
+    assert [one["date"] for one in kept.values()] == ["2026-01-02", "2026-03-04"]
+
+
+def test_lines_of_two_machines_are_told_apart() -> None:
+    other = line(machine={**line()["machine"], "processor": "Q"})
+    told = page({"clips": line(), "embed": line(), "film": {**other, "sides": film_side()}})
+    assert re.search(r"^- `clips`, `embed`: .* P \(m", told, re.MULTILINE)
+    assert re.search(r"^- `film`: .* Q \(m", told, re.MULTILINE)
+
+
+def film_side() -> dict[str, Any]:
+    return {"ours": {"found": {"peak_mb": 300.0, "slope_mb_per_minute": 0.1}}}
+
+
+def test_the_slope_of_a_quadratic_curve_is_two() -> None:
+    assert slope([(1, 3.0), (2, 12.0), (4, 48.0)]) == 2.0
+
+
+def test_the_operations_of_a_network_are_those_of_its_layers() -> None:
+    # Two for each weight and place: of P-Net's single window 10*10*27*10 + 3*3*90*16 + 144*32 + 32*6 of them.
+    assert pnet(12, 12) == 2 * (27_000 + 12_960 + 4_608 + 192)
+    assert [round(one() / 1e6, 1) for one in (rnet, onet)] == [3.1, 25.8]
+    assert 0.8e9 < sface() < 1.3e9
