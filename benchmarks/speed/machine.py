@@ -14,6 +14,9 @@ FLAGS: Final = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "am
 """Those that decide how fast a network can be."""
 
 OURS: Final = ("celebrity-annotator", "openvino", "numpy", "opencv-python-headless", "sqlalchemy")
+MEASURED: Final = ("annotator", "workers", "benchmarks/speed", "benchmarks/plain_loop.py", "benchmarks/peers")
+"""What a commit must be the same of, for its lines to be measured again."""
+
 PEERS: Final = (
     "facenet-pytorch",
     "mtcnn",
@@ -53,13 +56,18 @@ def versions() -> dict[str, dict[str, str]]:
 
 
 def commit() -> str:
-    """Return the git commit, marked where files of the program differ from it; "unknown" outside a checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=10", "--dirty", "--exclude=*"]
+    """Return the git commit, marked where what is measured differs from it; "unknown" outside a checkout."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        head = _git("rev-parse", "--short=10", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *MEASURED)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return done.stdout.strip()
+    return head + ("-changed" if changed else "")
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
 def stamp() -> dict[str, Any]:

@@ -81,13 +81,13 @@ class Watched:
 
 
 @contextmanager
-def watched(pid: int, measure: Callable[[int], float] = memory_mb) -> Iterator[Watched]:
-    """Watch the memory of a process and its descendants."""
+def watched(pid: int, measure: Callable[[int], float] = memory_mb, *, every_s: float = EVERY_S) -> Iterator[Watched]:
+    """Watch the memory of a process and its descendants; asking for PSS takes some milliseconds each time."""
     seen, is_over = Watched(), threading.Event()
     began_s = time.monotonic()
 
     def watch() -> None:
-        while not is_over.wait(EVERY_S):
+        while not is_over.wait(every_s):
             seen.memory_mb.append(measure(pid))
             seen.seconds.append(time.monotonic() - began_s)
 

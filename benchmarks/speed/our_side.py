@@ -93,14 +93,16 @@ def annotate(clips: list[str], times: int = 1, options: dict[str, Any] | None = 
     return run
 
 
-def annotate_watched(clips: list[str], options: dict[str, Any] | None = None, *, is_worker: bool = False) -> Work:
+def annotate_watched(
+    clips: list[str], options: dict[str, Any] | None = None, *, is_worker: bool = False, every_s: float = 0.1
+) -> Work:
     """Annotate clips and watch the memory of the processes; like a worker where Celery's application is loaded, too."""
     if is_worker:
         import workers.boot  # noqa: F401, PLC0415 - as above
     annotating = _Annotating(**(options or {}))
 
     def run() -> dict[str, Any]:
-        with watched(os.getpid()) as seen:
+        with watched(os.getpid(), every_s=every_s) as seen:
             found = annotating.run(clips)
         return {
             **found,
@@ -171,7 +173,7 @@ def peak(frames: str, min_face_px: int) -> Work:
     images = frames_of(frames)
 
     def run() -> dict[str, Any]:
-        peaks = {precision: peak_gflop_per_s(precision, THREADS) for precision in ("f32", engine.precision_of("sface"))}
+        peaks = {precision: peak_gflop_per_s(precision, THREADS) for precision in sorted(engine.precisions)}
         engine.forget()
         began_s = time.perf_counter()
         found = detector.detect(images)
@@ -181,7 +183,7 @@ def peak(frames: str, min_face_px: int) -> Work:
         embedder.embed(crops)
         embed_s = time.perf_counter() - began_s
         gflop = engine.gflop()
-        ideal_s = {name: work / peaks[engine.precision_of(name)] for name, work in gflop.items()}
+        ideal_s = {name: sum(work / peaks[precision] for precision, work in by.items()) for name, by in gflop.items()}
         detect_ideal_s = sum(seconds for name, seconds in ideal_s.items() if name != "sface")
         return {
             "seconds": detect_s + embed_s,

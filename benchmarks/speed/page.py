@@ -3,6 +3,7 @@
 python -m benchmarks.speed.page
 """
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -107,11 +108,11 @@ def curve_sections(lines: Mapping[str, Any]) -> str:
 
 
 def _film_section(line: Mapping[str, Any]) -> str:
-    found = line["sides"]["ours"]["found"]
+    series = {name: line["sides"]["ours"]["series"][name] for name in ("peak_mb", "slope_mb_per_minute")}
     return (
         "### A film\n\n![Memory over time](images/performance/film-memory.png)\n\n"
-        f"Memory of all processes while a film is annotated: at most {found['peak_mb']:.0f} MB, slope over the later "
-        f"four fifths {found['slope_mb_per_minute']:.1f} MB a minute."
+        f"Memory of all processes while a film is annotated: at most {max(series['peak_mb']):.0f} MB, slope over the "
+        f"later four fifths {statistics.median(series['slope_mb_per_minute']):.1f} MB a minute."
     )
 
 
@@ -121,12 +122,16 @@ def where_the_time_goes(lines: Mapping[str, Any]) -> str:
         return "Not measured yet."
     found = lines["peak"]["sides"]["ours"]["found"]
     peaks = ", ".join(f"{peak:.0f} GFLOP/s in {name}" for name, peak in found["peak_gflop_per_s"].items())
-    rows = [f"| {name} | {gflop:,.1f} |" for name, gflop in found["gflop"].items()]
+    rows = [
+        f"| {name} | {precision} | {gflop:,.1f} |"
+        for name, by_precision in found["gflop"].items()
+        for precision, gflop in by_precision.items()
+    ]
     said = (
         f"The machine's measured peak, a large matrix product: {peaks}. What the networks computed for the frames of "
         f"`peak`, padding included, in {found['seconds']:.2f} s:"
     )
-    return "\n".join([said, "", "| network | 10⁹ operations |", "|---|---|", *rows])
+    return "\n".join([said, "", "| network | precision | 10⁹ operations |", "|---|---|---|", *rows])
 
 
 def _name(name: str, line: Mapping[str, Any]) -> str:

@@ -110,7 +110,8 @@ def in_turn(specs: Mapping[str, SideSpec], runs: int) -> dict[str, dict[str, Any
         runs: of each that count.
 
     Returns:
-        For each side its label, seconds and processor seconds of all runs, and what the last run found.
+        For each side its label, seconds and processor seconds of all runs, the numbers that each run found, and all
+        that the last one found.
 
     """
     with ExitStack() as stack:
@@ -128,10 +129,17 @@ def in_turn(specs: Mapping[str, SideSpec], runs: int) -> dict[str, dict[str, Any
             "label": specs[name].label,
             "seconds": [round(answer["seconds"], 4) for answer in answers],
             "processor_seconds": [round(answer["processor_seconds"], 3) for answer in answers],
+            "series": _series([answer["found"] for answer in answers]),
             "found": answers[-1]["found"],
         }
         for name, answers in measured.items()
     }
+
+
+def _series(found: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """Return the numbers that all runs found, by name."""
+    names = [name for name, value in found[0].items() if isinstance(value, int | float)]
+    return {name: [round(one[name], 4) for one in found] for name in names}
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -27,7 +27,7 @@ def pnet(height: int, width: int) -> float:
     h, w = -(-h // 2) - 2, -(-w // 2) - 2
     total += convolution((h, w), 3, 10, 16)
     h, w = h - 2, w - 2
-    return total + convolution((h, w), 3, 16, 32) + convolution((h, w), 1, 32, 6)
+    return total + convolution((h, w), 3, 16, 32) + convolution((h, w), 1, 32, 5)
 
 
 def rnet(*_: int) -> float:
@@ -63,8 +63,8 @@ class CountingEngine:
     def __init__(self, engine: Any) -> None:  # noqa: ANN401 - any engine
         """Take the engine that does the work."""
         self._engine = engine
-        self._inputs: dict[tuple[str, int, int], int] = defaultdict(int)
-        self._precisions: dict[str, str] = {}
+        self._inputs: dict[tuple[str, str, int, int], int] = defaultdict(int)
+        self.precisions: set[str] = set()
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the engine has
@@ -77,25 +77,20 @@ class CountingEngine:
     def load_all(self, networks: Sequence[Any], *, precision: Any = "f32") -> list[Any]:  # noqa: ANN401 - as the engine's
         """Load networks; see the engine's."""
         runners = self._engine.load_all(networks, precision=precision)
-        for network, runner in zip(networks, runners, strict=True):
-            self._precisions[network.name] = runner.precision
+        self.precisions |= {runner.precision for runner in runners}
         return [_CountingRunner(self, network.name, runner) for network, runner in zip(networks, runners, strict=True)]
 
-    def precision_of(self, name: str) -> str:
-        """Return the precision in which a network really runs."""
-        return self._precisions[name]
-
-    def count(self, name: str, shape: tuple[int, ...]) -> None:
+    def count(self, name: str, precision: str, shape: tuple[int, ...]) -> None:
         """Note a batch."""
         with self._lock:
-            self._inputs[name, shape[1], shape[2]] += shape[0]
+            self._inputs[name, precision, shape[1], shape[2]] += shape[0]
 
     def forget(self) -> None:
         """Begin anew."""
         self._inputs.clear()
 
-    def gflop(self) -> dict[str, float]:
-        """Return what each network was to compute since then, in 10^9 operations; padding counts, it was computed."""
+    def gflop(self) -> dict[str, dict[str, float]]:
+        """Return what each network has computed since then, in 10^9 operations by precision; padding counts, too."""
         return work_gflop(self._inputs)
 
 
@@ -106,19 +101,21 @@ class _CountingRunner:
         self._engine, self._name, self._runner = engine, name, runner
 
     def __call__(self, batch: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - as the runner's
-        self._engine.count(self._name, batch.shape)
+        self._engine.count(self._name, self._runner.precision, batch.shape)
         return self._runner(batch, *rest, **named)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the runner has
         return getattr(self._runner, name)
 
 
-def work_gflop(inputs: Mapping[tuple[str, int, int], int]) -> dict[str, float]:
-    """Return 10^9 operations by network, for so many inputs of (network, height, width)."""
-    total: dict[str, float] = defaultdict(float)
-    for (name, height, width), count in inputs.items():
-        total[name] += count * OPERATIONS[name](height, width) / 1e9
-    return dict(total)
+def work_gflop(inputs: Mapping[tuple[str, str, int, int], int]) -> dict[str, dict[str, float]]:
+    """Return 10^9 operations by network and precision, for so many inputs of (network, precision, height, width)."""
+    total: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for (name, precision, height, width), count in inputs.items():
+        if name not in OPERATIONS:
+            raise SystemExit(f"benchmarks/speed/work.py does not know how much the network {name} computes")
+        total[name][precision] += count * OPERATIONS[name](height, width) / 1e9
+    return {name: dict(found) for name, found in total.items()}
 
 
 def peak_gflop_per_s(precision: str, threads: int, *, turns: int = 7) -> float:

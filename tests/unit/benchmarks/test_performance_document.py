@@ -11,7 +11,7 @@ from benchmarks.speed.lines import LINES
 from benchmarks.speed.page import cells, page, pictures
 from benchmarks.speed.results import FIELDS, ROW_FIELDS, load, merge
 from benchmarks.speed.rows import Reach, Value, row
-from benchmarks.speed.work import onet, pnet, rnet, sface
+from benchmarks.speed.work import onet, pnet, rnet, sface, work_gflop
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = load(ROOT / "benchmarks" / "results.json")
@@ -85,7 +85,7 @@ def test_lines_of_two_machines_are_told_apart() -> None:
 
 
 def film_side() -> dict[str, Any]:
-    return {"ours": {"found": {"peak_mb": 300.0, "slope_mb_per_minute": 0.1}}}
+    return {"ours": {"series": {"peak_mb": [300.0], "slope_mb_per_minute": [0.1]}}}
 
 
 def test_the_slope_of_a_quadratic_curve_is_two() -> None:
@@ -93,7 +93,13 @@ def test_the_slope_of_a_quadratic_curve_is_two() -> None:
 
 
 def test_the_operations_of_a_network_are_those_of_its_layers() -> None:
-    # Two for each weight and place: of P-Net's single window 10*10*27*10 + 3*3*90*16 + 144*32 + 32*6 of them.
-    assert pnet(12, 12) == 2 * (27_000 + 12_960 + 4_608 + 192)
+    # Two for each weight and place: of P-Net's single window 10*10*27*10 + 3*3*90*16 + 144*32 + 32*5 of them.
+    assert pnet(12, 12) == 2 * (27_000 + 12_960 + 4_608 + 160)
     assert [round(one() / 1e6, 1) for one in (rnet, onet)] == [3.1, 25.8]
     assert 0.8e9 < sface() < 1.3e9
+
+
+def test_work_is_counted_by_network_and_precision() -> None:
+    counted = work_gflop({("rnet", "bf16", 24, 24): 3, ("rnet", "f32", 24, 24): 1, ("onet", "f32", 48, 48): 1})
+    assert counted["rnet"]["bf16"] == pytest.approx(3 * counted["rnet"]["f32"])
+    assert list(counted["onet"]) == ["f32"]
