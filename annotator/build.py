@@ -244,6 +244,7 @@ def build_annotator(
     """
     gallery = build_gallery(settings, store=store)
     engine = engine or build_engine(settings)
+    params = params or PipelineParams()
     embedder = FaceEmbedder(engine, precision="bf16", network=gallery.bundle.network)
     gallery.check_embedder(embedder.network_id)
     return Annotator(
@@ -251,7 +252,7 @@ def build_annotator(
         detector=build_detector(settings, engine),
         embedder=embedder,
         identifier=Identifier(gallery),
-        params=params,
+        params=replace(params, detecting=max(params.detecting, engine.lanes)),
         meter=meter,
     )
 

@@ -58,6 +58,7 @@ class PipelineParams:
         decoders: media that are decoded at the same time.
         max_inbox_bytes: decoded frames that wait for the detector.
         max_batch_bytes: decoded frames that go to the detector together.
+        detecting: such batches that are with the detector at a time.
         embed_batch: crops from which the embedder is not kept waiting for more.
         max_wait_s: longest wait of a clip that has ended for a fuller batch.
         keep_faces: whether tracks keep the crops of their best faces, for whoever draws them.
@@ -67,6 +68,7 @@ class PipelineParams:
     decoders: int = 2
     max_inbox_bytes: int = 32 << 20
     max_batch_bytes: int = 8 << 20
+    detecting: int = 2
     embed_batch: int = 64
     max_wait_s: float = 1.0
     keep_faces: bool = False

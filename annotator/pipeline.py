@@ -1,8 +1,8 @@
 """The way of a clip: frames, faces, tracks, embeddings, names.
 
-Decoding runs in a few threads (each waits for a child process); one thread, the caller's, runs the networks. Frames
-of many media share the batches of the detector, crops of many media those of the embedder, and results go back to
-their media. A media that fails fails alone.
+Decoding runs in a few threads (each waits for a child process), detection in a few more; one thread, the caller's,
+links faces, embeds them and names tracks. Frames of many media share the batches of the detector, crops of many media
+those of the embedder, and results go back to their media. A media that fails fails alone.
 
 The stages are handed in (see ``annotator.build``): this module knows what they do, not how.
 """
@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
+from annotator.detecting import DetectingRun, FaceDetector, FoundFaces
 from annotator.metering import NoMeter, StageMeter, metered
 from annotator.quality import face_quality, visible_share
 from annotator.recognition.alignment import align_faces
@@ -39,16 +40,6 @@ from annotator.types import (
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
 
 _WARM_UP_PX = 128
-
-
-class FaceDetector(Protocol):
-    """Finds faces."""
-
-    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
-        """Return the faces of each frame; frames of any sizes, same order and length out."""
-
-    def spec(self) -> dict[str, object]:
-        """What of it can change a result."""
 
 
 class Embedder(Protocol):
@@ -171,14 +162,14 @@ class Annotator:
             model=self.model,
             meter=self._meter,
         )
-        with run:
+        with run, DetectingRun(run, self._detector, ahead=self._params.detecting, meter=self._meter) as detecting:
             drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
             ended: list[Clip] = []  # wait for the last of their drafts
             ended_s = 0.0  # when the first of them did
             has_told = False  # the first outcome is waited for by a person: it does not wait for a full batch
             while True:
-                events = run.take(wait=not (drafts or ended))
-                drafts += self._detect([event for event in events if isinstance(event, tuple)])
+                events = detecting.take(wait=not (drafts or ended))
+                drafts += self._link([event for event in events if isinstance(event, FoundFaces)])
                 for event in events:
                     if isinstance(event, BaseException):
                         raise event
@@ -197,23 +188,16 @@ class Annotator:
                     yield from self._finish(ended)
                     has_told = has_told or bool(ended)
                     drafts, ended = [], []
-                elif run.is_finished and not waiting:
+                elif detecting.is_finished and not waiting:
                     return
 
-    def _detect(self, batches: Sequence[tuple[Clip, FrameBatch]]) -> list[tuple[Clip, TrackDraft]]:
-        """Find the faces of the frames and link them into their clips' tracks; return the tracks that have ended."""
-        if not batches:
-            return []
-        start = time.perf_counter()
-        images = [image for _, batch in batches for image in batch.images]
-        with metered(self._meter, "accelerator"):
-            detections = iter(self._detector.detect(images))
-        detect_s = (time.perf_counter() - start) / len(images)
+    def _link(self, found: Sequence[FoundFaces]) -> list[tuple[Clip, TrackDraft]]:
+        """Link faces into their clips' tracks; return the tracks that have ended."""
         with metered(self._meter, "link"):
-            for clip, batch in batches:
-                clip.timings_s["detect"] += detect_s * len(batch)
-                _link(clip, batch, detections, self._embedder.crop)
-        return [(clip, draft) for clip, _ in batches for draft in clip.linker.take_closed()]
+            for one in found:
+                one.clip.timings_s["detect"] += one.seconds
+                _link(one, self._embedder.crop)
+        return [(one.clip, draft) for one in found for draft in one.clip.linker.take_closed()]
 
     def _embed(self, drafts: Sequence[tuple[Clip, TrackDraft]]) -> None:
         """Embed the best faces of tracks that have ended, and give the tracks to their clips."""
@@ -257,14 +241,15 @@ class Annotator:
         )
 
 
-def _link(clip: Clip, batch: FrameBatch, detections: Iterator[FaceDetections], crop: FaceCrop) -> None:
+def _link(found: FoundFaces, crop: FaceCrop) -> None:
     """Link the faces of a batch of frames into the tracks of their clip."""
     start = time.perf_counter()
-    for index in range(len(batch)):
-        faces = _frame_faces(batch, index, next(detections), crop)
+    clip = found.clip
+    for index, detections in enumerate(found.faces):
+        faces = _frame_faces(found.batch, index, detections, crop)
         clip.linker.add(faces)
         clip.faces += len(faces.scores)
-    clip.frames_sampled += len(batch)
+    clip.frames_sampled += len(found.batch)
     clip.timings_s["link"] += time.perf_counter() - start
 
 

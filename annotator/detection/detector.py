@@ -1,60 +1,46 @@
 """The MTCNN cascade over many frames of any sizes, of many media, at once."""
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from annotator.detection.atlas import CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, Atlas, Level, pyramid
-from annotator.detection.boxes import Overlap, half_open, moved, squares, suppress, within
+from annotator.detection.boxes import half_open, moved, squares, within
+from annotator.detection.candidates import Candidates, joined
 from annotator.detection.params import DEFAULT_PARAMS, DetectionParams
-from annotator.detection.pooling import SumTables, window_edges
-from annotator.networks.mtcnn import ONET_SIDE_PX, PNET_STRIDE_PX, PNET_WINDOW_PX, RNET_SIDE_PX, mtcnn_networks
-from annotator.runtime.network import Engine, Runner
-from annotator.types import F32, I64, U8, FaceDetections
+from annotator.detection.pooling import SumTables
+from annotator.detection.proposal import NMS_IN_FRAME, Each, propose
+from annotator.detection.screening import ScreenedNetwork, run_padded
+from annotator.networks.mtcnn import ONET_SIDE_PX, RNET_SIDE_PX, mtcnn_networks
+from annotator.runtime.network import Engine
+from annotator.types import F32, U8, FaceDetections
 
 CHUNK_PIXELS: Final = 3 * 1024 * 1024
 """Frames of so many pixels go through the cascade together: 24 frames of 480 x 270, 1 of 1920 x 1080; at least one."""
 
-CANVASES: Final = 1
-"""Canvases in a batch of P-Net."""
+MIN_CHUNK_PIXELS: Final = 1024 * 1024
+"""Fewer would leave the batches of the networks half empty."""
 
 RNET_BATCH: Final = 128
-ONET_BATCH: Final = 64
+RNET_AGAIN_BATCH: Final = 16
+ONET_BATCH: Final = 16
 """Candidates in a batch; the last one is padded."""
 
-NMS_IN_LEVEL: Final = 0.5
-NMS_IN_FRAME: Final = 0.7
-"""Highest overlap of two candidates that both go on; of facenet-pytorch."""
+MAX_CROPS: Final = 4096
+"""Candidates that are cut out for R-Net at a time: 28 MB."""
 
 _FACE: Final = 1
-"""Which of a network's two scores is that of a face."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidates:
-    """Boxes on their way through the cascade, counted from 1, the last pixel included."""
-
-    group: I64  # (N,), number of the frame, or of the level
-    boxes: F32  # (N, 4)
-    offsets: F32  # (N, 4), by which the last network would move the edges
-    scores: F32  # (N,)
-
-    def __getitem__(self, which: I64) -> "_Candidates":
-        return _Candidates(self.group[which], self.boxes[which], self.offsets[which], self.scores[which])
-
-    def best(self, max_overlap: float, overlap: Overlap = "union") -> I64:
-        """Return the numbers of those that stay."""
-        return suppress(self.boxes, self.scores, self.group, max_overlap=max_overlap, overlap=overlap)
+"""Which of the two scores of R- and O-Net is that of a face."""
 
 
 class MtcnnDetector:
     """Finds faces. Safe to call from several threads.
+
+    Chunks of frames go through the cascade side by side, each on a thread of its own.
 
     Args:
         engine: runs the three networks.
@@ -74,12 +60,16 @@ class MtcnnDetector:
         self.params = params
         networks = mtcnn_networks(weights_dir)
         self._digests = {name: network.weights_digest for name, network in networks.items()}
-        self._pnet, self._rnet, self._onet = engine.load_all([networks[name] for name in ("pnet", "rnet", "onet")])
-        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="detect")
+        self._pnet, rnet, self._onet = engine.load_all([networks[name] for name in ("pnet", "rnet", "onet")])
+        self._rnet = ScreenedNetwork(engine, networks["rnet"], rnet, screen=params.first_look)
+        self._lanes = engine.lanes
+        # One thread more than batches run side by side: one cuts out what the next will run.
+        self._pool = ThreadPoolExecutor(engine.lanes + 1, thread_name_prefix="detect")
 
     def spec(self) -> dict[str, object]:
         """Return what identifies this detector: parameters and weights. Plain JSON values."""
         params = {**asdict(self.params), "thresholds": list(self.params.thresholds)}
+        del params["first_look"]  # it changes no result
         return {"detector": "mtcnn", **params, "weights": dict(self._digests)}
 
     def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
@@ -98,97 +88,60 @@ class MtcnnDetector:
         for frame in frames:
             if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
                 raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
-        return [faces for chunk in _chunks(frames) for faces in self._detect_chunk(chunk)]
+        chunks = list(_chunks(frames, self._lanes))
+        if len(chunks) == 1:  # the canvases are spread over the threads, instead of the chunks
+            return self._detect_chunk(chunks[0], self._pool.map)
+        return [faces for found in self._pool.map(self._detect_chunk, chunks) for faces in found]
 
-    def _detect_chunk(self, frames: Sequence[U8]) -> list[FaceDetections]:
+    def _detect_chunk(self, frames: Sequence[U8], each: Each = map) -> list[FaceDetections]:
         tables = SumTables(frames)
-        candidates = self._propose(tables)
+        candidates = propose(tables, self._pnet, self.params, each=each)
         candidates = self._refine(tables, candidates)
         return self._finish(tables, candidates)
 
-    def _propose(self, tables: SumTables) -> _Candidates:
-        """Run P-Net over the pyramids of all frames."""
-        levels: list[Level] = []
-        for number, (height, width) in enumerate(tables.shape_hw.tolist()):
-            min_face = self.params.min_face_of(height, width)
-            levels += pyramid(number, (height, width), min_face, self.params.pyramid_factor)
-        atlas = Atlas(levels)
-        batches = [range(n, min(n + CANVASES, len(atlas.canvases))) for n in range(0, len(atlas.canvases), CANVASES)]
-        found = _joined(list(self._pool.map(lambda batch: self._scan(tables, atlas, batch), batches)))
-        found = found[found.best(NMS_IN_LEVEL)]
-        found = replace(found, group=np.array([level.frame for level in levels], np.int64)[found.group])
-        found = found[found.best(NMS_IN_FRAME)]
-        return replace(found, boxes=squares(moved(found.boxes, found.offsets, last_pixel=0)))
+    def _refine(self, tables: SumTables, candidates: Candidates) -> Candidates:
+        """Run R-Net over all candidates, some at a time, so that crops take bounded memory."""
+        starts = range(0, len(candidates.scores), MAX_CROPS)
+        passed = joined([self._passed(tables, candidates[np.s_[start : start + MAX_CROPS]]) for start in starts])
+        passed = passed.best(NMS_IN_FRAME)
+        return replace(passed, boxes=squares(moved(passed.boxes, passed.offsets, last_pixel=1)))
 
-    def _scan(self, tables: SumTables, atlas: Atlas, canvases: range) -> _Candidates:
-        """Draw some canvases, run P-Net, and return the windows with a face, grouped by level."""
-        offsets, scores = self._pnet(_draw(tables, atlas, canvases))
-        owners = atlas.owners(canvases)
-        face_scores = scores[..., _FACE]
-        place, row, column = np.nonzero((face_scores >= self.params.thresholds[0]) & (owners >= 0))
-        piece = atlas.piece_table()[owners[place, row, column]]
-        level, y, x, canvas_y, canvas_x = (piece[:, n] for n in (0, 1, 2, 6, 7))
-        corner = np.stack([column * PNET_STRIDE_PX - canvas_x + x, row * PNET_STRIDE_PX - canvas_y + y], axis=1).astype(
-            np.float32
-        )
-        scale = np.array([entry.scale for entry in atlas.levels], np.float32)[level, None]
-        first, last = np.floor((corner + 1) / scale), np.floor((corner + PNET_WINDOW_PX) / scale)
-        boxes = np.concatenate([first, last], axis=1)
-        return _Candidates(level, boxes, offsets[place, row, column], face_scores[place, row, column])
+    def _passed(self, tables: SumTables, candidates: Candidates) -> Candidates:
+        """Return the candidates that R-Net takes for faces."""
+        candidates, crops = _cut(tables, candidates, RNET_SIDE_PX)
+        min_score, batch = self.params.thresholds[1], RNET_BATCH
+        if self._rnet.is_screened:
+            _, scores = run_padded(self._rnet.rough, crops, RNET_BATCH)
+            worth = np.flatnonzero(scores[:, _FACE] > self._rnet.floor(min_score))
+            candidates, crops, batch = candidates[worth], crops[worth], RNET_AGAIN_BATCH
+        offsets, scores = run_padded(self._rnet.exact, crops, batch)
+        candidates = candidates.seen(offsets, scores[:, _FACE])
+        return candidates[candidates.scores > min_score]
 
-    def _refine(self, tables: SumTables, candidates: _Candidates) -> _Candidates:
-        """Run R-Net over all candidates."""
-        candidates, (offsets, scores) = self._look(self._rnet, tables, candidates, side=RNET_SIDE_PX, batch=RNET_BATCH)
-        candidates = replace(candidates, offsets=offsets, scores=scores[:, _FACE])
-        candidates = candidates[np.flatnonzero(candidates.scores > self.params.thresholds[1])]
-        candidates = candidates[candidates.best(NMS_IN_FRAME)]
-        return replace(candidates, boxes=squares(moved(candidates.boxes, candidates.offsets, last_pixel=1)))
-
-    def _finish(self, tables: SumTables, candidates: _Candidates) -> list[FaceDetections]:
+    def _finish(self, tables: SumTables, candidates: Candidates) -> list[FaceDetections]:
         """Run O-Net over all candidates and give each frame its faces."""
-        faces, (offsets, marks, scores) = self._look(
-            self._onet, tables, candidates, side=ONET_SIDE_PX, batch=ONET_BATCH
-        )
-        faces = replace(faces, offsets=offsets, scores=scores[:, _FACE])
-        passed = np.flatnonzero(faces.scores > self.params.thresholds[2])
+        faces, crops = _cut(tables, candidates, ONET_SIDE_PX)
+        offsets, marks, scores = run_padded(self._onet, crops, ONET_BATCH)
+        faces = faces.seen(offsets, scores[:, _FACE])
+        passed = faces.scores > self.params.thresholds[2]
         faces, marks = faces[passed], marks[passed]
         landmarks = _landmarks(faces.boxes, marks)
         faces = replace(faces, boxes=moved(faces.boxes, faces.offsets, last_pixel=1))
-        kept = faces.best(NMS_IN_FRAME, "smaller")
+        kept = faces.best_numbers(NMS_IN_FRAME, "smaller")
         faces, landmarks = faces[kept], landmarks[kept]
         boxes = half_open(faces.boxes)
         bounds = np.searchsorted(faces.group, np.arange(len(tables.shape_hw) + 1))
         return [FaceDetections(boxes[a:b], faces.scores[a:b], landmarks[a:b]) for a, b in pairwise(bounds)]
 
-    def _look(
-        self, runner: Runner, tables: SumTables, candidates: _Candidates, *, side: int, batch: int
-    ) -> tuple[_Candidates, tuple[F32, ...]]:
-        """Cut the candidates out and run a network over them, in padded batches; what lies outside its frame goes."""
-        pixels = within(candidates.boxes, tables.shape_hw[candidates.group])
-        inside = np.flatnonzero((pixels[:, 2:] > pixels[:, :2]).all(axis=1))
-        candidates, pixels = candidates[inside], pixels[inside]
 
-        def run(start: int) -> tuple[F32, ...]:
-            part = slice(start, start + batch)
-            crops = np.zeros((batch, side, side, 3), np.float32)
-            count = len(pixels[part])
-            tables.crop(candidates.group[part], pixels[part], out=crops[:count])
-            return tuple(output[:count] for output in runner(crops))
-
-        # An empty batch too, so that the outputs have their shapes.
-        results = list(self._pool.map(run, range(0, max(len(pixels), 1), batch)))
-        return candidates, tuple(np.concatenate(output) for output in zip(*results, strict=True))
-
-
-def _joined(parts: Sequence[_Candidates]) -> _Candidates:
-    if not parts:
-        return _Candidates(np.zeros(0, np.int64), *(np.zeros((0, 4), np.float32),) * 2, np.zeros(0, np.float32))
-    return _Candidates(
-        np.concatenate([part.group for part in parts]),
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.offsets for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-    )
+def _cut(tables: SumTables, candidates: Candidates, side: int) -> tuple[Candidates, F32]:
+    """Cut the candidates out, f32 (N, side, side, 3); those that lie outside their frames go."""
+    pixels = within(candidates.boxes, tables.shape_hw[candidates.group])
+    inside = np.flatnonzero((pixels[:, 2:] > pixels[:, :2]).all(axis=1))
+    candidates = candidates[inside]
+    crops = np.empty((len(inside), side, side, 3), np.float32)
+    tables.crop(candidates.group, pixels[inside], out=crops)
+    return candidates, crops
 
 
 def _landmarks(boxes: F32, parts: F32) -> F32:
@@ -197,36 +150,15 @@ def _landmarks(boxes: F32, parts: F32) -> F32:
     return sides[:, None] * parts.reshape(-1, 2, 5).transpose(0, 2, 1) + boxes[:, None, :2] - 1
 
 
-def _chunks(frames: Sequence[U8]) -> Iterator[Sequence[U8]]:
-    """Cut into runs of a bounded number of pixels, at least one frame each."""
+def _chunks(frames: Sequence[U8], lanes: int) -> Iterator[Sequence[U8]]:
+    """Cut into runs of a bounded number of pixels, at least one frame each, and into some for each lane."""
+    sizes = [frame.shape[0] * frame.shape[1] for frame in frames]
+    limit = min(CHUNK_PIXELS, max(MIN_CHUNK_PIXELS, -(-sum(sizes) // lanes)))
     start, pixels = 0, 0
-    for number, frame in enumerate(frames):
-        size = frame.shape[0] * frame.shape[1]
-        if number > start and pixels + size > CHUNK_PIXELS:
+    for number, size in enumerate(sizes):
+        if number > start and pixels + size > limit:
             yield frames[start:number]
             start, pixels = number, 0
         pixels += size
     if frames:
         yield frames[start:]
-
-
-def _draw(tables: SumTables, atlas: Atlas, canvases: range) -> F32:
-    """Shrink the frames into the pieces of some canvases; always a full batch."""
-    drawn = np.zeros((CANVASES, CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, 3), np.float32)
-    for place, canvas in enumerate(canvases):
-        for number in atlas.canvases[canvas]:
-            piece = atlas.pieces[number]
-            level = atlas.levels[piece.level]
-            height, width = tables.shape_hw[level.frame].tolist()
-            rows, columns = window_edges(height, level.height), window_edges(width, level.width)
-            y, x, bottom, right = piece.y, piece.x, piece.y + piece.height, piece.x + piece.width
-            spot = drawn[place, piece.canvas_y :, piece.canvas_x :]
-            pixels = spot[: piece.height, : piece.width]
-            rows = rows[0][y:bottom], rows[1][y:bottom]
-            tables.pool(level.frame, rows, (columns[0][x:right], columns[1][x:right]), out=pixels)
-            # P-Net's pooling rounds up: the row or column beyond an odd side must not win it.
-            if piece.height % 2:
-                spot[piece.height, : piece.width] = pixels[-1]
-            if piece.width % 2:
-                spot[: piece.height, piece.width] = pixels[:, -1]
-    return drawn

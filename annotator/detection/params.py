@@ -18,6 +18,8 @@ class DetectionParams:
         min_face_fraction: the same as a part of the frame's shorter side, in (0, 1]; the larger of the two counts.
         thresholds: lowest scores of P-Net, R-Net and O-Net at which a face goes on, each in [0, 1).
         pyramid_factor: side of a level of the pyramid over that of the level below, in (0, 1).
+        first_look: whether R-Net looks in bfloat16 first, where the processor has it; see
+            :mod:`annotator.detection.screening`.
 
     Raises:
         ConfigError: a value out of its range.
@@ -28,6 +30,7 @@ class DetectionParams:
     min_face_fraction: float | None = None
     thresholds: Thresholds = (0.6, 0.7, 0.7)
     pyramid_factor: float = 0.709
+    first_look: bool = True
 
     def __post_init__(self) -> None:
         """Check the ranges."""

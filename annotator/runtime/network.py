@@ -97,6 +97,11 @@ class Engine(Protocol):
         """``"openvino"`` or ``"tensorflow"``."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """How many threads should bring batches for it to be busy: on a CPU a batch runs on one processor."""
+        ...
+
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> Runner:
         """Make a network ready to run.
 

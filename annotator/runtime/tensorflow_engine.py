@@ -24,6 +24,9 @@ class TensorflowEngine:
         device: ``"gpu"``, or ``"cpu"`` for comparing the engines.
         threads: how many threads an operation may use on the CPU; by default as many as TensorFlow chooses.
 
+    Attributes:
+        lanes: how many threads may bring batches: they are cut out on the CPU, by one thread each.
+
     Raises:
         ConfigError: TensorFlow is not installed, Keras already runs on another back end in this process, or no GPU
             can be used; never a silent CPU.
@@ -45,6 +48,7 @@ class TensorflowEngine:
         for gpu in config.list_physical_devices("GPU") if device == "gpu" else ():
             _let_memory_grow(config, gpu)
         self._device = f"/{device.upper()}:0"
+        self.lanes = threads or len(os.sched_getaffinity(0))
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
         """Build a network from its definition; always in f32, whatever the precision asked for.

@@ -1,0 +1,113 @@
+"""Look for faces ahead of linking, so that the networks need not wait while faces are aligned, linked and named.
+
+Batches of frames go to the detector a few at a time, each from a thread of its own, and come back in their order.
+"""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from annotator.decoding import Clip, DecodingRun
+from annotator.decoding import Event as DecodedEvent
+from annotator.metering import StageMeter, metered
+from annotator.types import U8, FaceDetections, FrameBatch, KnownMedia, MediaFailure
+
+
+class FaceDetector(Protocol):
+    """Finds faces. Used from several threads at once."""
+
+    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+        """Return the faces of each frame; frames of any sizes, same order and length out."""
+
+    def spec(self) -> dict[str, object]:
+        """What of it can change a result."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundFaces:
+    """The faces of a clip's next frames.
+
+    Attributes:
+        clip: that they belong to.
+        batch: the frames.
+        faces: of each frame.
+        seconds: that the search took, beside others.
+
+    """
+
+    clip: Clip
+    batch: FrameBatch
+    faces: Sequence[FaceDetections]
+    seconds: float
+
+
+# What decoding hands over, with faces instead of frames.
+Event = FoundFaces | Clip | MediaFailure | KnownMedia | BaseException
+
+
+class DetectingRun:
+    """The batches that are with the detector, of one ``annotate`` call."""
+
+    def __init__(self, decoding: DecodingRun, detector: FaceDetector, *, ahead: int, meter: StageMeter) -> None:
+        """Take where frames come from.
+
+        Args:
+            decoding: the run that decodes.
+            detector: finds the faces.
+            ahead: batches that are with it at a time.
+            meter: is told while the caller waits for the networks.
+
+        """
+        self._decoding = decoding
+        self._detector = detector
+        self._ahead = ahead
+        self._meter = meter
+        self._flight: deque[Future[list[Event]]] = deque()
+        self._threads = ThreadPoolExecutor(ahead, thread_name_prefix="look")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether decoding is, and everything has been taken."""
+        return self._decoding.is_finished and not self._flight
+
+    def take(self, *, wait: bool) -> list[Event]:
+        """Return the next events, in their order; none only where nothing is there and none is waited for.
+
+        Args:
+            wait: whether to wait for decoding where the detector has nothing.
+
+        """
+        while len(self._flight) < self._ahead:
+            events = self._decoding.take(wait=wait and not self._flight)
+            if not events:
+                break
+            self._flight.append(self._threads.submit(self._found, events))
+        if not self._flight:
+            return []
+        with metered(self._meter, "accelerator"):
+            return self._flight.popleft().result()
+
+    def _found(self, events: Sequence[DecodedEvent]) -> list[Event]:
+        """Put the faces in the frames' place."""
+        start = time.perf_counter()
+        images = [image for event in events if isinstance(event, tuple) for image in event[1].images]
+        faces = iter(self._detector.detect(images) if images else [])
+        seconds = (time.perf_counter() - start) / max(len(images), 1)
+        found: list[Event] = []
+        for event in events:
+            if isinstance(event, tuple):
+                clip, batch = event
+                faces_of_batch = [next(faces) for _ in range(len(batch))]
+                found.append(FoundFaces(clip, batch, faces_of_batch, seconds * len(batch)))
+            elif event is not None:
+                found.append(event)
+        return found
