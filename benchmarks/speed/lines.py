@@ -157,7 +157,7 @@ def film_line(scope: Scope) -> dict[str, Any]:
     }
     sides = in_turn(specs, scope.runs)
     rows = [
-        _beside(f"a film of {minutes} minutes, 1280 x 720, a frame every {EVERY_MS // 1000} s", sides, LOOP, 8),
+        _beside(f"a film of {minutes} min, 1280 x 720, a frame every {EVERY_MS // 1000} s", sides, LOOP, 8),
         row("memory on the way, largest", Value(max(sides[OURS]["series"]["peak_mb"]), "MB")),
         row("memory on the way, slope", Value(_median(sides, OURS, "slope_mb_per_minute"), "MB a minute")),
     ]
@@ -256,7 +256,7 @@ def memory(scope: Scope) -> dict[str, Any]:
     """Say how much memory a process like a worker's takes for clips of at most 480 px."""
     paths = [path for path in scope.clips() if Path(path).suffix == ".gif" and whole.long_side_px(path) <= 480]
     given = {"clips": paths, "is_worker": True}
-    sides = in_turn({OURS: SideSpec("annotator", "our_side", "annotate_watched", given)}, min(scope.runs, 3))
+    sides = in_turn({OURS: SideSpec("annotator", "our_side", "annotate_watched", given)}, scope.runs)
     ours = Value(max(sides[OURS]["series"]["peak_mb"]), "MB")
     work = f"largest memory of a worker's process and its children, {len(paths)} GIFs of at most 480 px"
     return {"rows": [row(work, ours, reach=Reach("ours", "at most", 700))], "sides": sides}

@@ -86,10 +86,15 @@ def watched(pid: int, measure: Callable[[int], float] = memory_mb, *, every_s: f
     seen, is_over = Watched(), threading.Event()
     began_s = time.monotonic()
 
+    def look() -> None:
+        seen.memory_mb.append(measure(pid))
+        seen.seconds.append(time.monotonic() - began_s)
+
     def watch() -> None:
         while not is_over.wait(every_s):
-            seen.memory_mb.append(measure(pid))
-            seen.seconds.append(time.monotonic() - began_s)
+            look()
+
+    look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -98,3 +103,4 @@ def watched(pid: int, measure: Callable[[int], float] = memory_mb, *, every_s: f
     finally:
         is_over.set()
         thread.join()
+        look()

@@ -151,10 +151,10 @@ def identify(tracks: int, prototypes: int) -> Work:
 
     named_by = identifier(prototypes)
     stack = evidence(named_by, tracks, faces=FACES_OF_TRACK)
-    before_mb = resident_mb(os.getpid())
 
     def run() -> dict[str, Any]:
-        with watched(os.getpid(), resident_mb) as seen:
+        before_mb = resident_mb(os.getpid())
+        with watched(os.getpid(), resident_mb, every_s=0.02) as seen:
             named = named_by.named([stack])
         return {"tracks": tracks, "named": len(named), "peak_mb": seen.peak_mb - before_mb}
 

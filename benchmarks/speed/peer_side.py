@@ -149,10 +149,10 @@ def product(tracks: int, prototypes: int, size: int = 128) -> Work:
     random = np.random.default_rng(0)
     probes = random.standard_normal((tracks, size), np.float32)
     gallery = random.standard_normal((prototypes, size), np.float32)
-    before_mb = resident_mb(os.getpid())
 
     def run() -> dict[str, Any]:
-        with watched(os.getpid(), resident_mb) as seen:
+        before_mb = resident_mb(os.getpid())
+        with watched(os.getpid(), resident_mb, every_s=0.02) as seen:
             best = (probes @ gallery.T).argmax(axis=1)
         return {"tracks": len(best), "peak_mb": seen.peak_mb - before_mb}
 

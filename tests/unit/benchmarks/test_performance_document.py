@@ -84,6 +84,22 @@ def test_lines_of_two_machines_are_told_apart() -> None:
     assert re.search(r"^- `film`: .* Q \(m", told, re.MULTILINE)
 
 
+def test_slopes_and_work_are_told_where_they_were_measured() -> None:
+    points = [{"x": 1, "seconds": 1.0, "memory_mb": 10.0}, {"x": 2, "seconds": 2.0, "memory_mb": 10.0}]
+    curve = {"axis": "frames per clip", "points": points, "slope": 1.0, "memory_slope": 0.0}
+    found = {"peak_gflop_per_s": {"f32": 100.0}, "gflop": {"rnet": {"f32": 7.0}}}
+    told = page(
+        {
+            "peak": line(sides={"ours": {"seconds": [1.25], "found": found}}),
+            "curves": line(curves={"frames": curve}),
+        }
+    )
+    assert "slope of the time 1.00, of the memory 0.00" in told
+    assert "(images/performance/frames.png)" in told
+    assert "100 GFLOP/s in f32" in told
+    assert "| rnet | f32 | 7.0 |" in told
+
+
 def film_side() -> dict[str, Any]:
     return {"ours": {"series": {"peak_mb": [300.0], "slope_mb_per_minute": [0.1]}}}
 
