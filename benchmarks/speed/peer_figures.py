@@ -34,6 +34,7 @@ def draw_curve(curve: dict[str, Any], path: Path) -> None:
         axes.loglog(xs, ys, "o-", label=f"slope {slope:.2f}")
         axes.loglog(xs, [ys[0] * x / xs[0] for x in xs], ":", color="grey", label="linear")
         axes.set_xticks(xs, [f"{x:g}" for x in xs])
+        axes.set_yticks([min(ys), max(ys)], [f"{y:.3g}" for y in (min(ys), max(ys))])
         axes.minorticks_off()
         axes.set_xlabel(curve["axis"])
         axes.set_ylabel(what)
