@@ -189,7 +189,9 @@ def identify(scope: Scope) -> dict[str, Any]:
     people = 10_000 if scope.is_quick else IDENTIFY_TRACKS
     our_tracks, their_tracks = (500, 2_000) if scope.is_quick else (OUR_TRACKS, PRODUCT_TRACKS)
     specs = {
-        OURS: SideSpec("annotator", "our_side", "identify", {"tracks": our_tracks, "prototypes": people}),
+        OURS: SideSpec(
+            "annotator", "our_side", "identify", {"tracks": our_tracks, "prototypes": people, "held": people}
+        ),
         "product": SideSpec(
             "all similarities in one NumPy product and argmax",
             "peer_side",
@@ -213,7 +215,7 @@ def identify(scope: Scope) -> dict[str, Any]:
             reach=Reach("ratio", "at least", 1),
         ),
         row(
-            "memory for it, share of that of the product",
+            "memory of the whole process for it, share of that of the product alone",
             Value(share, "", f"{peak_mb[0]:,.0f} MB"),
             beside=(sides["product"]["label"], Value(round(peak_mb[1] / 1000, 1), "GB")),
             reach=Reach("ours", "at most", MEMORY_SHARE),
