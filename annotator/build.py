@@ -146,7 +146,11 @@ def build_detector(settings: Settings, engine: Engine) -> MtcnnDetector:
 
     """
     chosen = settings.detection
-    params = DetectionParams(min_face_px=chosen.min_face_px, min_face_fraction=chosen.min_face_fraction)
+    params = DetectionParams(
+        min_face_px=chosen.min_face_px,
+        min_face_fraction=chosen.min_face_fraction,
+        search_every=chosen.search_every,
+    )
     return MtcnnDetector(engine, params=params, weights_dir=chosen.weights_dir)
 
 

@@ -22,6 +22,12 @@ class FaceDetector(Protocol):
     def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
         """Return the faces of each frame; frames of any sizes, same order and length out."""
 
+    def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
+        """Return the faces of each frame of some clips, whose frames follow each other in time.
+
+        A clip gets the same, whatever else comes with it.
+        """
+
     def spec(self) -> dict[str, object]:
         """What of it can change a result."""
 
@@ -99,15 +105,14 @@ class DetectingRun:
     def _found(self, events: Sequence[DecodedEvent]) -> list[Event]:
         """Put the faces in the frames' place."""
         start = time.perf_counter()
-        images = [image for event in events if isinstance(event, tuple) for image in event[1].images]
-        faces = iter(self._detector.detect(images) if images else [])
-        seconds = (time.perf_counter() - start) / max(len(images), 1)
+        batches = [list(event[1].images) for event in events if isinstance(event, tuple)]
+        faces = iter(self._detector.detect_clips(batches) if batches else [])
+        seconds = (time.perf_counter() - start) / max(sum(len(images) for images in batches), 1)
         found: list[Event] = []
         for event in events:
             if isinstance(event, tuple):
                 clip, batch = event
-                faces_of_batch = [next(faces) for _ in range(len(batch))]
-                found.append(FoundFaces(clip, batch, faces_of_batch, seconds * len(batch)))
+                found.append(FoundFaces(clip, batch, next(faces), seconds * len(batch)))
             elif event is not None:
                 found.append(event)
         return found

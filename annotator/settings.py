@@ -107,6 +107,9 @@ class DetectionSettings(_Group):
     min_face_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="smallest face as a part of the frame's short side; the larger of the two counts"
     )
+    search_every: Count = Field(
+        default=5, description="frames of which one at least is searched in full, the rest where it shows faces; 1: all"
+    )
     weights_dir: Folder | None = Field(
         default=None, description="folder with det1.npy, det2.npy and det3.npy; default: the packaged weights"
     )

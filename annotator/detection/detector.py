@@ -11,13 +11,14 @@ import numpy as np
 
 from annotator.detection.boxes import half_open, moved, squares, within
 from annotator.detection.candidates import Candidates, joined
+from annotator.detection.following import neighbours, searched_frames, squares_around
 from annotator.detection.params import DEFAULT_PARAMS, DetectionParams
 from annotator.detection.pooling import SumTables
 from annotator.detection.proposal import NMS_IN_FRAME, Each, propose
 from annotator.detection.screening import ScreenedNetwork, run_padded
 from annotator.networks.mtcnn import ONET_SIDE_PX, RNET_SIDE_PX, mtcnn_networks
 from annotator.runtime.network import Engine
-from annotator.types import F32, U8, FaceDetections
+from annotator.types import F32, I64, U8, FaceDetections
 
 CHUNK_PIXELS: Final = 3 * 1024 * 1024
 """Frames of so many pixels go through the cascade together: 24 frames of 480 x 270, 1 of 1920 x 1080; at least one."""
@@ -32,6 +33,11 @@ ONET_BATCH: Final = 16
 
 MAX_CROPS: Final = 4096
 """Candidates that are cut out for R-Net at a time: 28 MB."""
+
+LOOKS: Final = 8
+"""Frames that are looked at together where others show faces."""
+
+NO_FACES: Final = FaceDetections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
 _FACE: Final = 1
 """Which of the two scores of R- and O-Net is that of a face."""
@@ -61,7 +67,7 @@ class MtcnnDetector:
         networks = mtcnn_networks(weights_dir)
         self._digests = {name: network.weights_digest for name, network in networks.items()}
         self._pnet, rnet, self._onet = engine.load_all([networks[name] for name in ("pnet", "rnet", "onet")])
-        self._rnet = ScreenedNetwork(engine, networks["rnet"], rnet, screen=params.first_look)
+        self._rnet = ScreenedNetwork(engine, networks["rnet"], rnet, screen=params.bf16_screen)
         self._lanes = engine.lanes
         # One thread more than batches run side by side: one cuts out what the next will run.
         self._pool = ThreadPoolExecutor(engine.lanes + 1, thread_name_prefix="detect")
@@ -69,11 +75,11 @@ class MtcnnDetector:
     def spec(self) -> dict[str, object]:
         """Return what identifies this detector: parameters and weights. Plain JSON values."""
         params = {**asdict(self.params), "thresholds": list(self.params.thresholds)}
-        del params["first_look"]  # it changes no result
+        del params["bf16_screen"]  # it changes no result
         return {"detector": "mtcnn", **params, "weights": dict(self._digests)}
 
     def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
-        """Find the faces of some frames.
+        """Find the faces of some frames, each on its own.
 
         Args:
             frames: each u8 (H, W, 3), RGB, at least 1 x 1; sizes may differ, and they may come from many media.
@@ -85,19 +91,72 @@ class MtcnnDetector:
             TypeError: a frame of another shape or dtype.
 
         """
-        for frame in frames:
-            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-                raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
+        _check(frames)
         chunks = list(_chunks(frames, self._lanes))
         if len(chunks) == 1:  # the canvases are spread over the threads, instead of the chunks
-            return self._detect_chunk(chunks[0], self._pool.map)
-        return [faces for found in self._pool.map(self._detect_chunk, chunks) for faces in found]
+            return self._search(chunks[0], self._pool.map)
+        return [faces for found in self._pool.map(self._search, chunks) for faces in found]
 
-    def _detect_chunk(self, frames: Sequence[U8], each: Each = map) -> list[FaceDetections]:
+    def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
+        """Find the faces of some clips; see :mod:`annotator.detection.following`.
+
+        Args:
+            clips: of each the frames, in the order of time; see :meth:`detect`.
+
+        Returns:
+            For each clip one per frame. A clip gets the same, whatever else is searched with it.
+
+        Raises:
+            TypeError: a frame of another shape or dtype.
+
+        """
+        for clip in clips:
+            _check(clip)
+        every, max_change = self.params.search_every, self.params.max_change
+        plans = [searched_frames(clip, every=every, max_change=max_change) for clip in clips]
+        sizes = [
+            sum(clip[n].shape[0] * clip[n].shape[1] for n in plan) for clip, plan in zip(clips, plans, strict=True)
+        ]
+        tasks = [(clips[part], plans[part]) for part in _runs(sizes, self._lanes)]
+        if len(tasks) == 1:
+            return self._detect_clips(*tasks[0], self._pool.map)
+        return [clip for found in self._pool.map(self._detect_clips, *zip(*tasks, strict=True)) for clip in found]
+
+    def _detect_clips(
+        self, clips: Sequence[Sequence[U8]], plans: Sequence[I64], each: Each = map
+    ) -> list[list[FaceDetections]]:
+        """Search the frames that the plans name, then look at the others where those show faces."""
+        found: list[list[FaceDetections]] = [[NO_FACES] * len(clip) for clip in clips]
+        places = [(clip, int(frame)) for clip, plan in enumerate(plans) for frame in plan]
+        for frames in _chunks([clips[clip][frame] for clip, frame in places], self._lanes):
+            for faces in self._search(frames, each):
+                clip, frame = places.pop(0)
+                found[clip][frame] = faces
+        looks = []
+        for clip, plan in enumerate(plans):
+            for frame, around in enumerate(neighbours(len(clips[clip]), plan)):
+                boxes = squares_around([found[clip][searched] for searched in around])
+                if len(boxes):
+                    looks.append((clip, frame, boxes))
+        for start in range(0, len(looks), LOOKS):
+            part = looks[start : start + LOOKS]
+            seen = self._look([clips[clip][frame] for clip, frame, _ in part], [boxes for _, _, boxes in part])
+            for (clip, frame, _), faces in zip(part, seen, strict=True):
+                found[clip][frame] = faces
+        return found
+
+    def _search(self, frames: Sequence[U8], each: Each = map) -> list[FaceDetections]:
+        """Run the whole cascade over some frames."""
         tables = SumTables(frames)
-        candidates = propose(tables, self._pnet, self.params, each=each)
-        candidates = self._refine(tables, candidates)
-        return self._finish(tables, candidates)
+        return self._finish(tables, self._refine(tables, propose(tables, self._pnet, self.params, each=each)))
+
+    def _look(self, frames: Sequence[U8], boxes: Sequence[F32]) -> list[FaceDetections]:
+        """Run R- and O-Net over some boxes of some frames."""
+        frame = np.repeat(np.arange(len(frames)), [len(some) for some in boxes])
+        around = np.concatenate(boxes)
+        nothing = np.zeros_like(around)
+        tables = SumTables(frames)
+        return self._finish(tables, self._refine(tables, Candidates(frame, around, nothing, nothing[:, 0])))
 
     def _refine(self, tables: SumTables, candidates: Candidates) -> Candidates:
         """Run R-Net over all candidates, some at a time, so that crops take bounded memory."""
@@ -134,6 +193,12 @@ class MtcnnDetector:
         return [FaceDetections(boxes[a:b], faces.scores[a:b], landmarks[a:b]) for a, b in pairwise(bounds)]
 
 
+def _check(frames: Sequence[U8]) -> None:
+    for frame in frames:
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
+            raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
+
+
 def _cut(tables: SumTables, candidates: Candidates, side: int) -> tuple[Candidates, F32]:
     """Cut the candidates out, f32 (N, side, side, 3); those that lie outside their frames go."""
     pixels = within(candidates.boxes, tables.shape_hw[candidates.group])
@@ -151,14 +216,19 @@ def _landmarks(boxes: F32, parts: F32) -> F32:
 
 
 def _chunks(frames: Sequence[U8], lanes: int) -> Iterator[Sequence[U8]]:
-    """Cut into runs of a bounded number of pixels, at least one frame each, and into some for each lane."""
-    sizes = [frame.shape[0] * frame.shape[1] for frame in frames]
+    """Cut frames into runs of a bounded number of pixels."""
+    for part in _runs([frame.shape[0] * frame.shape[1] for frame in frames], lanes):
+        yield frames[part]
+
+
+def _runs(sizes: Sequence[int], lanes: int) -> Iterator[slice]:
+    """Cut into runs of a bounded number of pixels, at least one entry each, and some for each lane."""
     limit = min(CHUNK_PIXELS, max(MIN_CHUNK_PIXELS, -(-sum(sizes) // lanes)))
     start, pixels = 0, 0
     for number, size in enumerate(sizes):
         if number > start and pixels + size > limit:
-            yield frames[start:number]
+            yield slice(start, number)
             start, pixels = number, 0
         pixels += size
-    if frames:
-        yield frames[start:]
+    if sizes:
+        yield slice(start, len(sizes))

@@ -18,7 +18,10 @@ class DetectionParams:
         min_face_fraction: the same as a part of the frame's shorter side, in (0, 1]; the larger of the two counts.
         thresholds: lowest scores of P-Net, R-Net and O-Net at which a face goes on, each in [0, 1).
         pyramid_factor: side of a level of the pyramid over that of the level below, in (0, 1).
-        first_look: whether R-Net looks in bfloat16 first, where the processor has it; see
+        search_every: of the frames of a clip at least one in so many is searched in full, the others only where those
+            around them show faces; 1 searches all. See :mod:`annotator.detection.following`.
+        max_change: mean difference of thumbnails, in 0-255, from which on a frame is searched in full, too.
+        bf16_screen: whether R-Net looks in bfloat16 first, where the processor has it; see
             :mod:`annotator.detection.screening`.
 
     Raises:
@@ -30,7 +33,9 @@ class DetectionParams:
     min_face_fraction: float | None = None
     thresholds: Thresholds = (0.6, 0.7, 0.7)
     pyramid_factor: float = 0.709
-    first_look: bool = True
+    search_every: int = 5
+    max_change: float = 15.0
+    bf16_screen: bool = True
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -40,6 +45,8 @@ class DetectionParams:
             raise ConfigError(f"min_face_fraction must be in (0, 1], got {self.min_face_fraction}")
         if not all(0 <= threshold < 1 for threshold in self.thresholds):
             raise ConfigError(f"thresholds must be in [0, 1), got {self.thresholds}")
+        if self.search_every < 1:
+            raise ConfigError(f"search_every must be at least 1, got {self.search_every}")
         if not 0 < self.pyramid_factor < 1:
             raise ConfigError(f"pyramid_factor must be in (0, 1), got {self.pyramid_factor}")
 

@@ -108,6 +108,10 @@ class OneFaceDetector:
         face = FaceDetections(np.array([[20, 10, 55, 50]], np.float32), np.array([0.99], np.float32), landmarks)
         return [face for _ in frames]
 
+    def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
+        faces = iter(self.detect([frame for clip in clips for frame in clip]))
+        return [[next(faces) for _ in clip] for clip in clips]
+
 
 class ColourEmbedder:
     network_id = "colour"
@@ -159,7 +163,7 @@ def test_each_media_gets_its_own_faces_back() -> None:
 
 def test_frames_of_many_media_share_the_detector_batches() -> None:
     detector = OneFaceDetector()
-    all_decoded = PipelineParams(decoders=1, max_inbox_bytes=1 << 30, max_batch_bytes=1 << 30)
+    all_decoded = PipelineParams(decoders=1, detecting=1, max_inbox_bytes=1 << 30, max_batch_bytes=1 << 30)
     hold = threading.Event()
 
     def refs() -> Iterator[MediaRef]:

@@ -83,6 +83,58 @@ def test_frames_beyond_a_chunk_give_the_same(
 
 def test_no_frames_give_no_results(detector: MtcnnDetector) -> None:
     assert detector.detect([]) == []
+    assert detector.detect_clips([]) == []
+    assert detector.detect_clips([[], []]) == [[], []]
+
+
+def pan(portrait: Any, count: int) -> list[Any]:
+    """Frames of a camera that moves slowly across the picture."""
+    return [np.ascontiguousarray(portrait[:300, 2 * n : 2 * n + 400]) for n in range(count)]
+
+
+def test_a_clip_is_followed_between_searched_frames(
+    detector: MtcnnDetector, portrait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = pan(portrait, 7)
+    alone = detector.detect(frames)
+    searched: list[int] = []
+    search = detector._search
+    monkeypatch.setattr(detector, "_search", lambda some, each=map: searched.append(len(some)) or search(some, each))
+    (found,) = detector.detect_clips([frames])
+    assert sum(searched) == 3
+    for one, other in zip(found, alone, strict=True):
+        assert len(one) == len(other) == 1
+        np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=10)
+        np.testing.assert_allclose(one.landmarks_xy, other.landmarks_xy, atol=4)
+
+
+def test_a_clip_gets_the_same_whatever_else_is_searched_with_it(
+    detector: MtcnnDetector, mixed_frames: list[Any], portrait: Any
+) -> None:
+    clips = [pan(portrait, 7), mixed_frames, [], pan(portrait, 3)]
+    together = detector.detect_clips(clips)
+    assert [len(clip) for clip in together] == [7, 7, 0, 3]
+    for clip, found in zip(clips, together, strict=True):
+        for one, other in zip(found, detector.detect_clips([clip])[0], strict=True):
+            assert_same_faces(one, other)
+
+
+def test_a_clip_whose_frames_are_all_searched_gets_what_they_get_on_their_own(
+    cpu_engine: Engine, detector: MtcnnDetector, portrait: Any
+) -> None:
+    frames = pan(portrait, 7)
+    each = MtcnnDetector(cpu_engine, params=DetectionParams(search_every=1))
+    for one, other in zip(each.detect_clips([frames])[0], detector.detect(frames), strict=True):
+        assert_same_faces(one, other)
+
+
+def test_the_first_look_in_low_precision_changes_nothing(
+    cpu_engine: Engine, detector: MtcnnDetector, mixed_frames: list[Any]
+) -> None:
+    exact = MtcnnDetector(cpu_engine, params=DetectionParams(bf16_screen=False))
+    for one, other in zip(detector.detect(mixed_frames), exact.detect(mixed_frames), strict=True):
+        assert_same_faces(one, other)
+    assert exact.spec() == detector.spec()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (19, 19), (20, 20), (21, 500), (25, 23)])

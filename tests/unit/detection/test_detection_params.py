@@ -16,6 +16,7 @@ from annotator.errors import ConfigError
         ({"min_face_fraction": 1.5}, "min_face_fraction"),
         ({"thresholds": (0.6, 0.7, 1.0)}, "thresholds"),
         ({"pyramid_factor": 1.0}, "pyramid_factor"),
+        ({"search_every": 0}, "search_every must be at least 1"),
     ],
 )
 def test_values_out_of_range_are_refused(value: Any, message: str) -> None:
