@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from annotator.networks.mtcnn import PNET_STRIDE_PX, PNET_WINDOW_PX
 from annotator.types import I64
 
-CANVAS_HEIGHT_PX: Final = 512
+CANVAS_HEIGHT_PX: Final = 128
 CANVAS_WIDTH_PX: Final = 512
 
 OVERLAP_PX: Final = PNET_WINDOW_PX - PNET_STRIDE_PX

@@ -7,13 +7,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 
 from annotator.detection.boxes import half_open, moved, squares, within
 from annotator.detection.candidates import Candidates, joined
 from annotator.detection.following import neighbours, searched_frames, squares_around
 from annotator.detection.params import DEFAULT_PARAMS, DetectionParams
-from annotator.detection.pooling import SumTables
+from annotator.detection.pooling import sum_table
 from annotator.detection.proposal import NMS_IN_FRAME, Each, propose
 from annotator.detection.screening import ScreenedNetwork, run_padded
 from annotator.networks.mtcnn import ONET_SIDE_PX, RNET_SIDE_PX, mtcnn_networks
@@ -26,15 +27,15 @@ CHUNK_PIXELS: Final = 3 * 1024 * 1024
 MIN_CHUNK_PIXELS: Final = 1024 * 1024
 """Fewer would leave the batches of the networks half empty."""
 
-RNET_BATCH: Final = 128
-RNET_AGAIN_BATCH: Final = 16
-ONET_BATCH: Final = 16
+RNET_BATCH: Final = 64
+RNET_AGAIN_BATCH: Final = 32
+ONET_BATCH: Final = 8
 """Candidates in a batch; the last one is padded."""
 
 MAX_CROPS: Final = 4096
 """Candidates that are cut out for R-Net at a time: 28 MB."""
 
-LOOKS: Final = 8
+LOOKS: Final = 16
 """Frames that are looked at together where others show faces."""
 
 NO_FACES: Final = FaceDetections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
@@ -68,6 +69,8 @@ class MtcnnDetector:
         self._digests = {name: network.weights_digest for name, network in networks.items()}
         self._pnet, rnet, self._onet = engine.load_all([networks[name] for name in ("pnet", "rnet", "onet")])
         self._rnet = ScreenedNetwork(engine, networks["rnet"], rnet, screen=params.bf16_screen)
+        # OpenCV would spread each small call over all processors, which have work of their own: a sixth of the time.
+        cv2.setNumThreads(1)
         self._lanes = engine.lanes
         # One thread more than batches run side by side: one cuts out what the next will run.
         self._pool = ThreadPoolExecutor(engine.lanes + 1, thread_name_prefix="detect")
@@ -147,29 +150,33 @@ class MtcnnDetector:
 
     def _search(self, frames: Sequence[U8], each: Each = map) -> list[FaceDetections]:
         """Run the whole cascade over some frames."""
-        tables = SumTables(frames)
-        return self._finish(tables, self._refine(tables, propose(tables, self._pnet, self.params, each=each)))
+        return self._finish(
+            frames,
+            self._refine(frames, propose(frames, self._pnet, self.params, each=each), screen=self._rnet.is_screened),
+        )
 
     def _look(self, frames: Sequence[U8], boxes: Sequence[F32]) -> list[FaceDetections]:
         """Run R- and O-Net over some boxes of some frames."""
         frame = np.repeat(np.arange(len(frames)), [len(some) for some in boxes])
         around = np.concatenate(boxes)
         nothing = np.zeros_like(around)
-        tables = SumTables(frames)
-        return self._finish(tables, self._refine(tables, Candidates(frame, around, nothing, nothing[:, 0])))
+        candidates = Candidates(frame, around, nothing, nothing[:, 0])
+        return self._finish(frames, self._refine(frames, candidates, screen=False))  # half of them are faces
 
-    def _refine(self, tables: SumTables, candidates: Candidates) -> Candidates:
+    def _refine(self, frames: Sequence[U8], candidates: Candidates, *, screen: bool) -> Candidates:
         """Run R-Net over all candidates, some at a time, so that crops take bounded memory."""
         starts = range(0, len(candidates.scores), MAX_CROPS)
-        passed = joined([self._passed(tables, candidates[np.s_[start : start + MAX_CROPS]]) for start in starts])
+        passed = joined(
+            [self._passed(frames, candidates[np.s_[start : start + MAX_CROPS]], screen=screen) for start in starts]
+        )
         passed = passed.best(NMS_IN_FRAME)
         return replace(passed, boxes=squares(moved(passed.boxes, passed.offsets, last_pixel=1)))
 
-    def _passed(self, tables: SumTables, candidates: Candidates) -> Candidates:
+    def _passed(self, frames: Sequence[U8], candidates: Candidates, *, screen: bool) -> Candidates:
         """Return the candidates that R-Net takes for faces."""
-        candidates, crops = _cut(tables, candidates, RNET_SIDE_PX)
+        candidates, crops = _cut(frames, candidates, RNET_SIDE_PX)
         min_score, batch = self.params.thresholds[1], RNET_BATCH
-        if self._rnet.is_screened:
+        if screen:
             _, scores = run_padded(self._rnet.rough, crops, RNET_BATCH)
             worth = np.flatnonzero(scores[:, _FACE] > self._rnet.floor(min_score))
             candidates, crops, batch = candidates[worth], crops[worth], RNET_AGAIN_BATCH
@@ -177,9 +184,9 @@ class MtcnnDetector:
         candidates = candidates.seen(offsets, scores[:, _FACE])
         return candidates[candidates.scores > min_score]
 
-    def _finish(self, tables: SumTables, candidates: Candidates) -> list[FaceDetections]:
+    def _finish(self, frames: Sequence[U8], candidates: Candidates) -> list[FaceDetections]:
         """Run O-Net over all candidates and give each frame its faces."""
-        faces, crops = _cut(tables, candidates, ONET_SIDE_PX)
+        faces, crops = _cut(frames, candidates, ONET_SIDE_PX)
         offsets, marks, scores = run_padded(self._onet, crops, ONET_BATCH)
         faces = faces.seen(offsets, scores[:, _FACE])
         passed = faces.scores > self.params.thresholds[2]
@@ -189,7 +196,7 @@ class MtcnnDetector:
         kept = faces.best_numbers(NMS_IN_FRAME, "smaller")
         faces, landmarks = faces[kept], landmarks[kept]
         boxes = half_open(faces.boxes)
-        bounds = np.searchsorted(faces.group, np.arange(len(tables.shape_hw) + 1))
+        bounds = np.searchsorted(faces.group, np.arange(len(frames) + 1))
         return [FaceDetections(boxes[a:b], faces.scores[a:b], landmarks[a:b]) for a, b in pairwise(bounds)]
 
 
@@ -199,13 +206,24 @@ def _check(frames: Sequence[U8]) -> None:
             raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
 
 
-def _cut(tables: SumTables, candidates: Candidates, side: int) -> tuple[Candidates, F32]:
-    """Cut the candidates out, f32 (N, side, side, 3); those that lie outside their frames go."""
-    pixels = within(candidates.boxes, tables.shape_hw[candidates.group])
+def _cut(frames: Sequence[U8], candidates: Candidates, side: int) -> tuple[Candidates, F32]:
+    """Cut the candidates out, f32 (N, side, side, 3); those that lie outside their frames go.
+
+    Args:
+        frames: that they are of.
+        candidates: grouped by frame, in rising order.
+        side: in pixels.
+
+    """
+    shapes = np.array([frame.shape[:2] for frame in frames], np.int64).reshape(-1, 2)
+    pixels = within(candidates.boxes, shapes[candidates.group])
     inside = np.flatnonzero((pixels[:, 2:] > pixels[:, :2]).all(axis=1))
-    candidates = candidates[inside]
+    candidates, pixels = candidates[inside], pixels[inside]
     crops = np.empty((len(inside), side, side, 3), np.float32)
-    tables.crop(candidates.group, pixels[inside], out=crops)
+    bounds = np.searchsorted(candidates.group, np.arange(len(frames) + 1))
+    for frame, (start, end) in zip(frames, pairwise(bounds), strict=True):
+        if end > start:
+            sum_table(frame).crop(pixels[start:end], out=crops[start:end])
     return candidates, crops
 
 

@@ -1,6 +1,6 @@
 """The first network of the cascade: P-Net over the pyramids of many frames."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,10 +10,10 @@ from annotator.detection.atlas import CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, Atlas, 
 from annotator.detection.boxes import moved, squares
 from annotator.detection.candidates import Candidates, joined
 from annotator.detection.params import DetectionParams
-from annotator.detection.pooling import SumTables, window_edges
+from annotator.detection.pooling import sum_table, window_edges
 from annotator.networks.mtcnn import PNET_STRIDE_PX, PNET_WINDOW_PX
 from annotator.runtime.network import Runner
-from annotator.types import F32, I64
+from annotator.types import F32, I64, U8
 
 NMS_IN_LEVEL: Final = 0.5
 NMS_IN_FRAME: Final = 0.7
@@ -22,15 +22,18 @@ NMS_IN_FRAME: Final = 0.7
 _LOGIT: Final = 4
 """Which of P-Net's outputs for a window is the logit of its score; the four before it are offsets."""
 
-Each = Callable[[Callable[[int], Candidates], Iterable[int]], Iterator[Candidates]]
+MAX_DRAWN: Final = 64
+"""Canvases that are drawn before P-Net looks at them, 50 MB: a chunk of frames has fewer, a large picture has more."""
+
+Each = Callable[[Callable[[int, F32], Candidates], Iterable[int], Iterable[F32]], Iterator[Candidates]]
 """How a function is called for each canvas: ``map``, or one that runs several at a time."""
 
 
-def propose(tables: SumTables, pnet: Runner, params: DetectionParams, *, each: Each = map) -> Candidates:
+def propose(frames: Sequence[U8], pnet: Runner, params: DetectionParams, *, each: Each = map) -> Candidates:
     """Run P-Net over the pyramids of some frames.
 
     Args:
-        tables: of the frames.
+        frames: each u8 (H, W, 3), RGB.
         pnet: the network.
         params: what a user may choose.
         each: calls a function for each canvas.
@@ -40,12 +43,16 @@ def propose(tables: SumTables, pnet: Runner, params: DetectionParams, *, each: E
 
     """
     levels: list[Level] = []
-    for number, (height, width) in enumerate(tables.shape_hw.tolist()):
-        min_face = params.min_face_of(height, width)
-        levels += pyramid(number, (height, width), min_face, params.pyramid_factor)
+    for number, frame in enumerate(frames):
+        height, width = frame.shape[:2]
+        levels += pyramid(number, (height, width), params.min_face_of(height, width), params.pyramid_factor)
     atlas = Atlas(levels)
-    scan = _Scan(tables, atlas, pnet, params.thresholds[0])
-    found = joined(list(each(scan, range(len(atlas.canvases)))))
+    scan = _Scan(atlas, pnet, params.thresholds[0])
+    parts: list[Candidates] = []
+    for start in range(0, len(atlas.canvases), MAX_DRAWN):
+        canvases = range(start, min(start + MAX_DRAWN, len(atlas.canvases)))
+        parts += each(scan, canvases, _draw(frames, atlas, canvases))
+    found = joined(parts)
     found = found.best(NMS_IN_LEVEL)
     found = replace(found, group=np.array([level.frame for level in levels], np.int64)[found.group])
     found = found.best(NMS_IN_FRAME)
@@ -53,16 +60,15 @@ def propose(tables: SumTables, pnet: Runner, params: DetectionParams, *, each: E
 
 
 class _Scan:
-    """Draws a canvas, runs P-Net over it, and returns the windows with a face, grouped by level."""
+    """Runs P-Net over a canvas and returns the windows with a face, grouped by level."""
 
-    def __init__(self, tables: SumTables, atlas: Atlas, pnet: Runner, min_score: float) -> None:
-        self._tables, self._atlas, self._pnet = tables, atlas, pnet
+    def __init__(self, atlas: Atlas, pnet: Runner, min_score: float) -> None:
+        self._atlas, self._pnet = atlas, pnet
         self._min_logit = np.log(min_score / (1 - min_score)) if min_score > 0 else -np.inf
         self._pieces = atlas.piece_table()
         self._scales = np.array([level.scale for level in atlas.levels], np.float32)
 
-    def __call__(self, canvas: int) -> Candidates:
-        drawn = _draw(self._tables, self._atlas, canvas)
+    def __call__(self, canvas: int, drawn: F32) -> Candidates:
         owners = self._atlas.owners(range(canvas, canvas + 1))[0]
         (outputs,) = self._pnet(drawn[None])
         row, column = np.nonzero((outputs[0, ..., _LOGIT] >= self._min_logit) & (owners >= 0))
@@ -81,19 +87,20 @@ class _Scan:
         return level, np.concatenate([first, last], axis=1)
 
 
-def _draw(tables: SumTables, atlas: Atlas, canvas: int) -> F32:
-    """Shrink frames into the pieces of a canvas, f32 (H, W, 3)."""
-    drawn = np.zeros((CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, 3), np.float32)
-    for number in atlas.canvases[canvas]:
-        piece = atlas.pieces[number]
+def _draw(frames: Sequence[U8], atlas: Atlas, canvases: range) -> F32:
+    """Shrink frames into the pieces of some canvases, f32 (N, H, W, 3); one frame after another."""
+    drawn = np.zeros((len(canvases), CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, 3), np.float32)
+    pieces = [atlas.pieces[number] for canvas in canvases for number in atlas.canvases[canvas]]
+    for piece in sorted(pieces, key=lambda piece: atlas.levels[piece.level].frame):
         level = atlas.levels[piece.level]
-        height, width = tables.shape_hw[level.frame].tolist()
+        table = sum_table(frames[level.frame])
+        height, width = table.shape_hw
         rows, columns = window_edges(height, level.height), window_edges(width, level.width)
         y, x, bottom, right = piece.y, piece.x, piece.y + piece.height, piece.x + piece.width
-        spot = drawn[piece.canvas_y :, piece.canvas_x :]
+        spot = drawn[piece.canvas - canvases.start, piece.canvas_y :, piece.canvas_x :]
         pixels = spot[: piece.height, : piece.width]
         rows = rows[0][y:bottom], rows[1][y:bottom]
-        tables.pool(level.frame, rows, (columns[0][x:right], columns[1][x:right]), out=pixels)
+        table.pool(rows, (columns[0][x:right], columns[1][x:right]), out=pixels)
         # P-Net's pooling rounds up: the row or column beyond an odd side must not win it.
         if piece.height % 2:
             spot[piece.height, : piece.width] = pixels[-1]

@@ -1,5 +1,6 @@
 """Area pooling: the plain mean over whole-pixel windows."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.detection import pooling
-from annotator.detection.pooling import SumTables, window_edges
+from annotator.detection.pooling import SumTable, sum_table, window_edges
 
 MAX_DIFFERENCE = 1e-3
 """Of means in 0-255: float32 rounding."""
@@ -29,10 +30,10 @@ def plain_pool(pixels: Any, height: int, width: int) -> Any:
     return result
 
 
-def pool(tables: SumTables, frame: int, height: int, width: int) -> Any:
+def pool(table: SumTable, height: int, width: int) -> Any:
     out = np.zeros((height, width, 3), np.float32)
-    rows, columns = (window_edges(int(n), m) for n, m in zip(tables.shape_hw[frame], (height, width), strict=True))
-    tables.pool(frame, rows, columns, out=out)
+    rows, columns = (window_edges(n, m) for n, m in zip(table.shape_hw, (height, width), strict=True))
+    table.pool(rows, columns, out=out)
     return out
 
 
@@ -40,44 +41,80 @@ def pool(tables: SumTables, frame: int, height: int, width: int) -> Any:
 @settings(max_examples=40, deadline=None)
 def test_levels_are_the_plain_means_whether_shrunk_or_enlarged(h: int, w: int, height: int, width: int) -> None:
     pixels = picture(h, w)
-    result = pool(SumTables([picture(3, 4), pixels]), 1, height, width)
+    result = pool(SumTable(pixels), height, width)
     np.testing.assert_allclose(result, plain_pool(pixels, height, width), rtol=0, atol=MAX_DIFFERENCE)
 
 
 @pytest.mark.parametrize("block", [1, 100, 1 << 20])
 def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    tables = SumTables([picture(90, 70)])
-    whole = pool(tables, 0, 41, 33)
+    table = SumTable(picture(90, 70))
+    whole = pool(table, 41, 33)
     monkeypatch.setattr(pooling, "_BLOCK", block)
-    np.testing.assert_array_equal(pool(tables, 0, 41, 33), whole)
+    np.testing.assert_array_equal(pool(table, 41, 33), whole)
 
 
 def test_a_part_of_a_level_is_the_same_as_cut_from_the_whole() -> None:
-    tables = SumTables([picture(90, 70)])
+    table = SumTable(picture(90, 70))
     rows, columns = window_edges(90, 41), window_edges(70, 33)
     out = np.zeros((20, 11, 3), np.float32)
-    tables.pool(0, (rows[0][10:30], rows[1][10:30]), (columns[0][22:], columns[1][22:]), out=out)
-    np.testing.assert_array_equal(out, pool(tables, 0, 41, 33)[10:30, 22:])
+    table.pool((rows[0][10:30], rows[1][10:30]), (columns[0][22:], columns[1][22:]), out=out)
+    np.testing.assert_array_equal(out, pool(table, 41, 33)[10:30, 22:])
 
 
-def test_crops_of_several_frames_are_the_plain_means_of_their_boxes() -> None:
-    frames = [picture(50, 80, 1), picture(30, 20, 2)]
-    owner = np.array([1, 0, 0, 1])
+def test_crops_are_the_plain_means_of_their_boxes() -> None:
+    frame = picture(50, 80)
     boxes = np.array([[0, 0, 20, 30], [5, 7, 65, 50], [79, 49, 80, 50], [3, 4, 8, 30]])
     out = np.zeros((4, 24, 24, 3), np.float32)
-    SumTables(frames).crop(owner, boxes, out=out)
-    for crop, frame, (x1, y1, x2, y2) in zip(out, owner, boxes, strict=True):
-        expected = plain_pool(frames[frame][y1:y2, x1:x2], 24, 24)
+    SumTable(frame).crop(boxes, out=out)
+    for crop, (x1, y1, x2, y2) in zip(out, boxes, strict=True):
+        expected = plain_pool(frame[y1:y2, x1:x2], 24, 24)
         np.testing.assert_allclose(crop, expected, rtol=0, atol=MAX_DIFFERENCE)
+
+
+def test_each_frame_gets_its_own_table_whichever_came_before() -> None:
+    frames = [picture(50, 80, 1), picture(30, 20, 2), picture(50, 80, 3), picture(90, 90, 4)]
+    for frame in [*frames, *frames[::-1], *frames]:
+        np.testing.assert_array_equal(pool(sum_table(frame), 13, 17), pool(SumTable(frame.copy()), 13, 17))
+
+
+def test_the_table_of_a_frame_is_made_once_while_nothing_else_is_asked_for() -> None:
+    frame = picture(50, 80)
+    table = sum_table(frame)
+    assert sum_table(frame) is table
+    assert sum_table(frame[:]) is not table
+
+
+def test_a_frame_that_takes_the_place_of_another_in_memory_is_not_taken_for_it() -> None:
+    seen = set()
+    for seed in range(20):
+        frame = picture(50, 80, seed)
+        seen.add(float(pool(sum_table(frame), 1, 1)[0, 0, 0]))
+        del frame
+    assert len(seen) == 20
+
+
+def test_threads_do_not_share_a_table() -> None:
+    frames = [picture(200, 200, seed) for seed in range(8)]
+    expected = [pool(SumTable(frame), 31, 31) for frame in frames]
+    with ThreadPoolExecutor(4) as threads:
+        for result, right in zip(
+            threads.map(lambda f: pool(sum_table(f), 31, 31), frames * 20), expected * 20, strict=True
+        ):
+            np.testing.assert_array_equal(result, right)
+
+
+def test_large_tables_are_not_kept() -> None:
+    sum_table(picture(1200, 2200))
+    assert pooling._thread.table is None
 
 
 def test_sums_that_overflow_32_bits_still_give_the_right_means() -> None:
     white = np.full((3000, 3000, 3), 255, np.uint8)  # 2.3e9, more than 2^31
-    np.testing.assert_allclose(pool(SumTables([white]), 0, 12, 12), 255, rtol=0, atol=MAX_DIFFERENCE)
+    np.testing.assert_allclose(pool(SumTable(white), 12, 12), 255, rtol=0, atol=MAX_DIFFERENCE)
 
 
 def test_a_view_that_is_not_contiguous_is_read_as_it_looks() -> None:
     pixels = picture(40, 60)
     turned = pixels[::-1, ::2]
-    expected = pool(SumTables([turned.copy()]), 0, 13, 13)
-    np.testing.assert_array_equal(pool(SumTables([turned]), 0, 13, 13), expected)
+    expected = pool(SumTable(turned.copy()), 13, 13)
+    np.testing.assert_array_equal(pool(SumTable(turned), 13, 13), expected)
