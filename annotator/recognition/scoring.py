@@ -23,6 +23,9 @@ _SLACK: Final = 10.0**-SCORE_DECIMALS  # rounding lifts a score by half of it at
 _BLOCK_SCORES: Final = 1 << 17
 """Scores computed at once: 1 MiB, which stays in a processor's own cache. More at once is no quicker."""
 
+_MIN_PROBES: Final = 32
+"""Embeddings compared at once, however many people there are: with fewer, a product waits for memory."""
+
 _MORE_THAN_COHORT: Final = 1.25
 """How many nearest prototypes the quick bound of a face's level aims at, in cohorts: with fewer there is no bound, with
 more it is looser."""
@@ -127,8 +130,8 @@ class Scorer:
         return np.concatenate(rows), np.concatenate(columns), np.concatenate(scores)
 
     def _blocks(self, embeddings: F64) -> Iterator[F64]:
-        """Yield the probes of embeddings, as many as the cache holds scores of."""
-        size = max(1, _BLOCK_SCORES // max(len(self._columns), 1))
+        """Yield the probes of embeddings, as many as the cache holds scores of, but not too few."""
+        size = max(_MIN_PROBES, _BLOCK_SCORES // max(len(self._columns), 1))
         for start in range(0, len(embeddings), size):
             yield self._centred(self._comparable(unit(embeddings[start : start + size])))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.speed import curves, whole
-from benchmarks.speed.inputs import film, film_frames, folded_sface, gif_frames
+from benchmarks.speed.inputs import FRAMES_OF_GIF, film, film_frames, folded_sface, gif_frames
 from benchmarks.speed.places import CLIPS
 from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.sides import OURS, SideSpec, in_turn, ratio
@@ -91,9 +91,22 @@ def detect_48px(scope: Scope) -> dict[str, Any]:
     return detect(scope, min_face_px=48, at_least=6)
 
 
-# The place of "detect-time": detection that uses what the frame before has shown. It is registered once MtcnnDetector
-# has an argument for it; it goes as `detect`, at least 12 times as fast, and the recall of the faces that detection of
-# each frame on its own finds, at least 99 %, is another row.
+def detect_time(scope: Scope) -> dict[str, Any]:
+    """Find the smallest faces with use of time; recall is of the faces that each frame on its own shows."""
+    given = {"frames": str(gif_frames(3 if scope.is_quick else 20)), "min_face_px": 20}
+    specs = {
+        OURS: SideSpec("this detector", "our_side", "detect_clips", {**given, "clip_frames": FRAMES_OF_GIF}),
+        FACENET: SideSpec("facenet-pytorch 2.6.0", "peer_side", "facenet", given),
+    }
+    sides = in_turn(specs, scope.runs)
+    found = sides[OURS]["found"]
+    work = f"faces from 20 px in {found['frames']} frames of GIFs, 480 px, with use of time"
+    recall = row(
+        "of the faces that each frame on its own shows, found with use of time",
+        Value(round(100 * found["recall"], 1), "%"),
+        reach=Reach("ours", "at least", 99),
+    )
+    return {"rows": [_beside(work, sides, FACENET, 12), recall], "sides": sides}
 
 
 def detect_1080p(scope: Scope) -> dict[str, Any]:
@@ -286,6 +299,7 @@ def curve_line(scope: Scope) -> dict[str, Any]:
 
 LINES: Final[dict[str, Measure]] = {
     "detect-20px": detect_20px,
+    "detect-time": detect_time,
     "detect-48px": detect_48px,
     "detect-1080p": detect_1080p,
     "clips": clips,

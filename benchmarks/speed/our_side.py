@@ -17,6 +17,7 @@ from benchmarks.speed.work import CountingEngine, peak_gflop_per_s
 
 THREADS: Final = len(os.sched_getaffinity(0))
 FACES_OF_TRACK: Final = 5
+MIN_IOU: Final = 0.5
 
 
 def _settings(**options: Any) -> Any:  # noqa: ANN401 - handed on
@@ -38,6 +39,33 @@ def detect(frames: str, min_face_px: int) -> Work:
     detector = MtcnnDetector(_engine(), params=DetectionParams(min_face_px=min_face_px))
     images = frames_of(frames)
     return lambda: {"frames": len(images), "faces": sum(len(one) for one in detector.detect(images))}
+
+
+def detect_clips(frames: str, min_face_px: int, clip_frames: int) -> Work:
+    """Find the faces of clips with use of time; tell which of those are found that each frame on its own shows."""
+    from annotator.detection import DetectionParams, MtcnnDetector  # noqa: PLC0415 - as above
+
+    detector = MtcnnDetector(_engine(), params=DetectionParams(min_face_px=min_face_px))
+    images = frames_of(frames)
+    clips = [images[start : start + clip_frames] for start in range(0, len(images), clip_frames)]
+    alone = detector.detect(images)
+
+    def work() -> dict[str, Any]:
+        found = [faces for clip in detector.detect_clips(clips) for faces in clip]
+        return {"frames": len(images), "faces": sum(map(len, found)), "recall": _recall(alone, found)}
+
+    return work
+
+
+def _recall(expected: list[Any], found: list[Any]) -> float:
+    """Return which share of the faces of some frames is found, in boxes that overlap by half."""
+    from annotator.tracking import pairwise_iou  # noqa: PLC0415 - as above
+
+    overlaps = [
+        pairwise_iou(theirs.boxes_xyxy, mine.boxes_xyxy).max(axis=1, initial=0)
+        for theirs, mine in zip(expected, found, strict=True)
+    ]
+    return float((np.concatenate(overlaps) >= MIN_IOU).mean())
 
 
 def embed(count: int, precision: str) -> Work:
@@ -202,6 +230,7 @@ def peak(frames: str, min_face_px: int) -> Work:
 
 WORKS: Final = {
     "detect": detect,
+    "detect_clips": detect_clips,
     "embed": embed,
     "annotate": annotate,
     "annotate_watched": annotate_watched,
