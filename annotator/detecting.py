@@ -8,7 +8,10 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, Self
+from itertools import pairwise
+from typing import Final, Protocol, Self
+
+import numpy as np
 
 from annotator.decoding import Clip, DecodingRun
 from annotator.decoding import Event as DecodedEvent
@@ -30,6 +33,10 @@ class FaceDetector(Protocol):
 
     def spec(self) -> dict[str, object]:
         """What of it can change a result."""
+
+
+MAX_GAP_MS: Final = 1000
+"""Samples further apart do not show what is between them: each is searched on its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,13 +64,17 @@ Event = FoundFaces | Clip | MediaFailure | KnownMedia | BaseException
 class DetectingRun:
     """The batches that are with the detector, of one ``annotate`` call."""
 
-    def __init__(self, decoding: DecodingRun, detector: FaceDetector, *, ahead: int, meter: StageMeter) -> None:
+    def __init__(
+        self, decoding: DecodingRun, detector: FaceDetector, *, ahead: int, max_bytes: int, meter: StageMeter
+    ) -> None:
         """Take where frames come from.
 
         Args:
             decoding: the run that decodes.
             detector: finds the faces.
-            ahead: batches that are with it at a time.
+            ahead: batches that are with it at a time, at most.
+            max_bytes: of frames that are with it from which on no further batch joins them: large pictures, of which
+                each takes many times its own memory, are searched one at a time.
             meter: is told while the caller waits for the networks.
 
         """
@@ -71,7 +82,8 @@ class DetectingRun:
         self._detector = detector
         self._ahead = ahead
         self._meter = meter
-        self._flight: deque[Future[list[Event]]] = deque()
+        self._flight: deque[tuple[Future[list[Event]], int]] = deque()
+        self._max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(ahead, thread_name_prefix="look")
 
     def __enter__(self) -> Self:
@@ -92,27 +104,36 @@ class DetectingRun:
             wait: whether to wait for decoding where the detector has nothing.
 
         """
-        while len(self._flight) < self._ahead:
+        while len(self._flight) < self._ahead and sum(size for _, size in self._flight) < self._max_bytes:
             events = self._decoding.take(wait=wait and not self._flight)
             if not events:
                 break
-            self._flight.append(self._threads.submit(self._found, events))
+            size = sum(event[1].images.nbytes for event in events if isinstance(event, tuple))
+            self._flight.append((self._threads.submit(self._found, events), size))
         if not self._flight:
             return []
         with metered(self._meter, "accelerator"):
-            return self._flight.popleft().result()
+            return self._flight.popleft()[0].result()
 
     def _found(self, events: Sequence[DecodedEvent]) -> list[Event]:
         """Put the faces in the frames' place."""
         start = time.perf_counter()
-        batches = [list(event[1].images) for event in events if isinstance(event, tuple)]
-        faces = iter(self._detector.detect_clips(batches) if batches else [])
-        seconds = (time.perf_counter() - start) / max(sum(len(images) for images in batches), 1)
+        runs = [run for event in events if isinstance(event, tuple) for run in _runs(event[1])]
+        found_in_runs = self._detector.detect_clips(runs) if runs else []
+        faces = iter([of_frame for run in found_in_runs for of_frame in run])
+        seconds = (time.perf_counter() - start) / max(sum(len(run) for run in runs), 1)
         found: list[Event] = []
         for event in events:
             if isinstance(event, tuple):
                 clip, batch = event
-                found.append(FoundFaces(clip, batch, next(faces), seconds * len(batch)))
+                found.append(FoundFaces(clip, batch, [next(faces) for _ in range(len(batch))], seconds * len(batch)))
             elif event is not None:
                 found.append(event)
         return found
+
+
+def _runs(batch: FrameBatch) -> list[list[U8]]:
+    """Cut the frames of a batch where they are far apart in time."""
+    gaps = np.flatnonzero(np.diff(batch.pts_ms) > MAX_GAP_MS) + 1
+    bounds = [0, *gaps.tolist(), len(batch)]
+    return [list(batch.images[start:end]) for start, end in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""A queue between the decoding threads and the one thread that runs the networks, bounded by bytes."""
+"""A queue between the decoding threads and the one thread that hands frames to the networks, bounded by bytes."""
 
 import threading
 from collections import deque

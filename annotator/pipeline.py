@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
-from annotator.detecting import DetectingRun, FaceDetector, FoundFaces
+from annotator.detecting import MAX_GAP_MS, DetectingRun, FaceDetector, FoundFaces
 from annotator.metering import NoMeter, StageMeter, metered
 from annotator.quality import face_quality, visible_share
 from annotator.recognition.alignment import align_faces
@@ -122,7 +122,7 @@ class Annotator:
         tracking = {name: getattr(self._tracking, name) for name in self._tracking.__slots__}
         return {
             "decoder": self._source.spec(),
-            "detector": self._detector.spec(),
+            "detector": {**self._detector.spec(), "max_gap_ms": MAX_GAP_MS},
             "tracking": tracking,
             "embedder": self._embedder.network_id,
         }
@@ -162,7 +162,16 @@ class Annotator:
             model=self.model,
             meter=self._meter,
         )
-        with run, DetectingRun(run, self._detector, ahead=self._params.detecting, meter=self._meter) as detecting:
+        with (
+            run,
+            DetectingRun(
+                run,
+                self._detector,
+                ahead=self._params.detecting,
+                max_bytes=self._params.detecting * self._params.max_batch_bytes,
+                meter=self._meter,
+            ) as detecting,
+        ):
             drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
             ended: list[Clip] = []  # wait for the last of their drafts
             ended_s = 0.0  # when the first of them did

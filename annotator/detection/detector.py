@@ -14,15 +14,16 @@ from annotator.detection.boxes import half_open, moved, squares, within
 from annotator.detection.candidates import Candidates, joined
 from annotator.detection.following import neighbours, searched_frames, squares_around
 from annotator.detection.params import DEFAULT_PARAMS, DetectionParams
-from annotator.detection.pooling import sum_table
+from annotator.detection.pooling import FrameTables
 from annotator.detection.proposal import NMS_IN_FRAME, Each, propose
 from annotator.detection.screening import ScreenedNetwork, run_padded
 from annotator.networks.mtcnn import ONET_SIDE_PX, RNET_SIDE_PX, mtcnn_networks
 from annotator.runtime.network import Engine
 from annotator.types import F32, I64, U8, FaceDetections
 
-CHUNK_PIXELS: Final = 3 * 1024 * 1024
-"""Frames of so many pixels go through the cascade together: 24 frames of 480 x 270, 1 of 1920 x 1080; at least one."""
+CHUNK_PIXELS: Final = 3 * 512 * 1024
+"""Frames of so many pixels go through the cascade together: 12 frames of 480 x 270, 1 of 1920 x 1080; at least one.
+Twice as many take twice the memory and no less time."""
 
 MIN_CHUNK_PIXELS: Final = 1024 * 1024
 """Fewer would leave the batches of the networks half empty."""
@@ -32,8 +33,8 @@ RNET_AGAIN_BATCH: Final = 32
 ONET_BATCH: Final = 8
 """Candidates in a batch; the last one is padded."""
 
-MAX_CROPS: Final = 4096
-"""Candidates that are cut out for R-Net at a time: 28 MB."""
+MAX_CROPS: Final = 2048
+"""Candidates that are cut out for R-Net at a time: 14 MB."""
 
 LOOKS: Final = 16
 """Frames that are looked at together where others show faces."""
@@ -78,7 +79,7 @@ class MtcnnDetector:
     def spec(self) -> dict[str, object]:
         """Return what identifies this detector: parameters and weights. Plain JSON values."""
         params = {**asdict(self.params), "thresholds": list(self.params.thresholds)}
-        del params["bf16_screen"]  # it changes no result
+        del params["bf16_screen"]  # every number is one of float32
         return {"detector": "mtcnn", **params, "weights": dict(self._digests)}
 
     def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
@@ -95,7 +96,7 @@ class MtcnnDetector:
 
         """
         _check(frames)
-        chunks = list(_chunks(frames, self._lanes))
+        chunks = list(_chunks(frames, lanes=self._lanes))
         if len(chunks) == 1:  # the canvases are spread over the threads, instead of the chunks
             return self._search(chunks[0], self._pool.map)
         return [faces for found in self._pool.map(self._search, chunks) for faces in found]
@@ -131,7 +132,7 @@ class MtcnnDetector:
         """Search the frames that the plans name, then look at the others where those show faces."""
         found: list[list[FaceDetections]] = [[NO_FACES] * len(clip) for clip in clips]
         places = [(clip, int(frame)) for clip, plan in enumerate(plans) for frame in plan]
-        for frames in _chunks([clips[clip][frame] for clip, frame in places], self._lanes):
+        for frames in _chunks([clips[clip][frame] for clip, frame in places], lanes=1):
             for faces in self._search(frames, each):
                 clip, frame = places.pop(0)
                 found[clip][frame] = faces
@@ -150,54 +151,62 @@ class MtcnnDetector:
 
     def _search(self, frames: Sequence[U8], each: Each = map) -> list[FaceDetections]:
         """Run the whole cascade over some frames."""
-        return self._finish(
-            frames,
-            self._refine(frames, propose(frames, self._pnet, self.params, each=each), screen=self._rnet.is_screened),
-        )
+        tables = FrameTables(frames)
+        candidates = propose(tables, self._pnet, self.params, each=each)
+        return self._finish(tables, self._refine(tables, candidates, screen=self._rnet.is_screened))
 
     def _look(self, frames: Sequence[U8], boxes: Sequence[F32]) -> list[FaceDetections]:
         """Run R- and O-Net over some boxes of some frames."""
         frame = np.repeat(np.arange(len(frames)), [len(some) for some in boxes])
         around = np.concatenate(boxes)
         nothing = np.zeros_like(around)
+        tables = FrameTables(frames)
         candidates = Candidates(frame, around, nothing, nothing[:, 0])
-        return self._finish(frames, self._refine(frames, candidates, screen=False))  # half of them are faces
+        return self._finish(tables, self._refine(tables, candidates, screen=False))  # half of them are faces
 
-    def _refine(self, frames: Sequence[U8], candidates: Candidates, *, screen: bool) -> Candidates:
+    def _refine(self, tables: FrameTables, candidates: Candidates, *, screen: bool) -> Candidates:
         """Run R-Net over all candidates, some at a time, so that crops take bounded memory."""
-        starts = range(0, len(candidates.scores), MAX_CROPS)
-        passed = joined(
-            [self._passed(frames, candidates[np.s_[start : start + MAX_CROPS]], screen=screen) for start in starts]
-        )
-        passed = passed.best(NMS_IN_FRAME)
+        parts = _parts(candidates, MAX_CROPS)
+        passed = joined([self._passed(tables, part, screen=screen) for part in parts]).best(NMS_IN_FRAME)
         return replace(passed, boxes=squares(moved(passed.boxes, passed.offsets, last_pixel=1)))
 
-    def _passed(self, frames: Sequence[U8], candidates: Candidates, *, screen: bool) -> Candidates:
+    def _passed(self, tables: FrameTables, candidates: Candidates, *, screen: bool) -> Candidates:
         """Return the candidates that R-Net takes for faces."""
-        candidates, crops = _cut(frames, candidates, RNET_SIDE_PX)
-        min_score, batch = self.params.thresholds[1], RNET_BATCH
+        candidates, crops = _cut(tables, candidates, RNET_SIDE_PX)
+        min_score = self.params.thresholds[1]
         if screen:
             _, scores = run_padded(self._rnet.rough, crops, RNET_BATCH)
             worth = np.flatnonzero(scores[:, _FACE] > self._rnet.floor(min_score))
-            candidates, crops, batch = candidates[worth], crops[worth], RNET_AGAIN_BATCH
+            candidates, crops = candidates[worth], crops[worth]
+        batch = RNET_AGAIN_BATCH if self._rnet.is_screened else RNET_BATCH  # one size each: a size is a compilation
         offsets, scores = run_padded(self._rnet.exact, crops, batch)
         candidates = candidates.seen(offsets, scores[:, _FACE])
         return candidates[candidates.scores > min_score]
 
-    def _finish(self, frames: Sequence[U8], candidates: Candidates) -> list[FaceDetections]:
-        """Run O-Net over all candidates and give each frame its faces."""
-        faces, crops = _cut(frames, candidates, ONET_SIDE_PX)
+    def _finish(self, tables: FrameTables, candidates: Candidates) -> list[FaceDetections]:
+        """Run O-Net over all candidates, some at a time, and give each frame its faces."""
+        parts = [self._faces(tables, part) for part in _parts(candidates, MAX_CROPS // 4)]
+        faces = joined([part for part, _ in parts])
+        landmarks = np.concatenate([np.zeros((0, 5, 2), np.float32), *(marks for _, marks in parts)])
+        kept = faces.best_numbers(NMS_IN_FRAME, "smaller")
+        faces, landmarks = faces[kept], landmarks[kept]
+        boxes = half_open(faces.boxes)
+        bounds = np.searchsorted(faces.group, np.arange(len(tables.frames) + 1))
+        return [FaceDetections(boxes[a:b], faces.scores[a:b], landmarks[a:b]) for a, b in pairwise(bounds)]
+
+    def _faces(self, tables: FrameTables, candidates: Candidates) -> tuple[Candidates, F32]:
+        """Return the candidates that O-Net takes for faces, and their landmarks."""
+        faces, crops = _cut(tables, candidates, ONET_SIDE_PX)
         offsets, marks, scores = run_padded(self._onet, crops, ONET_BATCH)
         faces = faces.seen(offsets, scores[:, _FACE])
         passed = faces.scores > self.params.thresholds[2]
         faces, marks = faces[passed], marks[passed]
         landmarks = _landmarks(faces.boxes, marks)
-        faces = replace(faces, boxes=moved(faces.boxes, faces.offsets, last_pixel=1))
-        kept = faces.best_numbers(NMS_IN_FRAME, "smaller")
-        faces, landmarks = faces[kept], landmarks[kept]
-        boxes = half_open(faces.boxes)
-        bounds = np.searchsorted(faces.group, np.arange(len(frames) + 1))
-        return [FaceDetections(boxes[a:b], faces.scores[a:b], landmarks[a:b]) for a, b in pairwise(bounds)]
+        return replace(faces, boxes=moved(faces.boxes, faces.offsets, last_pixel=1)), landmarks
+
+
+def _parts(candidates: Candidates, most: int) -> list[Candidates]:
+    return [candidates[np.s_[start : start + most]] for start in range(0, len(candidates.scores), most)]
 
 
 def _check(frames: Sequence[U8]) -> None:
@@ -206,24 +215,24 @@ def _check(frames: Sequence[U8]) -> None:
             raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
 
 
-def _cut(frames: Sequence[U8], candidates: Candidates, side: int) -> tuple[Candidates, F32]:
+def _cut(tables: FrameTables, candidates: Candidates, side: int) -> tuple[Candidates, F32]:
     """Cut the candidates out, f32 (N, side, side, 3); those that lie outside their frames go.
 
     Args:
-        frames: that they are of.
+        tables: of the frames that they are of.
         candidates: grouped by frame, in rising order.
         side: in pixels.
 
     """
-    shapes = np.array([frame.shape[:2] for frame in frames], np.int64).reshape(-1, 2)
+    shapes = np.array([frame.shape[:2] for frame in tables.frames], np.int64).reshape(-1, 2)
     pixels = within(candidates.boxes, shapes[candidates.group])
     inside = np.flatnonzero((pixels[:, 2:] > pixels[:, :2]).all(axis=1))
     candidates, pixels = candidates[inside], pixels[inside]
     crops = np.empty((len(inside), side, side, 3), np.float32)
-    bounds = np.searchsorted(candidates.group, np.arange(len(frames) + 1))
-    for frame, (start, end) in zip(frames, pairwise(bounds), strict=True):
+    bounds = np.searchsorted(candidates.group, np.arange(len(shapes) + 1))
+    for number, (start, end) in enumerate(pairwise(bounds)):
         if end > start:
-            sum_table(frame).crop(pixels[start:end], out=crops[start:end])
+            tables.of(number).crop(pixels[start:end], out=crops[start:end])
     return candidates, crops
 
 
@@ -233,7 +242,7 @@ def _landmarks(boxes: F32, parts: F32) -> F32:
     return sides[:, None] * parts.reshape(-1, 2, 5).transpose(0, 2, 1) + boxes[:, None, :2] - 1
 
 
-def _chunks(frames: Sequence[U8], lanes: int) -> Iterator[Sequence[U8]]:
+def _chunks(frames: Sequence[U8], *, lanes: int) -> Iterator[Sequence[U8]]:
     """Cut frames into runs of a bounded number of pixels."""
     for part in _runs([frame.shape[0] * frame.shape[1] for frame in frames], lanes):
         yield frames[part]

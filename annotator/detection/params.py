@@ -47,6 +47,8 @@ class DetectionParams:
             raise ConfigError(f"thresholds must be in [0, 1), got {self.thresholds}")
         if self.search_every < 1:
             raise ConfigError(f"search_every must be at least 1, got {self.search_every}")
+        if not self.max_change >= 0:
+            raise ConfigError(f"max_change must be at least 0, got {self.max_change}")
         if not 0 < self.pyramid_factor < 1:
             raise ConfigError(f"pyramid_factor must be in (0, 1), got {self.pyramid_factor}")
 
@@ -56,4 +58,4 @@ class DetectionParams:
 
 
 DEFAULT_PARAMS: Final = DetectionParams()
-"""Those of facenet-pytorch."""
+"""Those of facenet-pytorch, with use of time."""

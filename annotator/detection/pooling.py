@@ -7,7 +7,7 @@ for the crops of all candidates alike.
 """
 
 import threading
-import weakref
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -62,15 +62,12 @@ class SumTable:
         """Sum up the frame."""
         self.shape_hw = height, width = frame.shape[:2]
         size = (height + 1) * (width + 1)
-        self.memory: I32 = memory if memory is not None and len(memory) >= size else np.empty((size, 4), np.int32)
+        if memory is None or len(memory) < size:
+            memory = np.empty((size, 4), np.int32)
+        self.memory: I32 = memory
         self._table = self.memory[:size].reshape(height + 1, width + 1, 4)
         self._pixels = _as_pixels(self.memory[:size])
-        self._frame = weakref.ref(frame)
         cv2.integral(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2RGBA), self._table, sdepth=cv2.CV_32S)
-
-    def is_of(self, frame: U8) -> bool:
-        """Say whether this is the table of that very array."""
-        return self._frame() is frame
 
     def pool(self, rows: tuple[I64, I64], columns: tuple[I64, I64], *, out: F32) -> None:
         """Write the means over a grid of windows.
@@ -132,22 +129,35 @@ class SumTable:
 _thread = threading.local()
 
 
-def sum_table(frame: U8) -> SumTable:
-    """Return the table of a frame, good until this thread asks for another one, whose memory is the same.
+class FrameTables:
+    """The tables of some frames, one at a time: the one asked for last stays in the processor's caches.
 
-    One table at a time stays in the processor's caches; to make it anew where it is needed again is cheaper than to
-    read it from memory.
+    To make a table anew where it is needed again is cheaper than to read it back from memory. For one thread, and for
+    one call: its memory is that of the thread's next tables.
 
     Args:
-        frame: u8 (H, W, 3), RGB.
+        frames: each u8 (H, W, 3), RGB, of any sizes.
+
+    Attributes:
+        frames: as given.
 
     """
-    last: SumTable | None = getattr(_thread, "table", None)
-    if last is not None and last.is_of(frame):
-        return last
-    table = SumTable(frame, None if last is None else last.memory)
-    _thread.table = table if table.memory.nbytes <= _KEPT_BYTES else None
-    return table
+
+    def __init__(self, frames: Sequence[U8]) -> None:
+        """Take the frames; nothing is summed up yet."""
+        self.frames = frames
+        self._number: int | None = None
+        self._table: SumTable | None = None
+
+    def of(self, number: int) -> SumTable:
+        """Return the table of a frame, good until another frame's is asked for."""
+        if self._table is None or number != self._number:
+            memory: I32 | None = self._table.memory if self._table else getattr(_thread, "memory", None)
+            self._table = None  # a large one goes before the next one comes
+            self._table, self._number = SumTable(self.frames[number], memory), number
+            if self._table.memory.nbytes <= _KEPT_BYTES:
+                _thread.memory = self._table.memory
+        return self._table
 
 
 def _as_pixels(table: I32) -> NDArray[np.complex128]:

@@ -1,6 +1,6 @@
 """The first network of the cascade: P-Net over the pyramids of many frames."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,10 +10,10 @@ from annotator.detection.atlas import CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, Atlas, 
 from annotator.detection.boxes import moved, squares
 from annotator.detection.candidates import Candidates, joined
 from annotator.detection.params import DetectionParams
-from annotator.detection.pooling import sum_table, window_edges
+from annotator.detection.pooling import FrameTables, window_edges
 from annotator.networks.mtcnn import PNET_STRIDE_PX, PNET_WINDOW_PX
 from annotator.runtime.network import Runner
-from annotator.types import F32, I64, U8
+from annotator.types import F32, I64
 
 NMS_IN_LEVEL: Final = 0.5
 NMS_IN_FRAME: Final = 0.7
@@ -25,15 +25,18 @@ _LOGIT: Final = 4
 MAX_DRAWN: Final = 64
 """Canvases that are drawn before P-Net looks at them, 50 MB: a chunk of frames has fewer, a large picture has more."""
 
+_LEAST_LOGIT: Final = np.float32(-80)
+"""Below, the exponential function overflows."""
+
 Each = Callable[[Callable[[int, F32], Candidates], Iterable[int], Iterable[F32]], Iterator[Candidates]]
 """How a function is called for each canvas: ``map``, or one that runs several at a time."""
 
 
-def propose(frames: Sequence[U8], pnet: Runner, params: DetectionParams, *, each: Each = map) -> Candidates:
+def propose(tables: FrameTables, pnet: Runner, params: DetectionParams, *, each: Each = map) -> Candidates:
     """Run P-Net over the pyramids of some frames.
 
     Args:
-        frames: each u8 (H, W, 3), RGB.
+        tables: of the frames.
         pnet: the network.
         params: what a user may choose.
         each: calls a function for each canvas.
@@ -43,7 +46,7 @@ def propose(frames: Sequence[U8], pnet: Runner, params: DetectionParams, *, each
 
     """
     levels: list[Level] = []
-    for number, frame in enumerate(frames):
+    for number, frame in enumerate(tables.frames):
         height, width = frame.shape[:2]
         levels += pyramid(number, (height, width), params.min_face_of(height, width), params.pyramid_factor)
     atlas = Atlas(levels)
@@ -51,7 +54,7 @@ def propose(frames: Sequence[U8], pnet: Runner, params: DetectionParams, *, each
     parts: list[Candidates] = []
     for start in range(0, len(atlas.canvases), MAX_DRAWN):
         canvases = range(start, min(start + MAX_DRAWN, len(atlas.canvases)))
-        parts += each(scan, canvases, _draw(frames, atlas, canvases))
+        parts += each(scan, canvases, _draw(tables, atlas, canvases))
     found = joined(parts)
     found = found.best(NMS_IN_LEVEL)
     found = replace(found, group=np.array([level.frame for level in levels], np.int64)[found.group])
@@ -73,7 +76,7 @@ class _Scan:
         (outputs,) = self._pnet(drawn[None])
         row, column = np.nonzero((outputs[0, ..., _LOGIT] >= self._min_logit) & (owners >= 0))
         seen = outputs[0, row, column]
-        scores = np.float32(1) / (np.float32(1) + np.exp(-seen[:, _LOGIT]))
+        scores = np.float32(1) / (np.float32(1) + np.exp(-np.maximum(seen[:, _LOGIT], _LEAST_LOGIT)))
         level, boxes = self._located(owners[row, column], row, column)
         return Candidates(level, boxes, seen[:, :_LOGIT], scores)
 
@@ -87,13 +90,13 @@ class _Scan:
         return level, np.concatenate([first, last], axis=1)
 
 
-def _draw(frames: Sequence[U8], atlas: Atlas, canvases: range) -> F32:
+def _draw(tables: FrameTables, atlas: Atlas, canvases: range) -> F32:
     """Shrink frames into the pieces of some canvases, f32 (N, H, W, 3); one frame after another."""
     drawn = np.zeros((len(canvases), CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, 3), np.float32)
     pieces = [atlas.pieces[number] for canvas in canvases for number in atlas.canvases[canvas]]
     for piece in sorted(pieces, key=lambda piece: atlas.levels[piece.level].frame):
         level = atlas.levels[piece.level]
-        table = sum_table(frames[level.frame])
+        table = tables.of(level.frame)
         height, width = table.shape_hw
         rows, columns = window_edges(height, level.height), window_edges(width, level.width)
         y, x, bottom, right = piece.y, piece.x, piece.y + piece.height, piece.x + piece.width

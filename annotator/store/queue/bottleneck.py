@@ -31,7 +31,7 @@ class Busy:
     Attributes:
         fetch: decoding threads, reading media from their source.
         decode: decoding threads, decoding.
-        accelerator: the engine's thread inside the networks.
+        accelerator: the engine's thread, waiting for the networks.
         link: the engine's thread, aligning faces, linking tracks, naming.
         starved: the engine's thread, waiting for frames while media are in hand.
         write: the writer's thread in a transaction.

@@ -16,6 +16,7 @@ from annotator.errors import ConfigError
         ({"min_face_fraction": 1.5}, "min_face_fraction"),
         ({"thresholds": (0.6, 0.7, 1.0)}, "thresholds"),
         ({"pyramid_factor": 1.0}, "pyramid_factor"),
+        ({"max_change": float("nan")}, "max_change must be at least 0"),
         ({"search_every": 0}, "search_every must be at least 1"),
     ],
 )

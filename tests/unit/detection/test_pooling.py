@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.detection import pooling
-from annotator.detection.pooling import SumTable, sum_table, window_edges
+from annotator.detection.pooling import FrameTables, SumTable, window_edges
 
 MAX_DIFFERENCE = 1e-3
 """Of means in 0-255: float32 rounding."""
@@ -73,39 +73,39 @@ def test_crops_are_the_plain_means_of_their_boxes() -> None:
 
 def test_each_frame_gets_its_own_table_whichever_came_before() -> None:
     frames = [picture(50, 80, 1), picture(30, 20, 2), picture(50, 80, 3), picture(90, 90, 4)]
-    for frame in [*frames, *frames[::-1], *frames]:
-        np.testing.assert_array_equal(pool(sum_table(frame), 13, 17), pool(SumTable(frame.copy()), 13, 17))
+    tables = FrameTables(frames)
+    for number in [0, 1, 2, 3, 3, 2, 1, 0, 2]:
+        np.testing.assert_array_equal(pool(tables.of(number), 13, 17), pool(SumTable(frames[number]), 13, 17))
 
 
-def test_the_table_of_a_frame_is_made_once_while_nothing_else_is_asked_for() -> None:
-    frame = picture(50, 80)
-    table = sum_table(frame)
-    assert sum_table(frame) is table
-    assert sum_table(frame[:]) is not table
+@pytest.mark.parametrize("shape", [(50, 80), (1800, 2000)], ids=["small", "large"])
+def test_the_table_of_a_frame_is_made_once_while_no_other_is_asked_for(shape: tuple[int, int]) -> None:
+    tables = FrameTables([picture(*shape), picture(20, 20)])
+    table = tables.of(0)
+    assert tables.of(0) is table
+    tables.of(1)
+    assert tables.of(0) is not table
 
 
-def test_a_frame_that_takes_the_place_of_another_in_memory_is_not_taken_for_it() -> None:
-    seen = set()
-    for seed in range(20):
-        frame = picture(50, 80, seed)
-        seen.add(float(pool(sum_table(frame), 1, 1)[0, 0, 0]))
-        del frame
-    assert len(seen) == 20
+def test_a_frame_whose_pixels_have_changed_is_summed_up_anew() -> None:
+    frame = np.zeros((50, 80, 3), np.uint8)
+    assert pool(FrameTables([frame]).of(0), 1, 1).max() == 0
+    frame[:] = 200
+    assert pool(FrameTables([frame]).of(0), 1, 1).min() == pytest.approx(200)
 
 
-def test_threads_do_not_share_a_table() -> None:
+def test_threads_do_not_share_memory() -> None:
     frames = [picture(200, 200, seed) for seed in range(8)]
     expected = [pool(SumTable(frame), 31, 31) for frame in frames]
     with ThreadPoolExecutor(4) as threads:
-        for result, right in zip(
-            threads.map(lambda f: pool(sum_table(f), 31, 31), frames * 20), expected * 20, strict=True
-        ):
+        results = threads.map(lambda frame: pool(FrameTables([frame]).of(0), 31, 31), frames * 20)
+        for result, right in zip(results, expected * 20, strict=True):
             np.testing.assert_array_equal(result, right)
 
 
-def test_large_tables_are_not_kept() -> None:
-    sum_table(picture(1200, 2200))
-    assert pooling._thread.table is None
+def test_the_memory_of_large_tables_is_not_kept() -> None:
+    FrameTables([picture(1200, 2300)]).of(0)
+    assert getattr(pooling._thread, "memory", np.zeros(0)).nbytes <= pooling._KEPT_BYTES
 
 
 def test_sums_that_overflow_32_bits_still_give_the_right_means() -> None:
