@@ -39,8 +39,6 @@ MAX_CROPS: Final = 2048
 LOOKS: Final = 16
 """Frames that are looked at together where others show faces."""
 
-NO_FACES: Final = FaceDetections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
-
 _FACE: Final = 1
 """Which of the two scores of R- and O-Net is that of a face."""
 
@@ -130,7 +128,7 @@ class MtcnnDetector:
         self, clips: Sequence[Sequence[U8]], plans: Sequence[I64], each: Each = map
     ) -> list[list[FaceDetections]]:
         """Search the frames that the plans name, then look at the others where those show faces."""
-        found: list[list[FaceDetections]] = [[NO_FACES] * len(clip) for clip in clips]
+        found: list[list[FaceDetections]] = [[FaceDetections.empty()] * len(clip) for clip in clips]
         places = [(clip, int(frame)) for clip, plan in enumerate(plans) for frame in plan]
         for frames in _chunks([clips[clip][frame] for clip, frame in places], lanes=1):
             for faces in self._search(frames, each):

@@ -90,6 +90,9 @@ class SquareDetector:
             self._halts.meet(frames)
         return [_squares(frame) for frame in frames]
 
+    def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
+        return [self.detect(frames) for frames in clips]
+
     def spec(self) -> dict[str, object]:
         return {"detector": "squares", "version": self._version}
 

@@ -106,6 +106,9 @@ class NobodyDetector:
     def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
         return [FaceDetections.empty() for _ in frames]
 
+    def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
+        return [self.detect(frames) for frames in clips]
+
 
 class NoEmbedder:
     network_id = "none"
