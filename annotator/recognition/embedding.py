@@ -24,6 +24,9 @@ costs memory and padding."""
 _BATCH_FACES_OF_LARGE: Final = 8
 """Of the networks that bundles carry: maps of one face of 224 pixels take some tens of megabytes."""
 
+_LARGE_SIDE_BY_SIDE: Final = 2
+"""Batches of those at a time, however many processors there are."""
+
 _MIN_NORM: Final = 1e-6
 """Against division by zero; real outputs have a norm of 3 to 20."""
 
@@ -68,7 +71,8 @@ class FaceEmbedder:
             self.crop, self.embedding_size = network.crop, network.spec.embedding_size
             self._side_px, self._batch_faces, self._precision = network.spec.side_px, _BATCH_FACES_OF_LARGE, "f32"
         self._runner = engine.load(definition, precision=self._precision)
-        self._threads = ThreadPoolExecutor(engine.lanes, thread_name_prefix="embed")
+        lanes = engine.lanes if network is None else min(engine.lanes, _LARGE_SIDE_BY_SIDE)
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="embed")
 
     @property
     def network_id(self) -> str:

@@ -1,4 +1,4 @@
-"""The batching engine: one per process, one thread that owns the networks, shared by all task threads.
+"""The batching engine: one per process, one thread that feeds the networks, shared by all task threads.
 
 Media of all chunks in hand flow into one endless ``annotate`` call, so frames of many media fill common batches.
 """

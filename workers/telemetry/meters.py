@@ -15,7 +15,7 @@ STAGES: Final = ("fetch", "decode", "accelerator", "link", "starved", "write", "
 """What threads can be busy with.
 
 - ``fetch``, ``decode``: decoding threads, without their waits for room in the inbox.
-- ``accelerator``: the engine's thread inside the networks; ``link``: it aligns faces, links tracks and names them.
+- ``accelerator``: the engine's thread waits for the networks; ``link``: it aligns faces, links tracks and names them.
 - ``starved``: the engine's thread waits for frames while media are being fetched or decoded.
 - ``write``: the writer's thread in a transaction.
 - ``claim``: task threads in a claim; ``message``: task threads that have a message.

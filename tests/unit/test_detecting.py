@@ -1,0 +1,120 @@
+"""Batches that are with the detector, ahead of linking: their order, errors, bounds."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from annotator.decoding import Clip
+from annotator.detecting import DetectingRun, FoundFaces
+from annotator.metering import NoMeter
+from annotator.tracking import TrackingParams, TrackLinker
+from annotator.types import U8, FaceDetections, FrameBatch, MediaRef
+
+
+def clip(name: str) -> Clip:
+    return Clip(MediaRef(name, f"file:///{name}"), TrackLinker(TrackingParams()))
+
+
+def batch(*pts_ms: int, level: int = 0, side: int = 8) -> FrameBatch:
+    times = np.array(pts_ms, np.int64)
+    images = np.full((len(times), side, side, 3), level, np.uint8)
+    return FrameBatch(images, np.arange(len(times)), times, times, np.full(len(times), 100, np.int64))
+
+
+class Decoded:
+    """A run of decoding whose events are there already."""
+
+    def __init__(self, *rounds: list[Any]) -> None:
+        self.rounds = list(rounds)
+
+    @property
+    def is_finished(self) -> bool:
+        return not self.rounds
+
+    def take(self, *, wait: bool) -> list[Any]:
+        del wait
+        return self.rounds.pop(0) if self.rounds else []
+
+
+class Detector:
+    """Finds nobody; the last batches are done first, and level 9 is an error."""
+
+    def __init__(self) -> None:
+        self.clips: list[int] = []
+        self.inside = self.most = 0
+        self.lock = threading.Lock()
+        self.second_is_done = threading.Event()
+
+    def spec(self) -> dict[str, object]:
+        return {}
+
+    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+        return [FaceDetections.empty() for _ in frames]
+
+    def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
+        level = int(clips[0][0][0, 0, 0])
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.clips += [len(clip) for clip in clips]
+        if level == 1:
+            assert self.second_is_done.wait(10)
+        if level == 2:
+            self.second_is_done.set()
+        with self.lock:
+            self.inside -= 1
+        if level == 9:
+            raise ZeroDivisionError("a fault of ours")
+        return [self.detect(clip) for clip in clips]
+
+
+def run(decoded: Decoded, detector: Detector, *, ahead: int = 3, max_bytes: int = 1 << 20) -> DetectingRun:
+    return DetectingRun(decoded, detector, ahead=ahead, max_bytes=max_bytes, meter=NoMeter())  # type: ignore[arg-type]
+
+
+def test_what_is_found_comes_in_the_order_of_decoding_whichever_is_done_first() -> None:
+    one, other = clip("one"), clip("other")
+    decoded = Decoded([(one, batch(0, level=1))], [(other, batch(0, level=2)), one], [other])
+    with run(decoded, Detector()) as detecting:
+        events = []
+        while not detecting.is_finished:
+            events += detecting.take(wait=True)
+        assert detecting.take(wait=False) == []
+    assert [event.clip if isinstance(event, FoundFaces) else event for event in events] == [one, other, one, other]
+
+
+def test_an_error_of_the_detector_is_raised_where_its_batch_would_come() -> None:
+    decoded = Decoded([(clip("one"), batch(0))], [(clip("other"), batch(0, level=9))], [(clip("third"), batch(0))])
+    with run(decoded, Detector()) as detecting:
+        assert len(detecting.take(wait=True)) == 1
+        with pytest.raises(ZeroDivisionError):
+            detecting.take(wait=True)
+
+
+def test_leaving_early_ends_the_threads() -> None:
+    before = threading.active_count()
+    with run(Decoded(*[[(clip("one"), batch(0))] for _ in range(9)]), Detector()) as detecting:
+        detecting.take(wait=True)
+    assert threading.active_count() == before
+
+
+def test_large_batches_are_searched_one_at_a_time() -> None:
+    detector = Detector()
+    decoded = Decoded(*[[(clip(str(number)), batch(0, side=100))] for number in range(6)])
+    with run(decoded, detector, max_bytes=20_000) as detecting:
+        while not detecting.is_finished:
+            detecting.take(wait=True)
+    assert detector.clips == [1] * 6
+    assert detector.most == 1
+
+
+def test_samples_far_apart_in_time_are_no_neighbours() -> None:
+    detector = Detector()
+    with run(Decoded([(clip("one"), batch(0, 900, 1900, 3000, 9000, 9100))]), detector) as detecting:
+        (found,) = detecting.take(wait=True)
+    assert isinstance(found, FoundFaces)
+    assert len(found.faces) == 6
+    assert detector.clips == [3, 1, 2]
