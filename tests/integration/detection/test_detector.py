@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import openvino
 import pytest
 from skimage.data import astronaut
 
@@ -132,6 +133,8 @@ def test_the_first_look_in_low_precision_changes_nothing(
     cpu_engine: Engine, detector: MtcnnDetector, mixed_frames: list[Any]
 ) -> None:
     exact = MtcnnDetector(cpu_engine, params=DetectionParams(bf16_screen=False))
+    has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert (detector._rnet.is_screened, exact._rnet.is_screened) == (has_bf16, False)
     for one, other in zip(detector.detect(mixed_frames), exact.detect(mixed_frames), strict=True):
         assert_same_faces(one, other)
     assert exact.spec() == detector.spec()
