@@ -1,6 +1,7 @@
 """The decoder child: its limits, its end, and what it cannot reach."""
 
 import os
+import select
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,9 +137,13 @@ def test_grandchildren_die_with_the_child(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(DecodeTimeoutError):
             started.finish()
         grandchild = int(started.complaints() or "0")
-        assert Path(f"/proc/{grandchild}").exists()
-    state = Path(f"/proc/{grandchild}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] in "ZX"
+        alive = os.pidfd_open(grandchild)
+    try:
+        # It is told to die before the block ends, but nobody here may wait for a grandchild: on a busy machine
+        # it is still on its way out.
+        assert select.select([alive], [], [], 30.0)[0], "the grandchild lives on"
+    finally:
+        os.close(alive)
 
 
 def test_a_child_cannot_write_files(tmp_path: Path) -> None:
