@@ -165,6 +165,10 @@ class DecodingRun:
         self._running -= sum(event is None for event in events)
         return [event for event in events if event is not None]
 
+    def hungry(self) -> AbstractContextManager[None]:
+        """Be in this context while there is room for frames, and something else is waited for."""
+        return self._hunger.waiting()
+
     def _run(self) -> None:
         try:
             while (media := self._next_media()) is not None:

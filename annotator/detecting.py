@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol, Self
@@ -15,7 +16,7 @@ import numpy as np
 
 from annotator.decoding import Clip, DecodingRun
 from annotator.decoding import Event as DecodedEvent
-from annotator.metering import StageMeter, metered
+from annotator.metering import SharedStage
 from annotator.types import U8, FaceDetections, FrameBatch, KnownMedia, MediaFailure
 
 
@@ -65,7 +66,7 @@ class DetectingRun:
     """The batches that are with the detector, of one ``annotate`` call."""
 
     def __init__(
-        self, decoding: DecodingRun, detector: FaceDetector, *, ahead: int, max_bytes: int, meter: StageMeter
+        self, decoding: DecodingRun, detector: FaceDetector, *, ahead: int, max_bytes: int, networks: SharedStage
     ) -> None:
         """Take where frames come from.
 
@@ -75,13 +76,13 @@ class DetectingRun:
             ahead: batches that are with it at a time, at most.
             max_bytes: of frames that are with it from which on no further batch joins them: large pictures, of which
                 each takes many times its own memory, are searched one at a time.
-            meter: is told while the caller waits for the networks.
+            networks: the stage that searches are in.
 
         """
         self._decoding = decoding
         self._detector = detector
         self._ahead = ahead
-        self._meter = meter
+        self._networks = networks
         self._flight: deque[tuple[Future[list[Event]], int]] = deque()
         self._max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(ahead, thread_name_prefix="look")
@@ -104,7 +105,7 @@ class DetectingRun:
             wait: whether to wait for decoding where the detector has nothing.
 
         """
-        while len(self._flight) < self._ahead and sum(size for _, size in self._flight) < self._max_bytes:
+        while self._has_room:
             events = self._decoding.take(wait=wait and not self._flight)
             if not events:
                 break
@@ -112,14 +113,20 @@ class DetectingRun:
             self._flight.append((self._threads.submit(self._found, events), size))
         if not self._flight:
             return []
-        with metered(self._meter, "accelerator"):
+        # Frames that come from now on wait for the next call: decoding was late already.
+        with self._decoding.hungry() if self._has_room else nullcontext():
             return self._flight.popleft()[0].result()
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether a further batch may join those that are with the detector."""
+        return len(self._flight) < self._ahead and sum(size for _, size in self._flight) < self._max_bytes
 
     def _found(self, events: Sequence[DecodedEvent]) -> list[Event]:
         """Put the faces in the frames' place."""
         start = time.perf_counter()
         runs = [run for event in events if isinstance(event, tuple) for run in _runs(event[1])]
-        found_in_runs = self._detector.detect_clips(runs) if runs else []
+        found_in_runs = self._networks.run(lambda: self._detector.detect_clips(runs)) if runs else []
         faces = iter([of_frame for run in found_in_runs for of_frame in run])
         seconds = (time.perf_counter() - start) / max(sum(len(run) for run in runs), 1)
         found: list[Event] = []

@@ -1,12 +1,14 @@
 """What the threads of a run are busy with, told to whoever listens."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 Stage = Literal["fetch", "decode", "accelerator", "link", "starved"]
-"""What a thread of a run can be busy with; ``starved``: the networks wait while media are fetched or decoded."""
+"""What a thread of a run can be busy with; ``starved``: there is room for frames while media are fetched or decoded."""
+
+T = TypeVar("T")
 
 
 class StageMeter(Protocol):
@@ -45,8 +47,39 @@ def metered(meter: StageMeter, stage: Stage) -> Iterator[None]:
         meter.end(stage)
 
 
+class SharedStage:
+    """A stage that several threads are in at once. It is busy while one of them is, however many they are.
+
+    So it is full when it binds: one search of large pictures, or one call of the embedder, keeps all others waiting.
+    """
+
+    def __init__(self, meter: StageMeter, stage: Stage) -> None:
+        """Begin with nobody in it."""
+        self._meter = meter
+        self._stage = stage
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do some work in the stage, and return what comes of it."""
+        self._change(1)
+        try:
+            return work()
+        finally:
+            self._change(-1)
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            was_busy = self._inside > 0
+            self._inside += by
+            if self._inside and not was_busy:
+                self._meter.begin(self._stage)
+            elif was_busy and not self._inside:
+                self._meter.end(self._stage)
+
+
 class Hunger:
-    """The networks starve while they wait for frames and some decoding thread has a media in hand."""
+    """The networks starve while there is room for frames and some decoding thread has a media in hand."""
 
     def __init__(self, meter: StageMeter) -> None:
         """Begin with no media and no waiting."""
@@ -66,7 +99,7 @@ class Hunger:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Wait for frames."""
+        """Wait, with room for frames."""
         self._change(waiting=1)
         try:
             yield

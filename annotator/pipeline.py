@@ -15,7 +15,7 @@ import numpy as np
 
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.detecting import MAX_GAP_MS, DetectingRun, FaceDetector, FoundFaces
-from annotator.metering import NoMeter, StageMeter, metered
+from annotator.metering import NoMeter, SharedStage, StageMeter, metered
 from annotator.quality import face_quality, visible_share
 from annotator.recognition.alignment import align_faces
 from annotator.recognition.crops import ALIGNED, FaceCrop, cut_faces
@@ -105,6 +105,7 @@ class Annotator:
         self._tracking = tracking or TrackingParams()
         self._params = params or PipelineParams()
         self._meter = meter or NoMeter()
+        self._networks = SharedStage(self._meter, "accelerator")
 
     @property
     def model(self) -> str:
@@ -169,7 +170,7 @@ class Annotator:
                 self._detector,
                 ahead=self._params.detecting,
                 max_bytes=self._params.detecting * self._params.max_batch_bytes,
-                meter=self._meter,
+                networks=self._networks,
             ) as detecting,
         ):
             drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
@@ -213,8 +214,8 @@ class Annotator:
         if not drafts:
             return
         start = time.perf_counter()
-        with metered(self._meter, "accelerator"):
-            embeddings = self._embedder.embed(np.concatenate([draft.best_inputs for _, draft in drafts]))
+        faces = np.concatenate([draft.best_inputs for _, draft in drafts])
+        embeddings = self._networks.run(lambda: self._embedder.embed(faces))
         embed_s = (time.perf_counter() - start) / len(embeddings)
         used = 0
         for clip, draft in drafts:

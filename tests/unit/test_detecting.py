@@ -1,7 +1,9 @@
 """Batches that are with the detector, ahead of linking: their order, errors, bounds."""
 
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from annotator.decoding import Clip
 from annotator.detecting import DetectingRun, FoundFaces
-from annotator.metering import NoMeter
+from annotator.metering import Hunger, NoMeter, SharedStage, Stage, StageMeter
 from annotator.tracking import TrackingParams, TrackLinker
 from annotator.types import U8, FaceDetections, FrameBatch, MediaRef
 
@@ -27,8 +29,9 @@ def batch(*pts_ms: int, level: int = 0, side: int = 8) -> FrameBatch:
 class Decoded:
     """A run of decoding whose events are there already."""
 
-    def __init__(self, *rounds: list[Any]) -> None:
+    def __init__(self, *rounds: list[Any], meter: StageMeter | None = None) -> None:
         self.rounds = list(rounds)
+        self.hunger = Hunger(meter or NoMeter())
 
     @property
     def is_finished(self) -> bool:
@@ -37,6 +40,9 @@ class Decoded:
     def take(self, *, wait: bool) -> list[Any]:
         del wait
         return self.rounds.pop(0) if self.rounds else []
+
+    def hungry(self) -> AbstractContextManager[None]:
+        return self.hunger.waiting()
 
 
 class Detector:
@@ -71,8 +77,48 @@ class Detector:
         return [self.detect(clip) for clip in clips]
 
 
-def run(decoded: Decoded, detector: Detector, *, ahead: int = 3, max_bytes: int = 1 << 20) -> DetectingRun:
-    return DetectingRun(decoded, detector, ahead=ahead, max_bytes=max_bytes, meter=NoMeter())  # type: ignore[arg-type]
+class Heard:
+    """Knows who is in a stage, and says when somebody begins to be."""
+
+    def __init__(self) -> None:
+        self.inside: Counter[Stage] = Counter()
+        self.starved = threading.Event()
+
+    def set_threads(self, stage: Stage, count: int) -> None:
+        raise AssertionError((stage, count))
+
+    def begin(self, stage: Stage) -> None:
+        self.inside[stage] += 1
+        if stage == "starved":
+            self.starved.set()
+
+    def end(self, stage: Stage) -> None:
+        self.inside[stage] -= 1
+
+
+class Asking(Detector):
+    """Finds nobody; asks on each call."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        super().__init__()
+        self.ask = ask
+        self.answers: list[object] = []
+
+    def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
+        self.answers.append(self.ask())
+        return [self.detect(clip) for clip in clips]
+
+
+def run(
+    decoded: Decoded,
+    detector: Detector,
+    *,
+    ahead: int = 3,
+    max_bytes: int = 1 << 20,
+    meter: StageMeter | None = None,
+) -> DetectingRun:
+    networks = SharedStage(meter or NoMeter(), "accelerator")
+    return DetectingRun(decoded, detector, ahead=ahead, max_bytes=max_bytes, networks=networks)  # type: ignore[arg-type]
 
 
 def test_what_is_found_comes_in_the_order_of_decoding_whichever_is_done_first() -> None:
@@ -117,3 +163,50 @@ def test_samples_far_apart_in_time_are_no_neighbours() -> None:
     assert isinstance(found, FoundFaces)
     assert len(found.faces) == 6
     assert detector.clips == [3, 1, 2]
+
+
+def test_a_caller_that_is_not_waiting_does_not_make_the_networks_idle() -> None:
+    heard = Heard()
+    second_is_in, may_end = threading.Event(), threading.Event()
+    lock = threading.Lock()
+    calls: list[int] = []
+
+    def ask() -> None:
+        with lock:
+            calls.append(1)
+            is_second = len(calls) > 1
+        if is_second:
+            second_is_in.set()
+            assert may_end.wait(10)
+        else:
+            assert second_is_in.wait(10)
+
+    decoded = Decoded(*[[(clip(name), batch(0))] for name in ("one", "two")])
+    with run(decoded, Asking(ask), ahead=2, meter=heard) as detecting:
+        detecting.take(wait=True)
+        assert heard.inside["accelerator"] == 1, "the caller links, the detector has the second batch"
+        may_end.set()
+        detecting.take(wait=True)
+        assert heard.inside["accelerator"] == 0
+
+
+def test_the_networks_starve_while_there_is_room_and_decoding_has_nothing_yet() -> None:
+    heard = Heard()
+    decoded = Decoded([(clip("one"), batch(0))], meter=heard)
+    detector = Asking(lambda: heard.starved.wait(10))
+    with decoded.hunger.media(), run(decoded, detector, ahead=2, meter=heard) as detecting:
+        detecting.take(wait=True)
+        assert detector.answers == [True], "while the detector has the one batch there is"
+        assert heard.inside["starved"] == 0
+
+
+@pytest.mark.parametrize(("ahead", "max_bytes"), [(1, 1 << 20), (2, 1)])
+def test_the_networks_do_not_starve_while_there_is_no_room(ahead: int, max_bytes: int) -> None:
+    heard = Heard()
+    decoded = Decoded(*[[(clip(name), batch(0))] for name in ("one", "two")], meter=heard)
+    with (
+        decoded.hunger.media(),
+        run(decoded, Detector(), ahead=ahead, max_bytes=max_bytes, meter=heard) as detecting,
+    ):
+        detecting.take(wait=True)
+    assert not heard.starved.is_set()

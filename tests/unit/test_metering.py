@@ -1,6 +1,10 @@
-"""When the networks starve."""
+"""When the networks starve, and when they are busy."""
 
-from annotator.metering import Hunger, Stage
+import threading
+
+import pytest
+
+from annotator.metering import Hunger, SharedStage, Stage
 
 
 class Heard:
@@ -43,3 +47,33 @@ def test_starving_ends_with_the_wait() -> None:
             assert heard.told == [("begin", "starved")]
         assert heard.told == [("begin", "starved"), ("end", "starved")]
     assert len(heard.told) == 2
+
+
+def test_a_stage_that_two_threads_are_in_is_busy_once_from_the_first_to_the_last() -> None:
+    heard = Heard()
+    stage = SharedStage(heard, "accelerator")
+    both_are_in = threading.Barrier(2, timeout=10)
+    other_is_out = threading.Event()
+
+    def other() -> None:
+        stage.run(both_are_in.wait)
+        other_is_out.set()
+
+    def until_other_is_out() -> list[tuple[str, Stage]]:
+        both_are_in.wait()
+        assert other_is_out.wait(10)
+        return list(heard.told)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert stage.run(until_other_is_out) == [("begin", "accelerator")]
+    thread.join()
+    assert heard.told == [("begin", "accelerator"), ("end", "accelerator")]
+
+
+def test_an_error_ends_the_stage_too() -> None:
+    heard = Heard()
+    stage = SharedStage(heard, "accelerator")
+    with pytest.raises(ZeroDivisionError):
+        stage.run(lambda: 1 // 0)
+    assert heard.told == [("begin", "accelerator"), ("end", "accelerator")]

@@ -279,7 +279,7 @@ class HeardStages:
         with self._lock:
             self.inside[stage] += 1
             self.begun[stage] += 1
-            self.by_thread[stage].add(threading.current_thread().name.partition("-")[0])
+            self.by_thread[stage].add(threading.current_thread().name.rstrip("-_0123456789"))
 
     def end(self, stage: Stage) -> None:
         with self._lock:
@@ -297,7 +297,7 @@ def test_every_stage_is_told_by_the_thread_that_is_in_it_and_ends_also_on_errors
     assert {stage: names for stage, names in heard.by_thread.items() if stage != "starved"} == {
         "fetch": {"decode"},
         "decode": {"decode"},
-        "accelerator": {"MainThread"},
+        "accelerator": {"look", "MainThread"},
         "link": {"MainThread"},
     }
     assert not any(heard.inside.values())

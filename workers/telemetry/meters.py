@@ -15,8 +15,9 @@ STAGES: Final = ("fetch", "decode", "accelerator", "link", "starved", "write", "
 """What threads can be busy with.
 
 - ``fetch``, ``decode``: decoding threads, without their waits for room in the inbox.
-- ``accelerator``: the engine's thread waits for the networks; ``link``: it aligns faces, links tracks and names them.
-- ``starved``: the engine's thread waits for frames while media are being fetched or decoded.
+- ``accelerator``: the networks are at work, for one thread or several; it counts as one.
+- ``link``: the engine's thread aligns faces, links tracks and names them.
+- ``starved``: the networks have room for more frames while media are being fetched or decoded.
 - ``write``: the writer's thread in a transaction.
 - ``claim``: task threads in a claim; ``message``: task threads that have a message.
 """

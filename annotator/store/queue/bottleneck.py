@@ -31,9 +31,9 @@ class Busy:
     Attributes:
         fetch: decoding threads, reading media from their source.
         decode: decoding threads, decoding.
-        accelerator: the engine's thread, waiting for the networks.
+        accelerator: the networks at work, for whichever thread.
         link: the engine's thread, aligning faces, linking tracks, naming.
-        starved: the engine's thread, waiting for frames while media are in hand.
+        starved: the networks with room for more frames, while media are in hand.
         write: the writer's thread in a transaction.
         claim: task threads in a claim.
         idle: task threads without a message.
@@ -135,24 +135,22 @@ def _busiest(busy: Busy) -> Verdict:
     decoders = f"decoders fetch {_percent(busy.fetch)} and decode {_percent(busy.decode)} of their time"
     reading: Binding = "fetch" if busy.fetch > busy.decode else "decode"
     engine: Binding = "linking" if busy.link > busy.accelerator else "accelerator"
+    why_reading = f"{decoders}, the networks have room for more frames {_percent(busy.starved)}"
     # The first of these that is busy most of its time; a writer that is busy holds everything up, the engine's thread
-    # holds up the decoders.
+    # holds up the decoders. Networks that have room for more frames hold nobody up, however busy they are.
     stages: tuple[tuple[Binding, float, str], ...] = (
         (
             "database",
             database,
             f"the writer is in transactions {_percent(busy.write)}, claims take {_percent(busy.claim)}",
         ),
+        (reading, busy.starved, why_reading),
         (
             engine,
-            busy.accelerator + busy.link,
-            f"the engine is in the networks {_percent(busy.accelerator)} of its time, linking {_percent(busy.link)}",
+            max(busy.accelerator, busy.link),
+            f"the networks are at work {_percent(busy.accelerator)} of the time, linking is {_percent(busy.link)}",
         ),
-        (
-            reading,
-            max(busy.fetch + busy.decode, busy.starved),
-            f"{decoders}, the networks wait for frames {_percent(busy.starved)}",
-        ),
+        (reading, busy.fetch + busy.decode, why_reading),
     )
     for binds, share, why in stages:
         if share >= _MUCH:
