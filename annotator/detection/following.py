@@ -3,10 +3,12 @@
 Neighbouring samples of a clip resemble each other. So some of them are searched in full; in those between, R- and O-Net
 look where the searched frames before and after have faces, P-Net nowhere. A face moves little in between, and both
 networks move a box to the face that it partly covers. What appears between two searched frames and is gone by the
-second is not found; a frame that differs much from the searched one before it is searched itself.
+second is not found, nor what appears after the last one; a frame that differs much from the searched one before it is
+searched itself.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import cv2
@@ -31,27 +33,28 @@ def searched_frames(frames: Sequence[U8], *, every: int, max_change: float) -> I
             searched, too.
 
     Returns:
-        i64 (K,), rising; the first and the last are among them.
+        i64 (K,), rising; the first is among them.
 
     """
     thumbnails = [_thumbnail(frame) for frame in frames]
     searched = [0]
     for number in range(1, len(frames)):
         change = float(np.abs(thumbnails[number] - thumbnails[searched[-1]]).mean())
-        if number - searched[-1] >= every or change > max_change or number == len(frames) - 1:
+        if number - searched[-1] >= every or change > max_change:
             searched.append(number)
     return np.array(searched[: len(frames)], np.int64)
 
 
 def neighbours(count: int, searched: I64) -> list[tuple[int, ...]]:
-    """Return for each frame that is not searched the searched one before it and the one after it.
+    """Return for each frame that is not searched the searched one before it, and the one after it if there is one.
 
-    >>> neighbours(5, np.array([0, 3, 4]))
-    [(), (0, 3), (0, 3), (), ()]
+    >>> neighbours(6, np.array([0, 3]))
+    [(), (0, 3), (0, 3), (), (3,), (3,)]
     """
     result: list[tuple[int, ...]] = [()] * count
-    for before, after in zip(searched[:-1].tolist(), searched[1:].tolist(), strict=True):
-        result[before + 1 : after] = [(before, after)] * (after - before - 1)
+    for start, end in pairwise([*searched.tolist(), count]):
+        around = (start, end) if end < count else (start,)
+        result[start + 1 : end] = [around] * (end - start - 1)
     return result
 
 
