@@ -256,7 +256,7 @@ def build_annotator(
         detector=build_detector(settings, engine),
         embedder=embedder,
         identifier=Identifier(gallery),
-        params=replace(params, detecting=max(params.detecting, engine.lanes)),
+        params=_filled(params, engine),
         meter=meter,
     )
 
@@ -271,6 +271,18 @@ def register_model(store: Store, annotator: Annotator) -> RegisteredModel:
         photographs=annotator.identifier.photographs,
     )
     return RegisteredModel(network_id, labelling_id)
+
+
+def _filled(params: PipelineParams, engine: Engine) -> PipelineParams:
+    """Have as much in hand as keeps an engine busy."""
+    share = engine.batches.share
+    return replace(
+        params,
+        detecting=max(params.detecting, engine.lanes),
+        max_inbox_bytes=share * params.max_inbox_bytes,
+        max_batch_bytes=share * params.max_batch_bytes,
+        embed_batch=share * params.embed_batch,
+    )
 
 
 def _insist_on_installed(bundle: ModelBundle, store: Store) -> None:

@@ -18,26 +18,12 @@ from annotator.detection.pooling import FrameTables
 from annotator.detection.proposal import NMS_IN_FRAME, Each, propose
 from annotator.detection.screening import ScreenedNetwork, run_padded
 from annotator.networks.mtcnn import ONET_SIDE_PX, RNET_SIDE_PX, mtcnn_networks
+from annotator.runtime.batches import Batches
 from annotator.runtime.network import Engine
 from annotator.types import F32, I64, U8, FaceDetections
 
-CHUNK_PIXELS: Final = 3 * 512 * 1024
-"""Frames of so many pixels go through the cascade together: 12 frames of 480 x 270, 1 of 1920 x 1080; at least one.
-Twice as many take twice the memory and no less time."""
-
-MIN_CHUNK_PIXELS: Final = 1024 * 1024
-"""Fewer would leave the batches of the networks half empty."""
-
-RNET_BATCH: Final = 64
-RNET_AGAIN_BATCH: Final = 32
-ONET_BATCH: Final = 8
-"""Candidates in a batch; the last one is padded."""
-
 MAX_CROPS: Final = 2048
 """Candidates that are cut out for R-Net at a time: 14 MB."""
-
-LOOKS: Final = 16
-"""Frames that are looked at together where others show faces."""
 
 _FACE: Final = 1
 """Which of the two scores of R- and O-Net is that of a face."""
@@ -70,7 +56,7 @@ class MtcnnDetector:
         self._rnet = ScreenedNetwork(engine, networks["rnet"], rnet, screen=params.bf16_screen)
         # OpenCV would spread each small call over all processors, which have work of their own: a sixth of the time.
         cv2.setNumThreads(1)
-        self._lanes = engine.lanes
+        self._lanes, self._batches = engine.lanes, engine.batches
         # One thread more than batches run side by side: one cuts out what the next will run.
         self._pool = ThreadPoolExecutor(engine.lanes + 1, thread_name_prefix="detect")
 
@@ -94,7 +80,7 @@ class MtcnnDetector:
 
         """
         _check(frames)
-        chunks = list(_chunks(frames, lanes=self._lanes))
+        chunks = list(_chunks(frames, self._batches, lanes=self._lanes))
         if len(chunks) == 1:  # the canvases are spread over the threads, instead of the chunks
             return self._search(chunks[0], self._pool.map)
         return [faces for found in self._pool.map(self._search, chunks) for faces in found]
@@ -119,7 +105,7 @@ class MtcnnDetector:
         sizes = [
             sum(clip[n].shape[0] * clip[n].shape[1] for n in plan) for clip, plan in zip(clips, plans, strict=True)
         ]
-        tasks = [(clips[part], plans[part]) for part in _runs(sizes, self._lanes)]
+        tasks = [(clips[part], plans[part]) for part in _runs(sizes, self._batches, lanes=self._lanes)]
         if len(tasks) == 1:
             return self._detect_clips(*tasks[0], self._pool.map)
         return [clip for found in self._pool.map(self._detect_clips, *zip(*tasks, strict=True)) for clip in found]
@@ -130,7 +116,7 @@ class MtcnnDetector:
         """Search the frames that the plans name, then look at the others where those show faces."""
         found: list[list[FaceDetections]] = [[FaceDetections.empty()] * len(clip) for clip in clips]
         places = [(clip, int(frame)) for clip, plan in enumerate(plans) for frame in plan]
-        for frames in _chunks([clips[clip][frame] for clip, frame in places], lanes=1):
+        for frames in _chunks([clips[clip][frame] for clip, frame in places], self._batches, lanes=1):
             for faces in self._search(frames, each):
                 clip, frame = places.pop(0)
                 found[clip][frame] = faces
@@ -140,8 +126,8 @@ class MtcnnDetector:
                 boxes = squares_around([found[clip][searched] for searched in around])
                 if len(boxes):
                     looks.append((clip, frame, boxes))
-        for start in range(0, len(looks), LOOKS):
-            part = looks[start : start + LOOKS]
+        for start in range(0, len(looks), self._batches.looks):
+            part = looks[start : start + self._batches.looks]
             seen = self._look([clips[clip][frame] for clip, frame, _ in part], [boxes for _, _, boxes in part])
             for (clip, frame, _), faces in zip(part, seen, strict=True):
                 found[clip][frame] = faces
@@ -150,7 +136,7 @@ class MtcnnDetector:
     def _search(self, frames: Sequence[U8], each: Each = map) -> list[FaceDetections]:
         """Run the whole cascade over some frames."""
         tables = FrameTables(frames)
-        candidates = propose(tables, self._pnet, self.params, each=each)
+        candidates = propose(tables, self._pnet, self.params, sizes=self._batches.canvases, each=each)
         return self._finish(tables, self._refine(tables, candidates, screen=self._rnet.is_screened))
 
     def _look(self, frames: Sequence[U8], boxes: Sequence[F32]) -> list[FaceDetections]:
@@ -173,11 +159,11 @@ class MtcnnDetector:
         candidates, crops = _cut(tables, candidates, RNET_SIDE_PX)
         min_score = self.params.thresholds[1]
         if screen:
-            _, scores = run_padded(self._rnet.rough, crops, RNET_BATCH)
+            _, scores = run_padded(self._rnet.rough, crops, self._batches.rnet)
             worth = np.flatnonzero(scores[:, _FACE] > self._rnet.floor(min_score))
             candidates, crops = candidates[worth], crops[worth]
-        batch = RNET_AGAIN_BATCH if self._rnet.is_screened else RNET_BATCH  # one size each: a size is a compilation
-        offsets, scores = run_padded(self._rnet.exact, crops, batch)
+        sizes = self._batches.rnet_again if self._rnet.is_screened else self._batches.rnet
+        offsets, scores = run_padded(self._rnet.exact, crops, sizes)
         candidates = candidates.seen(offsets, scores[:, _FACE])
         return candidates[candidates.scores > min_score]
 
@@ -195,7 +181,7 @@ class MtcnnDetector:
     def _faces(self, tables: FrameTables, candidates: Candidates) -> tuple[Candidates, F32]:
         """Return the candidates that O-Net takes for faces, and their landmarks."""
         faces, crops = _cut(tables, candidates, ONET_SIDE_PX)
-        offsets, marks, scores = run_padded(self._onet, crops, ONET_BATCH)
+        offsets, marks, scores = run_padded(self._onet, crops, self._batches.onet)
         faces = faces.seen(offsets, scores[:, _FACE])
         passed = faces.scores > self.params.thresholds[2]
         faces, marks = faces[passed], marks[passed]
@@ -240,15 +226,15 @@ def _landmarks(boxes: F32, parts: F32) -> F32:
     return sides[:, None] * parts.reshape(-1, 2, 5).transpose(0, 2, 1) + boxes[:, None, :2] - 1
 
 
-def _chunks(frames: Sequence[U8], *, lanes: int) -> Iterator[Sequence[U8]]:
+def _chunks(frames: Sequence[U8], batches: Batches, *, lanes: int) -> Iterator[Sequence[U8]]:
     """Cut frames into runs of a bounded number of pixels."""
-    for part in _runs([frame.shape[0] * frame.shape[1] for frame in frames], lanes):
+    for part in _runs([frame.shape[0] * frame.shape[1] for frame in frames], batches, lanes=lanes):
         yield frames[part]
 
 
-def _runs(sizes: Sequence[int], lanes: int) -> Iterator[slice]:
+def _runs(sizes: Sequence[int], batches: Batches, *, lanes: int) -> Iterator[slice]:
     """Cut into runs of a bounded number of pixels, at least one entry each, and some for each lane."""
-    limit = min(CHUNK_PIXELS, max(MIN_CHUNK_PIXELS, -(-sum(sizes) // lanes)))
+    limit = min(batches.chunk_pixels, max(batches.min_chunk_pixels, -(-sum(sizes) // lanes)))
     start, pixels = 0, 0
     for number, size in enumerate(sizes):
         if number > start and pixels + size > limit:

@@ -11,7 +11,9 @@ from annotator.detection.boxes import moved, squares
 from annotator.detection.candidates import Candidates, joined
 from annotator.detection.params import DetectionParams
 from annotator.detection.pooling import FrameTables, window_edges
+from annotator.detection.screening import run_padded
 from annotator.networks.mtcnn import PNET_STRIDE_PX, PNET_WINDOW_PX
+from annotator.runtime.batches import Sizes, steps
 from annotator.runtime.network import Runner
 from annotator.types import F32, I64
 
@@ -28,18 +30,21 @@ MAX_DRAWN: Final = 64
 _LEAST_LOGIT: Final = np.float32(-80)
 """Below, the exponential function overflows."""
 
-Each = Callable[[Callable[[int, F32], Candidates], Iterable[int], Iterable[F32]], Iterator[Candidates]]
-"""How a function is called for each canvas: ``map``, or one that runs several at a time."""
+Each = Callable[[Callable[[range, F32], Candidates], Iterable[range], Iterable[F32]], Iterator[Candidates]]
+"""How a function is called for each batch of canvases: ``map``, or one that runs several at a time."""
 
 
-def propose(tables: FrameTables, pnet: Runner, params: DetectionParams, *, each: Each = map) -> Candidates:
+def propose(
+    tables: FrameTables, pnet: Runner, params: DetectionParams, *, sizes: Sizes, each: Each = map
+) -> Candidates:
     """Run P-Net over the pyramids of some frames.
 
     Args:
         tables: of the frames.
         pnet: the network.
         params: what a user may choose.
-        each: calls a function for each canvas.
+        sizes: how many canvases a batch may have.
+        each: calls a function for each batch of canvases.
 
     Returns:
         Squares, grouped by frame.
@@ -50,11 +55,13 @@ def propose(tables: FrameTables, pnet: Runner, params: DetectionParams, *, each:
         height, width = frame.shape[:2]
         levels += pyramid(number, (height, width), params.min_face_of(height, width), params.pyramid_factor)
     atlas = Atlas(levels)
-    scan = _Scan(atlas, pnet, params.thresholds[0])
+    scan = _Scan(atlas, pnet, params.thresholds[0], sizes)
     parts: list[Candidates] = []
     for start in range(0, len(atlas.canvases), MAX_DRAWN):
         canvases = range(start, min(start + MAX_DRAWN, len(atlas.canvases)))
-        parts += each(scan, canvases, _draw(tables, atlas, canvases))
+        drawn = _draw(tables, atlas, canvases)
+        batches = [which for which, _ in steps(len(canvases), sizes)]
+        parts += each(scan, [canvases[which] for which in batches], [drawn[which] for which in batches])
     found = joined(parts)
     found = found.best(NMS_IN_LEVEL)
     found = replace(found, group=np.array([level.frame for level in levels], np.int64)[found.group])
@@ -63,21 +70,21 @@ def propose(tables: FrameTables, pnet: Runner, params: DetectionParams, *, each:
 
 
 class _Scan:
-    """Runs P-Net over a canvas and returns the windows with a face, grouped by level."""
+    """Runs P-Net over some canvases and returns the windows with a face, grouped by level."""
 
-    def __init__(self, atlas: Atlas, pnet: Runner, min_score: float) -> None:
-        self._atlas, self._pnet = atlas, pnet
+    def __init__(self, atlas: Atlas, pnet: Runner, min_score: float, sizes: Sizes) -> None:
+        self._atlas, self._pnet, self._sizes = atlas, pnet, sizes
         self._min_logit = np.log(min_score / (1 - min_score)) if min_score > 0 else -np.inf
         self._pieces = atlas.piece_table()
         self._scales = np.array([level.scale for level in atlas.levels], np.float32)
 
-    def __call__(self, canvas: int, drawn: F32) -> Candidates:
-        owners = self._atlas.owners(range(canvas, canvas + 1))[0]
-        (outputs,) = self._pnet(drawn[None])
-        row, column = np.nonzero((outputs[0, ..., _LOGIT] >= self._min_logit) & (owners >= 0))
-        seen = outputs[0, row, column]
+    def __call__(self, canvases: range, drawn: F32) -> Candidates:
+        owners = self._atlas.owners(canvases)
+        (outputs,) = run_padded(self._pnet, drawn, self._sizes)
+        canvas, row, column = np.nonzero((outputs[..., _LOGIT] >= self._min_logit) & (owners >= 0))
+        seen = outputs[canvas, row, column]
         scores = np.float32(1) / (np.float32(1) + np.exp(-np.maximum(seen[:, _LOGIT], _LEAST_LOGIT)))
-        level, boxes = self._located(owners[row, column], row, column)
+        level, boxes = self._located(owners[canvas, row, column], row, column)
         return Candidates(level, boxes, seen[:, :_LOGIT], scores)
 
     def _located(self, owners: Any, row: I64, column: I64) -> tuple[I64, F32]:  # noqa: ANN401 - i32 (N,)

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from annotator.runtime.batches import Sizes, steps
 from annotator.runtime.network import Engine, NetworkDefinition, Runner
 from annotator.types import F32
 
@@ -43,23 +44,23 @@ class ScreenedNetwork:
         return max(threshold - MARGIN, 0.0) if self.is_screened else threshold
 
 
-def run_padded(runner: Runner, inputs: F32, batch: int) -> tuple[F32, ...]:
-    """Run a network over any number of inputs in batches of one size; an empty batch, too, has outputs of its shapes.
+def run_padded(runner: Runner, inputs: F32, sizes: Sizes) -> tuple[F32, ...]:
+    """Run a network over any number of inputs in batches of few sizes; an empty batch, too, has outputs of its shapes.
 
     Args:
         runner: the network.
         inputs: f32 (N, …).
-        batch: its size; the last one is padded.
+        sizes: that a batch may have.
 
     Returns:
         The outputs, each f32 (N, …).
 
     """
     results = []
-    for start in range(0, max(len(inputs), 1), batch):
-        part = inputs[start : start + batch]
-        if len(part) < batch:
-            padded = np.zeros((batch, *inputs.shape[1:]), np.float32)
+    for which, size in steps(max(len(inputs), 1), sizes):
+        part = inputs[which]
+        if len(part) < size:
+            padded = np.zeros((size, *inputs.shape[1:]), np.float32)
             padded[: len(part)] = part
             results.append(tuple(output[: len(part)] for output in runner(padded)))
         else:

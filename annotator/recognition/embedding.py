@@ -12,20 +12,14 @@ import numpy as np
 from annotator.networks.sface import EMBEDDING_SIZE, FACE_SIDE_PX, sface_definition
 from annotator.recognition.bundled_network import BundledNetwork
 from annotator.recognition.crops import ALIGNED, resized
+from annotator.runtime.batches import steps
 from annotator.types import F32, U8, frozen_array
 
 if TYPE_CHECKING:
     from annotator.runtime import Engine, Precision
 
-BATCH_FACES: Final = 8
-"""Faces in a batch. 1, 8, 16 and 32 took 12.4, 11.1, 11.8 and 10.9 ms of processor time a face: beyond 8 a batch only
-costs memory and padding."""
-
-_BATCH_FACES_OF_LARGE: Final = 8
-"""Of the networks that bundles carry: maps of one face of 224 pixels take some tens of megabytes."""
-
 _LARGE_SIDE_BY_SIDE: Final = 2
-"""Batches of those at a time, however many processors there are."""
+"""Batches of the networks that bundles carry at a time, however many processors there are."""
 
 _MIN_NORM: Final = 1e-6
 """Against division by zero; real outputs have a norm of 3 to 20."""
@@ -65,11 +59,11 @@ class FaceEmbedder:
         if network is None:
             definition, self._network_id = sface_definition(weights)
             self.crop, self.embedding_size = ALIGNED, EMBEDDING_SIZE
-            self._side_px, self._batch_faces, self._precision = FACE_SIDE_PX, BATCH_FACES, precision
+            self._side_px, self._sizes, self._precision = FACE_SIDE_PX, engine.batches.faces, precision
         else:
             definition, self._network_id = network.definition(), network.network_id
             self.crop, self.embedding_size = network.crop, network.spec.embedding_size
-            self._side_px, self._batch_faces, self._precision = network.spec.side_px, _BATCH_FACES_OF_LARGE, "f32"
+            self._side_px, self._sizes, self._precision = network.spec.side_px, engine.batches.large_faces, "f32"
         self._runner = engine.load(definition, precision=self._precision)
         lanes = engine.lanes if network is None else min(engine.lanes, _LARGE_SIDE_BY_SIDE)
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="embed")
@@ -87,8 +81,8 @@ class FaceEmbedder:
     def embed(self, faces: U8) -> F32:
         """Embed faces.
 
-        They run in batches of fixed shape, the last one padded, so that the result for a face does not depend on how
-        many come with it.
+        They run in batches of few sizes, the last one padded. Where the engine has one size only, on a CPU, a face's
+        bits do not depend on what comes with it.
 
         Args:
             faces: u8 (N, S, S, 3), cut as ``crop`` says, RGB: for SFace aligned, S = 112.
@@ -98,15 +92,14 @@ class FaceEmbedder:
 
         """
         faces = frozen_array("faces", faces, np.uint8, ("N", self.crop.side_px, self.crop.side_px, 3))
-        starts = range(0, len(faces), self._batch_faces)
-        parts = self._threads.map(self._embed, (faces[start : start + self._batch_faces] for start in starts))
+        parts = self._threads.map(lambda step: self._embed(faces[step[0]], step[1]), steps(len(faces), self._sizes))
         embeddings = np.concatenate([np.zeros((0, self.embedding_size), np.float32), *parts])
         norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
         return np.asarray(embeddings / np.maximum(norms, _MIN_NORM), np.float32)
 
-    def _embed(self, faces: U8) -> F32:
-        """Run the network over a batch or what is left of one."""
-        batch = np.zeros((self._batch_faces, self._side_px, self._side_px, 3), np.float32)
+    def _embed(self, faces: U8, size: int) -> F32:
+        """Run the network over faces, padded to a batch of a size."""
+        batch = np.zeros((size, self._side_px, self._side_px, 3), np.float32)
         for place, face in enumerate(faces):
             batch[place] = resized(face, self._side_px)
         (output,) = self._runner(batch)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from annotator.errors import ModelError
+from annotator.runtime.batches import Batches
 from annotator.types import F32
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class Engine(Protocol):
     @property
     def lanes(self) -> int:
         """How many threads should bring batches for it to be busy: on a CPU a batch runs on one processor."""
+        ...
+
+    @property
+    def batches(self) -> Batches:
+        """How much it should get at once."""
         ...
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> Runner:

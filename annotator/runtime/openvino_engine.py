@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from annotator.errors import ModelError
+from annotator.runtime.batches import SMALL, Batches
 from annotator.runtime.conversion import converted
 from annotator.runtime.halving import HalvingRunner
 from annotator.runtime.network import NetworkDefinition, Precision
@@ -51,6 +52,7 @@ class OpenvinoEngine:
 
     Attributes:
         lanes: how many batches run side by side.
+        batches: how much it should get at once.
 
     """
 
@@ -59,6 +61,7 @@ class OpenvinoEngine:
     def __init__(self, *, threads: int | None, cache_dir: Path) -> None:
         """Start OpenVINO; nothing is loaded yet."""
         self.lanes = threads or len(os.sched_getaffinity(0))
+        self.batches: Batches = SMALL
         self._cache_dir = cache_dir
         self._core = openvino.Core()
         with _FILLING:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from annotator.errors import ConfigError
+from annotator.runtime.batches import LARGE, Batches
 from annotator.runtime.halving import HalvingRunner, memory_errors_told, tells_of_memory
 from annotator.runtime.network import NetworkDefinition, Precision, build_model
 from annotator.types import F32
@@ -26,6 +27,7 @@ class TensorflowEngine:
 
     Attributes:
         lanes: how many threads may bring batches: they are cut out on the CPU, by one thread each.
+        batches: how much it should get at once; on the CPU, too, which stands in for a GPU there.
 
     Raises:
         ConfigError: TensorFlow is not installed, Keras already runs on another back end in this process, or no GPU
@@ -49,6 +51,7 @@ class TensorflowEngine:
             _let_memory_grow(config, gpu)
         self._device = f"/{device.upper()}:0"
         self.lanes = threads or len(os.sched_getaffinity(0))
+        self.batches: Batches = LARGE
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
         """Build a network from its definition; always in f32, whatever the precision asked for.

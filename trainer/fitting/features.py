@@ -10,13 +10,13 @@ import numpy as np
 
 from annotator.errors import ModelError
 from annotator.networks.sface import EMBEDDING_SIZE
-from annotator.recognition.embedding import BATCH_FACES, FaceEmbedder
+from annotator.recognition.embedding import FaceEmbedder
 from annotator.types import F32
 from trainer.fitting.input import Crops, Embedded
 from trainer.fitting.state import read_arrays, replacing
 
-_CHUNK: Final = 4 * BATCH_FACES
-"""Crops in memory at a time."""
+_CHUNK: Final = 512
+"""Crops in memory at a time: 19 MB."""
 
 
 def embed_crops(crops: Crops, embedder: FaceEmbedder, *, copies: int, seed: int, cache: Path) -> Embedded:

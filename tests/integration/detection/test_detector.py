@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import pytest
 from skimage.data import astronaut
 
 from annotator.detection import DetectionParams, MtcnnDetector
-from annotator.detection import detector as detector_module
 from annotator.runtime import Engine
+from annotator.runtime.batches import SMALL
 from annotator.types import FaceDetections
 from tests.det_files import write_det_files
 
@@ -77,7 +78,7 @@ def test_frames_beyond_a_chunk_give_the_same(
     detector: MtcnnDetector, mixed_frames: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = detector.detect(mixed_frames)
-    monkeypatch.setattr(detector_module, "CHUNK_PIXELS", 1)
+    monkeypatch.setattr(detector, "_batches", replace(SMALL, chunk_pixels=1))
     for one, other in zip(whole, detector.detect(mixed_frames), strict=True):
         assert_same_faces(one, other)
 
@@ -102,7 +103,7 @@ def test_a_clip_is_followed_between_searched_frames(
     search = detector._search
     monkeypatch.setattr(detector, "_search", lambda some, each=map: searched.append(len(some)) or search(some, each))
     (found,) = detector.detect_clips([frames])
-    assert sum(searched) == 3
+    assert sum(searched) == 2
     for one, other in zip(found, alone, strict=True):
         assert len(one) == len(other) == 1
         np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=10)

@@ -9,14 +9,16 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from annotator.networks.sface import packaged_file
-from annotator.recognition.embedding import BATCH_FACES, FaceEmbedder
+from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.photographs import picture_files, read_aligned
 from annotator.runtime import Engine
+from annotator.runtime.batches import SMALL
 from annotator.types import U8
 from tests.made_up_faces import face_of
 
 MIN_COSINE_TO_REFERENCE = 0.99999
 MIN_COSINE_BF16 = 0.995
+(BATCH_FACES,) = SMALL.faces
 
 
 @pytest.fixture(scope="module")
