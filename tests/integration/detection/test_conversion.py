@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 
 from annotator.errors import ConfigError, ModelError
 from annotator.networks.mtcnn import mtcnn_networks
+from annotator.networks.sface import sface_definition
 from annotator.runtime import conversion
 from annotator.runtime.openvino_engine import MAX_SHAPES, OpenvinoEngine
 
@@ -142,3 +144,18 @@ def test_a_runner_forgets_the_shapes_that_are_unused_for_longest(network_cache: 
     for count in range(1, MAX_SHAPES + 3):
         runner(np.zeros((count, 24, 24, 3), np.float32))
     assert [shape[0] for shape in runner._runner._compiled] == list(range(3, MAX_SHAPES + 3))
+
+
+@pytest.mark.parametrize("name", ["rnet", "sface"])
+def test_what_follows_a_convolution_is_in_its_weights_already(network_cache: Path, name: str) -> None:
+    definition = sface_definition()[0] if name == "sface" else mtcnn_networks()[name]
+    (path,) = conversion.converted([definition], network_cache)
+    operations = openvino.Core().read_model(path).get_ordered_ops()
+    convolutions = [operation for operation in operations if operation.get_type_name().endswith("Convolution")]
+    assert len(convolutions) > 3
+    followers = {
+        target.get_node().get_type_name()
+        for convolution in convolutions
+        for target in convolution.output(0).get_target_inputs()
+    }
+    assert "Multiply" not in followers
