@@ -6,10 +6,7 @@ It needs the extra ``[gpu]`` or ``[train]``. TensorFlow is imported when the eng
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
-from threading import Lock
 from typing import Any, Final, Literal
-
-import numpy as np
 
 from annotator.errors import ConfigError
 from annotator.runtime.batches import LARGE, Batches
@@ -81,7 +78,11 @@ class TensorflowEngine:
 
 
 class TensorflowRunner:
-    """One network; XLA compiles it for each shape of batch.
+    """One network; XLA compiles it once for each shape of batch, however many threads bring the first ones.
+
+    The interpreter is free while a batch goes to the device, runs and comes back, so several threads keep copies and
+    computing going at once. TensorFlow's Python has no memory that a GPU reads by itself (pinned), and copies what it is
+    given: of each batch there is one copy too many.
 
     Attributes:
         precision: ``"f32"`` always.
@@ -93,7 +94,6 @@ class TensorflowRunner:
         self.precision: Precision = "f32"
         self._tensorflow = tensorflow
         self._device = device
-        self._lock = Lock()
 
         def run(batch: Any) -> Any:  # noqa: ANN401 - as above
             return model(batch, training=False)
@@ -102,10 +102,10 @@ class TensorflowRunner:
 
     def __call__(self, batch: F32) -> tuple[F32, ...]:
         """Run the network; see ``Runner``."""
-        with self._tensorflow.device(self._device), self._lock:
-            outputs = self._run(self._tensorflow.constant(np.ascontiguousarray(batch, np.float32)))
+        with self._tensorflow.device(self._device):
+            outputs = self._run(self._tensorflow.constant(batch, self._tensorflow.float32))
         outputs = outputs if isinstance(outputs, (list, tuple)) else (outputs,)
-        return tuple(np.array(output.numpy()) for output in outputs)
+        return tuple(output.numpy() for output in outputs)  # a copy already
 
 
 def _import_tensorflow() -> Any:  # noqa: ANN401 - as above

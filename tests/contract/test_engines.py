@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,20 @@ class TestEngines:
         largest = max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(exact, other, strict=True))
         assert half.precision in {"f32", "bf16"}
         assert (largest > 1e-4) == (half.precision == "bf16")
+
+
+@pytest.mark.slow
+def test_batches_of_several_threads_are_with_tensorflow_at_the_same_time(engines: Any, monkeypatch: Any) -> None:
+    run = engines["tensorflow"].load(DEFINITIONS["rnet"])
+    inside, both = run._runner._run, Barrier(2)
+
+    def meet(tensor: Any) -> Any:
+        both.wait(timeout=10)
+        return inside(tensor)
+
+    monkeypatch.setattr(run._runner, "_run", meet)
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(run, [pictures(DEFINITIONS["rnet"], 2)] * 2))) == 2
 
 
 @pytest.mark.slow
