@@ -162,7 +162,8 @@ def mtcnn_networks(weights_dir: Path | None = None) -> dict[str, NetworkDefiniti
         load, digest = _packaged(name) if weights_dir is None else _of_folder(name, weights_dir)
         if name == "pnet":
             load = partial(_with_one_head, load)
-        networks[name] = NetworkDefinition(name, f"{__name__}:build_{name}", load, digest, shape)
+        build = f"{__name__}:build_{name}"
+        networks[name] = NetworkDefinition(name, build, load, digest, shape, direct_on_amd=name != "pnet")
     return networks
 
 

@@ -119,6 +119,7 @@ def sface_definition(path: Path | None = None) -> tuple[NetworkDefinition, str]:
         load_weights=partial(read_sface_weights, path),
         weights_digest=digest,
         input_shape_hwc=(FACE_SIDE_PX, FACE_SIDE_PX, 3),
+        direct_on_amd=True,
     )
     return definition, network_id
 

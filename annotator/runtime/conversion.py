@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from annotator.errors import ConfigError, ModelError
+from annotator.runtime.kernels import wish_for_direct
 from annotator.runtime.network import NetworkDefinition, build_model
 from annotator.runtime.quiet import forbid_telemetry
 
@@ -26,6 +27,9 @@ TIMEOUT_S: Final = 300.0
 """A conversion takes about three seconds; a machine that swaps takes longer."""
 
 MODEL_FILE: Final = "network.xml"
+
+DIRECT_FILE: Final = "direct.xml"
+"""The same graph, with direct convolutions; its weights are the other's."""
 
 _JOBS_FILE: Final = "jobs.json"
 
@@ -71,6 +75,11 @@ def converted(networks: Sequence[NetworkDefinition], cache_dir: Path) -> list[Pa
     return files
 
 
+def weights_of(graph: Path) -> Path:
+    """Return the file of the weights of a converted network, of either graph."""
+    return graph.with_name(MODEL_FILE).with_suffix(".bin")
+
+
 def _is_sound(home: Path) -> bool:
     """Tell whether a converted network is there and is what was written."""
     try:
@@ -81,7 +90,7 @@ def _is_sound(home: Path) -> bool:
 
 def _digest(home: Path) -> str:
     digest = sha256()
-    for file in (home / MODEL_FILE, (home / MODEL_FILE).with_suffix(".bin")):
+    for file in (home / MODEL_FILE, home / DIRECT_FILE, weights_of(home / MODEL_FILE)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -93,7 +102,8 @@ def _cache_key(network: NetworkDefinition) -> str:
 
 def _source_digest() -> str:
     """Digest of the code that rewrites the exported graph: a change of it makes new files."""
-    return sha256(Path(__file__).with_name("fusion.py").read_bytes()).hexdigest()
+    code = [Path(__file__).with_name(name).read_bytes() for name in ("fusion.py", "kernels.py")]
+    return sha256(b"".join(code)).hexdigest()
 
 
 def _publish(made: Path, home: Path) -> None:
@@ -155,6 +165,7 @@ def _write(model: Any, shape: list[int | None], output: Path) -> None:  # noqa: 
     graph = openvino.Core().read_model(raw)
     graph.reshape([length or -1 for length in (None, *shape)])
     openvino.save_model(tidy(graph), output, compress_to_fp16=False)
+    wish_for_direct(output, output.with_name(DIRECT_FILE))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class NetworkDefinition:
         input_shape_hwc: shape of one input; None for a free height and width. The batch is always free.
         arguments: of the function.
         parts: modules of the project that the definition takes layers from: their source counts, too.
+        direct_on_amd: whether AMD's processors run it with direct convolutions; see ``annotator.runtime.kernels``.
 
     """
 
@@ -48,6 +49,7 @@ class NetworkDefinition:
     input_shape_hwc: tuple[int | None, int | None, int]
     arguments: tuple[str | int, ...] = ()
     parts: tuple[str, ...] = ()
+    direct_on_amd: bool = False
 
     @cached_property
     def digest(self) -> str:

@@ -11,9 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from annotator.errors import ModelError
+from annotator.runtime.arenas import limit_arenas
 from annotator.runtime.batches import SMALL, Batches
-from annotator.runtime.conversion import converted
+from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
 from annotator.runtime.halving import HalvingRunner
+from annotator.runtime.kernels import is_amd
 from annotator.runtime.network import NetworkDefinition, Precision
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
@@ -23,6 +25,10 @@ import openvino  # noqa: E402 - only now
 
 MAX_SHAPES: Final = 8
 """Batches of so many shapes are kept compiled for each network; the one unused for longest goes first."""
+
+
+_MIN_ARENAS: Final = 2
+"""Of the allocator: with one for each lane, threads do not wait for each other."""
 
 
 def _fill_tables_of_the_binding() -> None:
@@ -63,6 +69,7 @@ class OpenvinoEngine:
         self.lanes = threads or len(os.sched_getaffinity(0))
         self.batches: Batches = SMALL
         self._cache_dir = cache_dir
+        limit_arenas(max(_MIN_ARENAS, self.lanes))
         self._core = openvino.Core()
         with _FILLING:
             _fill_tables_of_the_binding()
@@ -89,8 +96,9 @@ class OpenvinoEngine:
         return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
     def _read(self, network: NetworkDefinition, path: Path) -> openvino.Model:
+        is_direct = network.direct_on_amd and is_amd(self._core.get_property("CPU", "FULL_DEVICE_NAME"))
         try:
-            return self._core.read_model(path)
+            return self._core.read_model(path.with_name(DIRECT_FILE) if is_direct else path, weights_of(path))
         except RuntimeError as error:
             raise ModelError(
                 f"the converted network {network.name} cannot be read: {error}; remove {path.parent} and try again"
