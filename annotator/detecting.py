@@ -3,7 +3,6 @@
 Batches of frames go to the detector a few at a time, each from a thread of its own, and come back in their order.
 """
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,7 +47,7 @@ class FoundFaces:
         clip: that they belong to.
         batch: the frames.
         faces: of each frame.
-        seconds: that the search took, beside others.
+        seconds: their part of the networks' time.
 
     """
 
@@ -124,16 +123,15 @@ class DetectingRun:
 
     def _found(self, events: Sequence[DecodedEvent]) -> list[Event]:
         """Put the faces in the frames' place."""
-        start = time.perf_counter()
         runs = [run for event in events if isinstance(event, tuple) for run in _runs(event[1])]
-        found_in_runs = self._networks.run(lambda: self._detector.detect_clips(runs)) if runs else []
+        found_in_runs, seconds = self._networks.run(lambda: self._detector.detect_clips(runs)) if runs else ([], 0.0)
         faces = iter([of_frame for run in found_in_runs for of_frame in run])
-        seconds = (time.perf_counter() - start) / max(sum(len(run) for run in runs), 1)
+        frame_s = seconds / max(sum(len(run) for run in runs), 1)
         found: list[Event] = []
         for event in events:
             if isinstance(event, tuple):
                 clip, batch = event
-                found.append(FoundFaces(clip, batch, [next(faces) for _ in range(len(batch))], seconds * len(batch)))
+                found.append(FoundFaces(clip, batch, [next(faces) for _ in range(len(batch))], frame_s * len(batch)))
             elif event is not None:
                 found.append(event)
         return found

@@ -1,6 +1,7 @@
 """What the threads of a run are busy with, told to whoever listens."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
@@ -51,31 +52,53 @@ class SharedStage:
     """A stage that several threads are in at once. It is busy while one of them is, however many they are.
 
     So it is full when it binds: one search of large pictures, or one call of the embedder, keeps all others waiting.
+    Those that are in it together share its time: their parts add up to the time that it was busy.
     """
 
-    def __init__(self, meter: StageMeter, stage: Stage) -> None:
-        """Begin with nobody in it."""
+    def __init__(self, meter: StageMeter, stage: Stage, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Begin with nobody in it.
+
+        Args:
+            meter: is told when it begins and ends to be busy.
+            stage: which one it is.
+            clock: monotonic, in seconds.
+
+        """
         self._meter = meter
         self._stage = stage
+        self._clock = clock
         self._lock = threading.Lock()
         self._inside = 0
+        self._each_s = 0.0  # what somebody would have who was in it from the start
+        self._changed_s = clock()
 
-    def run(self, work: Callable[[], T]) -> T:
-        """Do some work in the stage, and return what comes of it."""
-        self._change(1)
+    def run(self, work: Callable[[], T]) -> tuple[T, float]:
+        """Do some work in the stage.
+
+        Returns:
+            What comes of it, and its part of the stage's time, in seconds: half of those that it was in with another.
+
+        """
+        began_s = self._change(1)
         try:
-            return work()
+            result = work()
         finally:
-            self._change(-1)
+            ended_s = self._change(-1)
+        return result, ended_s - began_s
 
-    def _change(self, by: int) -> None:
+    def _change(self, by: int) -> float:
         with self._lock:
+            now_s = self._clock()
             was_busy = self._inside > 0
+            if was_busy:
+                self._each_s += (now_s - self._changed_s) / self._inside
+            self._changed_s = now_s
             self._inside += by
             if self._inside and not was_busy:
                 self._meter.begin(self._stage)
             elif was_busy and not self._inside:
                 self._meter.end(self._stage)
+            return self._each_s
 
 
 class Hunger:

@@ -213,15 +213,13 @@ class Annotator:
         """Embed the best faces of tracks that have ended, and give the tracks to their clips."""
         if not drafts:
             return
-        start = time.perf_counter()
         faces = np.concatenate([draft.best_inputs for _, draft in drafts])
-        embeddings = self._networks.run(lambda: self._embedder.embed(faces))
-        embed_s = (time.perf_counter() - start) / len(embeddings)
+        embeddings, seconds = self._networks.run(lambda: self._embedder.embed(faces))
         used = 0
         for clip, draft in drafts:
             count = len(draft.best)
             clip.tracks.append(draft.finish(embeddings[used : used + count], keep_faces=self._params.keep_faces))
-            clip.timings_s["embed"] += embed_s * count
+            clip.timings_s["embed"] += seconds * count / len(faces)
             used += count
 
     def _finish(self, clips: Sequence[Clip]) -> Iterator[MediaAnnotation]:

@@ -373,7 +373,8 @@ class MediaAnnotation:
         faces: faces detected on them.
         tracks: in order of first appearance.
         labels: one per track.
-        timings_s: seconds by stage; a stage that many media share is divided evenly.
+        timings_s: seconds by stage; a stage that many media share is divided evenly, and so is the time of the
+            networks among those that are with them side by side.
 
     """
 

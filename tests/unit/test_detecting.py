@@ -1,6 +1,7 @@
 """Batches that are with the detector, ahead of linking: their order, errors, bounds."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -116,8 +117,9 @@ def run(
     ahead: int = 3,
     max_bytes: int = 1 << 20,
     meter: StageMeter | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> DetectingRun:
-    networks = SharedStage(meter or NoMeter(), "accelerator")
+    networks = SharedStage(meter or NoMeter(), "accelerator", clock=clock)
     return DetectingRun(decoded, detector, ahead=ahead, max_bytes=max_bytes, networks=networks)  # type: ignore[arg-type]
 
 
@@ -210,3 +212,20 @@ def test_the_networks_do_not_starve_while_there_is_no_room(ahead: int, max_bytes
     ):
         detecting.take(wait=True)
     assert not heard.starved.is_set()
+
+
+def test_searches_side_by_side_share_the_time_that_they_take_together() -> None:
+    now_s = [0.0]
+    both_are_in, both_may_end = threading.Barrier(2, timeout=10), threading.Barrier(2, timeout=10)
+
+    def ask() -> None:
+        if both_are_in.wait() == 0:
+            now_s[0] += 6
+        both_may_end.wait()
+
+    one, other, third = clip("one"), clip("other"), clip("third")
+    decoded = Decoded([(one, batch(0, 1)), (other, batch(0))], [(third, batch(0))])
+    with run(decoded, Asking(ask), ahead=2, clock=lambda: now_s[0]) as detecting:
+        found = detecting.take(wait=True) + detecting.take(wait=True)
+    seconds = {event.clip.media.media_id: event.seconds for event in found if isinstance(event, FoundFaces)}
+    assert seconds == pytest.approx({"one": 2, "other": 1, "third": 3})

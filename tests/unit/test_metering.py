@@ -66,7 +66,7 @@ def test_a_stage_that_two_threads_are_in_is_busy_once_from_the_first_to_the_last
 
     thread = threading.Thread(target=other)
     thread.start()
-    assert stage.run(until_other_is_out) == [("begin", "accelerator")]
+    assert stage.run(until_other_is_out)[0] == [("begin", "accelerator")]
     thread.join()
     assert heard.told == [("begin", "accelerator"), ("end", "accelerator")]
 
@@ -77,3 +77,21 @@ def test_an_error_ends_the_stage_too() -> None:
     with pytest.raises(ZeroDivisionError):
         stage.run(lambda: 1 // 0)
     assert heard.told == [("begin", "accelerator"), ("end", "accelerator")]
+
+
+def test_those_that_are_in_a_stage_together_share_its_time() -> None:
+    now_s = [100.0]
+    stage = SharedStage(Heard(), "accelerator", clock=lambda: now_s[0])
+
+    def pass_by(seconds: float) -> None:
+        now_s[0] += seconds
+
+    def first() -> float:
+        pass_by(2)
+        _, second_s = stage.run(lambda: pass_by(6))
+        pass_by(1)
+        return second_s
+
+    pass_by(10)
+    second_s, first_s = stage.run(first)
+    assert (first_s, second_s) == (2 + 3 + 1, 3)
