@@ -12,7 +12,7 @@ def limit_arenas(count: int) -> None:
 
     Left to itself, glibc gives each thread an arena of its own, up to eight for each processor, and each keeps tens of
     megabytes of what its thread has freed: frames, canvases and crops, which are on the way through several threads. A
-    worker took 560 to 830 MB so, and 430 to 450 with two arenas, in the same time. Other C libraries have no such
+    worker took 560 to 830 MB so, and 430 to 500 with two arenas, in the same time. Other C libraries have no such
     limit, and need none.
 
     Args:

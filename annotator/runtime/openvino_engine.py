@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from mmap import ACCESS_COPY, MADV_DONTNEED, mmap
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -91,18 +92,42 @@ class OpenvinoEngine:
             # No CACHE_DIR: what OpenVINO keeps there saves nothing measurable here, and is not checked when read.
         }
         paths = converted(networks, self._cache_dir)
-        models = [self._read(network, path) for network, path in zip(networks, paths, strict=True)]
-        runners = [OpenvinoRunner(self._core, model, settings, precision=used) for model in models]
+        read = [self._read(network, path) for network, path in zip(networks, paths, strict=True)]
+        runners = [OpenvinoRunner(self._core, one, settings, precision=used) for one in read]
         return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
-    def _read(self, network: NetworkDefinition, path: Path) -> openvino.Model:
+    def _read(self, network: NetworkDefinition, path: Path) -> "_ReadNetwork":
         is_direct = network.direct_on_amd and is_amd(self._core.get_property("CPU", "FULL_DEVICE_NAME"))
         try:
-            return self._core.read_model(path.with_name(DIRECT_FILE) if is_direct else path, weights_of(path))
-        except RuntimeError as error:
+            return _ReadNetwork(self._core, path.with_name(DIRECT_FILE) if is_direct else path, weights_of(path))
+        except (RuntimeError, OSError, ValueError) as error:
             raise ModelError(
                 f"the converted network {network.name} cannot be read: {error}; remove {path.parent} and try again"
             ) from error
+
+
+class _ReadNetwork:
+    """A network as read, whose weights are pages of their file."""
+
+    def __init__(self, core: openvino.Core, graph: Path, weights: Path) -> None:
+        with weights.open("rb") as file:
+            # OpenVINO takes no memory that is for reading only, though it writes nothing.
+            self._weights = mmap(file.fileno(), 0, access=ACCESS_COPY)
+        tensor = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
+        self._model = core.read_model(graph.read_bytes(), tensor)
+
+    def of_shape(self, shape: Sequence[int]) -> openvino.Model:
+        """Return the network for one shape of batch."""
+        model = self._model.clone()
+        model.reshape(list(shape))
+        return model
+
+    def let_go(self) -> None:
+        """Give the memory of the weights back: what is compiled has them once more, in the order of its kernels.
+
+        Where one is needed after all, the system brings its page again.
+        """
+        self._weights.madvise(MADV_DONTNEED)
 
 
 class OpenvinoRunner:
@@ -114,12 +139,12 @@ class OpenvinoRunner:
     """
 
     def __init__(
-        self, core: openvino.Core, model: openvino.Model, settings: dict[str, Any], *, precision: Precision
+        self, core: openvino.Core, network: _ReadNetwork, settings: dict[str, Any], *, precision: Precision
     ) -> None:
-        """Take a model as read; nothing is compiled yet."""
+        """Take a network as read; nothing is compiled yet."""
         self.precision: Precision = precision
         self._core = core
-        self._model = model
+        self._network = network
         self._settings = settings
         self._lock = Lock()
         self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
@@ -134,9 +159,9 @@ class OpenvinoRunner:
     def _for_shape(self, shape: tuple[int, ...]) -> "_Compiled":
         with self._lock:
             if shape not in self._compiled:
-                model = self._model.clone()
-                model.reshape(list(shape))
-                self._compiled[shape] = _Compiled(self._core.compile_model(model, "CPU", self._settings))
+                model = self._core.compile_model(self._network.of_shape(shape), "CPU", self._settings)
+                self._network.let_go()
+                self._compiled[shape] = _Compiled(model)
             self._compiled.move_to_end(shape)
             while len(self._compiled) > MAX_SHAPES:
                 self._compiled.popitem(last=False)
