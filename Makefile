@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
 
-.PHONY: help setup setup-dev demo test check format lint types imports bench lock clean
+.PHONY: help setup setup-dev demo test check format lint types imports bench bench-gpu lock clean
 
 help:  ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ imports: setup-dev  ## do the arrows point one way?
 bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (more than an hour)
 	$(BIN)/python -m benchmarks.speed
 
+bench-gpu:  ## measure the speed on an NVIDIA GPU, in an environment of its own, and write docs/performance-gpu.md
+	@command -v nvidia-smi > /dev/null || { echo "There is no NVIDIA GPU here (no nvidia-smi): run it where there is one,"; \
+	  echo "or, as a trial: make setup-dev && $(BIN)/python -m benchmarks.speed.gpu --device cpu --quick"; exit 1; }
+	$(MAKE) VENV=.venv-gpu .venv-gpu/gpu.stamp
+	.venv-gpu/bin/python -m benchmarks.speed.gpu
+
 lock: setup-dev  ## resolve the dependencies anew, with hashes and without addresses
 	$(UV) pip compile requirements/bootstrap.in --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/bootstrap.lock
@@ -50,7 +56,7 @@ lock: setup-dev  ## resolve the dependencies anew, with hashes and without addre
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/gpu.lock
 
 clean:  ## remove .venv and what the tools cached
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-gpu .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/uv: requirements/bootstrap.lock
 	$(PYTHON) -m venv $(VENV)
@@ -60,6 +66,10 @@ $(BIN)/uv: requirements/bootstrap.lock
 $(VENV)/base.stamp: $(BIN)/uv requirements/base.lock pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/base.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/gpu.stamp: $(VENV)/base.stamp requirements/gpu.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/gpu.lock
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.lock

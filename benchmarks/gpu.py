@@ -1,4 +1,4 @@
-"""Measure annotating and fitting on an NVIDIA GPU beside the processors of the same machine, and compare the results.
+"""Compare what an NVIDIA GPU finds and fits with what the processors of the same machine do; both are timed, too.
 
     pip install -e '.[gpu]'
     python benchmarks/gpu.py                                # ../shared/data/clips, and crops of people/gallery
@@ -22,12 +22,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.speed.gpu_busy import watched_gpu
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -274,7 +275,7 @@ def _fit(chosen: argparse.Namespace, device: str, precision: str) -> dict[str, A
     (experiments / f"{name}.py").write_text(text)
     command = [Path(sys.executable).with_name("trainer"), "fit", name, "--workdir", "workdir"]
     environment = {**os.environ, "USE_GPU": "true" if device == "gpu" else "false"}
-    with _watched(device) as busy:
+    with watched_gpu(device) as busy:
         began_s = time.perf_counter()
         done = subprocess.run(
             command,
@@ -340,34 +341,13 @@ def _pace(chosen: argparse.Namespace, work: Callable[[], object], count: int) ->
     """Repeat until so many seconds have passed; the fastest turn counts."""
     turns: list[float] = []
     used_s, began_s = time.process_time(), time.perf_counter()
-    with _watched(chosen.device) as busy:
+    with watched_gpu(chosen.device) as busy:
         while sum(turns) < chosen.seconds:
             start_s = time.perf_counter()
             work()
             turns.append(time.perf_counter() - start_s)
     cores = (time.process_time() - used_s) / (time.perf_counter() - began_s)
     return {"per_s": round(count / min(turns), 1), "turns": len(turns), "cores": round(cores, 2), **busy}
-
-
-@contextmanager
-def _watched(device: str) -> Iterator[dict[str, Any]]:
-    """Note the mean share of the time in which the GPU was busy, and its largest memory, as nvidia-smi tells them."""
-    busy: dict[str, Any] = {}
-    program = shutil.which("nvidia-smi")
-    if device == "cpu" or program is None:
-        yield busy
-        return
-    query = [program, "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", "-lms", "100"]
-    with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as watcher:
-        try:
-            yield busy
-        finally:
-            watcher.terminate()
-            said, _ = watcher.communicate()
-    lines = [line.split(",") for line in said.splitlines() if line.count(",") == 1 and "N/A" not in line]
-    if lines:
-        busy["gpu_busy"] = round(float(np.mean([int(share) for share, _ in lines])) / 100, 2)
-        busy["gpu_mib"] = max(int(used) for _, used in lines)
 
 
 def _difference(one: Any, other: Any) -> float:  # noqa: ANN401 - arrays

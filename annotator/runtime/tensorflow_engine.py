@@ -81,8 +81,8 @@ class TensorflowRunner:
     """One network; XLA compiles it once for each shape of batch, however many threads bring the first ones.
 
     The interpreter is free while a batch goes to the device, runs and comes back, so several threads keep copies and
-    computing going at once. TensorFlow's Python has no memory that a GPU reads by itself (pinned), and copies what it is
-    given: of each batch there is one copy too many.
+    computing going at once. TensorFlow's Python has no memory that a GPU reads by itself (pinned), and copies what it
+    is given: of each batch there is one copy too many.
 
     Attributes:
         precision: ``"f32"`` always.

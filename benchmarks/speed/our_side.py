@@ -78,14 +78,21 @@ def embed(count: int, precision: str) -> Work:
     return lambda: {"faces": len(embedder.embed(crops)), "precision": used}
 
 
-class _Annotating:
-    """An annotator with its networks loaded, and a new database for each run."""
+class Annotating:
+    """An annotator with its networks loaded, and a new database for each run.
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - settings
+    Args:
+        engine: runs the networks; by default that of the processors.
+        params: how much is in hand at once.
+        options: settings.
+
+    """
+
+    def __init__(self, *, engine: Any = None, params: Any = None, **options: Any) -> None:  # noqa: ANN401 - as above
+        """Load the networks."""
         from annotator.build import build_annotator  # noqa: PLC0415 - as above
 
-        self._settings = _settings(**options)
-        self._annotator = build_annotator(self._settings)
+        self._annotator = build_annotator(_settings(**options), engine=engine, params=params)
 
     def run(self, clips: list[str], *, times: int = 1) -> dict[str, Any]:
         """Annotate clips with names and rows; opening the database does not count."""
@@ -111,7 +118,7 @@ class _Annotating:
 
 def annotate(clips: list[str], times: int = 1, options: dict[str, Any] | None = None) -> Work:
     """Annotate clips: decode, detect, track, embed, name, write rows."""
-    annotating = _Annotating(**(options or {}))
+    annotating = Annotating(**(options or {}))
 
     def run() -> dict[str, Any]:
         found = annotating.run(clips, times=times)
@@ -127,7 +134,7 @@ def annotate_watched(
     """Annotate clips and watch the memory of the processes; like a worker where Celery's application is loaded, too."""
     if is_worker:
         import workers.boot  # noqa: F401, PLC0415 - as above
-    annotating = _Annotating(**(options or {}))
+    annotating = Annotating(**(options or {}))
 
     def run() -> dict[str, Any]:
         with watched(os.getpid(), every_s=every_s) as seen:

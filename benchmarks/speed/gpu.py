@@ -1,0 +1,181 @@
+"""Measure what a GPU does, and how many processors must decode for it, and write docs/performance-gpu.md.
+
+    make bench-gpu                                          # on a machine with an NVIDIA GPU
+    python -m benchmarks.speed.gpu --device cpu --quick     # a trial without one: TensorFlow on the processors
+
+Only a whole run on a GPU is written, into benchmarks/results-gpu.json and the page. Keep the machine free.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from annotator.build import build_source
+from annotator.decoding import PipelineParams
+from annotator.detection import MtcnnDetector
+from annotator.errors import ConfigError
+from annotator.media import expand_sources
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.runtime import Engine
+from annotator.settings import load_settings
+from benchmarks.speed.gpu_busy import gpu_name, watched_gpu
+from benchmarks.speed.gpu_page import page, table
+from benchmarks.speed.inputs import FACE_SIDE_PX, frames_of, gif_frames
+from benchmarks.speed.machine import OURS, commit, machine
+from benchmarks.speed.our_side import Annotating
+from benchmarks.speed.places import CLIPS, GPU_PAGE, GPU_RESULTS, ROOT
+
+CORES: Final = len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How much is measured.
+
+    Attributes:
+        device: ``"gpu"``, or ``"cpu"`` as a trial.
+        seconds: that each pace is measured for, at least; 0 in a trial, of which each line runs once.
+        gifs: of which ten frames each are searched on their own.
+        faces: that are embedded.
+        clips: paths of those that are annotated.
+
+    """
+
+    device: str
+    seconds: float
+    gifs: int
+    faces: int
+    clips: Sequence[str]
+
+
+def main() -> None:
+    """Measure, show and keep it."""
+    chosen = options()
+    if not CLIPS.is_dir():
+        raise SystemExit(f"There are no clips in {CLIPS}: put some GIFs there.")
+    clips = sorted(str(path) for path in CLIPS.iterdir())
+    if chosen.quick:
+        scope = Scope(chosen.device, 0.0, gifs=1, faces=16, clips=clips[:1])
+    else:
+        scope = Scope(chosen.device, chosen.seconds, gifs=20, faces=4096, clips=clips)
+    results = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "quick": chosen.quick, **measured(scope)}
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    if chosen.output is not None:
+        chosen.output.write_text(text, encoding="utf-8")
+    elif chosen.device == "gpu" and not chosen.quick:
+        GPU_RESULTS.write_text(text, encoding="utf-8")
+        GPU_PAGE.write_text(page(results), encoding="utf-8")
+    print(table(results))
+
+
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu: a trial without a GPU")
+    parser.add_argument("--quick", action="store_true", help="a few frames, faces and clips, as a trial")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that each pace is measured for, at least")
+    parser.add_argument("--output", type=Path, help=f"default: {GPU_RESULTS.relative_to(ROOT)} and the page")
+    return parser.parse_args()
+
+
+def measured(scope: Scope) -> dict[str, Any]:
+    """Measure all lines on one engine, one after another."""
+    began_s = time.perf_counter()
+    engine = engine_of(scope.device)
+    detector, embedder = MtcnnDetector(engine), FaceEmbedder(engine)
+    frames = frames_of(gif_frames(scope.gifs))
+    faces = np.random.default_rng(0).integers(0, 256, (scope.faces, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
+    lines = {"detect": paced(scope, lambda: detector.detect(frames), len(frames))}
+    lines["embed"] = paced(scope, lambda: embedder.embed(faces), len(faces))
+    ready_s = round(time.perf_counter() - began_s - sum(line["seconds"] for line in lines.values()), 1)
+    decoded, lines["decode"] = decoding(scope)
+    count = sum(map(len, decoded))
+    lines["detect_clips"] = paced(scope, lambda: detector.detect_clips(decoded), count)
+    annotating = Annotating(engine=engine, params=PipelineParams(decoders=CORES))
+    lines["clips"] = paced(scope, lambda: annotating.run(list(scope.clips)), len(scope.clips))
+    needed = round(lines["detect_clips"]["per_s"] / lines["decode"]["per_s"], 1)
+    where = {"machine": machine(), "gpu": gpu_name() if scope.device == "gpu" else None, "versions": versions()}
+    return {"device": scope.device, **where, "ready_s": ready_s, "lines": lines, "decode_cores": needed}
+
+
+def engine_of(device: Any) -> Engine:  # noqa: ANN401 - "gpu" or "cpu"
+    """Make the engine.
+
+    Raises:
+        SystemExit: there is no GPU, or no TensorFlow that sees it.
+
+    """
+    from annotator.runtime.tensorflow_engine import TensorflowEngine  # noqa: PLC0415 - it takes seconds
+
+    try:
+        return TensorflowEngine(device=device)
+    except ConfigError as error:
+        trial = "" if device == "cpu" else "; `--device cpu --quick` tries the benchmark without a GPU"
+        raise SystemExit(f"{error}{trial}.") from error
+
+
+def paced(scope: Scope, work: Callable[[], object], count: int) -> dict[str, Any]:
+    """Do something once, so that everything is compiled, then until so many seconds have passed; a trial once only.
+
+    Returns:
+        ``per_s``, the median; ``cores``, processors that were busy, and what the GPU says of itself.
+
+    """
+    if scope.seconds:
+        work()
+    turns: list[float] = []
+    used_s = _processor_s()
+    with watched_gpu(scope.device) as busy:
+        while not turns or sum(turns) < scope.seconds:
+            began_s = time.perf_counter()
+            work()
+            turns.append(time.perf_counter() - began_s)
+        cores = (_processor_s() - used_s) / sum(turns)
+    spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2), "cores": round(cores, 2)}
+    return {"per_s": round(count / statistics.median(turns), 1), **spent, **busy}
+
+
+def decoding(scope: Scope) -> tuple[list[list[Any]], dict[str, Any]]:
+    """Decode the clips, one after another.
+
+    Returns:
+        The sampled frames of each, and ``per_s``: how many a processor decodes in a second, in its own time, so that
+        children that decode on several processors count as such.
+
+    """
+    source = build_source(load_settings(env_file=None))
+    decoded, used_s, began_s = [], _processor_s(), time.perf_counter()
+    for media in expand_sources(list(scope.clips)):
+        with source.open(media) as sampled:
+            decoded.append([image for batch in sampled for image in batch.images])
+    used_s, seconds = _processor_s() - used_s, time.perf_counter() - began_s
+    count = sum(map(len, decoded))
+    spent = {"count": count, "turns": 1, "seconds": round(seconds, 2), "cores": round(used_s / seconds, 2)}
+    return decoded, {"per_s": round(count / used_s, 1), **spent}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what was measured."""
+    import tensorflow as tf  # noqa: PLC0415 - it takes seconds
+
+    return {**{name: version(name) for name in OURS if name != "openvino"}, "tensorflow": tf.__version__}
+
+
+def _processor_s() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+if __name__ == "__main__":
+    main()

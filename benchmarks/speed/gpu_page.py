@@ -1,0 +1,73 @@
+"""``docs/performance-gpu.md``, made from the results and a template: no number in it is typed by hand.
+
+python -m benchmarks.speed.gpu_page
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.speed.places import GPU_PAGE, GPU_RESULTS
+
+TEMPLATE: Final = Path(__file__).parent / "performance-gpu.md.in"
+WORK: Final = {
+    "detect": ("faces from 20 px in {count} frames of GIFs, 480 px, each on its own", "frames"),
+    "detect_clips": ("faces from 20 px in {count} frames of clips, with use of time", "frames"),
+    "embed": ("embedding {count} faces", "faces"),
+    "decode": ("fetching and decoding {count} sampled frames of clips, on one processor", "frames"),
+    "clips": ("{count} clips: decode, find, embed, name, write rows", "clips"),
+}
+"""What each line does, and what it counts; in the order of the table."""
+
+NOT_MEASURED: Final = """\
+**It was not measured on a GPU yet.** On a machine with an NVIDIA GPU and Python 3.11 to 3.13, `make bench-gpu` makes an
+environment of its own (`.venv-gpu`, from `requirements/gpu.lock`), measures and writes this page."""
+
+
+def page(results: Mapping[str, Any] | None) -> str:
+    """Return the page for some results; None where there are none."""
+    told = NOT_MEASURED if results is None else f"{table(results)}\n\n{_where(results)}"
+    return TEMPLATE.read_text(encoding="utf-8").replace("{{RESULTS}}", told)
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Return the lines as a table, and what they say of decoding."""
+    lines = results["lines"]
+    rows = [_row(lines[name], *words) for name, words in WORK.items()]
+    head = ["| work | a second | processors busy | GPU busy | GPU memory |", "|---|---|---|---|---|"]
+    clips, decode = lines["detect_clips"], lines["decode"]
+    trial = "" if results["device"] == "gpu" else "A trial on processors, where TensorFlow stands in for a GPU. "
+    need = (
+        f"{trial}**{results['decode_cores']:g} processors must decode for one such GPU**: with use of time it searches "
+        f"{clips['per_s']:,.0f} frames a second, and a processor decodes {decode['per_s']:,.0f}. The search itself "
+        f"keeps {clips['cores']:.1f} processors busy beside them."
+    )
+    return "\n".join([*head, *rows, "", need])
+
+
+def _row(line: Mapping[str, Any], work: str, unit: str) -> str:
+    busy = f"{line['gpu_busy']:.0%}".replace("%", " %") if "gpu_busy" in line else ""
+    memory = f"{line['gpu_mib']:,} MiB" if "gpu_mib" in line else ""
+    speed = f"{line['per_s']:,.0f}" if line["per_s"] >= 100 else f"{line['per_s']:.1f}"
+    cells = [work.format(count=f"{line['count']:,}"), f"{speed} {unit}", f"{line['cores']:.1f}", busy, memory]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _where(results: Mapping[str, Any]) -> str:
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {one}" for name, one in results["versions"].items())
+    return (
+        f"Measured on {results['date']}, commit `{results['commit']}`: {results['gpu']}, beside {machine['cores']} "
+        f"processors ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}, Python "
+        f"{machine['python']}; {versions}. Until detection and SFace were compiled it took {results['ready_s']:g} s."
+    )
+
+
+def load() -> dict[str, Any] | None:
+    """Read what was measured on a GPU; None where nothing was."""
+    return dict(json.loads(GPU_RESULTS.read_text(encoding="utf-8"))) if GPU_RESULTS.exists() else None
+
+
+if __name__ == "__main__":
+    GPU_PAGE.write_text(page(load()), encoding="utf-8")
