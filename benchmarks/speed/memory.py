@@ -47,6 +47,42 @@ def memory_mb(pid: int) -> float:
 
 
 @dataclass(slots=True)
+class Parts:
+    """Where the memory of a process and its descendants is, in MB.
+
+    Attributes:
+        files: of its own, in pages of files: programs, libraries, weights.
+        other: the rest of its own: objects, arrays, what libraries have made, what the allocator keeps.
+        children: in its descendants.
+
+    """
+
+    files: float = 0.0
+    other: float = 0.0
+    children: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.files + self.other + self.children
+
+
+def parts_mb(pid: int) -> Parts:
+    """Return where the proportional memory (PSS) of a process and its descendants is."""
+    parts, is_file = Parts(children=memory_mb(pid)), False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):  # the first line of a mapping
+            is_file = words[-1].startswith("/")
+        elif words[0] == "Pss:":
+            part_mb = int(words[1]) * 1.024 / 1000
+            parts.files += part_mb if is_file else 0.0
+            parts.other += 0.0 if is_file else part_mb
+    parts.children = max(0.0, parts.children - parts.files - parts.other)
+    return parts
+
+
+@dataclass(slots=True)
 class Watched:
     """Memory over time.
 

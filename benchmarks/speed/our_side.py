@@ -128,12 +128,8 @@ def annotate(clips: list[str], times: int = 1, options: dict[str, Any] | None = 
     return run
 
 
-def annotate_watched(
-    clips: list[str], options: dict[str, Any] | None = None, *, is_worker: bool = False, every_s: float = 0.1
-) -> Work:
-    """Annotate clips and watch the memory of the processes; like a worker where Celery's application is loaded, too."""
-    if is_worker:
-        import workers.boot  # noqa: F401, PLC0415 - as above
+def annotate_watched(clips: list[str], options: dict[str, Any] | None = None, *, every_s: float = 0.1) -> Work:
+    """Annotate clips and watch the memory of the processes."""
     annotating = Annotating(**(options or {}))
 
     def run() -> dict[str, Any]:
