@@ -1,5 +1,6 @@
 """What a command works with: an annotator, a database, and the labels that both agree on."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -64,13 +65,19 @@ def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = Fal
         store = stack.enter_context(open_store(settings)) if is_saved else None
         is_first = not (settings.cache_dir / "networks").is_dir()
         with err().status("making the networks ready, once: half a minute" if is_first else "loading the model"):
-            annotator = build_annotator(settings, store=store, params=PipelineParams(keep_faces=keep_faces))
+            annotator = build_annotator(settings, store=store, params=_in_hand(settings, keep_faces=keep_faces))
         saving = None
         if store is not None:
             registered = register_model(store, annotator)
             saving = Saving(store, registered.network_id, registered.labelling_id)
             bring_up_to_date(annotator, saving)
         yield Workplace(settings, annotator, saving, build_source(settings, sampling=Sampling.all()))
+
+
+def _in_hand(settings: Settings, *, keep_faces: bool) -> PipelineParams:
+    """Decode as many media at once as processors may be used: each keeps one busy, and two leave many of them idle."""
+    processors = settings.threads or len(os.sched_getaffinity(0))
+    return PipelineParams(decoders=max(2, processors), keep_faces=keep_faces)
 
 
 def relabel_all(annotator: Annotator, saving: Saving) -> int:
