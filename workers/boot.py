@@ -42,6 +42,8 @@ _EXIT_CONFIG: Final = 2
 _EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 # Task threads and decoding threads may each hold a connection, and so do writer, heartbeat and the drain.
 _SPARE_CONNECTIONS: Final = 4
+# What Celery has for its own clean-up where the networks never return.
+_CLEAN_UP_S: Final = 2.0
 # Of a claim's deadline: what a media may take in a decoding thread, before the watchdog would blame the networks.
 _MEDIA_SHARE: Final = 0.9
 
@@ -311,8 +313,10 @@ def _stop(parent: Any) -> None:  # noqa: ANN401  (Celery's worker)
     if _Process.spot is not None:
         _Process.spot.close()
     if _Process.body is not None and not _Process.body.close():
-        # The networks are at work on what was given back. The interpreter's clean-up could hang on them.
+        # The networks are at work on what was given back. The interpreter's clean-up could hang on them, and before
+        # that it waits for the threads of pools, in which they are.
         atexit.register(_leave, parent.exitcode or 0)
+        _leave_after(_CLEAN_UP_S, parent.exitcode or 0)
     faulthandler.cancel_dump_traceback_later()
     observing, _Process.observing = _Process.observing, None
     if observing is not None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from annotator.settings import Settings, load_settings
@@ -24,6 +25,10 @@ def keys(variable: str) -> frozenset[str]:
     return frozenset(os.environ.get(variable, "").split(","))
 
 
+# Real networks run in threads of pools, too, which the interpreter waits for at its end.
+_NETWORKS = ThreadPoolExecutor(1)
+
+
 class DangerousAnnotator(FakeAnnotator):
     """Does to the process what some media do."""
 
@@ -31,7 +36,8 @@ class DangerousAnnotator(FakeAnnotator):
         if one.media_id in keys("FAKE_KILLERS"):
             os.kill(os.getpid(), signal.SIGKILL)
         if one.media_id in keys("FAKE_HANGS"):
-            threading.Event().wait()
+            sys.stderr.write(f"The networks are at {one.media_id} for ever.\n")
+            _NETWORKS.submit(threading.Event().wait).result()
         return super()._outcome(one, is_known)
 
 

@@ -109,6 +109,17 @@ def test_whoever_asks_it_to_stop_gets_everything_back_in_time(system: System, se
     assert "Traceback" not in system.log("worker")
 
 
+def test_networks_that_never_return_do_not_keep_a_worker_that_is_asked_twice(system: System) -> None:
+    system.start("beat")
+    worker = system.start("worker", "-Q", "gpu", FAKE_HANGS="7.gif", ANNOTATOR_WORKER__DRAIN_S="300")
+    wait_until(lambda: "at 7.gif for ever" in system.log("worker"), lambda: system.log("worker"))
+    worker.send_signal(signal.SIGINT)
+    wait_until(lambda: system.ask("ready")[0] == 1)
+    worker.send_signal(signal.SIGINT)
+    worker.wait(TIMEOUT_S)
+    assert WorkState.CLAIMED not in system.states()
+
+
 class SpotHandler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
