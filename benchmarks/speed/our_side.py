@@ -163,15 +163,15 @@ def annotate_in_processes(clips: list[str], processes: int) -> Work:
         child.stdout.readline()  # type: ignore[union-attr]
 
     def run() -> dict[str, Any]:
-        began_s = time.perf_counter()
-        for child in children:
-            child.stdin.write("run\n")  # type: ignore[union-attr]
-            child.stdin.flush()  # type: ignore[union-attr]
-        answers = [json.loads(child.stdout.readline()) for child in children]  # type: ignore[union-attr]
-        seconds = time.perf_counter() - began_s
-        memory = sum(memory_mb(child.pid) for child in children)
+        with watched(os.getpid(), lambda _: sum(memory_mb(child.pid) for child in children)) as seen:
+            began_s = time.perf_counter()
+            for child in children:
+                child.stdin.write("run\n")  # type: ignore[union-attr]
+                child.stdin.flush()  # type: ignore[union-attr]
+            answers = [json.loads(child.stdout.readline()) for child in children]  # type: ignore[union-attr]
+            seconds = time.perf_counter() - began_s
         spent = sum(answer["processor_seconds"] for answer in answers)
-        return {"seconds": seconds, "processor_seconds": spent, "clips": len(clips), "peak_mb": memory}
+        return {"seconds": seconds, "processor_seconds": spent, "clips": len(clips), "peak_mb": seen.peak_mb}
 
     return run
 
