@@ -1,0 +1,162 @@
+"""Which columns of a gallery are worth an exact score: rough scores of all of them, with a bound of their error.
+
+A rough score is the similarity of a probe less half the level of a column, in float32 and by a matrix product. Nobody
+ever sees one: it only says whom an exact score has to be computed for. Most are not even kept: of each group of columns
+only the greatest one is, so that what is kept stays in a processor's cache.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from annotator.recognition.calibration import F64
+from annotator.types import F32, I64
+
+_BLOCK_COLUMNS: Final = 16384
+"""Columns of one product: with 256 probes 16 MiB, which are looked at before they leave the outer cache. With fewer,
+the threads of a product wait for each other more often, which is slow where others use the processors, too."""
+
+_MAX_TOPS: Final = 1 << 22
+_MIN_PROBES: Final = 32
+_MAX_PROBES: Final = 256
+"""Probes compared at once. With fewer, a product spends its time on bringing the columns near; more gain little. Beyond
+100,000 columns there are fewer, so that what is kept takes no more than 16 MiB."""
+
+_GROUP: Final = 8
+_MIN_GROUPS: Final = 128
+"""Columns of a group, and groups of a larger group; powers of two, smaller where there would be too few groups."""
+
+_PAIRS: Final = 1 << 10  # of a probe and a group, compared anew at once: 4 MiB
+
+_NOBODY: Final = 4.0
+"""Taken from columns that are nobody's: similarities and levels are in [-1, 1], so somebody's are always greater."""
+
+_UNIT_ROUNDOFF: Final = 2.0**-24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rough:
+    """Rough scores of some probes.
+
+    Attributes:
+        probes: f32 (t, D + 1), the probes, and ones.
+        pool: f32 (pool, t), the rough scores of the first columns.
+        tops: f32 (groups, t), the greatest rough score of each group of columns.
+        summits: f32 (larger groups, t), the greatest of each group of groups.
+
+    """
+
+    probes: F32
+    pool: F32
+    tops: F32
+    summits: F32
+
+
+class RoughScores:
+    """The columns of a gallery in float32. Immutable; safe to use from several threads.
+
+    Attributes:
+        error: the most by which a rough score can be off, also after two numbers of its size were added.
+        block: how many probes are best compared at once.
+
+    """
+
+    def __init__(self, columns: F64, half_levels: F64, *, pool_size: int) -> None:
+        """Round the columns.
+
+        Args:
+            columns: f64 (C, D), at most of unit length.
+            half_levels: f64 (C,), what is taken from each column's similarities, in [-0.5, 0.5]; infinite for those
+                that are nobody's.
+            pool_size: first columns whose rough scores are all kept.
+
+        """
+        count, size = columns.shape
+        self._pool_size = pool_size
+        self._group = _group_size(count)
+        self._larger = _group_size(count // self._group)
+        step = self._group * self._larger
+        self._columns = np.zeros((-(-count // step) * step, size + 1), np.float32)
+        # Columns of a group are as far apart as they can be in a block: long rows are quickest to compare.
+        spread = [np.arange(block.start, block.stop).reshape(self._group, -1).T for block in self._blocks()]
+        self._members = np.concatenate(spread)
+        self._columns[:count, :-1] = columns
+        self._columns[:, -1] = -_NOBODY
+        self._columns[:count, -1] = -np.minimum(half_levels, _NOBODY)
+        self._is_somebodys = self._columns[:, -1] > -_NOBODY
+        # A sum of n products is off by at most n roundings of the sum of their sizes, in whatever order it is made; the
+        # factors were rounded before, and callers add two numbers. The tenth is for all that is smaller: the squares of
+        # these, and the errors of what is float64.
+        self.error = 1.1 * (size + 8) * _UNIT_ROUNDOFF * (1.0 + _NOBODY)
+        self.block = max(_MIN_PROBES, min(_MAX_PROBES, _MAX_TOPS * self._group // max(count, 1)))
+
+    def half_levels(self) -> F32:
+        """Return f32 (pool,), what was taken from the similarities of the first columns."""
+        return -self._columns[: self._pool_size, -1]
+
+    def of(self, probes: F64) -> Rough:
+        """Return rough scores of probes (t, D) of at most unit length."""
+        rounded = np.ones((len(probes), self._columns.shape[1]), np.float32)
+        rounded[:, :-1] = probes
+        tops = np.empty((len(self._columns) // self._group, len(probes)), np.float32)
+        first, *others = self._blocks()
+        pool = np.matmul(self._columns[first], rounded.T)
+        tops[: len(pool) // self._group] = pool.reshape(self._group, -1, len(probes)).max(axis=0)
+        made = np.empty((max((block.stop - block.start for block in others), default=0), len(probes)), np.float32)
+        for block in others:
+            found = np.matmul(self._columns[block], rounded.T, out=made[: block.stop - block.start])
+            while len(found) > (block.stop - block.start) // self._group:
+                half = len(found) // 2
+                found = np.maximum(found[:half], found[half:], out=found[:half])
+            tops[block.start // self._group : block.stop // self._group] = found
+        return Rough(rounded, pool[: self._pool_size], tops, tops.reshape(self._larger, -1, len(probes)).max(axis=0))
+
+    def _blocks(self) -> Iterator[slice]:
+        """Yield whole groups of columns: first those with the pool, then as many as the cache holds products of."""
+        first = min(-(-self._pool_size // self._group) * self._group, len(self._columns))
+        yield slice(0, first)
+        for start in range(first, len(self._columns), _BLOCK_COLUMNS):
+            yield slice(start, min(start + _BLOCK_COLUMNS, len(self._columns)))
+
+    def shortlist(self, rough: Rough, places: I64, *, count: int, slack: F64) -> tuple[I64, I64]:
+        """Return whom the ``count`` best of some probes are among.
+
+        Args:
+            rough: what :meth:`of` returned.
+            places: i64 (s,), which of its probes.
+            count: how many.
+            slack: f64 (s,), by how much less than the last of the best a column of each may have and still count.
+
+        Returns:
+            Pairs of an index of ``places``, ascending, and of a column that is somebody's, i64 (N,) each.
+
+        """
+        mine = np.ascontiguousarray(rough.summits[:, places].T)
+        least = np.full(len(places), -np.inf)
+        if count <= mine.shape[1]:
+            # So many groups have one that is as great: the last of the best is at least that.
+            least = np.partition(mine, -count, axis=1)[:, -count] - 2.0 * self.error - slack
+        # Not «>=»: an embedding that is not a number is compared with everybody.
+        rows, larger = np.nonzero(~(mine < least[:, None]))
+        found = rough.tops.reshape(self._larger, -1, len(rough.probes))[:, larger, places[rows]].T
+        pairs, inside = np.nonzero(~(found < least[rows, None]))
+        rows, groups = rows[pairs], larger[pairs] + inside * len(rough.summits)
+        is_listed = np.zeros((len(rows), self._group), np.bool_)
+        for start in range(0, len(rows), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            found = self._scores_of(groups[part], rough.probes[places[rows[part]]])
+            is_listed[part] = ~(found < least[rows[part], None])
+        pairs, inside = np.nonzero(is_listed & self._is_somebodys[self._members[groups]])
+        return rows[pairs], self._members[groups[pairs], inside]
+
+    def _scores_of(self, groups: I64, probes: F32) -> F32:
+        """Return f32 (N, columns of a group), the rough scores of pairs of a group (N,) and a probe (N, D + 1)."""
+        columns = self._columns[self._members[groups]]
+        return np.asarray((columns @ probes[:, :, None])[:, :, 0], np.float32)
+
+
+def _group_size(count: int) -> int:
+    """Return how many of so many columns, or groups, make a group."""
+    return 1 << min(_GROUP.bit_length() - 1, max(0, (count // _MIN_GROUPS).bit_length() - 1))
