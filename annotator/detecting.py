@@ -123,7 +123,7 @@ class DetectingRun:
 
     def _found(self, events: Sequence[DecodedEvent]) -> list[Event]:
         """Put the faces in the frames' place."""
-        runs = [run for event in events if isinstance(event, tuple) for run in _runs(event[1])]
+        runs = [run for event in events if isinstance(event, tuple) for run in neighbouring_frames(event[1])]
         found_in_runs, seconds = self._networks.run(lambda: self._detector.detect_clips(runs)) if runs else ([], 0.0)
         faces = iter([of_frame for run in found_in_runs for of_frame in run])
         frame_s = seconds / max(sum(len(run) for run in runs), 1)
@@ -137,8 +137,13 @@ class DetectingRun:
         return found
 
 
-def _runs(batch: FrameBatch) -> list[list[U8]]:
-    """Cut the frames of a batch where they are far apart in time."""
+def neighbouring_frames(batch: FrameBatch) -> list[list[U8]]:
+    """Cut the frames of a batch where they are far apart in time; each run is searched as a clip of its own.
+
+    Returns:
+        The runs, in the order of time: each one or more frames, u8 (H, W, 3).
+
+    """
     gaps = np.flatnonzero(np.diff(batch.pts_ms) > MAX_GAP_MS) + 1
     bounds = [0, *gaps.tolist(), len(batch)]
     return [list(batch.images[start:end]) for start, end in pairwise(bounds)]

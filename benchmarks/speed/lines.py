@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.speed import curves, whole
+from benchmarks.speed import bound, curves, time_effect, whole
 from benchmarks.speed.inputs import FRAMES_OF_GIF, film, film_frames, folded_sface, gif_frames
 from benchmarks.speed.places import CLIPS
 from benchmarks.speed.rows import Reach, Value, row
@@ -256,6 +256,12 @@ def peak(scope: Scope) -> dict[str, Any]:
     }
 
 
+def bound_line(scope: Scope) -> dict[str, Any]:
+    """Say how long the arithmetic alone would take, line by line, and so which ratio could be reached at most."""
+    gifs, large = (3, 4) if scope.is_quick else (20, 12)
+    return bound.measure(scope.clips(), gifs=gifs, large=large, runs=scope.runs)
+
+
 def busy(scope: Scope) -> dict[str, Any]:
     """Say how busy the processors are kept over a backlog."""
     paths = scope.clips()
@@ -301,6 +307,11 @@ def start(scope: Scope) -> dict[str, Any]:
     return {"rows": rows, "sides": sides}
 
 
+def time_effect_line(scope: Scope) -> dict[str, Any]:
+    """Say what use of time changes: time, names, faces, for each choice of how many frames are searched."""
+    return time_effect.measure(scope.clips(), scope.runs)
+
+
 def curve_line(scope: Scope) -> dict[str, Any]:
     """Measure how time and memory grow."""
     return {"rows": [], "curves": curves.measure(scope.is_quick)}
@@ -309,6 +320,7 @@ def curve_line(scope: Scope) -> dict[str, Any]:
 LINES: Final[dict[str, Measure]] = {
     "detect-20px": detect_20px,
     "detect-time": detect_time,
+    "time-effect": time_effect_line,
     "detect-48px": detect_48px,
     "detect-1080p": detect_1080p,
     "clips": clips,
@@ -317,6 +329,7 @@ LINES: Final[dict[str, Measure]] = {
     "embed": embed,
     "identify": identify,
     "peak": peak,
+    "bound": bound_line,
     "busy": busy,
     "start": start,
     "memory": memory,

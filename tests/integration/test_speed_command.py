@@ -21,7 +21,7 @@ def told(*options: str) -> "subprocess.CompletedProcess[str]":
 
 def test_the_lines_are_listed_with_what_they_measure() -> None:
     listed = told("--list").stdout.splitlines()
-    assert [line.split()[0] for line in listed][:3] == ["detect-20px", "detect-time", "detect-48px"]
+    assert [line.split()[0] for line in listed][:3] == ["detect-20px", "detect-time", "time-effect"]
     assert all(len(line.split()) > 3 for line in listed)
 
 
