@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.speed import curves, time_effect, whole
+from benchmarks.speed import bound, curves, time_effect, whole
 from benchmarks.speed.inputs import FRAMES_OF_GIF, film, film_frames, folded_sface, gif_frames
 from benchmarks.speed.places import CLIPS
 from benchmarks.speed.rows import Reach, Value, row
@@ -256,6 +256,12 @@ def peak(scope: Scope) -> dict[str, Any]:
     }
 
 
+def bound_line(scope: Scope) -> dict[str, Any]:
+    """Say how long the arithmetic alone would take, line by line, and so which ratio could be reached at most."""
+    gifs, large = (3, 4) if scope.is_quick else (20, 12)
+    return bound.measure(scope.clips(), gifs=gifs, large=large, runs=scope.runs)
+
+
 def busy(scope: Scope) -> dict[str, Any]:
     """Say how busy the processors are kept over a backlog."""
     paths = scope.clips()
@@ -323,6 +329,7 @@ LINES: Final[dict[str, Measure]] = {
     "embed": embed,
     "identify": identify,
     "peak": peak,
+    "bound": bound_line,
     "busy": busy,
     "start": start,
     "memory": memory,

@@ -26,7 +26,8 @@ def _settings(**options: Any) -> Any:  # noqa: ANN401 - handed on
     return load_settings(env_file=None, **{"device": "cpu", "threads": THREADS, **options})
 
 
-def _engine() -> Any:  # noqa: ANN401 - a protocol of heavy modules
+def our_engine() -> Any:  # noqa: ANN401 - a protocol of heavy modules
+    """Return the engine of the processors."""
     from annotator.build import build_engine  # noqa: PLC0415 - as above
 
     return build_engine(_settings())
@@ -36,7 +37,7 @@ def detect(frames: str, min_face_px: int) -> Work:
     """Find the faces of all frames, each frame on its own."""
     from annotator.detection import DetectionParams, MtcnnDetector  # noqa: PLC0415 - as above
 
-    detector = MtcnnDetector(_engine(), params=DetectionParams(min_face_px=min_face_px))
+    detector = MtcnnDetector(our_engine(), params=DetectionParams(min_face_px=min_face_px))
     images = frames_of(frames)
     return lambda: {"frames": len(images), "faces": sum(len(one) for one in detector.detect(images))}
 
@@ -45,7 +46,7 @@ def detect_clips(frames: str, min_face_px: int, clip_frames: int) -> Work:
     """Find the faces of clips with use of time; tell which of those are found that each frame on its own shows."""
     from annotator.detection import DetectionParams, MtcnnDetector  # noqa: PLC0415 - as above
 
-    detector = MtcnnDetector(_engine(), params=DetectionParams(min_face_px=min_face_px))
+    detector = MtcnnDetector(our_engine(), params=DetectionParams(min_face_px=min_face_px))
     images = frames_of(frames)
     clips = [images[start : start + clip_frames] for start in range(0, len(images), clip_frames)]
     alone = detector.detect(images)
@@ -72,7 +73,7 @@ def embed(count: int, precision: str) -> Work:
     """Embed faces."""
     from annotator.recognition.embedding import FaceEmbedder  # noqa: PLC0415 - as above
 
-    embedder = FaceEmbedder(_engine(), precision=precision)  # type: ignore[arg-type]
+    embedder = FaceEmbedder(our_engine(), precision=precision)  # type: ignore[arg-type]
     crops = faces(count)
     used = embedder._runner.precision  # noqa: SLF001 - what the processor has in the end
     return lambda: {"faces": len(embedder.embed(crops)), "precision": used}
@@ -201,7 +202,7 @@ def peak(frames: str, min_face_px: int) -> Work:
     from annotator.recognition.alignment import align_faces  # noqa: PLC0415 - as above
     from annotator.recognition.embedding import FaceEmbedder  # noqa: PLC0415 - as above
 
-    engine = CountingEngine(_engine())
+    engine = CountingEngine(our_engine())
     detector = MtcnnDetector(engine, params=DetectionParams(min_face_px=min_face_px))
     embedder = FaceEmbedder(engine, precision="bf16")
     images = frames_of(frames)

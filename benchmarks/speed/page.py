@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.speed import time_effect
+from benchmarks.speed import bound, time_effect
 from benchmarks.speed.places import PAGE, PICTURES, RESULTS
 from benchmarks.speed.results import load
 
@@ -30,6 +30,7 @@ def page(lines: Mapping[str, Any]) -> str:
         "MACHINES": machines(lines),
         "CURVES": curve_sections(lines),
         "TIME": where_the_time_goes(lines),
+        "BOUND": bound.table(lines) if "bound" in lines else "Not measured yet.",
         "TIME EFFECT": time_effect.table(lines["time-effect"]) if "time-effect" in lines else "Not measured yet.",
         **{f"TEXT {path.stem}": path.read_text(encoding="utf-8").strip("\n") for path in sorted(TEXTS.glob("*.md"))},
     }
