@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from annotator.build import STARTER_FOLDER, _filled, open_bundle
-from annotator.decoding import PipelineParams
+from annotator.build import STARTER_FOLDER, open_bundle
 from annotator.errors import ConfigError, ModelError, SourceNotFoundError
-from annotator.runtime.batches import LARGE, SMALL
 from annotator.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -58,16 +55,6 @@ def settings_for(model: str, folder: Path, endpoint_url: str | None = None) -> S
 
 
 @pytest.mark.servers
-def test_an_engine_that_wants_large_batches_gets_enough_of_everything_to_fill_them() -> None:
-    engine: Any = SimpleNamespace(lanes=16, batches=LARGE)
-    given = PipelineParams(decoders=3, embed_batch=32)
-    filled = _filled(given, engine)
-    assert (filled.decoders, filled.detecting, filled.embed_batch) == (3, 16, 128)
-    assert filled.max_inbox_bytes >= filled.max_batch_bytes >= 3 * LARGE.chunk_pixels
-    of_processor: Any = SimpleNamespace(lanes=2, batches=SMALL)
-    assert _filled(given, of_processor) == given
-
-
 @pytest.mark.usefixtures("client")
 def test_a_bundle_of_a_bucket_is_the_bundle_of_the_folder(endpoint_url: str, tmp_path: Path) -> None:
     settings = settings_for("s3://models/starter", tmp_path, endpoint_url)
