@@ -301,7 +301,8 @@ class TrackLabel:
     Attributes:
         verdict: ``"known"``, ``"unknown"`` (nobody of the gallery) or ``"too_poor"`` (unknown: the faces are too
             small or too blurred to say).
-        candidates: the nearest people, best first; never empty where the gallery is not empty and a face was embedded.
+        candidates: the nearest people, best first; empty only where the gallery is, no face was embedded, or an
+            embedding is not finite.
 
     """
 

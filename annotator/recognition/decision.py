@@ -106,7 +106,7 @@ class Identifier:
             tracks: their evidence, of the network that made the gallery.
 
         Returns:
-            One label for each track, in order.
+            One label for each track, in order. A track whose embeddings are not finite is unknown, without candidates.
 
         """
         if not len(self._gallery):
@@ -157,6 +157,7 @@ class Identifier:
         return tuple(
             Candidate(self._gallery.identities[column], float(score), float(confidence))
             for column, score, confidence in zip(columns, scores, confidences, strict=True)
+            if score > -np.inf
         )
 
 

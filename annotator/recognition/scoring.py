@@ -94,11 +94,16 @@ class Scorer:
             count: how many people, if the gallery has so many.
 
         Returns:
-            Columns of the gallery i64 (T, count), best first, of equal ones the first; their scores f64 (T, count).
+            Columns of the gallery i64 (T, count), best first, of equal ones the first; their scores f64 (T, count). An
+            embedding that is not finite is near to nobody: the first columns, and scores of -inf.
 
         """
-        rows = np.full(len(embeddings), -np.inf)
-        _, columns, scores = self.best_that_reach(embeddings, count, min_scores=rows)
+        rows, found, found_scores = self.best_that_reach(
+            embeddings, count, min_scores=np.full(len(embeddings), -np.inf)
+        )
+        columns = np.tile(np.arange(found.shape[1]), (len(embeddings), 1))
+        scores = np.full(columns.shape, -np.inf)
+        columns[rows], scores[rows] = found, found_scores
         return columns, scores
 
     def best_that_reach(self, embeddings: F64, count: int, *, min_scores: F64) -> tuple[I64, I64, F64]:
@@ -113,7 +118,8 @@ class Scorer:
             min_scores: f64 (T,), the threshold of each.
 
         Returns:
-            Which rows of ``embeddings`` reach it i64 (N,); columns and scores (N, count), as of :meth:`best`.
+            Which rows of ``embeddings`` are finite and reach it i64 (N,); columns and scores (N, count), as of
+            :meth:`best`.
 
         """
         width = min(count, len(self._prototype_level))
@@ -123,7 +129,9 @@ class Scorer:
             block = asked[start : start + self._rough.block]
             probes, wanted = self._probes(embeddings[block]), min_scores[block]
             rough = self._rough.of(probes)
-            places = np.flatnonzero(self._may_reach(probes, rough, wanted))
+            # No bound holds for what is not a number: it would be compared with everybody.
+            is_finite = np.isfinite(probes).all(axis=1)
+            places = np.flatnonzero(is_finite & self._may_reach(probes, rough, wanted))
             found, found_scores = self._best(probes[places], places, rough=rough, count=width)
             reach = found_scores[:, 0] >= wanted[places]
             rows.append(block[places[reach]])

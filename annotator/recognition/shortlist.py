@@ -125,7 +125,7 @@ class RoughScores:
 
         Args:
             rough: what :meth:`of` returned.
-            places: i64 (s,), which of its probes.
+            places: i64 (s,), which of its probes, finite ones.
             count: how many.
             slack: f64 (s,), by how much less than the last of the best a column of each may have and still count.
 
@@ -138,16 +138,15 @@ class RoughScores:
         if count <= mine.shape[1]:
             # So many groups have one that is as great: the last of the best is at least that.
             least = np.partition(mine, -count, axis=1)[:, -count] - 2.0 * self.error - slack
-        # Not «>=»: an embedding that is not a number is compared with everybody.
-        rows, larger = np.nonzero(~(mine < least[:, None]))
+        rows, larger = np.nonzero(mine >= least[:, None])
         found = rough.tops.reshape(self._larger, -1, len(rough.probes))[:, larger, places[rows]].T
-        pairs, inside = np.nonzero(~(found < least[rows, None]))
+        pairs, inside = np.nonzero(found >= least[rows, None])
         rows, groups = rows[pairs], larger[pairs] + inside * len(rough.summits)
         is_listed = np.zeros((len(rows), self._group), np.bool_)
         for start in range(0, len(rows), _PAIRS):
             part = slice(start, start + _PAIRS)
             found = self._scores_of(groups[part], rough.probes[places[rows[part]]])
-            is_listed[part] = ~(found < least[rows[part], None])
+            is_listed[part] = found >= least[rows[part], None]
         pairs, inside = np.nonzero(is_listed & self._is_somebodys[self._members[groups]])
         return rows[pairs], self._members[groups[pairs], inside]
 

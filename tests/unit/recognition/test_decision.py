@@ -12,7 +12,7 @@ from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.decision import MAX_CANDIDATES, Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.scoring import Scorer
-from annotator.types import TrackEvidence
+from annotator.types import TrackEvidence, TrackLabel
 
 Make = Callable[..., TrackEvidence]
 
@@ -64,6 +64,18 @@ def test_a_track_without_an_embedded_face_is_too_poor(bundle: ModelBundle) -> No
     (label,) = Identifier(Gallery.from_bundle(bundle)).identify([empty])
     assert label.verdict == "too_poor"
     assert label.candidates == ()
+
+
+def test_a_track_that_is_not_a_number_is_unknown_and_harms_none_beside_it(
+    bundle: ModelBundle, make_track: Make
+) -> None:
+    identifier = Identifier(Gallery.from_bundle(bundle))
+    tracks = [make_track(bundle.prototypes[index], faces=3) for index in (7, 8, 9)]
+    first, _, last = identifier.identify(tracks)
+    embeddings = tracks[1].embeddings.copy()
+    embeddings[1, 5] = np.nan
+    tracks[1] = replace(tracks[1], embeddings=embeddings)
+    assert identifier.identify(tracks) == [first, TrackLabel("unknown", ()), last]
 
 
 def test_no_tracks_in_no_labels_out(bundle: ModelBundle) -> None:

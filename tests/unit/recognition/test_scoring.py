@@ -135,6 +135,20 @@ def test_few_are_worth_an_exact_score(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 500 <= sum(scored) < 3000
 
 
+def test_an_embedding_that_is_not_a_number_is_compared_with_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    gallery = _gallery(random, 300)
+    scorer = Scorer(gallery, cohort=20)
+    probes = _probes(random, gallery, 6)
+    probes[[1, 4], 0] = np.nan
+    listed, rows = scorer._rough.shortlist, []
+    monkeypatch.setattr(
+        scorer._rough, "shortlist", lambda rough, places, **how: rows.append(places) or listed(rough, places, **how)
+    )
+    scorer.best(probes, 5)
+    assert np.concatenate(rows).tolist() == [0, 2, 3, 5]
+
+
 def test_an_embedding_that_is_not_a_number_reaches_nothing_and_harms_no_other() -> None:
     random = np.random.default_rng(2)
     gallery = _gallery(random, 300)
@@ -143,6 +157,11 @@ def test_an_embedding_that_is_not_a_number_reaches_nothing_and_harms_no_other() 
     columns, scores = scorer.best(probes, 5)
     probes[2] = np.nan
     others = [0, 1, 3, 4, 5]
+    found, found_scores = scorer.best(probes, 5)
+    assert np.array_equal(found[others], columns[others])
+    assert np.array_equal(found_scores[others], scores[others])
+    assert found[2].tolist() == [0, 1, 2, 3, 4]
+    assert found_scores[2].tolist() == [-np.inf] * 5
     for threshold in (-np.inf, -2.0):  # without the bound of the best score, and with it
         rows, found, found_scores = scorer.best_that_reach(probes, 5, min_scores=np.full(6, threshold))
         assert rows.tolist() == others
