@@ -162,19 +162,27 @@ class DecodingRun:
             return []
         with self._hunger.waiting():
             events = self._inbox.take(max_bytes=self._params.max_batch_bytes, wait=wait)
+        self._hunger.taken(len(events))
         self._running -= sum(event is None for event in events)
         return [event for event in events if event is not None]
 
     def hungry(self) -> AbstractContextManager[None]:
-        """Be in this context while there is room for frames, and something else is waited for."""
+        """Be in this context while there is room for frames, and something else is waited for.
+
+        What the threads hand over meanwhile ends the hunger: it waits for the caller, not the caller for it.
+        """
         return self._hunger.waiting()
+
+    def _put(self, event: Event, size_bytes: int = 0) -> None:
+        self._inbox.put(event, size_bytes)
+        self._hunger.come()
 
     def _run(self) -> None:
         try:
             while (media := self._next_media()) is not None:
                 with self._hunger.media():
                     self._decode(media)
-            self._inbox.put(None)
+            self._put(None)
         except InboxClosedError:
             return
         except BaseException as error:  # noqa: BLE001 - handed to the caller, which raises it
@@ -182,7 +190,7 @@ class DecodingRun:
 
     def _hand_over(self, error: BaseException) -> None:
         try:
-            self._inbox.put(error)
+            self._put(error)
         except InboxClosedError:
             logger.debug("an error after the end: %s", error)
 
@@ -197,11 +205,11 @@ class DecodingRun:
         except (ModelError, ConfigError, InboxClosedError):
             raise
         except AnnotatorError as error:
-            self._inbox.put(_failure(media, error, self._model), MIN_EVENT_BYTES)
+            self._put(_failure(media, error, self._model), MIN_EVENT_BYTES)
         except Exception as error:
             # A fault of ours, not of the media; it must not take its siblings along.
             logger.exception("decoding %s failed", media.uri)
-            self._inbox.put(
+            self._put(
                 MediaFailure(
                     media, self._model, "internal", f"an unexpected {type(error).__name__}: {error}", is_transient=True
                 )
@@ -216,13 +224,13 @@ class DecodingRun:
             clip.timings_s["fetch"] = time.perf_counter() - start
             clip.content_sha256 = frames.content_sha256
             if self._is_known is not None and self._is_known(frames.content_sha256):
-                self._inbox.put(KnownMedia(media, frames.content_sha256), MIN_EVENT_BYTES)
+                self._put(KnownMedia(media, frames.content_sha256), MIN_EVENT_BYTES)
                 return
             batches = iter(frames)
             while (batch := self._next_batch(batches, clip)) is not None:
-                self._inbox.put((clip, batch), max(batch.images.nbytes, MIN_EVENT_BYTES))
+                self._put((clip, batch), max(batch.images.nbytes, MIN_EVENT_BYTES))
             clip.report = frames.report
-        self._inbox.put(clip, MIN_EVENT_BYTES)
+        self._put(clip, MIN_EVENT_BYTES)
 
     def _next_batch(self, batches: Iterator[FrameBatch], clip: Clip) -> FrameBatch | None:
         start = time.perf_counter()

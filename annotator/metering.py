@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
 
 Stage = Literal["fetch", "decode", "accelerator", "link", "starved"]
-"""What a thread of a run can be busy with; ``starved``: there is room for frames while media are fetched or decoded."""
+"""What a thread of a run can be busy with; ``starved``: room for frames and none there, while media are in hand."""
 
 T = TypeVar("T")
 
@@ -102,14 +102,15 @@ class SharedStage:
 
 
 class Hunger:
-    """The networks starve while there is room for frames and some decoding thread has a media in hand."""
+    """The networks starve while there is room for frames, none are there, and a decoding thread has a media in hand."""
 
     def __init__(self, meter: StageMeter) -> None:
-        """Begin with no media and no waiting."""
+        """Begin with no media, no waiting and nothing that is there."""
         self._meter = meter
         self._lock = threading.Lock()
         self._media = 0
         self._waiting = 0
+        self._there = 0
 
     @contextmanager
     def media(self) -> Iterator[None]:
@@ -129,13 +130,25 @@ class Hunger:
         finally:
             self._change(waiting=-1)
 
-    def _change(self, *, media: int = 0, waiting: int = 0) -> None:
+    def come(self) -> None:
+        """Say that something is there for whoever takes it; this may be said after it was taken."""
+        self._change(there=1)
+
+    def taken(self, count: int) -> None:
+        """Say that so much of it has been taken."""
+        self._change(there=-count)
+
+    def _change(self, *, media: int = 0, waiting: int = 0, there: int = 0) -> None:
         with self._lock:
-            starved = bool(self._media and self._waiting)
+            starved = self._starves
             self._media += media
             self._waiting += waiting
-            starves = bool(self._media and self._waiting)
-            if starves and not starved:
+            self._there += there
+            if self._starves and not starved:
                 self._meter.begin("starved")
-            elif starved and not starves:
+            elif starved and not self._starves:
                 self._meter.end("starved")
+
+    @property
+    def _starves(self) -> bool:
+        return self._media > 0 and self._waiting > 0 and self._there <= 0

@@ -3,18 +3,18 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
-from annotator.decoding import Clip
+from annotator.decoding import Clip, DecodingRun, PipelineParams
 from annotator.detecting import DetectingRun, FoundFaces
 from annotator.metering import Hunger, NoMeter, SharedStage, Stage, StageMeter
 from annotator.tracking import TrackingParams, TrackLinker
-from annotator.types import U8, FaceDetections, FrameBatch, MediaRef
+from annotator.types import U8, ClipReport, FaceDetections, FrameBatch, MediaRef
 
 
 def clip(name: str) -> Clip:
@@ -83,10 +83,10 @@ class Heard:
 
     def __init__(self) -> None:
         self.inside: Counter[Stage] = Counter()
-        self.starved = threading.Event()
+        self.starved, self.starved_no_more = threading.Event(), threading.Event()
 
     def set_threads(self, stage: Stage, count: int) -> None:
-        raise AssertionError((stage, count))
+        """Nobody asks."""
 
     def begin(self, stage: Stage) -> None:
         self.inside[stage] += 1
@@ -95,6 +95,8 @@ class Heard:
 
     def end(self, stage: Stage) -> None:
         self.inside[stage] -= 1
+        if stage == "starved":
+            self.starved_no_more.set()
 
 
 class Asking(Detector):
@@ -200,6 +202,57 @@ def test_the_networks_starve_while_there_is_room_and_decoding_has_nothing_yet() 
         detecting.take(wait=True)
         assert detector.answers == [True], "while the detector has the one batch there is"
         assert heard.inside["starved"] == 0
+
+
+class TwoFrames:
+    """One media, whose first frame comes when the networks starve, and the second one when it may."""
+
+    content_sha256 = "0"
+    report = ClipReport(8, 8, 200, 2, 2, None)
+
+    def __init__(self, starved: threading.Event) -> None:
+        self.starved, self.may_go_on, self.may_end = starved, threading.Event(), threading.Event()
+
+    @contextmanager
+    def open(self, _: MediaRef) -> Iterator["TwoFrames"]:
+        yield self
+
+    def spec(self) -> dict[str, object]:
+        return {}
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        assert self.starved.wait(10)
+        self.starved.clear()
+        yield batch(0)
+        assert self.may_go_on.wait(10)
+        yield batch(100)
+        assert self.may_end.wait(10)
+
+
+def test_the_networks_starve_no_more_once_frames_are_there_whatever_the_caller_waits_for() -> None:
+    heard = Heard()
+    frames = TwoFrames(heard.starved)
+
+    def ask() -> bool:
+        assert heard.starved.wait(10)
+        heard.starved_no_more.clear()
+        frames.may_go_on.set()
+        return heard.starved_no_more.wait(2)
+
+    detector = Asking(ask)
+    decoding = DecodingRun(
+        frames,
+        [MediaRef("one", "file:///one")],
+        is_known=None,
+        tracking=TrackingParams(),
+        params=PipelineParams(decoders=1),
+        model="none@1",
+        meter=heard,
+    )
+    with decoding, run(decoding, detector, ahead=2, meter=heard) as detecting:
+        detecting.take(wait=True)
+        frames.may_end.set()
+        assert detector.answers == [True], "while the caller waits for the faces of the first frame"
 
 
 @pytest.mark.parametrize(("ahead", "max_bytes"), [(1, 1 << 20), (2, 1)])

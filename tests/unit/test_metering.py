@@ -49,6 +49,28 @@ def test_starving_ends_with_the_wait() -> None:
     assert len(heard.told) == 2
 
 
+def test_starving_ends_when_something_comes_and_begins_again_when_it_is_taken() -> None:
+    heard = Heard()
+    hunger = Hunger(heard)
+    with hunger.media(), hunger.waiting():
+        hunger.come()
+        hunger.come()
+        assert heard.told == [("begin", "starved"), ("end", "starved")]
+        hunger.taken(1)
+        assert len(heard.told) == 2
+        hunger.taken(1)
+        assert heard.told[2:] == [("begin", "starved")]
+
+
+def test_what_was_taken_before_it_was_told_of_leaves_nothing_behind() -> None:
+    heard = Heard()
+    hunger = Hunger(heard)
+    hunger.taken(1)
+    hunger.come()
+    with hunger.media(), hunger.waiting():
+        assert heard.told == [("begin", "starved")]
+
+
 def test_a_stage_that_two_threads_are_in_is_busy_once_from_the_first_to_the_last() -> None:
     heard = Heard()
     stage = SharedStage(heard, "accelerator")

@@ -17,7 +17,7 @@ STAGES: Final = ("fetch", "decode", "accelerator", "link", "starved", "write", "
 - ``fetch``, ``decode``: decoding threads, without their waits for room in the inbox.
 - ``accelerator``: the networks are at work, for one thread or several; it counts as one.
 - ``link``: the engine's thread aligns faces, links tracks and names them.
-- ``starved``: the networks have room for more frames while media are being fetched or decoded.
+- ``starved``: the networks have room for more frames and none are there while media are being fetched or decoded.
 - ``write``: the writer's thread in a transaction.
 - ``claim``: task threads in a claim; ``message``: task threads that have a message.
 """

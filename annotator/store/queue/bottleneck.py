@@ -33,7 +33,7 @@ class Busy:
         decode: decoding threads, decoding.
         accelerator: the networks at work, for whichever thread.
         link: the engine's thread, aligning faces, linking tracks, naming.
-        starved: the networks with room for more frames, while media are in hand.
+        starved: the networks with room for more frames and none there, while media are in hand.
         write: the writer's thread in a transaction.
         claim: task threads in a claim.
         idle: task threads without a message.
@@ -135,9 +135,9 @@ def _busiest(busy: Busy) -> Verdict:
     decoders = f"decoders fetch {_percent(busy.fetch)} and decode {_percent(busy.decode)} of their time"
     reading: Binding = "fetch" if busy.fetch > busy.decode else "decode"
     engine: Binding = "linking" if busy.link > busy.accelerator else "accelerator"
-    why_reading = f"{decoders}, the networks have room for more frames {_percent(busy.starved)}"
+    why_reading = f"{decoders}, the networks wait for frames, with room for more, {_percent(busy.starved)}"
     # The first of these that is busy most of its time; a writer that is busy holds everything up, the engine's thread
-    # holds up the decoders. Networks that have room for more frames hold nobody up, however busy they are.
+    # holds up the decoders. Networks with room for more frames, and none there, hold nobody up, however busy they are.
     stages: tuple[tuple[Binding, float, str], ...] = (
         (
             "database",
