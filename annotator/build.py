@@ -275,13 +275,13 @@ def register_model(store: Store, annotator: Annotator) -> RegisteredModel:
 
 def _filled(params: PipelineParams, engine: Engine) -> PipelineParams:
     """Have as much in hand as keeps an engine busy."""
-    share = engine.batches.share
+    factor = engine.batches.in_hand_factor
     return replace(
         params,
         detecting=max(params.detecting, engine.lanes),
-        max_inbox_bytes=share * params.max_inbox_bytes,
-        max_batch_bytes=share * params.max_batch_bytes,
-        embed_batch=share * params.embed_batch,
+        max_inbox_bytes=factor * params.max_inbox_bytes,
+        max_batch_bytes=factor * params.max_batch_bytes,
+        embed_batch=factor * params.embed_batch,
     )
 
 

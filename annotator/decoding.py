@@ -52,7 +52,9 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineParams:
-    """How much is in hand at once, and what is kept. None of it changes a row.
+    """How much is in hand at once, and what is kept.
+
+    None of it changes a row; on a GPU, none but by the rounding of float32.
 
     Attributes:
         decoders: media that are decoded at the same time.

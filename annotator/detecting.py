@@ -28,7 +28,7 @@ class FaceDetector(Protocol):
     def detect_clips(self, clips: Sequence[Sequence[U8]]) -> list[list[FaceDetections]]:
         """Return the faces of each frame of some clips, whose frames follow each other in time.
 
-        A clip gets the same, whatever else comes with it.
+        A clip gets the same, whatever else comes with it; on a GPU up to the rounding of float32.
         """
 
     def spec(self) -> dict[str, object]:

@@ -92,7 +92,8 @@ class MtcnnDetector:
             clips: of each the frames, in the order of time; see :meth:`detect`.
 
         Returns:
-            For each clip one per frame. A clip gets the same, whatever else is searched with it.
+            For each clip one per frame. A clip gets the same, whatever else is searched with it; on a GPU up to the
+            rounding of float32.
 
         Raises:
             TypeError: a frame of another shape or dtype.

@@ -70,7 +70,7 @@ def propose(
 
 
 class _Scan:
-    """Runs P-Net over some canvases and returns the windows with a face, grouped by level."""
+    """Runs P-Net over some canvases and returns the windows with a face."""
 
     def __init__(self, atlas: Atlas, pnet: Runner, min_score: float, sizes: Sizes) -> None:
         self._atlas, self._pnet, self._sizes = atlas, pnet, sizes

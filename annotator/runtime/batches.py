@@ -25,7 +25,8 @@ class Batches:
         chunk_pixels: frames of so many pixels go through the cascade together, at least one frame.
         min_chunk_pixels: fewer would leave batches half empty.
         looks: frames that are looked at together where others show faces.
-        share: how many times as many frames and faces are in hand as :class:`~annotator.decoding.PipelineParams` says.
+        in_hand_factor: how many times as many frames and faces are in hand as
+            :class:`~annotator.decoding.PipelineParams` says.
 
     """
 
@@ -38,7 +39,7 @@ class Batches:
     chunk_pixels: int
     min_chunk_pixels: int
     looks: int
-    share: int
+    in_hand_factor: int
 
 
 SMALL: Final = Batches(
@@ -51,7 +52,7 @@ SMALL: Final = Batches(
     chunk_pixels=3 * 512 * 1024,
     min_chunk_pixels=1024 * 1024,
     looks=16,
-    share=1,
+    in_hand_factor=1,
 )
 """Of a processor. 12 frames of 480 x 270 are a chunk; twice as many take twice the memory and no less time. SFace
 took 12.4, 11.1, 11.8 and 10.9 ms of processor time a face in batches of 1, 8, 16 and 32: beyond 8 is only padding."""
@@ -66,7 +67,7 @@ LARGE: Final = Batches(
     chunk_pixels=4 * 1024 * 1024,
     min_chunk_pixels=2 * 1024 * 1024,
     looks=128,
-    share=4,
+    in_hand_factor=4,
 )
 """Of a GPU. 32 frames of 480 x 270 are a chunk: 50 canvases, some 3,200 candidates for R-Net and 320 for O-Net."""
 
