@@ -21,14 +21,15 @@ the threads of a product wait for each other more often, which is slow where oth
 _MAX_TOPS: Final = 1 << 22
 _MIN_PROBES: Final = 32
 _MAX_PROBES: Final = 256
-"""Probes compared at once. With fewer, a product spends its time on bringing the columns near; more gain little. Beyond
-100,000 columns there are fewer, so that what is kept takes no more than 16 MiB."""
+"""Probes compared at once. With fewer, a product spends its time on bringing the columns near; more gain little. From
+131,072 columns on there are fewer, so that what is kept takes no more than 16 MiB; from 1,048,576 on there are so few
+that they stay, and it takes 16 bytes for each column."""
 
 _GROUP: Final = 8
 _MIN_GROUPS: Final = 128
 """Columns of a group, and groups of a larger group; powers of two, smaller where there would be too few groups."""
 
-_PAIRS: Final = 1 << 10  # of a probe and a group, compared anew at once: 4 MiB
+_GROUPS_AT_ONCE: Final = 1 << 10  # each with a probe, compared anew: 4 MiB
 
 _NOBODY: Final = 4.0
 """Taken from columns that are nobody's: similarities and levels are in [-1, 1], so somebody's are always greater."""
@@ -143,8 +144,8 @@ class RoughScores:
         pairs, inside = np.nonzero(found >= least[rows, None])
         rows, groups = rows[pairs], larger[pairs] + inside * len(rough.summits)
         is_listed = np.zeros((len(rows), self._group), np.bool_)
-        for start in range(0, len(rows), _PAIRS):
-            part = slice(start, start + _PAIRS)
+        for start in range(0, len(rows), _GROUPS_AT_ONCE):
+            part = slice(start, start + _GROUPS_AT_ONCE)
             found = self._scores_of(groups[part], rough.probes[places[rows[part]]])
             is_listed[part] = found >= least[rows[part], None]
         pairs, inside = np.nonzero(is_listed & self._is_somebodys[self._members[groups]])
