@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from benchmarks.speed.inputs import FRAMES_OF_GIF, film_frames, gif_frames
 from benchmarks.speed.rows import Value, row
-from benchmarks.speed.sides import SideSpec, in_turn
+from benchmarks.speed.sides import FACENET, LOOP, SideSpec, in_turn
 
 PEERS: Final = {
-    "detect-20px": "facenet-pytorch",
-    "detect-time": "facenet-pytorch",
-    "detect-48px": "facenet-pytorch",
-    "detect-1080p": "facenet-pytorch",
-    "clips": "plain loop",
+    "detect-20px": FACENET,
+    "detect-time": FACENET,
+    "detect-48px": FACENET,
+    "detect-1080p": FACENET,
+    "clips": LOOP,
 }
 """The lines that are bounded, and beside whom each of them is measured."""
 

@@ -10,11 +10,8 @@ from benchmarks.speed import bound, curves, time_effect, whole
 from benchmarks.speed.inputs import FRAMES_OF_GIF, film, film_frames, folded_sface, gif_frames
 from benchmarks.speed.places import CLIPS
 from benchmarks.speed.rows import Reach, Value, row
-from benchmarks.speed.sides import OURS, SideSpec, in_turn, ratio
+from benchmarks.speed.sides import FACENET, LOOP, MTCNN, OURS, SideSpec, in_turn, ratio
 
-FACENET: Final = "facenet-pytorch"
-MTCNN: Final = "mtcnn"
-LOOP: Final = "plain loop"
 QUICK_CLIPS: Final = 6
 EVERY_MS: Final = 2000
 FILM_MINUTES: Final = 20

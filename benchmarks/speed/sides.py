@@ -21,6 +21,10 @@ THREAD_VARIABLES: Final = (
     "TF_NUM_INTRAOP_THREADS",
 )
 OURS: Final = "ours"
+FACENET: Final = "facenet-pytorch"
+MTCNN: Final = "mtcnn"
+LOOP: Final = "plain loop"
+"""What sides are called in the results."""
 
 
 @dataclass(frozen=True, slots=True)
