@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +36,7 @@ _JOBS_FILE: Final = "jobs.json"
 
 _DIGEST_FILE: Final = "sha256"
 
-_FORMAT: Final = "3"
+_FORMAT: Final = "4"
 """Raise it when what stands in the files changes."""
 
 _SAMPLE_SIDE: Final = 48
@@ -54,7 +55,7 @@ def converted(networks: Sequence[NetworkDefinition], cache_dir: Path) -> list[Pa
         cache_dir: made if missing.
 
     Raises:
-        ConfigError: the cache folder cannot be made.
+        ConfigError: the cache folder cannot be made or written.
         ModelError: the weights fail their checks, or the child fails; the message has its last words.
 
     """
@@ -62,17 +63,28 @@ def converted(networks: Sequence[NetworkDefinition], cache_dir: Path) -> list[Pa
     files = [home / MODEL_FILE for home in homes]
     missing = [number for number, home in enumerate(homes) if not _is_sound(home)]
     if missing:
-        try:
+        with _needs(cache_dir, "made"):
             cache_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"the cache folder {cache_dir} cannot be made: {error.strerror}; set ANNOTATOR_CACHE_DIR to another"
-            ) from error
-        with tempfile.TemporaryDirectory(prefix=".converting-", dir=cache_dir) as scratch:
-            _run_child([networks[number] for number in missing], Path(scratch))
-            for number in missing:
-                _publish(Path(scratch) / networks[number].name, homes[number])
+        with _needs(cache_dir, "written"):
+            scratch = tempfile.TemporaryDirectory(prefix=".converting-", dir=cache_dir)
+        with scratch:
+            made = Path(scratch.name)
+            _run_child([networks[number] for number in missing], made)
+            with _needs(cache_dir, "written"):
+                for number in missing:
+                    _publish(made / networks[number].name, homes[number])
     return files
+
+
+@contextmanager
+def _needs(cache_dir: Path, done: str) -> Iterator[None]:
+    """Say with the remedy that the cache folder cannot be made, or written."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"the cache folder {cache_dir} cannot be {done}: {error.strerror}; set ANNOTATOR_CACHE_DIR to another"
+        ) from error
 
 
 def weights_of(graph: Path) -> Path:

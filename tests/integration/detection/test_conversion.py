@@ -108,6 +108,20 @@ def test_a_cache_folder_that_cannot_be_made_is_said_with_the_setting(tmp_path: P
         conversion.converted([mtcnn_networks()["rnet"]], tmp_path / "file" / "networks")
 
 
+def test_a_cache_folder_that_cannot_be_written_is_said_with_the_setting() -> None:
+    nobodys = Path("/proc/self")  # a folder that not even root can put anything into
+    with pytest.raises(ConfigError, match=r"/proc/self cannot be written: .*ANNOTATOR_CACHE_DIR"):
+        conversion.converted([mtcnn_networks()["rnet"]], nobodys)
+
+
+def test_a_network_that_cannot_be_put_into_its_place_is_said_with_the_setting(tmp_path: Path) -> None:
+    network = mtcnn_networks()["rnet"]
+    (tmp_path / f"rnet-{conversion._cache_key(network)}").write_text("in the way")
+    with pytest.raises(ConfigError, match=r"cannot be written: .*ANNOTATOR_CACHE_DIR"):
+        conversion.converted([network], tmp_path)
+    assert list(tmp_path.glob(".converting-*")) == []
+
+
 def test_a_definition_that_cannot_be_built_is_a_model_error_with_the_childs_last_words(tmp_path: Path) -> None:
     network = replace(mtcnn_networks()["rnet"], build="annotator.networks.mtcnn:build_nothing")
     with pytest.raises(ModelError, match="build_nothing"):
