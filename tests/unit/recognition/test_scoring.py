@@ -27,7 +27,7 @@ def small_blocks() -> Iterator[None]:
         patch.setattr(shortlist, "_BLOCK_COLUMNS", 64)
         patch.setattr(shortlist, "_MIN_GROUPS", 8)
         patch.setattr(shortlist, "_MAX_PROBES", 32)
-        patch.setattr(shortlist, "_PAIRS", 16)
+        patch.setattr(shortlist, "_GROUPS_AT_ONCE", 16)
         yield
 
 
