@@ -8,7 +8,7 @@ from benchmarks.speed.sides import OURS, SideSpec, in_turn, say, started
 
 SEARCH_EVERY: Final = (1, 2, 3, 5, 8)
 DEFAULT: Final = 5
-SURE_SCORE: Final = 0.9
+SURE_SCORE: Final = 0.95
 MIN_IOU: Final = 0.5
 MIN_SURE_FOUND: Final = 99.0
 HEAD: Final = (
