@@ -3,7 +3,7 @@
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from mmap import ACCESS_COPY, MADV_DONTNEED, mmap
 from pathlib import Path
 from threading import Lock
@@ -125,9 +125,11 @@ class _ReadNetwork:
     def let_go(self) -> None:
         """Give the memory of the weights back: what is compiled has them once more, in the order of its kernels.
 
-        Where one is needed after all, the system brings its page again.
+        Where one is needed after all, the system brings its page again, from the file as it was opened: a file of the
+        cache is never changed in place, a new one is renamed into its place.
         """
-        self._weights.madvise(MADV_DONTNEED)
+        with suppress(OSError):  # pages that somebody has locked stay
+            self._weights.madvise(MADV_DONTNEED)
 
 
 class OpenvinoRunner:
