@@ -38,7 +38,8 @@ class NetworkDefinition:
         input_shape_hwc: shape of one input; None for a free height and width. The batch is always free.
         arguments: of the function.
         parts: modules of the project that the definition takes layers from: their source counts, too.
-        direct_on_amd: whether AMD's processors run it with direct convolutions; see ``annotator.runtime.kernels``.
+        direct_on_amd: whether AMD's processors with AVX-512 run it with direct convolutions; see
+            ``annotator.runtime.kernels``.
 
     """
 

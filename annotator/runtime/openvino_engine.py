@@ -16,7 +16,7 @@ from annotator.runtime.arenas import limit_arenas
 from annotator.runtime.batches import SMALL, Batches
 from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
 from annotator.runtime.halving import HalvingRunner
-from annotator.runtime.kernels import is_amd
+from annotator.runtime.kernels import has_quick_direct
 from annotator.runtime.network import NetworkDefinition, Precision
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
@@ -97,7 +97,10 @@ class OpenvinoEngine:
         return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
     def _read(self, network: NetworkDefinition, path: Path) -> "_ReadNetwork":
-        is_direct = network.direct_on_amd and is_amd(self._core.get_property("CPU", "FULL_DEVICE_NAME"))
+        is_direct = network.direct_on_amd and has_quick_direct(
+            self._core.get_property("CPU", "FULL_DEVICE_NAME"),
+            self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+        )
         try:
             return _ReadNetwork(self._core, path.with_name(DIRECT_FILE) if is_direct else path, weights_of(path))
         except (RuntimeError, OSError, ValueError) as error:

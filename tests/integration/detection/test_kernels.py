@@ -10,13 +10,12 @@ import pytest
 from annotator.networks.mtcnn import mtcnn_networks
 from annotator.networks.sface import sface_definition
 from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
-from annotator.runtime.kernels import is_amd
+from annotator.runtime.kernels import has_quick_direct
 from annotator.runtime.network import NetworkDefinition
+from annotator.runtime.openvino_engine import OpenvinoEngine
 
 MAX_DIFFERENCE = 1e-5
 """In parts of an output's largest; see tests/contract/test_engines.py."""
-
-has_avx512 = "avx512f" in Path("/proc/cpuinfo").read_text()
 
 
 def networks() -> dict[str, NetworkDefinition]:
@@ -43,7 +42,8 @@ def test_direct_convolutions_give_the_same(network_cache: Path, name: str) -> No
     expected, _ = run(chosen, batch)
     found, kernels = run(chosen.with_name(DIRECT_FILE), batch)
     assert len(kernels) > 3
-    assert not has_avx512 or {kernel.startswith("jit_avx512") for kernel in kernels} == {True}
+    of_cpu = [openvino.Core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    assert not has_quick_direct(*of_cpu) or {kernel.startswith("jit_avx512") for kernel in kernels} == {True}
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=MAX_DIFFERENCE * np.abs(other).max())
 
@@ -52,9 +52,27 @@ def test_networks_whose_layers_are_narrow_are_run_as_openvino_chooses() -> None:
     assert [name for name, network in networks().items() if network.direct_on_amd] == ["rnet", "onet", "sface"]
 
 
-def test_only_processors_of_amd_are_taken_for_such() -> None:
-    assert is_amd("AMD EPYC 9R14 96-Core Processor")
-    assert not is_amd("Intel(R) Xeon(R) Platinum 8488C")
+def test_only_processors_of_amd_with_avx512_are_taken_for_such() -> None:
+    zen_4, zen_3, intel = (
+        ("AMD EPYC 9R14 96-Core Processor", ["BF16", "WINOGRAD", "FP32", "INT8"]),
+        ("AMD EPYC 7R13 Processor", ["FP32", "INT8"]),
+        ("Intel(R) Xeon(R) Platinum 8488C", ["BF16", "WINOGRAD", "FP32", "INT8"]),
+    )
+    assert [has_quick_direct(*processor) for processor in (zen_4, zen_3, intel)] == [True, False, False]
+
+
+def test_a_processor_of_amd_without_avx512_runs_what_openvino_chooses(network_cache: Path) -> None:
+    class Zen3:
+        def get_property(self, _: str, name: str) -> Any:
+            return {"FULL_DEVICE_NAME": "AMD EPYC 7R13 Processor", "OPTIMIZATION_CAPABILITIES": ["FP32", "INT8"]}[name]
+
+        def read_model(self, graph: bytes, _: Any) -> bytes:
+            return graph
+
+    (chosen,) = converted([mtcnn_networks()["rnet"]], network_cache)
+    engine = OpenvinoEngine(threads=1, cache_dir=network_cache)
+    engine._core = Zen3()
+    assert engine._read(mtcnn_networks()["rnet"], chosen)._model == chosen.read_bytes()
 
 
 def test_a_direct_graph_that_was_changed_is_made_anew(tmp_path: Path) -> None:
