@@ -312,15 +312,17 @@ def _leave_after(wait_s: float, exitcode: int) -> None:
 def _stop(parent: Any) -> None:  # noqa: ANN401  (Celery's worker)
     if _Process.spot is not None:
         _Process.spot.close()
-    if _Process.body is not None and not _Process.body.close():
+    is_idle = _Process.body is None or _Process.body.close()
+    if not is_idle:
         # The networks are at work on what was given back. The interpreter's clean-up could hang on them, and before
         # that it waits for the threads of pools, in which they are.
         atexit.register(_leave, parent.exitcode or 0)
-        _leave_after(_CLEAN_UP_S, parent.exitcode or 0)
     faulthandler.cancel_dump_traceback_later()
     observing, _Process.observing = _Process.observing, None
     if observing is not None:
         observing.close()
+    if not is_idle:  # only now: the last spans have their own time
+        _leave_after(_CLEAN_UP_S, parent.exitcode or 0)
 
 
 def _leave(exitcode: int) -> None:
