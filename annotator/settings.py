@@ -325,7 +325,11 @@ class Settings(BaseSettings):
     s3_access_key_id: str | None = Field(default=None, description="else what boto3 finds (AWS_…, ~/.aws)")
     s3_secret_access_key: SecretStr | None = Field(default=None, description="goes with s3_access_key_id")
     device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="what the networks run on")
-    threads: Count | None = Field(default=None, description="processor threads of the networks; default: all cores")
+    threads: Count | None = Field(
+        default=None,
+        description="processor threads of the networks; default: all cores; annotator annotate decodes as many media "
+        "at once, from 2 to 16",
+    )
     model: str = Field(
         default="starter",
         min_length=1,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from annotator.build import build_annotator, build_source, register_model
 from annotator.cli.database import open_store
@@ -18,6 +19,9 @@ from annotator.settings import Settings
 from annotator.store.labels import network_of
 from annotator.store.promotions import is_promoted
 from annotator.store.store import Store
+
+_MAX_DECODERS: Final = 16
+"""Each is a child process that may take ``ANNOTATOR_DECODE__MEMORY_BYTES``: so many are 12 GB at the very most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +81,7 @@ def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = Fal
 def _in_hand(settings: Settings, *, keep_faces: bool) -> PipelineParams:
     """Decode as many media at once as processors may be used: each keeps one busy, and two leave many of them idle."""
     processors = settings.threads or len(os.sched_getaffinity(0))
-    return PipelineParams(decoders=max(2, processors), keep_faces=keep_faces)
+    return PipelineParams(decoders=min(max(2, processors), _MAX_DECODERS), keep_faces=keep_faces)
 
 
 def relabel_all(annotator: Annotator, saving: Saving) -> int:
