@@ -21,7 +21,7 @@ from annotator.store.promotions import is_promoted
 from annotator.store.store import Store
 
 _MAX_DECODERS: Final = 16
-"""Each is a child process that may take ``ANNOTATOR_DECODE__MEMORY_BYTES``: so many are 12 GB at the very most."""
+"""Each is a child process that may take ``ANNOTATOR_DECODE__MEMORY_BYTES``, 768 MiB: so many take 12 GiB at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
