@@ -275,10 +275,10 @@ def register_model(store: Store, annotator: Annotator) -> RegisteredModel:
 
 def _filled(params: PipelineParams, engine: Engine) -> PipelineParams:
     """Have as much in hand as keeps an engine busy."""
-    factor = engine.batches.in_hand_factor
+    factor, most = engine.batches.in_hand_factor, engine.batches.max_detecting
     return replace(
         params,
-        detecting=max(params.detecting, engine.lanes),
+        detecting=max(params.detecting, engine.lanes if most is None else min(engine.lanes, most)),
         max_inbox_bytes=factor * params.max_inbox_bytes,
         max_batch_bytes=factor * params.max_batch_bytes,
         embed_batch=factor * params.embed_batch,

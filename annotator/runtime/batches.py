@@ -27,6 +27,7 @@ class Batches:
         looks: frames that are looked at together where others show faces.
         in_hand_factor: how many times as many frames and faces are in hand as
             :class:`~annotator.decoding.PipelineParams` says.
+        max_detecting: batches of frames that are with the detector at a time at most; None for one for each lane.
 
     """
 
@@ -40,6 +41,7 @@ class Batches:
     min_chunk_pixels: int
     looks: int
     in_hand_factor: int
+    max_detecting: int | None
 
 
 SMALL: Final = Batches(
@@ -53,6 +55,7 @@ SMALL: Final = Batches(
     min_chunk_pixels=1024 * 1024,
     looks=16,
     in_hand_factor=1,
+    max_detecting=None,
 )
 """Of a processor. 12 frames of 480 x 270 are a chunk; twice as many take twice the memory and no less time. SFace
 took 12.4, 11.1, 11.8 and 10.9 ms of processor time a face in batches of 1, 8, 16 and 32: beyond 8 is only padding."""
@@ -68,8 +71,11 @@ LARGE: Final = Batches(
     min_chunk_pixels=2 * 1024 * 1024,
     looks=128,
     in_hand_factor=4,
+    max_detecting=8,
 )
-"""Of a GPU. 32 frames of 480 x 270 are a chunk: 50 canvases, some 3,200 candidates for R-Net and 320 for O-Net."""
+"""Of a GPU. 32 frames of 480 x 270 are a chunk: 50 canvases, some 3,200 candidates for R-Net and 320 for O-Net. A batch
+of frames is up to 32 MiB, some three chunks: eight should fill one GPU, however many processors stand beside it (not
+measured), and do not take gigabytes."""
 
 
 def steps(count: int, sizes: Sizes) -> Iterator[tuple[slice, int]]:
