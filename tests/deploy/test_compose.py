@@ -149,6 +149,12 @@ def test_a_worker_on_a_gpu_is_asked_for_by_a_profile_and_gets_one_gpu() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["cpu-worker", "gpu-worker", "trainer"])
+def test_networks_use_as_many_threads_as_their_service_may_have_processors(name: str) -> None:
+    service = checks.read_compose()["services"][name]
+    assert service["environment"]["ANNOTATOR_THREADS"] == service["deploy"]["resources"]["limits"]["cpus"]
+
+
 def test_the_trainer_runs_by_profile_with_shared_memory_and_one_switch_decides_cpu_or_gpu() -> None:
     services = checks.read_compose()["services"]
     on_cpu, on_gpu, board = (services[name] for name in ("trainer", "trainer-gpu", "tensorboard"))

@@ -47,6 +47,13 @@ def test_the_settings_of_each_container_are_known_and_valid(monkeypatch: pytest.
     assert any("ANNOTATOR_S3_REGON, which is no setting" in complaint for complaint in refused)
 
 
+@pytest.mark.parametrize("name", ["cpu-worker", "gpu-worker"])
+def test_networks_use_as_many_threads_as_their_worker_may_have_processors(name: str) -> None:
+    (worker,) = checks._named(checks.read_manifests(), "Deployment")[name]["spec"]["template"]["spec"]["containers"]
+    threads = {one["name"]: one.get("value") for one in worker["env"]}["ANNOTATOR_THREADS"]
+    assert threads == worker["resources"]["limits"]["cpu"]
+
+
 def test_the_kustomization_lists_every_file() -> None:
     listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
     assert sorted(listed) == sorted(path.name for path in BASE.glob("*.yaml") if path.name != "kustomization.yaml")
