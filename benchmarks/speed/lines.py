@@ -16,6 +16,8 @@ QUICK_CLIPS: Final = 6
 EVERY_MS: Final = 2000
 FILM_MINUTES: Final = 20
 MEMORY_SHARE: Final = 0.1
+MORE_LANES: Final = (8, 16)
+"""Batches side by side, as on machines with so many processors."""
 
 IDENTIFY_TRACKS: Final = 100_000
 OUR_TRACKS: Final = 2_000
@@ -286,6 +288,10 @@ def memory(scope: Scope) -> dict[str, Any]:
     }
     rows = [row(work, Value(max(series["peak_mb"]), "MB"), reach=Reach("ours", "at most", 700))]
     rows += [row(text, Value(series[name][-1], "MB")) for name, text in steps.items()]
+    for lanes in MORE_LANES:  # one process at a time: two would share pages
+        name, given = f"{lanes} lanes", {"clips": paths, "threads": lanes}
+        sides |= in_turn({name: SideSpec("annotator", "our_memory", "worker_memory", given)}, scope.runs)
+        rows.append(row(f"the largest with {name}", Value(max(sides[name]["series"]["peak_mb"]), "MB")))
     return {"rows": rows, "sides": sides}
 
 

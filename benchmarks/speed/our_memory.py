@@ -8,14 +8,14 @@ from benchmarks.speed.memory import Parts, memory_mb, parts_mb, watched
 from benchmarks.speed.serving import Work, serve
 
 
-def worker_memory(clips: list[str]) -> Work:
+def worker_memory(clips: list[str], **options: Any) -> Work:  # noqa: ANN401 - settings
     """Annotate clips with all loaded that a worker loads, and tell where its memory goes."""
     import annotator.runtime.openvino_engine  # noqa: F401, PLC0415 - what is imported is measured, too
     import workers.boot  # noqa: F401, PLC0415 - as above
     from benchmarks.speed.our_side import Annotating  # noqa: PLC0415 - as above
 
     imported_mb = memory_mb(os.getpid())
-    annotating = Annotating()
+    annotating = Annotating(**options)
     read_mb = memory_mb(os.getpid())
     annotating.run(clips[:1])
     ready_mb = memory_mb(os.getpid())
