@@ -19,6 +19,7 @@ from trainer.augmentation import Augmentation
 from trainer.dataset.cutting import read_crop_params
 from trainer.evaluation.embedding import shared_embedder
 from trainer.evaluation.recognisers import GalleryRecogniser, HeadRecogniser, Kind, Recogniser, gallery_of
+from trainer.fitting.description import read_description
 from trainer.fitting.device import default_threads, prepare_tensorflow
 from trainer.fitting.input import list_crops, read_crop
 from trainer.fitting.places import MODEL_FOLDER, fitted_crop
@@ -66,10 +67,8 @@ def open_fitted(experiment: Experiment, kind: Kind, *, device: Device) -> Recogn
     """
     folder = experiment.folder / MODEL_FOLDER
     with err().status("loading the network"):
-        prepare_tensorflow(device, threads=_threads(), seed=0)
-        from trainer.fitting.weights import read_description  # noqa: PLC0415 - imports Keras, which is now made ready
-
         network, folders = read_description(folder)
+        prepare_tensorflow(device, threads=_threads(), seed=0)
         run = _runner(folder, device=device)
     people = tuple(person_key(name) for name in folders)
     crop = replace(fitted_crop(experiment) or experiment_crop(experiment), side_px=network.input_side_px)
@@ -102,7 +101,7 @@ def _threads() -> int:
 
 def _runner(folder: Path, *, device: Device) -> Callable[[U8], dict[str, F32]]:
     """Return what gives ``embedding`` and ``logits`` for crops."""
-    from trainer.fitting.weights import load_fitted  # noqa: PLC0415 - see above
+    from trainer.fitting.weights import load_fitted  # noqa: PLC0415 - imports Keras, which is now made ready
 
     built, _, _ = load_fitted(folder)
     if not built.has_frozen_front:

@@ -19,10 +19,10 @@ import h5py  # type: ignore[import-untyped] # it has no types
 
 from annotator.errors import ConfigError, ModelError
 from trainer.experiment import Network
+from trainer.fitting.description import NETWORK_FILE, read_description
 from trainer.fitting.state import replacing
 from trainer.networks.build import BuiltNetwork, build_network
 
-NETWORK_FILE: Final = "network.json"
 WEIGHTS_FILE: Final = "best.weights.h5"
 KERAS_FILE: Final = "best.keras"
 
@@ -34,8 +34,6 @@ MAX_ITEMS: Final = 100_000
 
 MAX_DEPTH: Final = 32
 """Groups in groups; Keras makes seven."""
-
-MAX_DESCRIPTION_BYTES: Final = 64 * 1024**2
 
 _UNREADABLE: Final = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError),
@@ -96,23 +94,6 @@ def load_fitted(folder: Path) -> tuple[BuiltNetwork, Network, tuple[str, ...]]:
     built = build_network(network, len(people))
     load_weights(built.learning, folder / WEIGHTS_FILE, is_partial=False)
     return built, network, people
-
-
-def read_description(folder: Path) -> tuple[Network, tuple[str, ...]]:
-    """Return the description of a fitted network and the names of its classes; see :func:`load_fitted`."""
-    path = folder / NETWORK_FILE
-    if not path.is_file():
-        raise ConfigError(f"there is no fitted network in {folder}: run `trainer fit` first")
-    try:
-        if path.stat().st_size > MAX_DESCRIPTION_BYTES:
-            raise ModelError(f"{path} is too large to describe a network: fit it again")
-        described = json.loads(path.read_text(encoding="utf-8"))
-        people = tuple(described["people"])
-        if not people or not all(isinstance(name, str) for name in people):
-            raise ModelError(f"{path} names no people: fit the network again")
-        return Network(**described["network"]), people
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"{path} describes no network ({type(error).__name__}): fit it again") from error
 
 
 def freeze(built: BuiltNetwork, patterns: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from annotator.errors import ConfigError, ModelError
 from tests.optional import import_optional
+from trainer.fitting.description import NETWORK_FILE, read_description
 
 keras = import_optional("keras")
 import_optional("tensorflow")
@@ -125,8 +126,6 @@ def test_what_is_not_there_and_a_folder_without_weights_are_told(network: Any, t
     ids=["empty", "list", "nested", "nobody", "unknown"],
 )
 def test_what_describes_no_network_is_an_error_of_one_line(tmp_path: Path, text: str) -> None:
-    from trainer.fitting.weights import NETWORK_FILE, read_description  # noqa: PLC0415 - imports Keras
-
     (tmp_path / NETWORK_FILE).write_text(text)
     with pytest.raises(ModelError, match=r"fit (it|the network) again") as caught:
         read_description(tmp_path)
