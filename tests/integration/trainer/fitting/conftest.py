@@ -15,7 +15,6 @@ from annotator.networks.sface import EMBEDDING_SIZE, build_sface
 from annotator.types import F32, U8
 from tests.optional import import_optional
 from trainer.experiment import Augmentation, Experiment, Network, Schedule
-from trainer.fitting import device
 from trainer.fitting.fit import FitOptions, FitResult, fit
 from trainer.workdir import Experiment as Places
 
@@ -95,13 +94,11 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_bench(tmp_path: Path, crops: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Bench]:
     """Return what makes a bench.
 
-    TensorFlow's threads stay as they are: other tests may have begun it in this process. SFace, which nothing changes,
-    is built once: that takes longer than a small fit.
+    SFace, which nothing changes, is built once: that takes longer than a small fit.
     """
     import_optional("tensorflow")
     from trainer.networks import build  # noqa: PLC0415 - imports Keras
 
-    monkeypatch.setattr(device, "_set_threads", lambda *_: None)
     front = sface()  # before a fit, in which building it would draw random numbers
     monkeypatch.setattr(build, "build_sface", lambda: front)
 
