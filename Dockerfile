@@ -4,7 +4,7 @@
 #
 # One line of digest for each stage: raise them together (docs/operations.md says how).
 
-# What changes seldom: the packages of the lock, each checked by its hash. Nothing is compiled: wheels only.
+# What changes seldom: the packages of the lock, each checked by its hash. Wheels only.
 # python:3.11.16-slim-trixie, the interpreter that the tests run with.
 FROM docker.io/library/python:3.11.16-slim-trixie@sha256:9534e5a8e315485d4061ed659af0fd78a284c015f9b73661b41d6bab25604534 AS dependencies
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_ONLY_BINARY=:all:
@@ -13,11 +13,14 @@ COPY requirements/image.lock requirements/
 RUN python -m venv --without-pip /opt/annotator \
  && python -m pip --python /opt/annotator/bin/python install --require-hashes --requirement requirements/image.lock
 
-# What changes often: the program itself, and the tools that pack it, which stay in this stage.
+# What changes often: the program itself. The tools that compile and pack it stay in this stage.
 FROM dependencies AS source
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc=4:14.* libc6-dev=2.41-* \
+ && rm -rf /var/lib/apt/lists/*
 COPY requirements/bootstrap.lock requirements/
 RUN python -m pip install --require-hashes --requirement requirements/bootstrap.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY annotator annotator
 COPY workers workers
 COPY trainer trainer

@@ -63,7 +63,7 @@ $(BIN)/uv: requirements/bootstrap.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 	@touch $@
 
-$(VENV)/base.stamp: $(BIN)/uv requirements/base.lock pyproject.toml
+$(VENV)/base.stamp: $(BIN)/uv requirements/base.lock pyproject.toml hatch_build.py annotator/native/kernels.c
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/base.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

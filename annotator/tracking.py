@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from annotator.assignment import least_cost_pairs
+from annotator.native import Frames
 from annotator.types import F32, U8, FaceTrack, TrackEvidence
 
 
@@ -173,7 +174,7 @@ def shot_thumbnail(image: U8) -> U8:
         u8 (36, 64, 3), RGB.
 
     """
-    return np.asarray(cv2.resize(image, (64, 36), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(np.rint(Frames([image]).shrunk(36, 64)[0]), np.uint8)
 
 
 def is_cut(before: U8, after: U8, *, params: TrackingParams) -> bool:

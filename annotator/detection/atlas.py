@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from annotator.native import PIECE_FIELDS
 from annotator.networks.mtcnn import PNET_STRIDE_PX, PNET_WINDOW_PX
 from annotator.types import I64
 
@@ -24,13 +24,7 @@ CANVAS_WIDTH_PX: Final = 512
 OVERLAP_PX: Final = PNET_WINDOW_PX - PNET_STRIDE_PX
 """What two parts of a level must share for no window between them to be lost."""
 
-CANVAS_CELLS: Final = (
-    (CANVAS_HEIGHT_PX - OVERLAP_PX) // PNET_STRIDE_PX,
-    (CANVAS_WIDTH_PX - OVERLAP_PX) // PNET_STRIDE_PX,
-)
-"""Rows and columns of windows on a canvas."""
-
-_NOBODY: Final = -1
+_CANVAS: Final = PIECE_FIELDS.index("canvas")
 
 
 class Level(NamedTuple):
@@ -124,8 +118,8 @@ class Atlas:
 
     Attributes:
         levels: as given.
-        pieces: in no particular order.
-        canvases: for each canvas the numbers of its pieces.
+        pieces: canvas by canvas.
+        canvases: how many there are.
 
     """
 
@@ -139,9 +133,10 @@ class Atlas:
         ]
         for height, y, number in sorted(bands, reverse=True):
             self._lay(shelves, number, y, height)
-        self.canvases: list[list[int]] = [[] for _ in shelves.used_height]
-        for number, piece in enumerate(self.pieces):
-            self.canvases[piece.canvas].append(number)
+        self.pieces.sort(key=lambda piece: piece.canvas)
+        self.canvases = len(shelves.used_height)
+        self._table = _table(self.levels, self.pieces)
+        self._starts = np.searchsorted(self._table[:, _CANVAS], np.arange(self.canvases + 1))
 
     def _lay(self, shelves: _Shelves, level: int, y: int, height: int) -> None:
         """Lay a band of a level, cutting it where shelves end."""
@@ -158,31 +153,16 @@ class Atlas:
                 return
             x += part - OVERLAP_PX
 
-    def owners(self, canvases: range) -> NDArray[np.int32]:
-        """Return which piece each window of some canvases belongs to.
-
-        A level with an odd side has one more row (or column) of windows, which reaches beyond it by one pixel, as
-        P-Net's pooling rounds up.
-
-        Args:
-            canvases: their numbers.
+    def pieces_on(self, canvases: range) -> I64:
+        """Return the pieces of some canvases, which are counted from the first of them.
 
         Returns:
-            i32 (len(canvases), rows, columns): the number of the piece, or -1 where a window crosses a border.
+            i64 (P, 11), columns as in :data:`~annotator.native.PIECE_FIELDS`.
 
         """
-        owners = np.full((len(canvases), *CANVAS_CELLS), _NOBODY, np.int32)
-        for place, canvas in enumerate(canvases):
-            for number in self.canvases[canvas]:
-                piece = self.pieces[number]
-                top, left = piece.canvas_y // PNET_STRIDE_PX, piece.canvas_x // PNET_STRIDE_PX
-                rows, columns = (_windows(side) for side in (piece.height, piece.width))
-                owners[place, top : top + rows, left : left + columns] = number
-        return owners
-
-    def piece_table(self) -> I64:
-        """Return the pieces as an array, i64 (P, 8), columns as in :class:`Piece`."""
-        return np.array(self.pieces, np.int64).reshape(-1, len(Piece._fields))
+        pieces = self._table[self._starts[canvases.start] : self._starts[canvases.stop]].copy()
+        pieces[:, _CANVAS] -= canvases.start
+        return pieces
 
 
 def _cuts(level: Level) -> range:
@@ -195,5 +175,9 @@ def _even(length: int) -> int:
     return length + length % 2
 
 
-def _windows(side: int) -> int:
-    return (_even(side) - OVERLAP_PX) // PNET_STRIDE_PX
+def _table(levels: Sequence[Level], pieces: Sequence[Piece]) -> I64:
+    rows = []
+    for level, *piece in pieces:
+        frame, _, height, width = levels[level]
+        rows.append((frame, level, height, width, *piece))
+    return np.array(rows, np.int64).reshape(-1, len(PIECE_FIELDS))

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -11,19 +12,21 @@ import cv2
 import numpy as np
 
 from annotator.detection.boxes import half_open, moved, squares, within
-from annotator.detection.candidates import Candidates, joined
+from annotator.detection.candidates import Candidates
 from annotator.detection.following import neighbours, searched_frames, squares_around
+from annotator.detection.looking import look
 from annotator.detection.params import DEFAULT_PARAMS, DetectionParams
-from annotator.detection.pooling import FrameTables
 from annotator.detection.proposal import NMS_IN_FRAME, Each, propose
-from annotator.detection.screening import ScreenedNetwork, run_padded
+from annotator.detection.screening import ScreenedNetwork
+from annotator.native import Frames, check_frame
 from annotator.networks.mtcnn import ONET_SIDE_PX, RNET_SIDE_PX, mtcnn_networks
 from annotator.runtime.batches import Batches
 from annotator.runtime.network import Engine
 from annotator.types import F32, I64, U8, FaceDetections
 
-MAX_CROPS: Final = 2048
-"""Candidates that are cut out for R-Net at a time: 14 MB."""
+_RNET_WIDTHS: Final = (4, 2)
+_ONET_WIDTHS: Final = (4, 10, 2)
+"""Numbers of the outputs for a candidate: offsets of the edges, landmarks, scores."""
 
 _FACE: Final = 1
 """Which of the two scores of R- and O-Net is that of a face."""
@@ -79,7 +82,8 @@ class MtcnnDetector:
             TypeError: a frame of another shape or dtype.
 
         """
-        _check(frames)
+        for frame in frames:
+            check_frame(frame)
         chunks = list(_chunks(frames, self._batches, lanes=self._lanes))
         if len(chunks) == 1:  # the canvases are spread over the threads, instead of the chunks
             return self._search(chunks[0], self._pool.map)
@@ -99,8 +103,8 @@ class MtcnnDetector:
             TypeError: a frame of another shape or dtype.
 
         """
-        for clip in clips:
-            _check(clip)
+        for frame in chain(*clips):
+            check_frame(frame)
         every, max_change = self.params.search_every, self.params.max_change
         plans = [searched_frames(clip, every=every, max_change=max_change) for clip in clips]
         sizes = [
@@ -136,89 +140,62 @@ class MtcnnDetector:
 
     def _search(self, frames: Sequence[U8], each: Each = map) -> list[FaceDetections]:
         """Run the whole cascade over some frames."""
-        tables = FrameTables(frames)
-        candidates = propose(tables, self._pnet, self.params, sizes=self._batches.canvases, each=each)
-        return self._finish(tables, self._refine(tables, candidates, screen=self._rnet.is_screened))
+        searched = Frames(frames)
+        candidates = propose(searched, self._pnet, self.params, sizes=self._batches.canvases, each=each)
+        return self._finish(searched, self._refine(searched, candidates, screen=self._rnet.is_screened))
 
     def _look(self, frames: Sequence[U8], boxes: Sequence[F32]) -> list[FaceDetections]:
         """Run R- and O-Net over some boxes of some frames."""
         frame = np.repeat(np.arange(len(frames)), [len(some) for some in boxes])
         around = np.concatenate(boxes)
         nothing = np.zeros_like(around)
-        tables = FrameTables(frames)
+        looked_at = Frames(frames)
         candidates = Candidates(frame, around, nothing, nothing[:, 0])
-        return self._finish(tables, self._refine(tables, candidates, screen=False))  # half of them are faces
+        return self._finish(looked_at, self._refine(looked_at, candidates, screen=False))  # half of them are faces
 
-    def _refine(self, tables: FrameTables, candidates: Candidates, *, screen: bool) -> Candidates:
-        """Run R-Net over all candidates, some at a time, so that crops take bounded memory."""
-        parts = _parts(candidates, MAX_CROPS)
-        passed = joined([self._passed(tables, part, screen=screen) for part in parts]).best(NMS_IN_FRAME)
+    def _refine(self, frames: Frames, candidates: Candidates, *, screen: bool) -> Candidates:
+        """Run R-Net over all candidates, and move those that it takes for faces."""
+        candidates, pixels = _inside(frames, candidates)
+        min_score = self.params.thresholds[1]
+        seen = partial(look, frames=frames, side_px=RNET_SIDE_PX, widths=_RNET_WIDTHS)
+        if screen:
+            _, scores = seen(self._rnet.rough, frame_of=candidates.group, boxes=pixels, sizes=self._batches.rnet)
+            worth = np.flatnonzero(scores[:, _FACE] > self._rnet.floor(min_score))
+            candidates, pixels = candidates[worth], pixels[worth]
+        sizes = self._batches.rnet_again if self._rnet.is_screened else self._batches.rnet
+        offsets, scores = seen(self._rnet.exact, frame_of=candidates.group, boxes=pixels, sizes=sizes)
+        passed = candidates.seen(offsets, scores[:, _FACE])
+        passed = passed[passed.scores > min_score].best(NMS_IN_FRAME)
         return replace(passed, boxes=squares(moved(passed.boxes, passed.offsets, last_pixel=1)))
 
-    def _passed(self, tables: FrameTables, candidates: Candidates, *, screen: bool) -> Candidates:
-        """Return the candidates that R-Net takes for faces."""
-        candidates, crops = _cut(tables, candidates, RNET_SIDE_PX)
-        min_score = self.params.thresholds[1]
-        if screen:
-            _, scores = run_padded(self._rnet.rough, crops, self._batches.rnet)
-            worth = np.flatnonzero(scores[:, _FACE] > self._rnet.floor(min_score))
-            candidates, crops = candidates[worth], crops[worth]
-        sizes = self._batches.rnet_again if self._rnet.is_screened else self._batches.rnet
-        offsets, scores = run_padded(self._rnet.exact, crops, sizes)
-        candidates = candidates.seen(offsets, scores[:, _FACE])
-        return candidates[candidates.scores > min_score]
-
-    def _finish(self, tables: FrameTables, candidates: Candidates) -> list[FaceDetections]:
-        """Run O-Net over all candidates, some at a time, and give each frame its faces."""
-        parts = [self._faces(tables, part) for part in _parts(candidates, MAX_CROPS // 4)]
-        faces = joined([part for part, _ in parts])
-        landmarks = np.concatenate([np.zeros((0, 5, 2), np.float32), *(marks for _, marks in parts)])
+    def _finish(self, frames: Frames, candidates: Candidates) -> list[FaceDetections]:
+        """Run O-Net over all candidates, and give each frame its faces."""
+        faces, pixels = _inside(frames, candidates)
+        offsets, marks, scores = look(
+            self._onet,
+            frames,
+            faces.group,
+            pixels,
+            side_px=ONET_SIDE_PX,
+            widths=_ONET_WIDTHS,
+            sizes=self._batches.onet,
+        )
+        faces = faces.seen(offsets, scores[:, _FACE])
+        passed = faces.scores > self.params.thresholds[2]
+        faces, landmarks = faces[passed], _landmarks(faces.boxes[passed], marks[passed])
+        faces = replace(faces, boxes=moved(faces.boxes, faces.offsets, last_pixel=1))
         kept = faces.best_numbers(NMS_IN_FRAME, "smaller")
         faces, landmarks = faces[kept], landmarks[kept]
         boxes = half_open(faces.boxes)
-        bounds = np.searchsorted(faces.group, np.arange(len(tables.frames) + 1))
+        bounds = np.searchsorted(faces.group, np.arange(len(frames) + 1))
         return [FaceDetections(boxes[a:b], faces.scores[a:b], landmarks[a:b]) for a, b in pairwise(bounds)]
 
-    def _faces(self, tables: FrameTables, candidates: Candidates) -> tuple[Candidates, F32]:
-        """Return the candidates that O-Net takes for faces, and their landmarks."""
-        faces, crops = _cut(tables, candidates, ONET_SIDE_PX)
-        offsets, marks, scores = run_padded(self._onet, crops, self._batches.onet)
-        faces = faces.seen(offsets, scores[:, _FACE])
-        passed = faces.scores > self.params.thresholds[2]
-        faces, marks = faces[passed], marks[passed]
-        landmarks = _landmarks(faces.boxes, marks)
-        return replace(faces, boxes=moved(faces.boxes, faces.offsets, last_pixel=1)), landmarks
 
-
-def _parts(candidates: Candidates, most: int) -> list[Candidates]:
-    return [candidates[np.s_[start : start + most]] for start in range(0, len(candidates.scores), most)]
-
-
-def _check(frames: Sequence[U8]) -> None:
-    for frame in frames:
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-            raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
-
-
-def _cut(tables: FrameTables, candidates: Candidates, side: int) -> tuple[Candidates, F32]:
-    """Cut the candidates out, f32 (N, side, side, 3); those that lie outside their frames go.
-
-    Args:
-        tables: of the frames that they are of.
-        candidates: grouped by frame, in rising order.
-        side: in pixels.
-
-    """
-    shapes = np.array([frame.shape[:2] for frame in tables.frames], np.int64).reshape(-1, 2)
-    pixels = within(candidates.boxes, shapes[candidates.group])
+def _inside(frames: Frames, candidates: Candidates) -> tuple[Candidates, I64]:
+    """Return the candidates of which something lies in their frame, and that, i64 (N, 4), as ``within`` does."""
+    pixels = within(candidates.boxes, frames.shapes_hw[candidates.group])
     inside = np.flatnonzero((pixels[:, 2:] > pixels[:, :2]).all(axis=1))
-    candidates, pixels = candidates[inside], pixels[inside]
-    crops = np.empty((len(inside), side, side, 3), np.float32)
-    bounds = np.searchsorted(candidates.group, np.arange(len(shapes) + 1))
-    for number, (start, end) in enumerate(pairwise(bounds)):
-        if end > start:
-            tables.of(number).crop(pixels[start:end], out=crops[start:end])
-    return candidates, crops
+    return candidates[inside], pixels[inside]
 
 
 def _landmarks(boxes: F32, parts: F32) -> F32:

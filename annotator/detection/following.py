@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-import cv2
 import numpy as np
 
 from annotator.detection.boxes import squares
+from annotator.native import Frames
 from annotator.types import F32, I64, U8, FaceDetections
 
-_THUMBNAIL_WH: Final = (32, 18)
+_THUMBNAIL_HW: Final = (18, 32)
 
 _SHIFTS: Final = np.array([[0, 0], [0.15, 0], [-0.15, 0], [0, 0.15], [0, -0.15]], np.float32)
 """Where a neighbour's face is looked for, in parts of its side: one look alone loses a face in fifty."""
@@ -36,7 +36,9 @@ def searched_frames(frames: Sequence[U8], *, every: int, max_change: float) -> I
         i64 (K,), rising; the first is among them.
 
     """
-    thumbnails = [_thumbnail(frame) for frame in frames]
+    if every == 1:
+        return np.arange(len(frames))
+    thumbnails = Frames(frames).shrunk(*_THUMBNAIL_HW)
     searched = [0]
     for number in range(1, len(frames)):
         change = float(np.abs(thumbnails[number] - thumbnails[searched[-1]]).mean())
@@ -73,7 +75,3 @@ def squares_around(found: Sequence[FaceDetections]) -> F32:
     shifts = (square[:, 2] - square[:, 0])[:, None, None] * _SHIFTS
     shifted: F32 = square[:, None] + np.concatenate([shifts, shifts], axis=2)
     return shifted.reshape(-1, 4)
-
-
-def _thumbnail(frame: U8) -> F32:
-    return cv2.resize(frame, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA).astype(np.float32)

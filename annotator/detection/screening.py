@@ -8,11 +8,7 @@ lose something where its error is larger than ``MARGIN``.
 
 from typing import Final
 
-import numpy as np
-
-from annotator.runtime.batches import Sizes, steps
 from annotator.runtime.network import Engine, NetworkDefinition, Runner
-from annotator.types import F32
 
 MARGIN: Final = 0.1
 """By how much a score of the first look may lie under the threshold. The largest error that was seen of any score is
@@ -42,27 +38,3 @@ class ScreenedNetwork:
     def floor(self, threshold: float) -> float:
         """Return the lowest score of the first look at which an input is looked at again."""
         return max(threshold - MARGIN, 0.0) if self.is_screened else threshold
-
-
-def run_padded(runner: Runner, inputs: F32, sizes: Sizes) -> tuple[F32, ...]:
-    """Run a network over any number of inputs in batches of few sizes; an empty batch, too, has outputs of its shapes.
-
-    Args:
-        runner: the network.
-        inputs: f32 (N, …).
-        sizes: that a batch may have.
-
-    Returns:
-        The outputs, each f32 (N, …).
-
-    """
-    results = []
-    for which, size in steps(max(len(inputs), 1), sizes):
-        part = inputs[which]
-        if len(part) < size:
-            padded = np.zeros((size, *inputs.shape[1:]), np.float32)
-            padded[: len(part)] = part
-            results.append(tuple(output[: len(part)] for output in runner(padded)))
-        else:
-            results.append(runner(part))
-    return results[0] if len(results) == 1 else tuple(np.concatenate(parts) for parts in zip(*results, strict=True))

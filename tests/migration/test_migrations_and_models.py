@@ -246,7 +246,7 @@ def test_a_failed_migration_leaves_nothing_behind(
     assert catalogue(engine) == before
 
 
-def test_an_installed_package_carries_its_migrations(tmp_path: Path) -> None:
+def test_an_installed_package_carries_its_migrations_and_its_compiled_part(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -257,11 +257,12 @@ def test_an_installed_package_carries_its_migrations(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
+    assert not wheel.name.endswith("any.whl"), "its compiled part is for one kind of machine"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = (
         "import sys; from annotator.store import upgrade; from annotator.store.schema import migrations_path;"
-        "print(migrations_path()); print(upgrade(sys.argv[1]))"
+        "print(migrations_path()); print(upgrade(sys.argv[1])); from annotator import native; print(native.LIBRARY)"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.db")],
@@ -273,7 +274,8 @@ def test_an_installed_package_carries_its_migrations(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == [str(tmp_path / "site" / "annotator" / "_migrations"), HEAD]
+    package = tmp_path / "site" / "annotator"
+    assert run.stdout.splitlines() == [str(package / "_migrations"), HEAD, str(package / "native" / "kernels.so")]
 
 
 @pytest.mark.parametrize("by_beat", [False, True])

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.detection.atlas import CANVAS_CELLS, CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, Atlas, Level, pyramid
+from annotator.detection.atlas import CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, Atlas, Level, pyramid
+from annotator.native import PIECE_FIELDS
 
 SIDES = st.integers(12, 1300)
 
@@ -20,13 +21,9 @@ def windows(side: int) -> int:
 def covered(atlas: Atlas) -> list[Any]:
     """For each level, how many canvases' windows stand for each of its windows."""
     counts = [np.zeros((windows(level.height), windows(level.width)), int) for level in atlas.levels]
-    owners = atlas.owners(range(len(atlas.canvases)))
-    for number, piece in enumerate(atlas.pieces):
-        place, row, column = np.nonzero(owners == number)
-        assert set(place) <= {piece.canvas}
-        y = row - piece.canvas_y // 2 + piece.y // 2
-        x = column - piece.canvas_x // 2 + piece.x // 2
-        np.add.at(counts[piece.level], (y, x), 1)
+    for piece in atlas.pieces:
+        y, x = piece.y // 2, piece.x // 2
+        counts[piece.level][y : y + windows(piece.height), x : x + windows(piece.width)] += 1
     return counts
 
 
@@ -41,7 +38,7 @@ def test_every_window_of_every_level_is_seen(sizes: list[tuple[int, int]]) -> No
 @settings(max_examples=30, deadline=None)
 def test_pieces_lie_within_their_canvas_at_even_origins_and_do_not_overlap(sizes: list[tuple[int, int]]) -> None:
     atlas = Atlas([Level(0, 1.0, *size) for size in sizes])
-    taken = np.zeros((len(atlas.canvases), CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX), int)
+    taken = np.zeros((atlas.canvases, CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX), int)
     for piece in atlas.pieces:
         assert {piece.y % 2, piece.x % 2, piece.canvas_y % 2, piece.canvas_x % 2} == {0}
         assert piece.canvas_y + piece.height <= CANVAS_HEIGHT_PX
@@ -53,16 +50,25 @@ def test_pieces_lie_within_their_canvas_at_even_origins_and_do_not_overlap(sizes
 
 def test_no_levels_need_no_canvas() -> None:
     atlas = Atlas([])
-    assert atlas.canvases == []
-    assert atlas.owners(range(0)).shape == (0, *CANVAS_CELLS)
-    assert atlas.piece_table().shape == (0, 8)
+    assert atlas.canvases == 0
+    assert atlas.pieces_on(range(0)).shape == (0, len(PIECE_FIELDS))
+
+
+def test_the_pieces_of_some_canvases_are_counted_from_the_first_of_them() -> None:
+    atlas = Atlas([Level(frame, 1.0, 100, 700) for frame in range(6)])
+    pieces = np.concatenate([atlas.pieces_on(range(n, n + 1)) for n in range(atlas.canvases)])
+    assert (pieces[:, PIECE_FIELDS.index("canvas")] == 0).all()
+    whole = atlas.pieces_on(range(atlas.canvases))
+    np.testing.assert_array_equal(np.delete(pieces, PIECE_FIELDS.index("canvas"), 1), np.delete(whole, -3, 1))
+    assert whole[:, PIECE_FIELDS.index("level_width")].tolist() == [700] * len(atlas.pieces)
+    assert sorted(set(whole[:, PIECE_FIELDS.index("frame")].tolist())) == list(range(6))
 
 
 def test_the_levels_of_a_usual_batch_fill_nine_tenths_of_the_canvases() -> None:
     levels = [level for frame in range(32) for level in pyramid(frame, (270, 480), 20, 0.709)]
     atlas = Atlas(levels)
     used = sum(level.height * level.width for level in levels)
-    assert used / (len(atlas.canvases) * CANVAS_HEIGHT_PX * CANVAS_WIDTH_PX) >= 0.88
+    assert used / (atlas.canvases * CANVAS_HEIGHT_PX * CANVAS_WIDTH_PX) >= 0.88
 
 
 @pytest.mark.parametrize(("height", "width", "min_face"), [(1, 1, 20), (19, 400, 20), (47, 47, 48)])

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from annotator.detection import boxes as boxes_module
 from annotator.detection.boxes import Overlap, half_open, moved, squares, suppress, within
 
 
@@ -57,14 +56,13 @@ def test_what_stays_is_what_a_plain_greedy_loop_keeps_in_each_group(case: Any, o
     assert kept.tolist() == expected
 
 
-def test_many_pairs_are_compared_in_blocks_and_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hundreds_of_boxes_are_suppressed_as_a_few_are() -> None:
     rng = np.random.default_rng(1)
-    corners = rng.uniform(0, 60, (200, 2)).astype(np.float32)
-    boxes = np.concatenate([corners, corners + 12], axis=1)
-    scores, groups = rng.random(200).astype(np.float32), rng.integers(0, 3, 200)
-    whole = suppress(boxes, scores, groups, max_overlap=0.5)
-    monkeypatch.setattr(boxes_module, "_MAX_PAIRS", 64)
-    np.testing.assert_array_equal(suppress(boxes, scores, groups, max_overlap=0.5), whole)
+    corners = rng.uniform(0, 60, (300, 2)).astype(np.float32)
+    boxes, scores = np.concatenate([corners, corners + 12], axis=1), rng.random(300).astype(np.float32)
+    for overlap in ("union", "smaller"):
+        kept = suppress(boxes, scores, np.zeros(300, np.int64), max_overlap=0.3, overlap=overlap)
+        assert kept.tolist() == greedy(boxes, scores, 0.3, overlap)
 
 
 def test_a_box_that_the_best_one_suppresses_cannot_suppress_a_third() -> None:

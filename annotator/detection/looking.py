@@ -1,0 +1,59 @@
+"""Batches of crops and canvases on their way into a network."""
+
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from annotator.native import Frames
+from annotator.runtime.batches import Sizes, steps
+from annotator.runtime.network import Runner
+from annotator.types import F32, I64
+
+
+class _Memory(threading.local):
+    def __init__(self) -> None:
+        self.of_shape: dict[tuple[int, ...], F32] = {}
+
+
+_memory: Final = _Memory()
+
+
+def batch_memory(shape: tuple[int, ...]) -> F32:
+    """Return the calling thread's own memory for batches of a shape, f32, with what it had last; zeros at first.
+
+    A batch that is drawn where the last one was stays in the processor's caches, and none is ever made anew.
+    """
+    if shape not in _memory.of_shape:
+        _memory.of_shape[shape] = np.zeros(shape, np.float32)
+    return _memory.of_shape[shape]
+
+
+def look(  # noqa: PLR0913 - one thing each
+    runner: Runner, frames: Frames, frame_of: I64, boxes: I64, *, side_px: int, widths: Sequence[int], sizes: Sizes
+) -> tuple[F32, ...]:
+    """Run a network over boxes of frames, cut out batch by batch, the last one padded.
+
+    Args:
+        runner: the network.
+        frames: what to cut from.
+        frame_of: i64 (N,), number of each box's frame.
+        boxes: i64 (N, 4), in pixels; see :meth:`~annotator.native.Frames.cut`.
+        side_px: of the crops.
+        widths: how many numbers each output has.
+        sizes: that a batch may have.
+
+    Returns:
+        The outputs, f32 (N, width) each.
+
+    """
+    results = tuple(np.empty((len(boxes), width), np.float32) for width in widths)
+    for which, size in steps(len(boxes), sizes):
+        crops = batch_memory((size, side_px, side_px, 3))
+        count = which.stop - which.start
+        frames.cut(frame_of[which], boxes[which], out=crops[:count])
+        crops[count:] = 0
+        for result, output in zip(results, runner(crops), strict=True):
+            result[which] = output[:count]
+    return results

@@ -1,0 +1,238 @@
+"""The compiled part: what detection does with pixels and boxes between two networks, in C (``kernels.c``).
+
+Networks take two thirds of the time of detection; the rest is here, and the interpreter is free meanwhile, so that
+threads do not wait for each other. Each function checks what it is given, for C checks nothing. It is compiled when the
+package is installed.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.types import F32, I64, U8
+
+I32 = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+
+LIBRARY: Final = Path(__file__).with_name("kernels.so")
+
+PIECE_FIELDS: Final = (
+    *("frame", "level", "level_height", "level_width"),
+    *("y", "x", "height", "width"),
+    *("canvas", "canvas_y", "canvas_x"),
+)
+"""Columns of a table of pieces, rectangles of levels that lie on canvases: number of the frame and of the level, the
+size of the level, the rectangle in it, number of the canvas and where the rectangle lies there. In pixels."""
+
+MOST_CELLS: Final = 512
+"""Pixels in a row of a piece or of a crop."""
+
+_WINDOW_PX: Final = 12  # of P-Net; every second pixel has one
+_FRAME: Final = PIECE_FIELDS.index("frame")
+_HEIGHT, _WIDTH, _CANVAS, _CANVAS_Y, _CANVAS_X = (PIECE_FIELDS.index(name) for name in PIECE_FIELDS[-5:])
+
+
+def _loaded() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+    except OSError as error:
+        raise ImportError(
+            f"the compiled part of the annotator cannot be loaded ({error}): install the package again, with `make` or "
+            "`pip install .`; a C compiler must be there"
+        ) from error
+    number, pointer = ctypes.c_int64, ctypes.c_void_p
+    library.draw.argtypes = [pointer, number, pointer, number, pointer, number, number]
+    library.cut.argtypes = [pointer, number, pointer, pointer, number, number, pointer]
+    library.pick.argtypes = [pointer, number, number, number, pointer, number, ctypes.c_float, pointer]
+    library.pick.restype = number
+    library.suppress.argtypes = [*(pointer,) * 6, number, ctypes.c_float, ctypes.c_float, ctypes.c_int, pointer]
+    library.suppress.restype = None
+    return library
+
+
+_library: Final = _loaded()
+
+
+class Frames:
+    """Some frames, from which rectangles of any size are made by the plain mean over windows of whole pixels.
+
+    Output pixel i of m over n input pixels is the mean of the inputs from ``floor(i n / m)`` to
+    ``ceil((i + 1) n / m)``, exactly as PyTorch's ``interpolate(mode="area")`` has it; OpenCV's ``INTER_AREA`` weighs
+    the edge pixels instead, and the networks' scores tell the difference. Sums are whole numbers of 31 bits: a window
+    has at most eight million pixels.
+    """
+
+    def __init__(self, frames: Sequence[U8]) -> None:
+        """Take the frames: each u8 (H, W, 3), RGB, at least 1 x 1, of any sizes."""
+        self._frames = [np.ascontiguousarray(frame) for frame in frames]  # held while C reads them
+        for frame in self._frames:
+            check_frame(frame)
+        self._table = _table([(frame.ctypes.data, *frame.shape[:2]) for frame in self._frames], 3)
+        self.shapes_hw: I64 = self._table[:, 1:]
+        """i64 (N, 2), heights and widths."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._frames)
+
+    def draw(self, pieces: I64, *, out: F32) -> None:
+        """Shrink frames into rectangles of canvases; what lies between them stays as it is.
+
+        The row or column beyond an odd side is drawn, too, like the last one: where P-Net's pooling rounds up, nothing
+        else may win there.
+
+        Args:
+            pieces: i64 (P, 11), columns as in ``PIECE_FIELDS``.
+            out: f32 (N, H, W, 3), the canvases; gets RGB in 0-255.
+
+        Raises:
+            ValueError: a piece lies outside its level or its canvas, or is of no frame.
+
+        """
+        _check("pieces", pieces, np.int64, (None, len(PIECE_FIELDS)))
+        _check("out", out, np.float32, (None, None, None, 3))
+        frame, _, level_height, level_width, y, x, height, width, canvas, canvas_y, canvas_x = pieces.T
+        fits = (
+            _are_within(frame, 1, len(self))
+            & _are_within(y, height, level_height)
+            & _are_within(x, width, level_width)
+            & _are_within(canvas, 1, len(out))
+            & _are_within(canvas_y, height + height % 2, out.shape[1])
+            & _are_within(canvas_x, width + width % 2, out.shape[2])
+            & (width <= MOST_CELLS)
+        )
+        if not fits.all():
+            raise ValueError(f"piece {int(np.argmin(fits))} lies outside its level or canvas")
+        size = (len(self), _address(pieces), len(pieces), _address(out), *out.shape[1:3])
+        _done(_library.draw(_address(self._table), *size))
+
+    def cut(self, frame_of: I64, boxes: I64, *, out: F32) -> None:
+        """Cut boxes out of frames, and shrink or enlarge each to a square.
+
+        Args:
+            frame_of: i64 (N,), number of each box's frame.
+            boxes: i64 (N, 4), x1, y1, x2, y2 in pixels, half-open, within their frames, none empty.
+            out: f32 (N, side, side, 3); gets the crops, RGB in 0-255.
+
+        Raises:
+            ValueError: a box is empty or not within its frame.
+
+        """
+        _check("frame_of", frame_of, np.int64, (None,))
+        _check("boxes", boxes, np.int64, (len(frame_of), 4))
+        _check("out", out, np.float32, (len(frame_of), None, None, 3))
+        side = out.shape[1]
+        if side != out.shape[2] or not 0 < side <= MOST_CELLS or not _are_within(frame_of, 1, len(self)).all():
+            raise ValueError(f"crops must be squares of at most {MOST_CELLS} pixels, of frames that are there")
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        if not _are_within(boxes[:, 1::-1], sizes[:, ::-1], self.shapes_hw[frame_of]).all():
+            raise ValueError("a box is empty, or not within its frame")
+        given = (_address(frame_of), _address(boxes), len(boxes), side, _address(out))
+        _done(_library.cut(_address(self._table), len(self), *given))
+
+    def shrunk(self, height: int, width: int) -> F32:
+        """Return all of them in one size, f32 (N, height, width, 3), RGB in 0-255; both sides even."""
+        count = len(self)
+        pieces = np.zeros((count, len(PIECE_FIELDS)), np.int64)
+        pieces[:, _FRAME] = pieces[:, _CANVAS] = np.arange(count)
+        for columns, side in ((("level_height", "height"), height), (("level_width", "width"), width)):
+            pieces[:, [PIECE_FIELDS.index(name) for name in columns]] = side
+        out = np.empty((count, height, width, 3), np.float32)
+        self.draw(pieces, out=out)
+        return out
+
+
+def picked(outputs: F32, pieces: I64, *, least: float) -> I32:
+    """Return P-Net's windows whose logit is high enough, without those that cross the border of a piece.
+
+    Args:
+        outputs: f32 (N, rows, columns, D), of windows of 12 x 12 pixels at every second pixel of N canvases; the last
+            of D numbers is the logit.
+        pieces: i64 (P, 11), of these canvases, columns as in ``PIECE_FIELDS``.
+        least: lowest logit.
+
+    Returns:
+        i32 (K, 3): number of the piece, row and column on its canvas; by piece.
+
+    Raises:
+        ValueError: a piece lies outside its canvas.
+
+    """
+    _check("outputs", outputs, np.float32, (None, None, None, None))
+    _check("pieces", pieces, np.int64, (None, len(PIECE_FIELDS)))
+    height, width, canvas, canvas_y, canvas_x = (pieces[:, n] for n in (_HEIGHT, _WIDTH, _CANVAS, _CANVAS_Y, _CANVAS_X))
+    count, rows, columns, depth = outputs.shape
+    overlap = _WINDOW_PX - 2
+    fits = (
+        _are_within(canvas, 1, count)
+        & _are_within(canvas_y, height + height % 2, 2 * rows + overlap)
+        & _are_within(canvas_x, width + width % 2, 2 * columns + overlap)
+        & (np.minimum(height, width) >= _WINDOW_PX - 1)  # an odd side has one more row of windows
+    )
+    if not fits.all() or depth == 0:
+        raise ValueError("a piece lies outside its canvas, or is smaller than a window")
+    windows = int(((height - overlap + 1) // 2 * ((width - overlap + 1) // 2)).sum())
+    found = np.empty((windows, 3), np.int32)
+    given = (_address(outputs), rows, columns, depth, _address(pieces), len(pieces), least, _address(found))
+    return found[: _library.pick(*given)].copy()
+
+
+def staying(boxes: F32, starts: I64, *, limit: float, last_pixel: float, is_of_smaller: bool) -> Flags:
+    """Return which boxes stay when those that overlap a better one too much have gone, greedily, in each group.
+
+    Args:
+        boxes: f32 (N, 4), x1, y1, x2, y2; group by group, the best first.
+        starts: i64 (G + 1,), where each group starts, and N.
+        limit: two boxes that overlap by more do not both stay.
+        last_pixel: 1 if the last pixel counts to a side, 0 if not.
+        is_of_smaller: overlap is of the smaller box, not of the union.
+
+    """
+    _check("starts", starts, np.int64, (None,))
+    edges = np.ascontiguousarray(boxes.T, np.float32)
+    if edges.ndim != 2 or len(edges) != 4 or len(starts) == 0 or starts[0] != 0 or starts[-1] != len(boxes):
+        raise ValueError("groups must be those of all boxes")
+    x1, y1, x2, y2 = edges
+    area = (x2 - x1 + np.float32(last_pixel)) * (y2 - y1 + np.float32(last_pixel))
+    if (np.diff(starts) < 0).any():
+        raise ValueError("groups must lie side by side")
+    stays = np.ones(len(boxes), np.bool_)
+    given = (len(starts) - 1, limit, last_pixel, is_of_smaller, _address(stays))
+    _library.suppress(*(_address(array) for array in (x1, y1, x2, y2, area, starts)), *given)
+    return stays
+
+
+def check_frame(frame: U8) -> None:
+    """Raise ``TypeError`` unless a frame is u8 (H, W, 3), at least 1 x 1."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
+        raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
+
+
+def _are_within(start: I64, length: I64 | int, limit: I64 | int) -> Flags:
+    result: Flags = (start >= 0) & (np.asarray(length) > 0) & (start + length <= limit)
+    return result
+
+
+def _table(rows: Sequence[tuple[int, ...]], columns: int) -> I64:
+    return np.array(rows, np.int64).reshape(-1, columns)
+
+
+def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int | None, ...]) -> None:
+    fits = array.ndim == len(shape) and all(
+        wanted is None or wanted == side for wanted, side in zip(shape, array.shape, strict=False)
+    )
+    if array.dtype != dtype or not fits or not array.flags.c_contiguous:
+        raise TypeError(f"{name}: {np.dtype(dtype).name} {shape}, contiguous, got {array.dtype.name} {array.shape}")
+
+
+def _address(array: NDArray[np.generic]) -> int:
+    return int(array.ctypes.data)
+
+
+def _done(code: int) -> None:
+    if code != 0:
+        raise MemoryError("there is no memory for one line of a frame")

@@ -1,0 +1,217 @@
+/* What detection does with pixels and boxes between two networks. annotator/native/__init__.py says what each function
+ * takes, and checks it: nothing is checked here. Nothing here knows of Python, so the interpreter is free meanwhile.
+ */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Each function is compiled for three generations of processors, of which the loader takes the one that is there. */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+#define MOST_CELLS 512 /* of a line of a piece, or of a crop; __init__.py checks it */
+
+typedef struct {
+    const uint8_t *pixels; /* height x width x 3 */
+    int64_t height, width;
+} Frame;
+
+typedef struct {
+    int64_t frame, level, level_height, level_width;
+    int64_t y, x, height, width;        /* of the piece, in the level */
+    int64_t canvas, canvas_y, canvas_x; /* where it lies */
+} Piece;
+
+/* Four numbers that are added at once; the last is of no use. */
+typedef uint32_t Four __attribute__((vector_size(16), aligned(4)));
+typedef int32_t SignedFour __attribute__((vector_size(16)));
+typedef float FourFloats __attribute__((vector_size(16), aligned(4)));
+
+INLINE int64_t window_start(int64_t cell, int64_t length, int64_t cells) { return cell * length / cells; }
+
+INLINE int64_t window_end(int64_t cell, int64_t length, int64_t cells)
+{
+    return ((cell + 1) * length + cells - 1) / cells;
+}
+
+/* Add up rows of bytes into a row of sums. */
+INLINE void add_rows(uint32_t *restrict sums, const uint8_t *rows, int64_t count, int64_t stride, int64_t size)
+{
+    const uint8_t *restrict a = rows;
+    if (count == 1) {
+        for (int64_t i = 0; i < size; i++)
+            sums[i] = a[i];
+        return;
+    }
+    const uint8_t *restrict b = rows + stride;
+    if (count == 2) {
+        for (int64_t i = 0; i < size; i++)
+            sums[i] = (uint16_t)(a[i] + b[i]);
+        return;
+    }
+    const uint8_t *restrict c = rows + 2 * stride;
+    for (int64_t i = 0; i < size; i++)
+        sums[i] = (uint16_t)(a[i] + b[i] + c[i]);
+    for (count -= 3, rows += 3 * stride; count >= 3; count -= 3, rows += 3 * stride) {
+        a = rows, b = rows + stride, c = rows + 2 * stride;
+        for (int64_t i = 0; i < size; i++)
+            sums[i] += (uint16_t)(a[i] + b[i] + c[i]);
+    }
+    for (; count > 0; count--, rows += stride) {
+        a = rows;
+        for (int64_t i = 0; i < size; i++)
+            sums[i] += a[i];
+    }
+}
+
+/* Shrink a part of a frame, or enlarge it, by the plain mean over windows of whole pixels.
+ *
+ * The part is source_height x source_width at `pixels`; of its height x width means those of `rows` and `columns`,
+ * from `y` and `x` on, go to `out`. `line` has room for 4 numbers for each column of the part, and 8 more.
+ */
+INLINE void shrink(const uint8_t *pixels, int64_t stride, int64_t source_height, int64_t source_width, int64_t height,
+                   int64_t width, int64_t y, int64_t x, int64_t rows, int64_t columns, float *out, int64_t out_stride,
+                   uint32_t *line)
+{
+    int32_t left[MOST_CELLS], right[MOST_CELLS];
+    float share_of_column[MOST_CELLS];
+    int64_t first = window_start(x, source_width, width), last = window_end(x + columns - 1, source_width, width);
+    for (int64_t j = 0; j < columns; j++) {
+        left[j] = (int32_t)(window_start(x + j, source_width, width) - first);
+        right[j] = (int32_t)(window_end(x + j, source_width, width) - first);
+        share_of_column[j] = (float)(1.0 / (right[j] - left[j]));
+    }
+    int64_t size = last - first;
+    uint32_t *sums = line;                      /* of each column of the part, over a window's rows: 3 * size */
+    Four *before = (Four *)(line + 3 * size + 4); /* of all columns before one: size + 1 */
+    int64_t last_top = -1, last_bottom = -1;
+    for (int64_t i = 0; i < rows; i++, out += out_stride) {
+        int64_t top = window_start(y + i, source_height, height), bottom = window_end(y + i, source_height, height);
+        if (top != last_top || bottom != last_bottom) {
+            add_rows(sums, pixels + top * stride + 3 * first, bottom - top, stride, 3 * size);
+            Four sum = {0, 0, 0, 0};
+            before[0] = sum;
+            for (int64_t j = 0; j < size; j++) {
+                sum += *(const Four *)(sums + 3 * j);
+                before[j + 1] = sum;
+            }
+            last_top = top, last_bottom = bottom;
+        }
+        float share_of_row = (float)(1.0 / (bottom - top));
+        for (int64_t j = 0; j < columns; j++) {
+            SignedFour sum = (SignedFour)(before[right[j]] - before[left[j]]);
+            float share = share_of_row * share_of_column[j];
+            FourFloats mean = __builtin_convertvector(sum, FourFloats) * (FourFloats){share, share, share, share};
+            if (j + 1 < columns)
+                *(FourFloats *)(out + 3 * j) = mean; /* the fourth is overwritten by the next */
+            else
+                memcpy(out + 3 * j, &mean, 3 * sizeof(float));
+        }
+    }
+}
+
+static uint32_t *line_for(const Frame *frames, int64_t count)
+{
+    int64_t widest = 0;
+    for (int64_t i = 0; i < count; i++)
+        widest = MAX(widest, frames[i].width);
+    return malloc((size_t)(7 * widest + 16) * sizeof(uint32_t));
+}
+
+FOR_EACH_PROCESSOR
+int draw(const Frame *frames, int64_t frame_count, const Piece *pieces, int64_t count, float *canvases,
+         int64_t canvas_height, int64_t canvas_width)
+{
+    uint32_t *line = line_for(frames, frame_count);
+    if (line == NULL)
+        return -1;
+    int64_t stride = 3 * canvas_width;
+    for (int64_t n = 0; n < count; n++) {
+        const Piece *piece = pieces + n;
+        const Frame *frame = frames + piece->frame;
+        float *out = canvases + (piece->canvas * canvas_height + piece->canvas_y) * stride + 3 * piece->canvas_x;
+        shrink(frame->pixels, 3 * frame->width, frame->height, frame->width, piece->level_height, piece->level_width,
+               piece->y, piece->x, piece->height, piece->width, out, stride, line);
+        /* P-Net's pooling rounds up: the row or column beyond an odd side must not win it. */
+        if (piece->width % 2)
+            for (int64_t i = 0; i < piece->height; i++)
+                memcpy(out + i * stride + 3 * piece->width, out + i * stride + 3 * (piece->width - 1), 3 * sizeof(float));
+        if (piece->height % 2) {
+            float *below = out + piece->height * stride;
+            memcpy(below, below - stride, (size_t)(3 * piece->width) * sizeof(float));
+            if (piece->width % 2)
+                memset(below + 3 * piece->width, 0, 3 * sizeof(float));
+        }
+    }
+    free(line);
+    return 0;
+}
+
+FOR_EACH_PROCESSOR
+int cut(const Frame *frames, int64_t frame_count, const int64_t *frame_of, const int64_t *boxes, int64_t count,
+        int64_t side, float *crops)
+{
+    uint32_t *line = line_for(frames, frame_count);
+    if (line == NULL)
+        return -1;
+    for (int64_t n = 0; n < count; n++, boxes += 4, crops += 3 * side * side) {
+        const Frame *frame = frames + frame_of[n];
+        int64_t stride = 3 * frame->width;
+        shrink(frame->pixels + boxes[1] * stride + 3 * boxes[0], stride, boxes[3] - boxes[1], boxes[2] - boxes[0], side,
+               side, 0, 0, side, side, crops, 3 * side, line);
+    }
+    free(line);
+    return 0;
+}
+
+/* Windows of pieces whose logit is at least so much: their piece, row and column on the canvas; returns how many. */
+FOR_EACH_PROCESSOR
+int64_t pick(const float *outputs, int64_t rows, int64_t columns, int64_t depth, const Piece *pieces, int64_t count,
+             float least, int32_t *picked)
+{
+    int64_t found = 0;
+    for (int64_t n = 0; n < count; n++) {
+        const Piece *piece = pieces + n;
+        int64_t top = piece->canvas_y / 2, left = piece->canvas_x / 2;
+        int64_t bottom = top + (piece->height + piece->height % 2 - 10) / 2;
+        int64_t right = left + (piece->width + piece->width % 2 - 10) / 2;
+        for (int64_t row = top; row < bottom; row++) {
+            const float *logit = outputs + ((piece->canvas * rows + row) * columns + left) * depth + depth - 1;
+            for (int64_t column = left; column < right; column++, logit += depth)
+                if (*logit >= least) {
+                    int32_t *one = picked + 3 * found++;
+                    one[0] = (int32_t)n, one[1] = (int32_t)row, one[2] = (int32_t)column;
+                }
+        }
+    }
+    return found;
+}
+
+/* Mark boxes that stay; groups lie side by side, best boxes first. */
+FOR_EACH_PROCESSOR
+void suppress(const float *x1, const float *y1, const float *x2, const float *y2, const float *area,
+              const int64_t *starts, int64_t groups, float limit, float last_pixel, int is_of_smaller, uint8_t *stays)
+{
+    for (int64_t group = 0; group < groups; group++) {
+        int64_t end = starts[group + 1];
+        for (int64_t i = starts[group]; i < end; i++) {
+            if (!stays[i])
+                continue;
+            for (int64_t j = i + 1; j < end; j++) {
+                float width = MIN(x2[i], x2[j]) - MAX(x1[i], x1[j]) + last_pixel;
+                float height = MIN(y2[i], y2[j]) - MAX(y1[i], y1[j]) + last_pixel;
+                float common = MAX(width, 0) * MAX(height, 0);
+                float whole = is_of_smaller ? MIN(area[i], area[j]) : area[i] + area[j] - common;
+                stays[j] &= !(common / whole > limit);
+            }
+        }
+    }
+}
