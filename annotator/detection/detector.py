@@ -60,8 +60,7 @@ class MtcnnDetector:
         # OpenCV would spread each small call over all processors, which have work of their own: a sixth of the time.
         cv2.setNumThreads(1)
         self._lanes, self._batches = engine.lanes, engine.batches
-        # One thread more than batches run side by side: one cuts out what the next will run.
-        self._pool = ThreadPoolExecutor(engine.lanes + 1, thread_name_prefix="detect")
+        self._pool = ThreadPoolExecutor(engine.lanes, thread_name_prefix="detect")
 
     def spec(self) -> dict[str, object]:
         """Return what identifies this detector: parameters and weights. Plain JSON values."""

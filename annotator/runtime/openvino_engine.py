@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from mmap import ACCESS_COPY, MADV_DONTNEED, mmap
 from pathlib import Path
@@ -27,6 +27,9 @@ import openvino  # noqa: E402 - only now
 MAX_SHAPES: Final = 8
 """Batches of so many shapes are kept compiled for each network; the one unused for longest goes first."""
 
+MAX_SMALL_BYTES: Final = 4 << 20
+"""Weights of a network that each thread has a compiled model of for itself: the largest of the cascade has 1.6 MB.
+Those of SFace, 37 MB, are shared; to wake a thread is nothing beside one of its batches."""
 
 _MIN_ARENAS: Final = 2
 """Of the allocator: with one for each lane, threads do not wait for each other."""
@@ -51,10 +54,11 @@ class OpenvinoEngine:
     """Runs networks on a CPU.
 
     A batch runs on one thread: the networks are small, and two batches side by side keep two processors busier than
-    one batch on both.
+    one batch on both. It is the caller's own thread where a network is small, so that nobody is woken for two
+    milliseconds, and what was drawn for it is in that processor's caches.
 
     Args:
-        threads: how many batches may run side by side; by default as many as processors this process may use.
+        threads: how many batches should run side by side; by default as many as processors this process may use.
         cache_dir: folder for converted networks; made if missing.
 
     Attributes:
@@ -83,17 +87,9 @@ class OpenvinoEngine:
         """Make several networks ready to run; those that the cache has not are converted by one child process."""
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         used: Precision = "bf16" if precision == "bf16" and has_bf16 else "f32"
-        settings: dict[str, Any] = {
-            # Left to itself, OpenVINO computes in bf16 where the processor has it.
-            "INFERENCE_PRECISION_HINT": used,
-            "NUM_STREAMS": self.lanes,
-            "INFERENCE_NUM_THREADS": self.lanes,
-            "ENABLE_CPU_PINNING": False,
-            # No CACHE_DIR: what OpenVINO keeps there saves nothing measurable here, and is not checked when read.
-        }
         paths = converted(networks, self._cache_dir)
         read = [self._read(network, path) for network, path in zip(networks, paths, strict=True)]
-        runners = [OpenvinoRunner(self._core, one, settings, precision=used) for one in read]
+        runners = [OpenvinoRunner(self._core, one, lanes=self.lanes, precision=used) for one in read]
         return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
     def _read(self, network: NetworkDefinition, path: Path) -> "_ReadNetwork":
@@ -110,12 +106,13 @@ class OpenvinoEngine:
 
 
 class _ReadNetwork:
-    """A network as read, whose weights are pages of their file."""
+    """A network as read, whose weights are pages of their file, so many ``bytes``."""
 
     def __init__(self, core: openvino.Core, graph: Path, weights: Path) -> None:
         with weights.open("rb") as file:
             # OpenVINO takes no memory that is for reading only, though it writes nothing.
             self._weights = mmap(file.fileno(), 0, access=ACCESS_COPY)
+        self.bytes = len(self._weights)
         tensor = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
         self._model = core.read_model(graph.read_bytes(), tensor)
 
@@ -143,49 +140,71 @@ class OpenvinoRunner:
 
     """
 
-    def __init__(
-        self, core: openvino.Core, network: _ReadNetwork, settings: dict[str, Any], *, precision: Precision
-    ) -> None:
+    def __init__(self, core: openvino.Core, network: _ReadNetwork, *, lanes: int, precision: Precision) -> None:
         """Take a network as read; nothing is compiled yet."""
         self.precision: Precision = precision
         self._core = core
         self._network = network
-        self._settings = settings
+        self._is_small = network.bytes <= MAX_SMALL_BYTES
+        threads = 1 if self._is_small else lanes
+        self._settings: dict[str, Any] = {
+            # Left to itself, OpenVINO computes in bf16 where the processor has it.
+            "INFERENCE_PRECISION_HINT": precision,
+            # One stream computes in the thread that asks; several have threads of their own, and share the weights.
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,
+            # No CACHE_DIR: what OpenVINO keeps there saves nothing measurable here, and is not checked when read.
+        }
         self._lock = Lock()
-        self._compiled: OrderedDict[tuple[int, ...], _Compiled] = OrderedDict()
+        self._requests: OrderedDict[tuple[int, ...], _Requests] = OrderedDict()
 
     def __call__(self, batch: F32) -> tuple[F32, ...]:
         """Run the network; see ``Runner``."""
-        with self._for_shape(batch.shape).request() as request:
+        with self._for_shape(batch.shape).one() as request:
             np.copyto(request.input_tensors[0].data, batch)
             request.infer(share_outputs=True)
             return tuple(np.array(tensor.data) for tensor in request.output_tensors)
 
-    def _for_shape(self, shape: tuple[int, ...]) -> "_Compiled":
+    def _for_shape(self, shape: tuple[int, ...]) -> "_Requests":
         with self._lock:
-            if shape not in self._compiled:
-                model = self._core.compile_model(self._network.of_shape(shape), "CPU", self._settings)
-                self._network.let_go()
-                self._compiled[shape] = _Compiled(model)
-            self._compiled.move_to_end(shape)
-            while len(self._compiled) > MAX_SHAPES:
-                self._compiled.popitem(last=False)
-            return self._compiled[shape]
+            if shape not in self._requests:
+                self._requests[shape] = _Requests(self._maker(shape))
+            self._requests.move_to_end(shape)
+            while len(self._requests) > MAX_SHAPES:
+                self._requests.popitem(last=False)
+            return self._requests[shape]
+
+    def _maker(self, shape: tuple[int, ...]) -> Callable[[], Any]:
+        """Return what makes a request: of a model of its own, or of the one that all share."""
+        if not self._is_small:
+            return self._compile(shape).create_infer_request
+
+        def make() -> Any:  # noqa: ANN401 - an openvino.InferRequest
+            with self._lock:
+                return self._compile(shape).create_infer_request()
+
+        return make
+
+    def _compile(self, shape: tuple[int, ...]) -> openvino.CompiledModel:
+        model = self._core.compile_model(self._network.of_shape(shape), "CPU", self._settings)
+        self._network.let_go()
+        return model
 
 
-class _Compiled:
-    """A compiled network and its free infer requests: one for each thread that runs it at the same time."""
+class _Requests:
+    """The free infer requests for one shape: one for each thread that runs the network at the same time."""
 
-    def __init__(self, model: openvino.CompiledModel) -> None:
-        self._model = model
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
         self._free: list[Any] = []  # append and pop are atomic
 
     @contextmanager
-    def request(self) -> Iterator[Any]:
+    def one(self) -> Iterator[Any]:
         try:
             request = self._free.pop()
         except IndexError:
-            request = self._model.create_infer_request()
+            request = self._make()
         try:
             yield request
         finally:

@@ -157,7 +157,7 @@ def test_a_runner_forgets_the_shapes_that_are_unused_for_longest(network_cache: 
     runner = OpenvinoEngine(threads=1, cache_dir=network_cache).load(mtcnn_networks()["rnet"])
     for count in range(1, MAX_SHAPES + 3):
         runner(np.zeros((count, 24, 24, 3), np.float32))
-    assert [shape[0] for shape in runner._runner._compiled] == list(range(3, MAX_SHAPES + 3))
+    assert [shape[0] for shape in runner._runner._requests] == list(range(3, MAX_SHAPES + 3))
 
 
 @pytest.mark.parametrize("name", ["rnet", "sface"])
