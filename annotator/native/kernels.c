@@ -30,10 +30,10 @@ typedef struct {
     int64_t canvas, canvas_y, canvas_x; /* where it lies */
 } Piece;
 
-/* Four numbers that are added at once; the last is of no use. */
-typedef uint32_t Four __attribute__((vector_size(16), aligned(4)));
+/* Four numbers that are added at once, wherever they lie; the last is of no use. */
+typedef uint32_t Four __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t SignedFour __attribute__((vector_size(16)));
-typedef float FourFloats __attribute__((vector_size(16), aligned(4)));
+typedef float FourFloats __attribute__((vector_size(16), aligned(4), may_alias));
 
 INLINE int64_t window_start(int64_t cell, int64_t length, int64_t cells) { return cell * length / cells; }
 

@@ -1,0 +1,60 @@
+"""The C part under the sanitizers: it reads and writes nothing that is not its own, whatever it is given."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+SOURCE = FOLDER.parents[2] / "annotator" / "native" / "kernels.c"
+TESTS = (FOLDER / "test_frames.py", FOLDER / "test_windows.py", FOLDER.parent / "detection" / "test_boxes.py")
+
+CODE = """
+import sys
+from pathlib import Path
+import pytest
+from annotator import native
+native.LIBRARY = Path(sys.argv[1])
+native._library = native._loaded()
+sys.exit(pytest.main(["-qs", "-p", "no:cacheprovider", "-p", "no:xdist", *sys.argv[2:]]))
+"""
+
+
+def compiler_says(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([shutil.which("cc") or "cc", *arguments], capture_output=True, text=True, check=False)
+
+
+def run_tests(source: Path, library: Path) -> subprocess.CompletedProcess[str]:
+    made = compiler_says(
+        *("-std=gnu11", "-g", "-O1", "-ffp-contract=off", "-fPIC", "-shared"),
+        *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", str(library), str(source)),
+    )
+    runtimes = [compiler_says(f"-print-file-name={name}").stdout.strip() for name in ("libasan.so", "libubsan.so")]
+    if made.returncode != 0 or not all(Path(runtime).is_absolute() for runtime in runtimes):
+        pytest.skip("the compiler has no sanitizers")
+    return subprocess.run(
+        [sys.executable, "-c", CODE, str(library), *map(str, TESTS)],
+        env={**os.environ, "LD_PRELOAD": " ".join(runtimes), "ASAN_OPTIONS": "detect_leaks=0"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
+    done = run_tests(SOURCE, tmp_path / "sanitized.so")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_a_line_that_is_too_short_is_noticed(tmp_path: Path) -> None:
+    text = SOURCE.read_text()
+    broken = tmp_path / "kernels.c"
+    broken.write_text(text.replace("(7 * widest + 16) * sizeof", "(7 * widest - 16) * sizeof"))
+    assert broken.read_text() != text
+    assert "heap-buffer-overflow" in run_tests(broken, tmp_path / "broken.so").stderr
