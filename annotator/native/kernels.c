@@ -19,6 +19,8 @@
 
 #define MOST_CELLS 512 /* of a line of a piece, or of a crop; __init__.py checks it */
 
+#define MOST_ROWS 256 /* whose bytes add up to less than 16 bits */
+
 typedef struct {
     const uint8_t *pixels; /* height x width x 3 */
     int64_t height, width;
@@ -42,40 +44,43 @@ INLINE int64_t window_end(int64_t cell, int64_t length, int64_t cells)
     return ((cell + 1) * length + cells - 1) / cells;
 }
 
-/* Add up rows of bytes into a row of sums. */
-INLINE void add_rows(uint32_t *restrict sums, const uint8_t *rows, int64_t count, int64_t stride, int64_t size)
+/* Add up rows of bytes into a row of sums; `part` is for 16 bits, of which vectors take twice as many. */
+INLINE void add_rows(uint32_t *restrict sums, uint16_t *restrict part, const uint8_t *rows, int64_t count,
+                     int64_t stride, int64_t size)
 {
-    const uint8_t *restrict a = rows;
-    if (count == 1) {
-        for (int64_t i = 0; i < size; i++)
-            sums[i] = a[i];
-        return;
-    }
-    const uint8_t *restrict b = rows + stride;
-    if (count == 2) {
-        for (int64_t i = 0; i < size; i++)
-            sums[i] = (uint16_t)(a[i] + b[i]);
-        return;
-    }
-    const uint8_t *restrict c = rows + 2 * stride;
-    for (int64_t i = 0; i < size; i++)
-        sums[i] = (uint16_t)(a[i] + b[i] + c[i]);
-    for (count -= 3, rows += 3 * stride; count >= 3; count -= 3, rows += 3 * stride) {
-        a = rows, b = rows + stride, c = rows + 2 * stride;
-        for (int64_t i = 0; i < size; i++)
-            sums[i] += (uint16_t)(a[i] + b[i] + c[i]);
-    }
-    for (; count > 0; count--, rows += stride) {
-        a = rows;
-        for (int64_t i = 0; i < size; i++)
-            sums[i] += a[i];
+    for (int64_t done = 0; done < count; done += MOST_ROWS, rows += MOST_ROWS * stride) {
+        int64_t left = MIN(count - done, MOST_ROWS);
+        const uint8_t *restrict a = rows, *restrict b = a + stride, *restrict c = b + stride, *restrict d = c + stride;
+        if (left % 4 == 0)
+            for (int64_t i = 0; i < size; i++)
+                part[i] = a[i] + b[i] + c[i] + d[i];
+        else if (left % 4 == 3)
+            for (int64_t i = 0; i < size; i++)
+                part[i] = a[i] + b[i] + c[i];
+        else if (left % 4 == 2)
+            for (int64_t i = 0; i < size; i++)
+                part[i] = a[i] + b[i];
+        else
+            for (int64_t i = 0; i < size; i++)
+                part[i] = a[i];
+        for (int64_t row = (left + 3) % 4 + 1; row < left; row += 4) {
+            a = rows + row * stride, b = a + stride, c = b + stride, d = c + stride;
+            for (int64_t i = 0; i < size; i++)
+                part[i] += a[i] + b[i] + c[i] + d[i];
+        }
+        if (done == 0)
+            for (int64_t i = 0; i < size; i++)
+                sums[i] = part[i];
+        else
+            for (int64_t i = 0; i < size; i++)
+                sums[i] += part[i];
     }
 }
 
 /* Shrink a part of a frame, or enlarge it, by the plain mean over windows of whole pixels.
  *
  * The part is source_height x source_width at `pixels`; of its height x width means those of `rows` and `columns`,
- * from `y` and `x` on, go to `out`. `line` has room for 4 numbers for each column of the part, and 8 more.
+ * from `y` and `x` on, go to `out`. `line` has room for 9 numbers for each column of the part, and 16 more.
  */
 INLINE void shrink(const uint8_t *pixels, int64_t stride, int64_t source_height, int64_t source_width, int64_t height,
                    int64_t width, int64_t y, int64_t x, int64_t rows, int64_t columns, float *out, int64_t out_stride,
@@ -90,13 +95,14 @@ INLINE void shrink(const uint8_t *pixels, int64_t stride, int64_t source_height,
         share_of_column[j] = (float)(1.0 / (right[j] - left[j]));
     }
     int64_t size = last - first;
-    uint32_t *sums = line;                      /* of each column of the part, over a window's rows: 3 * size */
+    uint32_t *sums = line;                        /* of each column, over a window's rows: 3 * size */
     Four *before = (Four *)(line + 3 * size + 4); /* of all columns before one: size + 1 */
+    uint16_t *part = (uint16_t *)(line + 7 * size + 8);
     int64_t last_top = -1, last_bottom = -1;
     for (int64_t i = 0; i < rows; i++, out += out_stride) {
         int64_t top = window_start(y + i, source_height, height), bottom = window_end(y + i, source_height, height);
         if (top != last_top || bottom != last_bottom) {
-            add_rows(sums, pixels + top * stride + 3 * first, bottom - top, stride, 3 * size);
+            add_rows(sums, part, pixels + top * stride + 3 * first, bottom - top, stride, 3 * size);
             Four sum = {0, 0, 0, 0};
             before[0] = sum;
             for (int64_t j = 0; j < size; j++) {
@@ -123,7 +129,7 @@ static uint32_t *line_for(const Frame *frames, int64_t count)
     int64_t widest = 0;
     for (int64_t i = 0; i < count; i++)
         widest = MAX(widest, frames[i].width);
-    return malloc((size_t)(7 * widest + 16) * sizeof(uint32_t));
+    return malloc((size_t)(9 * widest + 16) * sizeof(uint32_t));
 }
 
 FOR_EACH_PROCESSOR

@@ -105,6 +105,13 @@ def test_threads_do_not_share_memory() -> None:
             np.testing.assert_array_equal(result, right)
 
 
+@pytest.mark.parametrize("rows", [255, 256, 257, 258, 259, 260, 513, 700])
+def test_windows_of_any_number_of_rows_are_added_up(rows: int) -> None:
+    pixels = np.full((rows, 7, 3), 255, np.uint8)
+    pixels[::3] = 3
+    np.testing.assert_allclose(pool(pixels, 1, 2), plain_pool(pixels, 1, 2), rtol=0, atol=MAX_DIFFERENCE)
+
+
 def test_the_largest_windows_give_the_right_means() -> None:
     white = np.full((2890, 2890, 3), 255, np.uint8)  # 2.13e9, as much as 31 bits take
     np.testing.assert_allclose(pool(white, 1, 1), 255, rtol=0, atol=MAX_DIFFERENCE)

@@ -55,6 +55,6 @@ def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
 def test_a_line_that_is_too_short_is_noticed(tmp_path: Path) -> None:
     text = SOURCE.read_text()
     broken = tmp_path / "kernels.c"
-    broken.write_text(text.replace("(7 * widest + 16) * sizeof", "(5 * widest + 16) * sizeof"))
+    broken.write_text(text.replace("(9 * widest + 16) * sizeof", "(7 * widest + 16) * sizeof"))
     assert broken.read_text() != text
     assert "heap-buffer-overflow" in run_tests(broken, tmp_path / "broken.so").stderr
