@@ -9,6 +9,7 @@ import numpy as np
 from annotator.native import Frames
 from annotator.runtime.batches import Sizes, steps
 from annotator.runtime.network import Runner
+from annotator.runtime.sharing import shareable_zeros
 from annotator.types import F32, I64
 
 
@@ -26,7 +27,7 @@ def batch_memory(shape: tuple[int, ...]) -> F32:
     A batch that is drawn where the last one was stays in the processor's caches, and none is ever made anew.
     """
     if shape not in _memory.of_shape:
-        _memory.of_shape[shape] = np.zeros(shape, np.float32)
+        _memory.of_shape[shape] = shareable_zeros(shape, np.float32)
     return _memory.of_shape[shape]
 
 

@@ -20,14 +20,14 @@ class ScreenedNetwork:
 
     Attributes:
         exact: in float32.
-        rough: in bfloat16 where the engine has it, else the same as ``exact``.
+        rough: in bfloat16 where the engine has it and gains by it, else the same as ``exact``.
 
     """
 
     def __init__(self, engine: Engine, network: NetworkDefinition, exact: Runner, *, screen: bool) -> None:
         """Load what the first look needs."""
         self.exact = exact
-        rough = engine.load(network, precision="bf16") if screen else exact
+        rough = engine.load(network, precision="bf16") if screen and engine.batches.rnet_again else exact
         self.rough = rough if rough.precision != exact.precision else exact
 
     @property

@@ -13,6 +13,7 @@ from annotator.networks.sface import EMBEDDING_SIZE, FACE_SIDE_PX, sface_definit
 from annotator.recognition.bundled_network import BundledNetwork
 from annotator.recognition.crops import ALIGNED, resized
 from annotator.runtime.batches import steps
+from annotator.runtime.sharing import shareable_zeros
 from annotator.types import F32, U8, frozen_array
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class FaceEmbedder:
 
     def _embed(self, faces: U8, size: int) -> F32:
         """Run the network over faces, padded to a batch of a size."""
-        batch = np.zeros((size, self._side_px, self._side_px, 3), np.float32)
+        batch = shareable_zeros((size, self._side_px, self._side_px, 3), np.uint8)
         for place, face in enumerate(faces):
             batch[place] = resized(face, self._side_px)
         (output,) = self._runner(batch)

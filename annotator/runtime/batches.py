@@ -18,7 +18,8 @@ class Batches:
     Attributes:
         canvases: for P-Net.
         rnet: candidates for R-Net.
-        rnet_again: those that it looks at again in float32, where its first look is in bfloat16.
+        rnet_again: those that it looks at again in float32, where its first look is in lower precision; none where
+            it never looks twice.
         onet: candidates for O-Net.
         faces: for SFace.
         large_faces: for the networks that bundles carry: maps of one face of 224 pixels take some tens of megabytes.
@@ -63,7 +64,9 @@ took 12.4, 11.1, 11.8 and 10.9 ms of processor time a face in batches of 1, 8, 1
 LARGE: Final = Batches(
     canvases=(8, 32),
     rnet=(128, 512),
-    rnet_again=(128, 512),
+    # A GPU should compute R-Net in less time than the candidates take to get there, and a first look would send those
+    # twice that are worth it (not measured).
+    rnet_again=(),
     onet=(32, 128),
     faces=(16, 128),
     large_faces=(8, 32),

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from annotator.errors import AnnotatorError, DeviceMemoryError
-from annotator.runtime.network import Precision, Runner
+from annotator.runtime.network import Pixels, Precision, Runner
 from annotator.types import F32
 
 _log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class HalvingRunner:
         self._lock = Lock()
         self._largest: dict[tuple[int, ...], int] = {}
 
-    def __call__(self, batch: F32) -> tuple[F32, ...]:
+    def __call__(self, batch: Pixels) -> tuple[F32, ...]:
         """Run the network; see ``Runner``.
 
         Raises:
@@ -119,7 +119,7 @@ class HalvingRunner:
             largest = self._halve(batch.shape)
         return self._in_parts(batch, largest)
 
-    def _try(self, batch: F32) -> tuple[F32, ...] | None:
+    def _try(self, batch: Pixels) -> tuple[F32, ...] | None:
         """Run a batch; None if it does not fit. What the error holds on to is let go of before the next try."""
         try:
             return self._runner(batch)
@@ -147,12 +147,12 @@ class HalvingRunner:
             )
         return largest
 
-    def _in_parts(self, batch: F32, largest: int) -> tuple[F32, ...]:
+    def _in_parts(self, batch: Pixels, largest: int) -> tuple[F32, ...]:
         """Run a batch in parts of one size, the last one padded: each size costs a compilation."""
         parts = []
         for start in range(0, len(batch), largest):
             part = batch[start : start + largest]
-            padding = np.zeros((largest - len(part), *batch.shape[1:]), np.float32)
+            padding = np.zeros((largest - len(part), *batch.shape[1:]), batch.dtype)
             outputs = self(np.concatenate([part, padding]) if len(padding) else part)
             parts.append([output[: len(part)] for output in outputs])
         return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))

@@ -17,7 +17,7 @@ from annotator.runtime.batches import SMALL, Batches
 from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
 from annotator.runtime.halving import HalvingRunner
 from annotator.runtime.kernels import has_quick_direct
-from annotator.runtime.network import NetworkDefinition, Precision
+from annotator.runtime.network import NetworkDefinition, Pixels, Precision
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
 
@@ -159,7 +159,7 @@ class OpenvinoRunner:
         self._lock = Lock()
         self._requests: OrderedDict[tuple[int, ...], _Requests] = OrderedDict()
 
-    def __call__(self, batch: F32) -> tuple[F32, ...]:
+    def __call__(self, batch: Pixels) -> tuple[F32, ...]:
         """Run the network; see ``Runner``."""
         with self._for_shape(batch.shape).one() as request:
             np.copyto(request.input_tensors[0].data, batch)

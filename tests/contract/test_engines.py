@@ -89,8 +89,29 @@ class TestEngines:
         batch = pictures(DEFINITIONS[name], 2)
         exact, other = engines[kind].load(DEFINITIONS[name])(batch), half(batch)
         largest = max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(exact, other, strict=True))
-        assert half.precision in {"f32", "bf16"}
-        assert (largest > 1e-4) == (half.precision == "bf16")
+        assert half.precision in {"openvino": {"f32", "bf16"}, "tensorflow": {"f16"}}[kind]
+        assert (largest > 1e-4) == (half.precision != "f32")
+        assert all(output.dtype == np.float32 for output in other)
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_whole_numbers_may_be_given_as_bytes(self, runners: Any, kind: str, name: str) -> None:
+        run, batch = runners[kind, name], pictures(DEFINITIONS[name], 3).astype(np.uint8)
+        for mine, theirs in zip(run(batch), run(batch.astype(np.float32)), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_a_batch_may_lie_anywhere_and_is_left_as_it_is(self, runners: Any, kind: str, name: str) -> None:
+        run, batch = runners[kind, name], pictures(DEFINITIONS[name], 4)
+        expected, kept = run(batch), batch.copy()
+        read_only = batch.view()
+        read_only.flags.writeable = False
+        apart = np.repeat(batch, 2, axis=0)[::2]
+        unaligned = np.zeros(batch.size + 1, np.float32)[1:].reshape(batch.shape)
+        unaligned[...] = batch
+        for given in (read_only, apart, unaligned):
+            for mine, theirs in zip(run(given), expected, strict=True):
+                np.testing.assert_allclose(mine, theirs, rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
+            np.testing.assert_array_equal(given, kept)
 
 
 @pytest.mark.slow

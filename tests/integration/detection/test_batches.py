@@ -50,6 +50,11 @@ def with_batches(engine: Any, batches: Batches) -> Engine:
     return changed  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
+def test_no_candidate_is_looked_at_twice_where_a_second_look_is_none_of_the_batches(engine: Engine) -> None:
+    assert not MtcnnDetector(with_batches(engine, LARGE))._rnet.is_screened
+
+
 @pytest.mark.shared
 @pytest.mark.slow
 def test_clips_get_the_same_faces_from_large_batches_as_from_small_ones(engine: Engine, clips: list[Any]) -> None:

@@ -12,12 +12,14 @@ from annotator.networks.sface import packaged_file
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.photographs import picture_files, read_aligned
 from annotator.runtime import Engine
-from annotator.runtime.batches import SMALL
+from annotator.runtime.batches import LARGE, SMALL
 from annotator.types import U8
 from tests.made_up_faces import face_of
+from tests.optional import import_optional
 
 MIN_COSINE_TO_REFERENCE = 0.99999
 MIN_COSINE_BF16 = 0.995
+MIN_COSINE_F16 = 0.9999
 (BATCH_FACES,) = SMALL.faces
 
 
@@ -75,3 +77,16 @@ def test_lower_precision_moves_real_faces_a_little_only(
     cosines = (lower.embed(faces) * embedder.embed(faces)).sum(axis=1)
     assert cosines.min() >= MIN_COSINE_BF16
     assert lower.network_id == embedder.network_id
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_lower_precision_of_a_gpus_engine_moves_real_faces_hardly_at_all(
+    embedder: FaceEmbedder, shared_data: Path
+) -> None:
+    import_optional("tensorflow")
+    from annotator.runtime.tensorflow_engine import TensorflowEngine  # noqa: PLC0415 - it takes seconds
+
+    faces = read_aligned(picture_files(shared_data / "people" / "strangers")[: LARGE.faces[0]])
+    lower = FaceEmbedder(TensorflowEngine(device="cpu"), precision="bf16")
+    assert (lower.embed(faces) * embedder.embed(faces)).sum(axis=1).min() >= MIN_COSINE_F16

@@ -7,7 +7,7 @@ import pytest
 
 from annotator.errors import DeviceMemoryError, InputError
 from annotator.runtime.halving import HalvingRunner, memory_errors_told, tells_of_memory
-from annotator.runtime.network import Precision
+from annotator.runtime.network import Pixels, Precision
 from annotator.types import F32
 
 
@@ -41,6 +41,18 @@ def test_the_outputs_are_those_of_one_batch(count: int, fits: int) -> None:
     for _ in range(2):
         for mine, expected in zip(run(pictures(count)), whole, strict=True):
             np.testing.assert_array_equal(mine, expected)
+
+
+def test_bytes_stay_bytes_in_every_part() -> None:
+    given = []
+
+    class Device(SmallDevice):
+        def __call__(self, batch: Pixels) -> tuple[F32, ...]:
+            given.append(batch.dtype)
+            return super().__call__(batch.astype(np.float32))
+
+    HalvingRunner(Device(2), name="sface")(pictures(5).astype(np.uint8))
+    assert set(given) == {np.dtype(np.uint8)}
 
 
 def test_what_did_not_fit_is_not_tried_again_and_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
