@@ -93,11 +93,12 @@ def measured(scope: Scope) -> dict[str, Any]:
     """Measure all lines on one engine, one after another."""
     began_s = time.perf_counter()
     engine = engine_of(scope.device)
-    detector, embedder = MtcnnDetector(engine), FaceEmbedder(engine)
+    detector, embedder, lower = MtcnnDetector(engine), FaceEmbedder(engine), FaceEmbedder(engine, precision="bf16")
     frames = frames_of(gif_frames(scope.gifs))
     faces = np.random.default_rng(0).integers(0, 256, (scope.faces, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
     lines = {"detect": paced(scope, lambda: detector.detect(frames), len(frames))}
-    lines["embed"] = paced(scope, lambda: embedder.embed(faces), len(faces))
+    lines["embed"] = paced(scope, lambda: lower.embed(faces), len(faces))
+    lines["embed_f32"] = paced(scope, lambda: embedder.embed(faces), len(faces))
     ready_s = round(time.perf_counter() - began_s - sum(line["seconds"] for line in lines.values()), 1)
     decoded, lines["decode"] = decoding(scope)
     count = sum(map(len, decoded))

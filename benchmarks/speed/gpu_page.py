@@ -14,7 +14,8 @@ TEMPLATE: Final = Path(__file__).parent / "performance-gpu.md.in"
 WORK: Final = {
     "detect": ("faces from 20 px in {count} frames of GIFs, 480 px, each on its own", "frames"),
     "detect_clips": ("faces from 20 px in {count} frames of clips, with use of time", "frames"),
-    "embed": ("embedding {count} faces", "faces"),
+    "embed": ("embedding {count} faces in float16, as those of clips are", "faces"),
+    "embed_f32": ("embedding {count} faces in float32, as those of photographs are", "faces"),
     "decode": ("fetching and decoding {count} sampled frames of clips, on one processor", "frames"),
     "clips": ("{count} clips: decode, find, embed, name, write rows", "clips"),
 }

@@ -33,7 +33,7 @@ def test_without_results_the_page_says_so_and_what_measures_them() -> None:
 def test_the_page_shows_each_line_the_processors_that_must_decode_and_the_machine() -> None:
     told = page(results())
     assert "{{" not in told
-    assert "| embedding 200 faces | 1,234 faces | 2.5 | 34 % | 3,400 MiB |" in told
+    assert "in float32, as those of photographs are | 1,234 faces | 2.5 | 34 % | 3,400 MiB |" in told
     assert "**4.1 processors must decode for one such GPU**" in told
     assert "NVIDIA H100 (driver 1), beside 16 processors (P)" in told
     assert "trial" not in told.split("## How it is measured")[0]
@@ -45,4 +45,4 @@ def test_a_trial_on_processors_says_that_it_is_one_and_has_no_figures_of_a_gpu()
         del line["gpu_busy"], line["gpu_mib"]
     told = page(given)
     assert "A trial on processors" in told
-    assert "| embedding 200 faces | 1,234 faces | 2.5 |  |  |" in told
+    assert "| embedding 200 faces in float16, as those of clips are | 1,234 faces | 2.5 |  |  |" in told
