@@ -122,8 +122,8 @@ def _in_float16(model: Any) -> Any:  # noqa: ANN401 - Keras has no types here
     """Return a network again with convolutions in float16, which take nearly all of its time; the rest in float32.
 
     Not in bfloat16: a GPU's tensor cores take both at the same rate, and float16 has three more bits of mantissa. The
-    lowest cosine of SFace's embedding to that of float32, of 256 photographed faces, was 0.99998, and 0.9985 in bfloat16.
-    float16 ends at 65,504, and no number in SFace was above 63, of faces, noise or black and white dots.
+    lowest cosine of SFace's embeddings to those of float32, of 256 photographed faces, was 0.99998, and in bfloat16
+    0.9985. float16 ends at 65,504, and no number in SFace was above 63, of faces, noise or black and white dots.
 
     The kernels are rounded here, once. What lies between two convolutions XLA makes one step of, so float32 costs
     little there, and batch normalisation keeps its digits. Each layer is told its precision: Keras's policy for all
