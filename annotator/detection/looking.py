@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -55,6 +56,12 @@ def look(  # noqa: PLR0913 - one thing each
         count = which.stop - which.start
         frames.cut(frame_of[which], boxes[which], out=crops[:count])
         crops[count:] = 0
-        for result, output in zip(results, runner(crops), strict=True):
-            result[which] = output[:count]
+        runner(crops, partial(_keep, tuple(result[which] for result in results)))
     return results
+
+
+def _keep(places: Sequence[F32], outputs: Sequence[F32]) -> tuple[()]:
+    """Keep a network's outputs, without those of what was padded."""
+    for place, output in zip(places, outputs, strict=True):
+        place[...] = output[: len(place)]
+    return ()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -77,12 +78,16 @@ class _Scan:
         pieces = self._atlas.pieces_on(range(canvases.start, canvases.stop))
         drawn = batch_memory((size, CANVAS_HEIGHT_PX, CANVAS_WIDTH_PX, 3))
         self._frames.draw(pieces, out=drawn)
-        (outputs,) = self._pnet(drawn)
-        piece, row, column = picked(outputs, pieces, least=self._min_logit).T
-        pieces = pieces[piece]
-        seen = outputs[pieces[:, _CANVAS], row, column]
+        pieces, row, column, seen = self._pnet(drawn, partial(self._taken, pieces))
         scores = np.float32(1) / (np.float32(1) + np.exp(-np.maximum(seen[:, _LOGIT], _LEAST_LOGIT)))
         return Candidates(pieces[:, _LEVEL], self._located(pieces, row, column), seen[:, :_LOGIT], scores)
+
+    def _taken(self, pieces: I64, outputs: tuple[F32, ...]) -> tuple[I64, I64, I64, F32]:
+        """Take of P-Net's outputs the windows that may show a face: their pieces, rows, columns and numbers."""
+        (windows,) = outputs
+        piece, row, column = picked(windows, pieces, least=self._min_logit).astype(np.int64).T
+        pieces = pieces[piece]
+        return pieces, row, column, windows[pieces[:, _CANVAS], row, column]
 
     def _located(self, pieces: I64, row: I64, column: I64) -> F32:
         """Return the boxes of windows in their frames."""

@@ -103,5 +103,5 @@ class FaceEmbedder:
         batch = shareable_zeros((size, self._side_px, self._side_px, 3), np.uint8)
         for place, face in enumerate(faces):
             batch[place] = resized(face, self._side_px)
-        (output,) = self._runner(batch)
+        output: F32 = self._runner(batch)[0]
         return output[: len(faces)]

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from annotator.errors import AnnotatorError, DeviceMemoryError
-from annotator.runtime.network import Pixels, Precision, Runner
+from annotator.runtime.network import Pixels, Precision, Runner, Take
 from annotator.types import F32
 
 _log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class HalvingRunner:
         self._lock = Lock()
         self._largest: dict[tuple[int, ...], int] = {}
 
-    def __call__(self, batch: Pixels) -> tuple[F32, ...]:
+    def __call__(self, batch: Pixels, take: Take | None = None) -> tuple[Any, ...]:
         """Run the network; see ``Runner``.
 
         Raises:
@@ -113,16 +113,17 @@ class HalvingRunner:
         """
         largest = self._largest.get(batch.shape[1:])
         if largest is None or len(batch) <= largest:
-            outputs = self._try(batch)
+            outputs = self._try(batch, take)
             if outputs is not None:
                 return outputs
             largest = self._halve(batch.shape)
-        return self._in_parts(batch, largest)
+        outputs = self._in_parts(batch, largest)
+        return outputs if take is None else take(outputs)
 
-    def _try(self, batch: Pixels) -> tuple[F32, ...] | None:
+    def _try(self, batch: Pixels, take: Take | None) -> tuple[Any, ...] | None:
         """Run a batch; None if it does not fit. What the error holds on to is let go of before the next try."""
         try:
-            return self._runner(batch)
+            return self._runner(batch, take)
         except Exception as error:
             if not self._is_memory_error(error):
                 raise

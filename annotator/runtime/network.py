@@ -25,6 +25,9 @@ Pixels = F32 | U8
 """What a network gets. Whole numbers may be given as u8: the engine takes them for the same numbers in float32, and a
 quarter of the bytes goes to the device."""
 
+Take = Callable[[tuple[F32, ...]], tuple[Any, ...]]
+"""What takes of a network's outputs what is wanted."""
+
 Weights = Mapping[str, F32]
 """Arrays by ``layer/variable``, e.g. ``"conv1/kernel"``, in Keras's axis order."""
 
@@ -82,16 +85,19 @@ class Runner(Protocol):
         """The precision that is really used, which may be more than was asked for."""
         ...
 
-    def __call__(self, batch: Pixels) -> tuple[F32, ...]:
+    def __call__(self, batch: Pixels, take: Take | None = None) -> tuple[Any, ...]:
         """Run the network.
 
         The first batch of each shape and dtype costs a compilation, so keep to few shapes and pad.
 
         Args:
             batch: f32 or u8 (N, H, W, C); it may not change until the outputs are there.
+            take: is given the outputs, and takes of them what is wanted. Their memory is the network's, and used again
+                when it returns.
 
         Returns:
-            The network's outputs in the order of its definition, each f32 (N, …); the caller owns them.
+            What ``take`` returned; without one the network's outputs in the order of its definition, each f32 (N, …),
+            which the caller owns.
 
         """
         ...

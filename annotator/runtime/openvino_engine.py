@@ -17,7 +17,7 @@ from annotator.runtime.batches import SMALL, Batches
 from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
 from annotator.runtime.halving import HalvingRunner
 from annotator.runtime.kernels import has_quick_direct
-from annotator.runtime.network import NetworkDefinition, Pixels, Precision
+from annotator.runtime.network import NetworkDefinition, Pixels, Precision, Take
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
 
@@ -50,6 +50,14 @@ _FILLING: Final = Lock()
 """Held while the tables are filled, as engines may be made in several threads."""
 
 
+def start_openvino() -> openvino.Core:
+    """Start OpenVINO, so that several threads may have their first inference at once."""
+    core = openvino.Core()
+    with _FILLING:
+        _fill_tables_of_the_binding()
+    return core
+
+
 class OpenvinoEngine:
     """Runs networks on a CPU.
 
@@ -75,9 +83,7 @@ class OpenvinoEngine:
         self.batches: Batches = SMALL
         self._cache_dir = cache_dir
         limit_arenas(max(_MIN_ARENAS, self.lanes))
-        self._core = openvino.Core()
-        with _FILLING:
-            _fill_tables_of_the_binding()
+        self._core = start_openvino()
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
         """Make a network ready to run; see ``Engine``."""
@@ -159,12 +165,10 @@ class OpenvinoRunner:
         self._lock = Lock()
         self._requests: OrderedDict[tuple[int, ...], _Requests] = OrderedDict()
 
-    def __call__(self, batch: Pixels) -> tuple[F32, ...]:
+    def __call__(self, batch: Pixels, take: Take | None = None) -> tuple[Any, ...]:
         """Run the network; see ``Runner``."""
         with self._for_shape(batch.shape).one() as request:
-            np.copyto(request.input_tensors[0].data, batch)
-            request.infer(share_outputs=True)
-            return tuple(np.array(tensor.data) for tensor in request.output_tensors)
+            return request.run(batch, take or _copies)
 
     def _for_shape(self, shape: tuple[int, ...]) -> "_Requests":
         with self._lock:
@@ -175,14 +179,15 @@ class OpenvinoRunner:
                 self._requests.popitem(last=False)
             return self._requests[shape]
 
-    def _maker(self, shape: tuple[int, ...]) -> Callable[[], Any]:
+    def _maker(self, shape: tuple[int, ...]) -> Callable[[], "_Request"]:
         """Return what makes a request: of a model of its own, or of the one that all share."""
         if not self._is_small:
-            return self._compile(shape).create_infer_request
+            shared = self._compile(shape)
+            return lambda: _Request(shared)
 
-        def make() -> Any:  # noqa: ANN401 - an openvino.InferRequest
+        def make() -> _Request:
             with self._lock:
-                return self._compile(shape).create_infer_request()
+                return _Request(self._compile(shape))
 
         return make
 
@@ -192,15 +197,36 @@ class OpenvinoRunner:
         return model
 
 
-class _Requests:
-    """The free infer requests for one shape: one for each thread that runs the network at the same time."""
+class _Request:
+    """An infer request, which reads its batch where it lies if it can."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, model: openvino.CompiledModel) -> None:
+        self._request = model.create_infer_request()
+        self._own = self._request.input_tensors[0]
+
+    def run(self, batch: Pixels, take: Take) -> tuple[Any, ...]:
+        if batch.dtype == np.float32 and batch.flags.c_contiguous and batch.flags.writeable:
+            self._request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
+        else:
+            np.copyto(self._own.data, batch)
+            self._request.set_input_tensor(self._own)
+        self._request.infer(share_outputs=True)
+        return take(tuple(tensor.data for tensor in self._request.output_tensors))
+
+
+def _copies(outputs: tuple[F32, ...]) -> tuple[F32, ...]:
+    return tuple(np.array(output) for output in outputs)
+
+
+class _Requests:
+    """The free requests for one shape: one for each thread that runs the network at the same time."""
+
+    def __init__(self, make: Callable[[], _Request]) -> None:
         self._make = make
-        self._free: list[Any] = []  # append and pop are atomic
+        self._free: list[_Request] = []  # append and pop are atomic
 
     @contextmanager
-    def one(self) -> Iterator[Any]:
+    def one(self) -> Iterator[_Request]:
         try:
             request = self._free.pop()
         except IndexError:

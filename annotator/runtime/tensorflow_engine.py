@@ -13,9 +13,8 @@ import numpy as np
 from annotator.errors import ConfigError
 from annotator.runtime.batches import LARGE, Batches
 from annotator.runtime.halving import HalvingRunner, memory_errors_told, tells_of_memory
-from annotator.runtime.network import NetworkDefinition, Pixels, Precision, build_model
+from annotator.runtime.network import NetworkDefinition, Pixels, Precision, Take, build_model
 from annotator.runtime.sharing import shareable
-from annotator.types import F32
 
 
 class TensorflowEngine:
@@ -109,13 +108,14 @@ class TensorflowRunner:
 
         self._run = tensorflow.function(run, jit_compile=True, autograph=False)
 
-    def __call__(self, batch: Pixels) -> tuple[F32, ...]:
+    def __call__(self, batch: Pixels, take: Take | None = None) -> tuple[Any, ...]:
         """Run the network; see ``Runner``."""
         here = self._tensorflow.experimental.dlpack.from_dlpack(shareable(batch).__dlpack__())
         with self._tensorflow.device(self._device):
             joined = self._run(self._tensorflow.identity(here))
         # Not numpy(), which copies once more what belongs to nobody else.
-        return tuple(np.split(joined.__array__(), self._ends, axis=-1))
+        outputs = tuple(np.split(joined.__array__(), self._ends, axis=-1))
+        return outputs if take is None else take(outputs)
 
 
 def _in_float16(model: Any) -> Any:  # noqa: ANN401 - Keras has no types here

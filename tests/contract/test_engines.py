@@ -100,6 +100,23 @@ class TestEngines:
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
 
     @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_what_is_wanted_of_the_outputs_can_be_taken_without_copying_them_all(
+        self, runners: Any, kind: str, name: str
+    ) -> None:
+        run, batch = runners[kind, name], pictures(DEFINITIONS[name], 3)
+        taken = run(batch, lambda outputs: tuple(output[1:2].copy() for output in outputs))
+        for mine, theirs in zip(taken, run(batch), strict=True):
+            np.testing.assert_allclose(mine, theirs[1:2], rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_a_batch_of_before_is_not_written_to(self, runners: Any, kind: str, name: str) -> None:
+        run, batch = runners[kind, name], pictures(DEFINITIONS[name], 3)
+        kept = batch.copy()
+        run(batch)
+        run(pictures(DEFINITIONS[name], 3, 7).astype(np.uint8))
+        np.testing.assert_array_equal(batch, kept)
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
     def test_a_batch_may_lie_anywhere_and_is_left_as_it_is(self, runners: Any, kind: str, name: str) -> None:
         run, batch = runners[kind, name], pictures(DEFINITIONS[name], 4)
         expected, kept = run(batch), batch.copy()

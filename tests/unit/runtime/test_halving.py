@@ -1,13 +1,14 @@
 """Batches that do not fit into memory run in parts."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
 
 from annotator.errors import DeviceMemoryError, InputError
 from annotator.runtime.halving import HalvingRunner, memory_errors_told, tells_of_memory
-from annotator.runtime.network import Pixels, Precision
+from annotator.runtime.network import Pixels, Precision, Take
 from annotator.types import F32
 
 
@@ -21,12 +22,13 @@ class SmallDevice:
         self.error = error or RuntimeError("[GPU] CL_OUT_OF_RESOURCES")
         self.batches: list[int] = []
 
-    def __call__(self, batch: F32) -> tuple[F32, ...]:
+    def __call__(self, batch: Pixels, take: Take | None = None) -> tuple[Any, ...]:
         self.batches.append(len(batch))
         if len(batch) > self.fits:
             raise self.error
-        sums = batch.reshape(len(batch), -1).sum(axis=1)
-        return sums, np.stack([sums, -sums], axis=1)
+        sums = batch.astype(np.float32).reshape(len(batch), -1).sum(axis=1)
+        outputs = sums, np.stack([sums, -sums], axis=1)
+        return outputs if take is None else take(outputs)
 
 
 def pictures(count: int, side: int = 2) -> F32:
@@ -43,13 +45,25 @@ def test_the_outputs_are_those_of_one_batch(count: int, fits: int) -> None:
             np.testing.assert_array_equal(mine, expected)
 
 
+@pytest.mark.parametrize("fits", [2, 100])
+def test_what_is_taken_is_taken_of_the_outputs_of_the_whole_batch(fits: int) -> None:
+    seen = []
+
+    def take(outputs: tuple[F32, ...]) -> tuple[float]:
+        seen.append([output.shape for output in outputs])
+        return (float(outputs[0].sum()),)
+
+    assert HalvingRunner(SmallDevice(fits), name="rnet")(pictures(5), take) == (float(pictures(5).sum()),)
+    assert seen == [[(5,), (5, 2)]]
+
+
 def test_bytes_stay_bytes_in_every_part() -> None:
     given = []
 
     class Device(SmallDevice):
-        def __call__(self, batch: Pixels) -> tuple[F32, ...]:
+        def __call__(self, batch: Pixels, take: Take | None = None) -> tuple[Any, ...]:
             given.append(batch.dtype)
-            return super().__call__(batch.astype(np.float32))
+            return super().__call__(batch, take)
 
     HalvingRunner(Device(2), name="sface")(pictures(5).astype(np.uint8))
     assert set(given) == {np.dtype(np.uint8)}
