@@ -1,7 +1,7 @@
 """Scores of embeddings against a gallery: centred cosines, less what a face or a prototype resembles everybody.
 
-All is float64 and rounded at the end, so that the order in which a processor sums up does not show. Float32 only says
-who is worth a score, with a margin for its errors: the scores that come out are the same.
+All is float64 and rounded at the end, so that the order in which a processor sums up does not show. Float32, or
+bfloat16, only says who is worth a score, with a margin for its errors: the scores that come out are the same.
 """
 
 from statistics import NormalDist
@@ -14,7 +14,7 @@ from annotator.recognition.calibration import F64
 from annotator.recognition.evidence import unit
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.shortlist import Rough, RoughScores
-from annotator.types import F32, I64
+from annotator.types import I64
 
 MAX_COHORT_POOL: Final = 5000
 """Prototypes that the cohort is chosen among; of a larger bundle every n-th is taken."""
@@ -23,6 +23,9 @@ SCORE_DECIMALS: Final = 6
 _SLACK: Final = 10.0**-SCORE_DECIMALS  # rounding lifts a score, or lowers it, by half of it at most
 _BLOCK_SCORES: Final = 1 << 17
 """Exact similarities computed at once: 1 MiB, which stays in a processor's own cache. More at once is no quicker."""
+
+_ONE_THREAD: Final = 1 << 18
+"""Products that OpenBLAS sums up without threads."""
 
 _PAIRS: Final = 1 << 12  # scored at once: some megabytes
 
@@ -150,8 +153,9 @@ class Scorer:
         slack = np.full(len(probes), _SLACK)
         if self._cohort > 0:
             nearness = np.full((len(probes), self._pool_size + 1), -np.inf)
-            np.matmul(probes, self._columns[: self._pool_size].T, out=nearness[:, :-1])
-            cohorts = self._cohorts(self._nearest(nearness, self._limits(probes)))
+            multiply = _write_product_alone if rough.is_coarse else _write_product
+            multiply(nearness[:, :-1], probes, self._columns[: self._pool_size].T)
+            cohorts = self._cohorts(self._nearest(nearness, self._limits(probes, rough)))
             slack += 0.5 * (cohorts[0] - cohorts[2]) / self._cohort  # by so much one's own place in the cohort lifts
         rows, columns = self._rough.shortlist(rough, places, count=count, slack=slack)
         people = self._person_of[columns]
@@ -208,26 +212,26 @@ class Scorer:
         """Say of which probes (t,) the best score may reach its threshold."""
         if self._deviations is None or not np.isfinite(min_scores).any():
             return np.ones(len(probes), np.bool_)
-        highest = rough.summits.max(axis=0) + self._rough.error
-        bound = highest - 0.5 * self._least_levels(probes, rough.pool)
+        bound = rough.highest() - 0.5 * self._least_levels(probes, rough)
         return np.asarray(bound >= min_scores - _SLACK, np.bool_)
 
-    def _limits(self, probes: F64) -> F64:
+    def _limits(self, probes: F64, rough: Rough) -> F64:
         """Return (t,), what rather more similarities to the pool are above than a cohort has; -inf if it is small."""
         if self._deviations is None:
             return np.full(len(probes), -np.inf)
-        mean = probes @ self._pool_mean
-        variance = ((probes @ self._pool_square) * probes).sum(axis=1) - mean**2
+        mean, squares = (probes * self._pool_mean).sum(axis=1), np.empty_like(probes)
+        (_write_product_alone if rough.is_coarse else _write_product)(squares, probes, self._pool_square)
+        variance = (squares * probes).sum(axis=1) - mean**2
         return np.asarray(mean + self._deviations * np.sqrt(np.maximum(variance, 0.0)), np.float64)
 
-    def _least_levels(self, probes: F64, pool: F32) -> F64:
+    def _least_levels(self, probes: F64, rough: Rough) -> F64:
         """Return (t,), a bound that no level of a probe is below, -inf where there is none.
 
         A level is the mean over the nearest prototypes, perhaps without the very nearest. The mean over more of them,
         also without the very nearest, is at most as high. Those are summed up that are above a limit, which needs no
         sorting; the spread of a probe's similarities says where to put it.
         """
-        limit = self._limits(probes).astype(np.float32)
+        pool, limit = rough.pool, self._limits(probes, rough).astype(np.float32)
         excess = pool + self._rough.half_levels()[:, None]
         excess -= limit
         np.maximum(excess, 0.0, out=excess)
@@ -255,6 +259,23 @@ def _highest(values: F64, count: int) -> F64:
     """Return the ``count`` highest of each row, highest first."""
     part = np.partition(values, values.shape[1] - count, axis=1)[:, values.shape[1] - count :]
     return np.asarray(np.sort(part, axis=1)[:, ::-1], np.float64)
+
+
+def _write_product(output: F64, left: F64, right: F64) -> None:
+    np.matmul(left, right, out=output)
+
+
+def _write_product_alone(output: F64, left: F64, right: F64) -> None:
+    """Write the product of matrices in parts so small that OpenBLAS takes no threads to it.
+
+    Its threads look out for more work for 30 milliseconds, and take the processors from those who have some.
+    """
+    width = max(1, min(_ONE_THREAD // max(1, left.size), right.shape[1]))
+    count = right.shape[1] // width
+    whole = count * width
+    parts = right[:, :whole].reshape(len(right), count, width).transpose(1, 0, 2)
+    np.matmul(left, parts, out=output[:, :whole].reshape(len(left), count, width).transpose(1, 0, 2))
+    np.matmul(left, right[:, whole:], out=output[:, whole:])
 
 
 def _dots(probes: F64, rows: I64, columns: F64, chosen: I64) -> F64:
