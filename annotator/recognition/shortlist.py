@@ -36,9 +36,9 @@ _GROUPS_AT_ONCE: Final = 1 << 10  # each with a probe, compared anew: 4 MiB
 
 _MIN_COARSE_COLUMNS: Final = 1 << 15
 _MIN_COARSE_PROBES: Final = 128
-"""Columns beyond the pool, and probes at once, from which on bfloat16 is tried; for the largest galleries, as many probes
-as are ever compared at once. It takes half a second to begin, and saves 30 ms for 256 probes and 100,000 columns. The
-tracks of one clip are fewer, those of an archive more."""
+"""Columns beyond the pool, and probes at once, from which on bfloat16 is tried; for the largest galleries, as many
+probes as are ever compared at once. It takes half a second to begin, and saves 30 ms for 256 probes and 100,000 people.
+The tracks of one clip are fewer, those of an archive more."""
 
 _NOBODY: Final = 4.0
 """Taken from columns that are nobody's: similarities and levels are in [-1, 1], so somebody's are always greater."""
