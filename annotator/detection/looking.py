@@ -16,20 +16,22 @@ from annotator.types import F32, I64
 
 class _Memory(threading.local):
     def __init__(self) -> None:
-        self.of_shape: dict[tuple[int, ...], F32] = {}
+        self.of_input: dict[tuple[int, ...], F32] = {}
 
 
 _memory: Final = _Memory()
 
 
 def batch_memory(shape: tuple[int, ...]) -> F32:
-    """Return the calling thread's own memory for batches of a shape, f32, with what it had last; zeros at first.
+    """Return the calling thread's own memory for batches of a shape, f32, with whatever it had last; zeros at first.
 
-    A batch that is drawn where the last one was stays in the processor's caches, and none is ever made anew.
+    A batch that is drawn where the last one was stays in the processor's caches, and none is ever made anew. Batches of
+    several sizes share it.
     """
-    if shape not in _memory.of_shape:
-        _memory.of_shape[shape] = shareable_zeros(shape, np.float32)
-    return _memory.of_shape[shape]
+    kept = _memory.of_input.get(shape[1:])
+    if kept is None or len(kept) < shape[0]:
+        kept = _memory.of_input[shape[1:]] = shareable_zeros(shape, np.float32)
+    return kept[: shape[0]]
 
 
 def look(  # noqa: PLR0913 - one thing each

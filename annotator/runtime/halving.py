@@ -7,6 +7,7 @@ until its parts do, and from then on batches of that shape run in such parts at 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
@@ -123,7 +124,9 @@ class HalvingRunner:
     def _try(self, batch: Pixels, take: Take | None) -> tuple[Any, ...] | None:
         """Run a batch; None if it does not fit. What the error holds on to is let go of before the next try."""
         try:
-            return self._runner(batch, take)
+            return self._runner(batch, take and partial(_taken, take))
+        except _TakingError as error:
+            raise error.reason from None
         except Exception as error:
             if not self._is_memory_error(error):
                 raise
@@ -157,3 +160,18 @@ class HalvingRunner:
             outputs = self(np.concatenate([part, padding]) if len(padding) else part)
             parts.append([output[: len(part)] for output in outputs])
         return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+
+
+class _TakingError(Exception):
+    """What ``take`` raised, which says nothing of the device."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+def _taken(take: Take, outputs: tuple[F32, ...]) -> tuple[Any, ...]:
+    try:
+        return take(outputs)
+    except Exception as error:
+        raise _TakingError(error) from error

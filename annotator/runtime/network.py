@@ -92,8 +92,8 @@ class Runner(Protocol):
 
         Args:
             batch: f32 or u8 (N, H, W, C); it may not change until the outputs are there.
-            take: is given the outputs, and takes of them what is wanted. Their memory is the network's, and used again
-                when it returns.
+            take: is given the outputs, for reading, and takes of them what is wanted: their memory is used again when
+                it has returned.
 
         Returns:
             What ``take`` returned; without one the network's outputs in the order of its definition, each f32 (N, …),

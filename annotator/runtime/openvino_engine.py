@@ -3,10 +3,10 @@
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from mmap import ACCESS_COPY, MADV_DONTNEED, mmap
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 
 import numpy as np
@@ -63,10 +63,10 @@ class OpenvinoEngine:
 
     A batch runs on one thread: the networks are small, and two batches side by side keep two processors busier than
     one batch on both. It is the caller's own thread where a network is small, so that nobody is woken for two
-    milliseconds, and what was drawn for it is in that processor's caches.
+    milliseconds, and what was drawn for it is in that processor's caches; more threads than lanes take turns.
 
     Args:
-        threads: how many batches should run side by side; by default as many as processors this process may use.
+        threads: how many batches may run side by side; by default as many as processors this process may use.
         cache_dir: folder for converted networks; made if missing.
 
     Attributes:
@@ -84,6 +84,7 @@ class OpenvinoEngine:
         self._cache_dir = cache_dir
         limit_arenas(max(_MIN_ARENAS, self.lanes))
         self._core = start_openvino()
+        self._turns = BoundedSemaphore(self.lanes)
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
         """Make a network ready to run; see ``Engine``."""
@@ -95,7 +96,7 @@ class OpenvinoEngine:
         used: Precision = "bf16" if precision == "bf16" and has_bf16 else "f32"
         paths = converted(networks, self._cache_dir)
         read = [self._read(network, path) for network, path in zip(networks, paths, strict=True)]
-        runners = [OpenvinoRunner(self._core, one, lanes=self.lanes, precision=used) for one in read]
+        runners = [OpenvinoRunner(self._core, one, self._turns, lanes=self.lanes, precision=used) for one in read]
         return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
     def _read(self, network: NetworkDefinition, path: Path) -> "_ReadNetwork":
@@ -146,19 +147,28 @@ class OpenvinoRunner:
 
     """
 
-    def __init__(self, core: openvino.Core, network: _ReadNetwork, *, lanes: int, precision: Precision) -> None:
+    def __init__(
+        self,
+        core: openvino.Core,
+        network: _ReadNetwork,
+        turns: BoundedSemaphore,
+        *,
+        lanes: int,
+        precision: Precision,
+    ) -> None:
         """Take a network as read; nothing is compiled yet."""
         self.precision: Precision = precision
         self._core = core
         self._network = network
         self._is_small = network.bytes <= MAX_SMALL_BYTES
-        threads = 1 if self._is_small else lanes
+        # Streams bound what runs side by side, too.
+        self._turns: AbstractContextManager[object] = turns if self._is_small else nullcontext()
         self._settings: dict[str, Any] = {
             # Left to itself, OpenVINO computes in bf16 where the processor has it.
             "INFERENCE_PRECISION_HINT": precision,
-            # One stream computes in the thread that asks; several have threads of their own, and share the weights.
-            "NUM_STREAMS": threads,
-            "INFERENCE_NUM_THREADS": threads,
+            # Without streams a model computes in the thread that asks; they have threads, and share the weights.
+            "NUM_STREAMS": 0 if self._is_small else lanes,
+            "INFERENCE_NUM_THREADS": 1 if self._is_small else lanes,
             "ENABLE_CPU_PINNING": False,
             # No CACHE_DIR: what OpenVINO keeps there saves nothing measurable here, and is not checked when read.
         }
@@ -167,7 +177,7 @@ class OpenvinoRunner:
 
     def __call__(self, batch: Pixels, take: Take | None = None) -> tuple[Any, ...]:
         """Run the network; see ``Runner``."""
-        with self._for_shape(batch.shape).one() as request:
+        with self._turns, self._for_shape(batch.shape).one() as request:
             return request.run(batch, take or _copies)
 
     def _for_shape(self, shape: tuple[int, ...]) -> "_Requests":
@@ -211,7 +221,10 @@ class _Request:
             np.copyto(self._own.data, batch)
             self._request.set_input_tensor(self._own)
         self._request.infer(share_outputs=True)
-        return take(tuple(tensor.data for tensor in self._request.output_tensors))
+        outputs = tuple(tensor.data for tensor in self._request.output_tensors)
+        for output in outputs:
+            output.flags.writeable = False
+        return take(outputs)
 
 
 def _copies(outputs: tuple[F32, ...]) -> tuple[F32, ...]:

@@ -109,6 +109,18 @@ class TestEngines:
             np.testing.assert_allclose(mine, theirs[1:2], rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
 
     @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
+    def test_what_goes_wrong_while_taking_leaves_the_network_as_it_was(
+        self, runners: Any, kind: str, name: str
+    ) -> None:
+        run, batch = runners[kind, name], pictures(DEFINITIONS[name], 3)
+        expected = run(batch)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                run(batch, lambda outputs: (len(outputs) // 0,))
+        for mine, theirs in zip(run(batch), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=MAX_DIFFERENCE * np.abs(theirs).max())
+
+    @pytest.mark.parametrize("kind", ["openvino", "tensorflow"])
     def test_a_batch_of_before_is_not_written_to(self, runners: Any, kind: str, name: str) -> None:
         run, batch = runners[kind, name], pictures(DEFINITIONS[name], 3)
         kept = batch.copy()

@@ -57,6 +57,20 @@ def test_what_is_taken_is_taken_of_the_outputs_of_the_whole_batch(fits: int) -> 
     assert seen == [[(5,), (5, 2)]]
 
 
+def test_what_goes_wrong_while_taking_is_not_the_device(caplog: pytest.LogCaptureFixture) -> None:
+    seen = []
+
+    def take(outputs: tuple[F32, ...]) -> tuple[float]:
+        seen.append(len(outputs[0]))
+        raise MemoryError("no room for what is taken")
+
+    run = HalvingRunner(SmallDevice(100), name="rnet")
+    with pytest.raises(MemoryError, match="no room for what is taken"):
+        run(pictures(8), take)
+    assert seen == [8]
+    assert caplog.records == []
+
+
 def test_bytes_stay_bytes_in_every_part() -> None:
     given = []
 
