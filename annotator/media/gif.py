@@ -20,6 +20,7 @@ DEFAULT_DELAY_CS = 10
 _DISPOSE_TO_BACKGROUND = 2
 _EMPTY_CONTROL = b"\x21\xf9\x04\0\0\0\0\0"
 _WHITE_PALETTE = b"\xff" * 6
+_CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,38 +118,60 @@ class _CutError(Exception):
 
 
 class _Blocks:
-    """Reads blocks; knows nothing of what they mean."""
+    """Reads blocks; knows nothing of what they mean.
+
+    Most of a GIF is sub-blocks of at most 255 bytes, so the file is read in large chunks and walked by index. It is not
+    mapped into memory: a file that somebody cuts meanwhile would end the process.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._file.seek(0)
+        self._chunk = b""
+        self._chunk_at = 0  # where the chunk stands in the file
+        self._at = 0  # where the next byte stands in the chunk; beyond its end where more is to be skipped
 
     def take(self, count: int) -> bytes:
-        taken = self._file.read(count)
+        """Return the next bytes; there are far fewer than a chunk has."""
+        if self._at + count > len(self._chunk):
+            self._read_on()
+        taken = self._chunk[self._at : self._at + count]
         if len(taken) < count:
             raise _CutError
+        self._at += count
         return taken
 
     def position(self) -> int:
-        return self._file.tell()
+        """Return where the next byte stands in the file."""
+        return self._chunk_at + self._at
 
     def skip_sub_blocks(self) -> None:
         """Skip sub-blocks by their length bytes up to the empty one."""
-        file = self._file
         while True:
-            length = file.read(1)
-            if not length:
-                raise _CutError
-            if length == b"\0":
+            chunk, at = self._chunk, self._at
+            try:
+                while length := chunk[at]:
+                    at += length + 1
+            except IndexError:
+                self._at = at
+                self._read_on()
+            else:
+                self._at = at + 1
                 return
-            file.seek(length[0], 1)
+
+    def _read_on(self) -> None:
+        """Read the chunk that begins with the next byte."""
+        self._chunk_at, self._at = self.position(), 0
+        self._file.seek(self._chunk_at)
+        self._chunk = self._file.read(_CHUNK_BYTES)
+        if not self._chunk:
+            raise _CutError
 
 
 def walk_gif(file: BinaryIO, *, max_frames: int) -> GifOutline:
     """Read the outline of a GIF; a damaged one is read up to the damage.
 
     Args:
-        file: buffered and seekable.
+        file: seekable; where it stands afterwards is not told.
         max_frames: the walk ends after one frame more.
 
     Raises:

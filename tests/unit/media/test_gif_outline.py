@@ -118,3 +118,17 @@ def test_frames_without_any_palette_get_none_by_the_copy() -> None:
     content[10] &= 0x7F
     del content[13 : 13 + 3 * 128]
     assert not outline_of(bytes(content)).needs_rewriting
+
+
+def test_a_large_gif_has_the_outline_of_a_small_one_wherever_a_chunk_of_its_file_ends() -> None:
+    header, frames = THREE[: 13 + 3 * 128], THREE[13 + 3 * 128 : -1]
+    chunk = 1 << 18  # so much is read at once
+    comment = b"\x21\xfe" + (b"\xff" + b"c" * 255) * ((chunk - len(header) - len(frames)) // 256) + b"\0"
+    alone = [(one.x, one.width_px, one.delay_cs, one.has_control) for one in outline_of(THREE).frames]
+    for shift in range(0, len(frames) + 256, 3):
+        content = header + comment + b"\0" * shift + frames + b"\x21\xfe\1c\0"
+        outline = outline_of(content + b"\x3b")
+        assert outline.damage is None
+        assert [(one.x, one.width_px, one.delay_cs, one.has_control) for one in outline.frames] == alone
+        assert [content[one.descriptor_at] for one in outline.frames] == [0x2C] * 3
+        assert outline_of(content[:-1]).damage == outline_of(content).damage == "the file ends too early, at frame 3"
