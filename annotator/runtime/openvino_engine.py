@@ -14,6 +14,7 @@ import numpy as np
 from annotator.errors import ModelError
 from annotator.runtime.arenas import limit_arenas
 from annotator.runtime.batches import SMALL, Batches
+from annotator.runtime.blas import keep_blas_to_one_thread
 from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
 from annotator.runtime.halving import HalvingRunner
 from annotator.runtime.kernels import has_quick_direct
@@ -83,6 +84,7 @@ class OpenvinoEngine:
         self.batches: Batches = SMALL
         self._cache_dir = cache_dir
         limit_arenas(max(_MIN_ARENAS, self.lanes))
+        keep_blas_to_one_thread()
         self._core = start_openvino()
         self._turns = BoundedSemaphore(self.lanes)
 

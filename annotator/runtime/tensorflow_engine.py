@@ -12,6 +12,7 @@ import numpy as np
 
 from annotator.errors import ConfigError
 from annotator.runtime.batches import LARGE, Batches
+from annotator.runtime.blas import keep_blas_to_one_thread
 from annotator.runtime.halving import HalvingRunner, memory_errors_told, tells_of_memory
 from annotator.runtime.network import NetworkDefinition, Pixels, Precision, Take, build_model
 from annotator.runtime.sharing import shareable
@@ -51,6 +52,7 @@ class TensorflowEngine:
         self._device = f"/{device.upper()}:0"
         self.lanes = threads or len(os.sched_getaffinity(0))
         self.batches: Batches = LARGE
+        keep_blas_to_one_thread()
 
     def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> HalvingRunner:
         """Build a network from its definition; see ``Engine``.

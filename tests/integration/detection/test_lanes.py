@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Barrier
 
 import numpy as np
+import threadpoolctl  # type: ignore[import-untyped] # it has no types
 
 from annotator.detection.looking import batch_memory
 from annotator.networks.mtcnn import mtcnn_networks
@@ -35,6 +36,15 @@ def test_however_many_threads_ask_there_are_as_many_models_as_lanes_and_no_threa
         assert threads_of_this_process() <= before + ASKING
     assert len(sums) == 1
     assert len(runner._runner._requests[SHAPE]._free) == LANES
+
+
+def test_beside_an_engine_products_are_made_in_the_thread_that_asks(network_cache: Path) -> None:
+    with threadpoolctl.threadpool_limits(limits=3, user_api="blas"):
+        OpenvinoEngine(threads=LANES, cache_dir=network_cache)
+        threads = [
+            library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"
+        ]
+    assert set(threads) == {1}
 
 
 def test_each_thread_draws_its_batches_in_memory_of_its_own_one_over_the_other() -> None:
