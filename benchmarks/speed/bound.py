@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from benchmarks.speed.inputs import FRAMES_OF_GIF, film_frames, gif_frames
 from benchmarks.speed.rows import Value, row
-from benchmarks.speed.sides import FACENET, LOOP, SideSpec, in_turn
+from benchmarks.speed.sides import FACENET, GIPHY, GIPHY_OPTIONS, LOOP, SideSpec, in_turn
 
 PEERS: Final = {
     "detect-20px": FACENET,
@@ -14,6 +14,7 @@ PEERS: Final = {
     "detect-48px": FACENET,
     "detect-1080p": FACENET,
     "clips": LOOP,
+    "giphy": GIPHY,
 }
 """The lines that are bounded, and beside whom each of them is measured."""
 
@@ -35,6 +36,7 @@ def measure(clips: list[str], *, gifs: int, large: int, runs: int) -> dict[str, 
         "detect-48px": ("detect", {**frames, "min_face_px": 48}),
         "detect-1080p": ("detect", {"frames": str(film_frames(large)), "min_face_px": 20}),
         "clips": ("annotate", {"clips": clips}),
+        "giphy": ("annotate", {"clips": clips, "options": GIPHY_OPTIONS}),
     }
     sides = {}
     for name, (work, arguments) in given.items():  # one process at a time
