@@ -25,9 +25,10 @@ FACENET: Final = "facenet-pytorch"
 MTCNN: Final = "mtcnn"
 LOOP: Final = "plain loop"
 GIPHY: Final = "giphy"
+"""What sides are called in the results."""
+
 GIPHY_OPTIONS: Final = {"detection": {"min_face_fraction": 0.2}}
 """Beside the way of GIPHY's release, which looks for faces from a fifth of the frame's shorter side."""
-"""What sides are called in the results."""
 
 
 @dataclass(frozen=True, slots=True)
