@@ -31,6 +31,8 @@ def least_cost_pairs(cost: NDArray[np.floating]) -> tuple[I64, I64]:
         columns, rows = least_cost_pairs(exact.T)
         order = np.argsort(rows)
         return rows[order], columns[order]
+    if exact.shape[0] == 1:  # as for most frames
+        return np.zeros(1, np.int64), np.argmin(exact, axis=1)
     taken_by = np.full(exact.shape[1] + 1, -1, np.int64)  # the last column is where a search starts
     row_level = np.zeros(exact.shape[0])
     column_level = np.zeros(exact.shape[1] + 1)

@@ -9,6 +9,7 @@ The stages are handed in (see ``annotator.build``): this module knows what they 
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -17,17 +18,16 @@ from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.detecting import MAX_GAP_MS, DetectingRun, FaceDetector, FoundFaces
 from annotator.metering import NoMeter, SharedStage, StageMeter, metered
 from annotator.quality import face_quality, visible_share
-from annotator.recognition.alignment import align_faces
+from annotator.recognition.alignment import align_by, alignment_matrices, face_sizes_px
 from annotator.recognition.crops import ALIGNED, FaceCrop, cut_faces
 from annotator.recognition.decision import NamedTracks
 from annotator.recognition.evidence import EvidenceStack
-from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, shot_thumbnail
+from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, looks, shot_thumbnails
 from annotator.types import (
     F32,
     U8,
     FaceDetections,
     FaceTrack,
-    FrameBatch,
     Identity,
     KnownMedia,
     MediaAnnotation,
@@ -40,6 +40,7 @@ from annotator.types import (
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
 
 _WARM_UP_PX = 128
+_FRAMES_AT_ONCE = 16  # whose faces are measured together; no more, for a crowd's crops take memory
 
 
 class Embedder(Protocol):
@@ -253,33 +254,60 @@ def _link(found: FoundFaces, crop: FaceCrop) -> None:
     """Link the faces of a batch of frames into the tracks of their clip."""
     start = time.perf_counter()
     clip = found.clip
-    for index, detections in enumerate(found.faces):
-        faces = _frame_faces(found.batch, index, detections, crop)
-        clip.linker.add(faces)
-        clip.faces += len(faces.scores)
+    all_frames = range(len(found.faces))
+    for start_no in all_frames[::_FRAMES_AT_ONCE]:
+        for faces in _frame_faces(found, all_frames[start_no : start_no + _FRAMES_AT_ONCE], crop):
+            clip.linker.add(faces)
+            clip.faces += len(faces.scores)
     clip.frames_sampled += len(found.batch)
     clip.timings_s["link"] += time.perf_counter() - start
 
 
-def _frame_faces(batch: FrameBatch, index: int, found: FaceDetections, crop: FaceCrop) -> FrameFaces:
-    image = batch.images[index]
-    crops, face_px = align_faces(image, found.landmarks_xy)
-    return FrameFaces(
-        frame_index=int(batch.frame_index[index]),
-        pts_ms=int(batch.pts_ms[index]),
-        from_ms=int(batch.from_ms[index]),
-        shown_ms=int(batch.shown_ms[index]),
-        thumbnail=shot_thumbnail(image),
-        boxes_xyxy=found.boxes_xyxy,
-        scores=found.scores,
-        quality=face_quality(
-            crops,
-            face_px=face_px,
-            landmarks_xy=found.landmarks_xy,
-            scores=found.scores,
-            visible=visible_share(found.boxes_xyxy, width_px=image.shape[1], height_px=image.shape[0]),
-        ),
+def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> list[FrameFaces]:
+    """Align and measure the faces of some frames of a batch.
+
+    Most frames have one face or none, for which a call of NumPy costs more than its work: all are measured at once.
+    """
+    batch, by_frame = found.batch, [found.faces[number] for number in numbers]
+    images = list(batch.images[numbers.start : numbers.stop])
+    all_faces = _joined(by_frame)
+    matrices = alignment_matrices(all_faces.landmarks_xy)
+    parts = [slice(*ends) for ends in pairwise([0, *accumulate(map(len, by_frame))])]
+    # Each frame has crops of its own: a track that holds one does not hold those of the other frames.
+    crops = [align_by(image, matrices[part]) for image, part in zip(images, parts, strict=True)]
+    all_crops = np.concatenate(crops)
+    face_px, face_looks, thumbnails = face_sizes_px(matrices), looks(all_crops), shot_thumbnails(images)
+    quality = face_quality(
+        all_crops,
         face_px=face_px,
-        crops=crops,
-        inputs=None if crop == ALIGNED else cut_faces(image, found.boxes_xyxy, found.landmarks_xy, crop),
+        landmarks_xy=all_faces.landmarks_xy,
+        scores=all_faces.scores,
+        visible=visible_share(all_faces.boxes_xyxy, width_px=images[0].shape[1], height_px=images[0].shape[0]),
     )
+    return [
+        FrameFaces(
+            frame_index=int(batch.frame_index[number]),
+            pts_ms=int(batch.pts_ms[number]),
+            from_ms=int(batch.from_ms[number]),
+            shown_ms=int(batch.shown_ms[number]),
+            thumbnail=thumbnails[index],
+            boxes_xyxy=by_frame[index].boxes_xyxy,
+            scores=by_frame[index].scores,
+            quality=quality[part],
+            face_px=face_px[part],
+            crops=crops[index],
+            looks=face_looks[part],
+            inputs=None if crop == ALIGNED else _inputs(images[index], by_frame[index], crop),
+        )
+        for index, (number, part) in enumerate(zip(numbers, parts, strict=True))
+    ]
+
+
+def _joined(frames: Sequence[FaceDetections]) -> FaceDetections:
+    """Return the faces of some frames as if they were of one."""
+    names = ("boxes_xyxy", "scores", "landmarks_xy")
+    return FaceDetections(**{name: np.concatenate([getattr(faces, name) for faces in frames]) for name in names})
+
+
+def _inputs(image: U8, faces: FaceDetections, crop: FaceCrop) -> U8:
+    return cut_faces(image, faces.boxes_xyxy, faces.landmarks_xy, crop)

@@ -37,12 +37,16 @@ def sharpness(faces: U8) -> F32:
         f32 (F,), in [0, 1]; 1 from ``SHARP_DETAIL`` on.
 
     """
-    values = np.zeros(len(faces), np.float32)
-    for index, face in enumerate(faces):
-        luma = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[16:96, 16:96].astype(np.float32)
-        fine = luma - cv2.GaussianBlur(luma, (5, 5), 0)
-        values[index] = fine.std() / max(float(luma.std()), 1.0)
-    return np.asarray(np.minimum(values / SHARP_DETAIL, 1.0), np.float32)
+    if not len(faces):
+        return np.zeros(0, np.float32)
+    # All faces are one tall picture, for one call of OpenCV instead of one for each.
+    middle = np.ascontiguousarray(faces[:, 16:96, 16:96]).reshape(-1, 80, 3)
+    luma = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY).reshape(-1, 80, 80).astype(np.float32)
+    # The blur reaches two pixels far: above and below each face stands its mirror image, as OpenCV has it at borders.
+    mirrored = np.pad(luma, ((0, 0), (2, 2), (0, 0)), mode="reflect")
+    blurred = cv2.GaussianBlur(mirrored.reshape(-1, 80), (5, 5), 0).reshape(-1, 84, 80)[:, 2:82]
+    fine_spread, spread = ((luma - blurred).std(axis=(1, 2)), luma.std(axis=(1, 2)))
+    return np.asarray(np.minimum(fine_spread / np.maximum(spread, 1.0) / SHARP_DETAIL, 1.0), np.float32)
 
 
 def frontality(landmarks_xy: F32) -> F32:
@@ -102,8 +106,6 @@ def face_quality(faces: U8, *, face_px: F32, landmarks_xy: F32, scores: F32, vis
         f32 (F,), in [0, 1].
 
     """
-    if not len(faces):
-        return np.zeros(0, np.float32)
     size = np.minimum(face_px / FULL_SIZE_PX, 1.0)
     # A profile still tells something, so its factor stops at a fifth.
     pose = 0.2 + 0.8 * frontality(landmarks_xy)

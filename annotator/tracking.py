@@ -65,6 +65,7 @@ class FrameFaces:
         quality: f32 (F,).
         face_px: f32 (F,).
         crops: u8 (F, 112, 112, 3), aligned RGB crops.
+        looks: f32 (F, 588), see ``looks``.
         inputs: u8 (F, S, S, 3), the same faces as the embedder takes them; None where it takes the aligned crops.
 
     """
@@ -79,6 +80,7 @@ class FrameFaces:
     quality: F32
     face_px: F32
     crops: U8
+    looks: F32
     inputs: U8 | None = None
 
 
@@ -115,7 +117,7 @@ class TrackDraft:
     def _ranked(self) -> list[tuple[float, int, float, U8, U8]]:
         return sorted(self.best, key=lambda face: face[:2], reverse=True)
 
-    def add(self, faces: FrameFaces, index: int, *, sample_no: int, look: F32, keep: int) -> None:
+    def add(self, faces: FrameFaces, index: int, *, sample_no: int, keep: int) -> None:
         """Append face ``index`` of a frame."""
         self.seen_at.append(sample_no)
         self.frame_index.append(faces.frame_index)
@@ -125,7 +127,7 @@ class TrackDraft:
         self.boxes_xyxy.append(faces.boxes_xyxy[index])
         self.scores.append(float(faces.scores[index]))
         self.quality.append(float(faces.quality[index]))
-        self.last_look = look
+        self.last_look = faces.looks[index]
         crop = faces.crops[index]
         taken = crop if faces.inputs is None else faces.inputs[index]
         entry = (float(faces.quality[index]), -sample_no, float(faces.face_px[index]), crop, taken)
@@ -164,17 +166,17 @@ class TrackDraft:
         )
 
 
-def shot_thumbnail(image: U8) -> U8:
-    """Shrink a frame to what shot boundaries are looked for in.
+def shot_thumbnails(images: Sequence[U8]) -> U8:
+    """Shrink frames to what shot boundaries are looked for in.
 
     Args:
-        image: u8 (H, W, 3), RGB.
+        images: each u8 (H, W, 3), RGB.
 
     Returns:
-        u8 (36, 64, 3), RGB.
+        u8 (N, 36, 64, 3), RGB.
 
     """
-    return np.asarray(np.rint(Frames([image]).shrunk(36, 64)[0]), np.uint8)
+    return np.rint(Frames(images).shrunk(36, 64)).astype(np.uint8)
 
 
 def is_cut(before: U8, after: U8, *, params: TrackingParams) -> bool:
@@ -189,7 +191,7 @@ def is_cut(before: U8, after: U8, *, params: TrackingParams) -> bool:
         params: thresholds.
 
     """
-    change = float(np.abs(before.astype(np.int16) - after).mean()) / 255.0
+    change = cv2.norm(before, after, cv2.NORM_L1) / before.size / 255.0
     if change < params.min_cut_change:
         return False
     first, second = (_blurred_luma(thumbnail) for thumbnail in (before, after))
@@ -217,7 +219,7 @@ def looks(crops: U8) -> F32:
         f32 (F, 588); the product of two rows is their likeness in [-1, 1].
 
     """
-    small = crops.reshape(len(crops), 14, 8, 14, 8, 3).mean(axis=(2, 4), dtype=np.float32)
+    small = Frames(list(crops)).shrunk(14, 14)
     centred = (small - small.mean(axis=(1, 2), keepdims=True)).reshape(len(crops), 14 * 14 * 3)
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6), np.float32)
 
@@ -235,10 +237,15 @@ def pairwise_iou(first_xyxy: F32, second_xyxy: F32) -> F32:
     """
     corner_min = np.maximum(first_xyxy[:, None, :2], second_xyxy[None, :, :2])
     corner_max = np.minimum(first_xyxy[:, None, 2:], second_xyxy[None, :, 2:])
-    overlap = np.clip(corner_max - corner_min, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first_xyxy, second_xyxy)]
+    overlap = _areas(corner_max - corner_min)
+    areas = [_areas(boxes[:, 2:] - boxes[:, :2]) for boxes in (first_xyxy, second_xyxy)]
     union = areas[0][:, None] + areas[1][None] - overlap
     return np.asarray(np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0), np.float32)
+
+
+def _areas(sides: F32) -> F32:
+    sides = np.maximum(sides, 0)
+    return sides[..., 0] * sides[..., 1]
 
 
 class TrackLinker:
@@ -262,16 +269,13 @@ class TrackLinker:
             self._open = []
         self._last_thumbnail = faces.thumbnail
         self._close_lost()
-        face_looks = looks(faces.crops)
-        linked = self._assign(faces, face_looks)
+        linked = self._assign(faces)
         for index in range(len(faces.scores)):
             track = linked.get(index)
             if track is None:
                 track = TrackDraft(self._shot_no)
                 self._open.append(track)
-            track.add(
-                faces, index, sample_no=self._sample_no, look=face_looks[index], keep=self._params.faces_per_track
-            )
+            track.add(faces, index, sample_no=self._sample_no, keep=self._params.faces_per_track)
 
     def take_closed(self) -> list[TrackDraft]:
         """Return the tracks that have ended since the last call, so that nobody need hold the crops of a long film."""
@@ -289,13 +293,13 @@ class TrackLinker:
         self._closed += [track for track in self._open if track.seen_at[-1] < oldest]
         self._open = [track for track in self._open if track.seen_at[-1] >= oldest]
 
-    def _assign(self, faces: FrameFaces, face_looks: F32) -> dict[int, TrackDraft]:
+    def _assign(self, faces: FrameFaces) -> dict[int, TrackDraft]:
         if not self._open or not len(faces.scores):
             return {}
         boxes = np.array([track.boxes_xyxy[-1] for track in self._open], np.float32)
         iou = pairwise_iou(boxes, faces.boxes_xyxy)
         shift, ratio = _shift_and_ratio(boxes, faces.boxes_xyxy)
-        likeness = np.array([track.last_look for track in self._open]) @ face_looks.T
+        likeness = np.array([track.last_look for track in self._open]) @ faces.looks.T
         may_link = ((iou >= self._params.min_iou) & (likeness >= self._params.min_likeness)) | (
             (shift <= self._params.max_shift) & (ratio <= 2.0) & (likeness >= self._params.min_shifted_likeness)
         )
@@ -319,7 +323,14 @@ def _shift_and_ratio(before_xyxy: F32, after_xyxy: F32) -> tuple[F32, F32]:
 def in_order(tracks: Iterable[FaceTrack]) -> list[FaceTrack]:
     """Return the tracks of one media in order of first appearance, numbered; of one frame, best score first."""
     ordered = sorted(tracks, key=lambda track: (track.frame_index[0], -track.scores[0], *track.boxes_xyxy[0]))
-    return [replace(track, track_no=track_no) for track_no, track in enumerate(ordered)]
+    return _numbered(ordered)
+
+
+def _numbered(tracks: Sequence[FaceTrack]) -> list[FaceTrack]:
+    return [
+        track if track.track_no == track_no else replace(track, track_no=track_no)
+        for track_no, track in enumerate(tracks)
+    ]
 
 
 def join_fragments(tracks: Sequence[FaceTrack], *, params: TrackingParams) -> list[FaceTrack]:
@@ -344,7 +355,7 @@ def join_fragments(tracks: Sequence[FaceTrack], *, params: TrackingParams) -> li
         else:
             joined[home] = _join(joined[home], track, keep=params.faces_per_track)
         means[home] = _mean_embedding(joined[home])
-    return [replace(track, track_no=track_no) for track_no, track in enumerate(joined)]
+    return _numbered(joined)
 
 
 def _mean_embedding(track: FaceTrack) -> F32:

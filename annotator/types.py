@@ -33,11 +33,11 @@ def frozen_array(name: str, array: NDArray[Any], dtype: type[np.generic], shape:
         TypeError: dtype or shape differ; the message names both.
 
     """
-    wanted = f"{np.dtype(dtype).name} ({', '.join(str(axis) for axis in shape)}{',' if len(shape) == 1 else ''})"
     fits = array.ndim == len(shape) and all(
         isinstance(axis, str) or axis == length for axis, length in zip(shape, array.shape, strict=False)
     )
     if array.dtype != dtype or not fits:
+        wanted = f"{np.dtype(dtype).name} ({', '.join(str(axis) for axis in shape)}{',' if len(shape) == 1 else ''})"
         msg = f"{name} must be {wanted}, got {array.dtype.name} {array.shape}"
         raise TypeError(msg)
     view = array.view()

@@ -72,8 +72,6 @@ def face_sizes_px(matrices: NDArray[np.float64]) -> F32:
 def align_faces(frame: U8, landmarks_xy: F32) -> tuple[U8, F32]:
     """Cut the faces of a frame out, aligned to the template.
 
-    A face much larger than the crop is reduced by whole halvings first: bilinear sampling alone would skip pixels.
-
     Args:
         frame: u8 (H, W, 3).
         landmarks_xy: f32 (F, 5, 2), pixels of the frame, in the template's order; may lie outside the frame.
@@ -84,8 +82,24 @@ def align_faces(frame: U8, landmarks_xy: F32) -> tuple[U8, F32]:
 
     """
     matrices = alignment_matrices(landmarks_xy)
+    return align_by(frame, matrices), face_sizes_px(matrices)
+
+
+def align_by(frame: U8, matrices: NDArray[np.float64]) -> U8:
+    """Cut the faces of a frame out by their transforms, which may have been made for many frames at once.
+
+    A face much larger than the crop is reduced by whole halvings first: bilinear sampling alone would skip pixels.
+
+    Args:
+        frame: u8 (H, W, 3).
+        matrices: f64 (F, 2, 3), of :func:`alignment_matrices`.
+
+    Returns:
+        u8 (F, 112, 112, 3), as :func:`align_faces` has them.
+
+    """
     sizes_px = face_sizes_px(matrices)
-    faces = np.zeros((len(landmarks_xy), FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
+    faces = np.zeros((len(matrices), FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
     levels: list[U8] = [np.ascontiguousarray(frame)]
     for index, (matrix, size_px) in enumerate(zip(matrices, sizes_px, strict=True)):
         level = max(0, int(np.log2(max(float(size_px) / FACE_SIDE_PX, 1.0))))
@@ -99,7 +113,7 @@ def align_faces(frame: U8, landmarks_xy: F32) -> tuple[U8, F32]:
             dst=faces[index],
             flags=cv2.INTER_LINEAR,
         )
-    return faces, sizes_px
+    return faces
 
 
 def _halved(image: U8) -> U8:

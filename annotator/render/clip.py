@@ -12,7 +12,7 @@ from annotator.render.drawing import draw_marks, readable_scale
 from annotator.render.marks import drawn_tracks, marks_at
 from annotator.render.sheet import contact_sheet
 from annotator.render.writers import FrameWriter, write_gif, write_mp4, write_still
-from annotator.tracking import TrackingParams, is_cut, shot_thumbnail
+from annotator.tracking import TrackingParams, is_cut, shot_thumbnails
 from annotator.types import U8, MediaAnnotation, MediaRef
 
 GIF_LIKE: Final = frozenset({".gif", ".webp", ".png", ".apng"})
@@ -88,7 +88,7 @@ def _read_timeline(annotation: MediaAnnotation, source: FrameSource) -> _Timelin
     cuts_ms: list[int] = []
     before: U8 | None = None
     for frame_pts_ms, image in _frames(annotation.media, source):
-        thumbnail = shot_thumbnail(image)
+        thumbnail = shot_thumbnails([image])[0]
         if before is not None and is_cut(before, thumbnail, params=params):
             cuts_ms.append(frame_pts_ms)
         before = thumbnail

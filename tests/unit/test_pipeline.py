@@ -373,3 +373,51 @@ def test_clips_come_out_while_frames_of_a_film_never_stop() -> None:
     assert isinstance(film, MediaAnnotation)
     assert film.frames_sampled < 1_000, "it was still running when the clips came out"
     assert [one.media.media_id for one in told] == ["red-1", "red-2", "red-3"]
+
+
+class NoisyFrames(ScriptedSource):
+    """One media of 40 frames that all differ, in batches of some size."""
+
+    def __init__(self, per_batch: int) -> None:
+        super().__init__()
+        self._per_batch = per_batch
+
+    @contextmanager
+    def open(self, media: MediaRef) -> Iterator[ScriptedFrames]:
+        images = np.random.default_rng(7).integers(0, 256, (40, 60, 80, 3), np.uint8)
+        images[:, 0, 0, 0] = np.arange(40)
+
+        def batches() -> Iterator[FrameBatch]:
+            for start in range(0, 40, self._per_batch):
+                index = np.arange(start, min(start + self._per_batch, 40), dtype=np.int64)
+                yield FrameBatch(images[index], index, index * 100, index * 100, np.full(len(index), 100, np.int64))
+
+        yield ScriptedFrames(f"sha-of-{media.media_id}", batches, 40)
+
+
+class FewFacesDetector(OneFaceDetector):
+    """Sees none, one or two faces, by the number that is written into a frame's first pixel."""
+
+    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+        (one,) = super().detect(frames[:1])
+        counts = [int(frame[0, 0, 0]) % 3 for frame in frames]
+        moves = [np.arange(count, dtype=np.float32)[:, None] * 13 for count in counts]
+        return [
+            FaceDetections(one.boxes_xyxy + move, np.repeat(one.scores, len(move)), one.landmarks_xy + move[..., None])
+            for move in moves
+        ]
+
+
+def test_how_frames_are_batched_changes_no_track() -> None:
+    def told(per_batch: int) -> MediaAnnotation:
+        stages = {"source": NoisyFrames(per_batch), "detector": FewFacesDetector()}
+        (outcome,) = annotator(PipelineParams(keep_faces=True), **stages).annotate([MediaRef("noise", "noise")])
+        assert isinstance(outcome, MediaAnnotation)
+        return outcome
+
+    alone, together = told(1), told(40)
+    assert alone.faces == together.faces == 39
+    for first, second in zip(alone.tracks, together.tracks, strict=True):
+        for name in ("frame_index", "pts_ms", "from_ms", "shown_ms", "boxes_xyxy", "scores", "quality", "best_faces"):
+            np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+        np.testing.assert_array_equal(first.evidence.face_px, second.evidence.face_px)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from annotator.quality import face_quality, frontality, sharpness, visible_share
+from annotator.quality import SHARP_DETAIL, face_quality, frontality, sharpness, visible_share
 from annotator.types import F32, U8
 
 FRONTAL = np.array([[38, 51], [74, 51], [56, 72], [41, 92], [71, 92]], np.float32)
@@ -52,6 +52,20 @@ def test_sharpness_does_not_depend_on_light_and_contrast() -> None:
     pale = (face * 0.6 + 60).astype(np.uint8)
     plain, changed = sharpness(np.stack([face, pale]))
     assert changed == pytest.approx(plain, rel=0.1)
+
+
+def test_many_faces_measure_as_each_alone() -> None:
+    faces = np.stack([enlarged_from(side) for side in (112, 24, 64)])
+    np.testing.assert_array_equal(sharpness(faces), np.concatenate([sharpness(face[None]) for face in faces]))
+
+
+def test_detail_is_what_a_blur_of_the_face_alone_removes() -> None:
+    face = enlarged_from(64)
+    face[:20] = 255 - face[:20]  # an edge near the border of what is looked at
+    luma = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[16:96, 16:96].astype(np.float32)
+    detail = (luma - cv2.GaussianBlur(luma, (5, 5), 0)).std() / luma.std()
+    assert sharpness(face[None])[0] == pytest.approx(min(detail / SHARP_DETAIL, 1), abs=1e-6)
+    assert 0 < detail < SHARP_DETAIL
 
 
 def test_a_flat_picture_is_not_sharp() -> None:

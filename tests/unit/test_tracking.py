@@ -18,7 +18,7 @@ from annotator.tracking import (
     join_fragments,
     looks,
     pairwise_iou,
-    shot_thumbnail,
+    shot_thumbnails,
 )
 from annotator.types import F32, U8, FaceTrack
 
@@ -40,7 +40,8 @@ def frame(
     """Make a sample with faces of (person, x, y), 40 pixels wide."""
     count = len(faces)
     boxes = np.array([[x, y, x + 40, y + 40] for _, x, y in faces], np.float32).reshape(count, 4)
-    crops = [face_picture(person, noise=sample) for person, _, _ in faces]
+    pictures = [face_picture(person, noise=sample) for person, _, _ in faces]
+    crops = np.array(pictures, np.uint8).reshape(count, 112, 112, 3)
     return FrameFaces(
         frame_index=sample,
         pts_ms=sample * 100,
@@ -51,7 +52,8 @@ def frame(
         scores=np.full(count, 0.99, np.float32),
         quality=np.full(count, quality, np.float32),
         face_px=np.full(count, 60, np.float32),
-        crops=np.array(crops, np.uint8).reshape(count, 112, 112, 3),
+        crops=crops,
+        looks=looks(crops),
     )
 
 
@@ -65,6 +67,15 @@ def link(*frames: FrameFaces) -> list[TrackDraft]:
 def unit(*values: float) -> F32:
     vector = np.array(values, np.float32)
     return vector / np.linalg.norm(vector)
+
+
+def test_looks_are_mean_colours_of_small_squares() -> None:
+    crops = np.stack([face_picture(1), face_picture(2)])
+    small = crops.reshape(2, 14, 8, 14, 8, 3).mean(axis=(2, 4))
+    centred = (small - small.mean(axis=(1, 2), keepdims=True)).reshape(2, -1)
+    expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    np.testing.assert_allclose(looks(crops), expected, atol=1e-6)
+    assert looks(crops[:0]).shape == (0, 588)
 
 
 def test_a_face_that_moves_a_little_is_one_track() -> None:
@@ -164,7 +175,7 @@ def finished(track_no: int, shot_no: int, samples: Sequence[int], embedding: F32
     draft = TrackDraft(shot_no)
     for sample in samples:
         faces = frame(sample, [(track_no, 10, 20)], quality=quality)
-        draft.add(faces, 0, sample_no=sample, look=looks(faces.crops)[0], keep=PARAMS.faces_per_track)
+        draft.add(faces, 0, sample_no=sample, keep=PARAMS.faces_per_track)
     return draft.finish(np.tile(embedding, (len(draft.best), 1)), keep_faces=True)
 
 
@@ -211,4 +222,4 @@ def test_iou_is_symmetric_and_between_zero_and_one(
 
 def test_a_thumbnail_has_one_size_whatever_the_frame() -> None:
     for shape in ((1, 1, 3), (1080, 1920, 3), (3, 900, 3)):
-        assert shot_thumbnail(np.zeros(shape, np.uint8)).shape == (36, 64, 3)
+        assert shot_thumbnails([np.zeros(shape, np.uint8)]).shape == (1, 36, 64, 3)
