@@ -1,11 +1,12 @@
 """The compiled part: what detection does with pixels and boxes between two networks, in C (``kernels.c``).
 
-Networks take two thirds of the time of detection; the rest is here, and the interpreter is free meanwhile, so that
-threads do not wait for each other. Each function checks what it is given, for C checks nothing. It is compiled when the
-package is installed.
+Networks take four fifths of the time of detection; most of the rest is here, and the interpreter is free meanwhile, so
+that threads do not wait for each other. Each function checks what it is given, for C checks nothing. It is compiled
+when the package is installed.
 """
 
 import ctypes
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -13,12 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.errors import ConfigError
 from annotator.types import F32, I64, U8
 
 I32 = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 LIBRARY: Final = Path(__file__).with_name("kernels.so")
+SOURCE: Final = Path(__file__).with_name("kernels.c")
 
 PIECE_FIELDS: Final = (
     *("frame", "level", "level_height", "level_width"),
@@ -31,19 +34,27 @@ size of the level, the rectangle in it, number of the canvas and where the recta
 MOST_CELLS: Final = 512
 """Pixels in a row of a piece or of a crop."""
 
+MOST_SIDE_PX: Final = 2**31 - 1
+"""Of a frame or a level: C multiplies one by the other in 64 bits."""
+
+MOST_WINDOW_PX: Final = (2**31 - 1) // 255
+"""Pixels of which one mean is made: their sums are whole numbers of 31 bits."""
+
+_REMEDY: Final = "install the package again, with `make setup` or `pip install .`; a C compiler must be there"
 _WINDOW_PX: Final = 12  # of P-Net; every second pixel has one
 _FRAME: Final = PIECE_FIELDS.index("frame")
+_LEVEL_HEIGHT: Final = PIECE_FIELDS.index("level_height")
 _HEIGHT, _WIDTH, _CANVAS, _CANVAS_Y, _CANVAS_X = (PIECE_FIELDS.index(name) for name in PIECE_FIELDS[-5:])
 
 
 def _loaded() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(LIBRARY))
+        digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
     except OSError as error:
-        raise ImportError(
-            f"the compiled part of the annotator cannot be loaded ({error}): install the package again, with `make` or "
-            "`pip install .`; a C compiler must be there"
-        ) from error
+        raise ConfigError(f"the compiled part of the annotator cannot be loaded ({error}): {_REMEDY}") from error
+    if not hasattr(library, f"made_from_{digest}"):
+        raise ConfigError(f"the compiled part of the annotator is of another version than the rest: {_REMEDY}")
     number, pointer = ctypes.c_int64, ctypes.c_void_p
     library.draw.argtypes = [pointer, number, pointer, number, pointer, number, number]
     library.cut.argtypes = [pointer, number, pointer, pointer, number, number, pointer]
@@ -62,18 +73,18 @@ class Frames:
 
     Output pixel i of m over n input pixels is the mean of the inputs from ``floor(i n / m)`` to
     ``ceil((i + 1) n / m)``, exactly as PyTorch's ``interpolate(mode="area")`` has it; OpenCV's ``INTER_AREA`` weighs
-    the edge pixels instead, and the networks' scores tell the difference. Sums are whole numbers of 31 bits: a window
-    has at most eight million pixels.
+    the edge pixels instead, and the networks' scores tell the difference.
     """
 
     def __init__(self, frames: Sequence[U8]) -> None:
         """Take the frames: each u8 (H, W, 3), RGB, at least 1 x 1, of any sizes."""
-        self._frames = [np.ascontiguousarray(frame) for frame in frames]  # held while C reads them
-        for frame in self._frames:
+        for frame in frames:
             check_frame(frame)
+        self._frames = [np.ascontiguousarray(frame) for frame in frames]  # held while C reads them
         self._table = _table([(frame.ctypes.data, *frame.shape[:2]) for frame in self._frames], 3)
+        self._table.flags.writeable = False
         self.shapes_hw: I64 = self._table[:, 1:]
-        """i64 (N, 2), heights and widths."""
+        """i64 (N, 2), heights and widths, read-only."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -90,11 +101,11 @@ class Frames:
             out: f32 (N, H, W, 3), the canvases; gets RGB in 0-255.
 
         Raises:
-            ValueError: a piece lies outside its level or its canvas, or is of no frame.
+            ValueError: a piece lies outside its level or its canvas, is of no frame, or shrinks it too much.
 
         """
         _check("pieces", pieces, np.int64, (None, len(PIECE_FIELDS)))
-        _check("out", out, np.float32, (None, None, None, 3))
+        _check("out", out, np.float32, (None, None, None, 3), is_written=True)
         frame, _, level_height, level_width, y, x, height, width, canvas, canvas_y, canvas_x = pieces.T
         fits = (
             _are_within(frame, 1, len(self))
@@ -104,9 +115,11 @@ class Frames:
             & _are_within(canvas_y, height + height % 2, out.shape[1])
             & _are_within(canvas_x, width + width % 2, out.shape[2])
             & (width <= MOST_CELLS)
+            & (np.maximum(level_height, level_width) <= MOST_SIDE_PX)
         )
         if not fits.all():
             raise ValueError(f"piece {int(np.argmin(fits))} lies outside its level or canvas")
+        _check_windows(self.shapes_hw[frame], pieces[:, _LEVEL_HEIGHT : _LEVEL_HEIGHT + 2])
         size = (len(self), _address(pieces), len(pieces), _address(out), *out.shape[1:3])
         _done(_library.draw(_address(self._table), *size))
 
@@ -119,18 +132,19 @@ class Frames:
             out: f32 (N, side, side, 3); gets the crops, RGB in 0-255.
 
         Raises:
-            ValueError: a box is empty or not within its frame.
+            ValueError: a box is empty or not within its frame, or shrunk too much.
 
         """
         _check("frame_of", frame_of, np.int64, (None,))
         _check("boxes", boxes, np.int64, (len(frame_of), 4))
-        _check("out", out, np.float32, (len(frame_of), None, None, 3))
+        _check("out", out, np.float32, (len(frame_of), None, None, 3), is_written=True)
         side = out.shape[1]
         if side != out.shape[2] or not 0 < side <= MOST_CELLS or not _are_within(frame_of, 1, len(self)).all():
             raise ValueError(f"crops must be squares of at most {MOST_CELLS} pixels, of frames that are there")
-        sizes = boxes[:, 2:] - boxes[:, :2]
-        if not _are_within(boxes[:, 1::-1], sizes[:, ::-1], self.shapes_hw[frame_of]).all():
+        first, last = boxes[:, :2], boxes[:, 2:]
+        if not ((first >= 0) & (first < last) & (last <= self.shapes_hw[frame_of, ::-1])).all():
             raise ValueError("a box is empty, or not within its frame")
+        _check_windows(last - first, np.int64(side))
         given = (_address(frame_of), _address(boxes), len(boxes), side, _address(out))
         _done(_library.cut(_address(self._table), len(self), *given))
 
@@ -191,14 +205,17 @@ def staying(boxes: F32, starts: I64, *, limit: float, last_pixel: float, is_of_s
         last_pixel: 1 if the last pixel counts to a side, 0 if not.
         is_of_smaller: overlap is of the smaller box, not of the union.
 
+    Raises:
+        ValueError: there are other boxes than those of the groups, or groups do not lie side by side.
+
     """
     _check("starts", starts, np.int64, (None,))
-    edges = np.ascontiguousarray(boxes.T, np.float32)
+    edges = np.require(boxes.T, np.float32, ["C", "A"])
     if edges.ndim != 2 or len(edges) != 4 or len(starts) == 0 or starts[0] != 0 or starts[-1] != len(boxes):
         raise ValueError("groups must be those of all boxes")
     x1, y1, x2, y2 = edges
     area = (x2 - x1 + np.float32(last_pixel)) * (y2 - y1 + np.float32(last_pixel))
-    if (np.diff(starts) < 0).any():
+    if (starts[1:] < starts[:-1]).any():
         raise ValueError("groups must lie side by side")
     stays = np.ones(len(boxes), np.bool_)
     given = (len(starts) - 1, limit, last_pixel, is_of_smaller, _address(stays))
@@ -208,25 +225,44 @@ def staying(boxes: F32, starts: I64, *, limit: float, last_pixel: float, is_of_s
 
 def check_frame(frame: U8) -> None:
     """Raise ``TypeError`` unless a frame is u8 (H, W, 3), at least 1 x 1."""
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
+    is_fit = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
+    if not is_fit or not 0 < min(frame.shape) <= max(frame.shape) <= MOST_SIDE_PX:
         raise TypeError(f"a frame must be uint8 (H, W, 3), got {frame.dtype.name} {frame.shape}")
 
 
 def _are_within(start: I64, length: I64 | int, limit: I64 | int) -> Flags:
-    result: Flags = (start >= 0) & (np.asarray(length) > 0) & (start + length <= limit)
+    """Compare without adding: a sum that does not fit into 64 bits is no sum."""
+    length, limit = np.asarray(length), np.asarray(limit)
+    result: Flags = (start >= 0) & (length > 0) & (length <= limit) & (start <= limit - length)
     return result
+
+
+def _check_windows(sizes: I64, cells: I64 | np.int64) -> None:
+    """Raise ``ValueError`` if so much becomes so few cells, of rows and columns each, that sums do not fit."""
+    most = np.minimum(sizes, -(-sizes // cells) + 1)
+    if (most[:, 0] > MOST_WINDOW_PX // most[:, 1]).any():
+        raise ValueError(f"a frame is shrunk too much: more than {MOST_WINDOW_PX:,} pixels to one")
 
 
 def _table(rows: Sequence[tuple[int, ...]], columns: int) -> I64:
     return np.array(rows, np.int64).reshape(-1, columns)
 
 
-def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int | None, ...]) -> None:
+def _check(
+    name: str,
+    array: NDArray[np.generic],
+    dtype: type[np.generic],
+    shape: tuple[int | None, ...],
+    *,
+    is_written: bool = False,
+) -> None:
     fits = array.ndim == len(shape) and all(
         wanted is None or wanted == side for wanted, side in zip(shape, array.shape, strict=False)
     )
-    if array.dtype != dtype or not fits or not array.flags.c_contiguous:
+    if array.dtype != dtype or not fits or not array.flags.c_contiguous or not array.flags.aligned:
         raise TypeError(f"{name}: {np.dtype(dtype).name} {shape}, contiguous, got {array.dtype.name} {array.shape}")
+    if is_written and not array.flags.writeable:
+        raise TypeError(f"{name} is read-only")
 
 
 def _address(array: NDArray[np.generic]) -> int:

@@ -14,6 +14,9 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
+/* hatch_build.py gives it a name with the digest of this file: __init__.py refuses the library of another. */
+const char MADE_FROM = 1;
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
@@ -48,25 +51,25 @@ INLINE int64_t window_end(int64_t cell, int64_t length, int64_t cells)
 INLINE void add_rows(uint32_t *restrict sums, uint16_t *restrict part, const uint8_t *rows, int64_t count,
                      int64_t stride, int64_t size)
 {
-    for (int64_t done = 0; done < count; done += MOST_ROWS, rows += MOST_ROWS * stride) {
+    for (int64_t done = 0; done < count; done += MOST_ROWS) {
         int64_t left = MIN(count - done, MOST_ROWS);
-        const uint8_t *restrict a = rows, *restrict b = a + stride, *restrict c = b + stride, *restrict d = c + stride;
+        const uint8_t *restrict a = rows + done * stride;
         if (left % 4 == 0)
             for (int64_t i = 0; i < size; i++)
-                part[i] = a[i] + b[i] + c[i] + d[i];
+                part[i] = a[i] + a[i + stride] + a[i + 2 * stride] + a[i + 3 * stride];
         else if (left % 4 == 3)
             for (int64_t i = 0; i < size; i++)
-                part[i] = a[i] + b[i] + c[i];
+                part[i] = a[i] + a[i + stride] + a[i + 2 * stride];
         else if (left % 4 == 2)
             for (int64_t i = 0; i < size; i++)
-                part[i] = a[i] + b[i];
+                part[i] = a[i] + a[i + stride];
         else
             for (int64_t i = 0; i < size; i++)
                 part[i] = a[i];
         for (int64_t row = (left + 3) % 4 + 1; row < left; row += 4) {
-            a = rows + row * stride, b = a + stride, c = b + stride, d = c + stride;
+            a = rows + (done + row) * stride;
             for (int64_t i = 0; i < size; i++)
-                part[i] += a[i] + b[i] + c[i] + d[i];
+                part[i] += a[i] + a[i + stride] + a[i + 2 * stride] + a[i + 3 * stride];
         }
         if (done == 0)
             for (int64_t i = 0; i < size; i++)
@@ -99,7 +102,7 @@ INLINE void shrink(const uint8_t *pixels, int64_t stride, int64_t source_height,
     Four *before = (Four *)(line + 3 * size + 4); /* of all columns before one: size + 1 */
     uint16_t *part = (uint16_t *)(line + 7 * size + 8);
     int64_t last_top = -1, last_bottom = -1;
-    for (int64_t i = 0; i < rows; i++, out += out_stride) {
+    for (int64_t i = 0; i < rows; i++) {
         int64_t top = window_start(y + i, source_height, height), bottom = window_end(y + i, source_height, height);
         if (top != last_top || bottom != last_bottom) {
             add_rows(sums, part, pixels + top * stride + 3 * first, bottom - top, stride, 3 * size);
@@ -111,15 +114,16 @@ INLINE void shrink(const uint8_t *pixels, int64_t stride, int64_t source_height,
             }
             last_top = top, last_bottom = bottom;
         }
+        float *line_out = out + i * out_stride;
         float share_of_row = (float)(1.0 / (bottom - top));
         for (int64_t j = 0; j < columns; j++) {
             SignedFour sum = (SignedFour)(before[right[j]] - before[left[j]]);
             float share = share_of_row * share_of_column[j];
             FourFloats mean = __builtin_convertvector(sum, FourFloats) * (FourFloats){share, share, share, share};
             if (j + 1 < columns)
-                *(FourFloats *)(out + 3 * j) = mean; /* the fourth is overwritten by the next */
+                *(FourFloats *)(line_out + 3 * j) = mean; /* the fourth is overwritten by the next */
             else
-                memcpy(out + 3 * j, &mean, 3 * sizeof(float));
+                memcpy(line_out + 3 * j, &mean, 3 * sizeof(float));
         }
     }
 }
@@ -148,8 +152,10 @@ int draw(const Frame *frames, int64_t frame_count, const Piece *pieces, int64_t 
                piece->y, piece->x, piece->height, piece->width, out, stride, line);
         /* P-Net's pooling rounds up: the row or column beyond an odd side must not win it. */
         if (piece->width % 2)
-            for (int64_t i = 0; i < piece->height; i++)
-                memcpy(out + i * stride + 3 * piece->width, out + i * stride + 3 * (piece->width - 1), 3 * sizeof(float));
+            for (int64_t i = 0; i < piece->height; i++) {
+                float *beyond = out + i * stride + 3 * piece->width;
+                memcpy(beyond, beyond - 3, 3 * sizeof(float));
+            }
         if (piece->height % 2) {
             float *below = out + piece->height * stride;
             memcpy(below, below - stride, (size_t)(3 * piece->width) * sizeof(float));
@@ -190,9 +196,9 @@ int64_t pick(const float *outputs, int64_t rows, int64_t columns, int64_t depth,
         int64_t bottom = top + (piece->height + piece->height % 2 - 10) / 2;
         int64_t right = left + (piece->width + piece->width % 2 - 10) / 2;
         for (int64_t row = top; row < bottom; row++) {
-            const float *logit = outputs + ((piece->canvas * rows + row) * columns + left) * depth + depth - 1;
-            for (int64_t column = left; column < right; column++, logit += depth)
-                if (*logit >= least) {
+            const float *logits = outputs + (piece->canvas * rows + row) * columns * depth + depth - 1;
+            for (int64_t column = left; column < right; column++)
+                if (logits[column * depth] >= least) {
                     int32_t *one = picked + 3 * found++;
                     one[0] = (int32_t)n, one[1] = (int32_t)row, one[2] = (int32_t)column;
                 }

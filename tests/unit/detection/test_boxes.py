@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -46,6 +46,7 @@ def crowded(draw: st.DrawFn) -> tuple[Any, Any, Any]:
 
 
 @given(crowded(), st.sampled_from(["union", "smaller"]), st.sampled_from([0.3, 0.5, 0.7]))
+@settings(deadline=None)
 def test_what_stays_is_what_a_plain_greedy_loop_keeps_in_each_group(case: Any, overlap: Any, limit: float) -> None:
     boxes, scores, groups = case
     expected: list[int] = []

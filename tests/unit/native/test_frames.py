@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.native import MOST_CELLS, PIECE_FIELDS, Frames
+from annotator.native import MOST_CELLS, MOST_SIDE_PX, PIECE_FIELDS, Frames, check_frame
 
 MAX_DIFFERENCE = 1e-3
 """Of means in 0-255: float32 rounding."""
@@ -117,6 +117,25 @@ def test_the_largest_windows_give_the_right_means() -> None:
     np.testing.assert_allclose(pool(white, 1, 1), 255, rtol=0, atol=MAX_DIFFERENCE)
 
 
+def test_windows_whose_sums_do_not_fit_are_refused() -> None:
+    white = np.full((2902, 2902, 3), 255, np.uint8)  # 2.147e9, more than 31 bits take
+    with pytest.raises(ValueError, match="a frame is shrunk too much: more than 8,421,504 pixels to one"):
+        pool(white, 1, 1)
+    crops = np.zeros((2, 1, 1, 3), np.float32)
+    with pytest.raises(ValueError, match="a frame is shrunk too much: more than 8,421,504 pixels to one"):
+        Frames([white]).cut(np.array([0, 0]), np.array([[0, 0, 9, 9], [0, 0, 2902, 2902]]), out=crops)
+    Frames([white]).cut(np.array([0]), np.array([[0, 0, 2901, 2902]]), out=crops[:1])
+    np.testing.assert_allclose(crops[0], 255, rtol=0, atol=MAX_DIFFERENCE)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 8_421_505), (8_421_505, 1)])
+def test_a_narrow_frame_shrinks_as_far_as_any_other(height: int, width: int) -> None:
+    white = np.full((height, width, 3), 255, np.uint8)
+    np.testing.assert_allclose(pool(white, 2, 2), 255, rtol=0, atol=MAX_DIFFERENCE)
+    with pytest.raises(ValueError, match="shrunk too much"):
+        pool(white, 1, 1)
+
+
 def test_a_view_that_is_not_contiguous_is_read_as_it_looks() -> None:
     pixels = picture(40, 60)
     turned = pixels[::-1, ::2]
@@ -141,6 +160,16 @@ GOOD = {"level_height": 20, "level_width": 20, "height": 20, "width": 20}
         {"canvas_x": 2},
         {"height": 19, "canvas_y": 1},
         {"level_width": 2000, "width": MOST_CELLS + 2},
+        {"level_height": MOST_SIDE_PX + 1},
+        {"level_width": 2**63 - 1},
+        {"y": 2**63 - 1},
+        {"x": 2**63 - 20},
+        {"height": 2**63 - 1, "level_height": 2**63 - 1},
+        {"height": -(2**63)},
+        {"y": 2**62, "canvas_y": 2**62, "level_height": 2**62, "height": 2**62},
+        {"canvas_x": 2**63 - 20},
+        {"canvas": 2**63 - 1},
+        {"frame": 2**63 - 1},
     ],
     ids=str,
 )
@@ -160,13 +189,30 @@ def test_a_piece_that_does_not_fit_is_refused(wrong: dict[str, int]) -> None:
         (0, [5, 5, 5, 10]),
         (0, [5, 6, 10, 5]),
         (0, [2**62, 0, 2**62 + 5, 5]),
+        (0, [1, 1, -(2**63), -(2**63)]),
+        (0, [-(2**63), 0, 10, 10]),
+        (0, [0, 0, 2**63 - 1, 2**63 - 1]),
         (1, [0, 0, 10, 10]),
+        (2**63 - 1, [0, 0, 10, 10]),
         (-1, [0, 0, 10, 10]),
     ],
 )
 def test_a_box_that_is_not_within_its_frame_is_refused(frame: int, box: list[int]) -> None:
     with pytest.raises(ValueError, match="frame"):
         Frames([picture(30, 40)]).cut(np.array([frame]), np.array([box]), out=np.zeros((1, 24, 24, 3), np.float32))
+
+
+def misaligned(array: Any) -> Any:
+    """Return a copy that lies one byte beside where it should."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    copy = memory[1:].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def read_only(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
 
 
 @pytest.mark.parametrize(
@@ -177,8 +223,11 @@ def test_a_box_that_is_not_within_its_frame_is_refused(frame: int, box: list[int
         np.zeros((2, 24, 24, 3), np.float32),
         np.zeros((1, 24, 48, 3), np.float32)[:, :, ::2],
         np.zeros((1, 24, 23, 3), np.float32),
+        np.zeros((1, MOST_CELLS + 1, MOST_CELLS + 1, 3), np.float32),
+        read_only(np.zeros((1, 24, 24, 3), np.float32)),
+        misaligned(np.zeros((1, 24, 24, 3), np.float32)),
     ],
-    ids=["float64", "four colours", "two", "not contiguous", "no square"],
+    ids=["float64", "four colours", "two", "not contiguous", "no square", "too large", "read-only", "misaligned"],
 )
 def test_memory_that_takes_no_crops_is_refused(out: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
@@ -189,3 +238,31 @@ def test_memory_that_takes_no_crops_is_refused(out: Any) -> None:
 def test_what_is_no_frame_is_refused(frame: Any) -> None:
     with pytest.raises(TypeError, match="a frame must be uint8"):
         Frames([frame])
+
+
+def test_a_frame_with_a_side_that_c_cannot_count_is_refused() -> None:
+    with pytest.raises(TypeError, match="a frame must be uint8"):
+        check_frame(np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (1, MOST_SIDE_PX + 1, 3)))
+
+
+def test_the_sizes_that_c_reads_cannot_be_changed() -> None:
+    shapes = Frames([picture(30, 40)]).shapes_hw
+    assert shapes.tolist() == [[30, 40]]
+    with pytest.raises(ValueError, match="read-only"):
+        shapes[0, 0] = 31
+
+
+@pytest.mark.parametrize("spoilt", [read_only, misaligned])
+def test_canvases_that_cannot_be_written_are_refused(spoilt: Any) -> None:
+    out = spoilt(np.zeros((1, 20, 20, 3), np.float32))
+    with pytest.raises(TypeError, match="out"):
+        Frames([picture(40, 40)]).draw(piece(**GOOD), out=out)
+    assert not out.any()
+
+
+def test_tables_that_lie_askew_are_refused() -> None:
+    frames = Frames([picture(40, 40)])
+    with pytest.raises(TypeError, match="pieces"):
+        frames.draw(misaligned(piece(**GOOD)), out=np.zeros((1, 20, 20, 3), np.float32))
+    with pytest.raises(TypeError, match="boxes"):
+        frames.cut(np.array([0]), misaligned(np.array([[0, 0, 9, 9]])), out=np.zeros((1, 24, 24, 3), np.float32))

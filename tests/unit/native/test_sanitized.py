@@ -1,5 +1,6 @@
 """The C part under the sanitizers: it reads and writes nothing that is not its own, whatever it is given."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,7 +11,10 @@ import pytest
 
 FOLDER = Path(__file__).parent
 SOURCE = FOLDER.parents[2] / "annotator" / "native" / "kernels.c"
-TESTS = (FOLDER / "test_frames.py", FOLDER / "test_windows.py", FOLDER.parent / "detection" / "test_boxes.py")
+TESTS = (
+    *(FOLDER / f"test_{name}.py" for name in ("frames", "windows", "suppression")),
+    FOLDER.parent / "detection" / "test_boxes.py",
+)
 
 CODE = """
 import sys
@@ -28,13 +32,15 @@ def compiler_says(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_tests(source: Path, library: Path) -> subprocess.CompletedProcess[str]:
-    made = compiler_says(
-        *("-std=gnu11", "-g", "-O1", "-ffp-contract=off", "-fPIC", "-shared"),
-        *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", str(library), str(source)),
-    )
+    sanitizers = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fPIC", "-shared", "-o", str(library))
     runtimes = [compiler_says(f"-print-file-name={name}").stdout.strip() for name in ("libasan.so", "libubsan.so")]
-    if made.returncode != 0 or not all(Path(runtime).is_absolute() for runtime in runtimes):
+    has_sanitizers = compiler_says(*sanitizers, "-x", "c", os.devnull).returncode == 0
+    if not has_sanitizers or not all(Path(runtime).is_absolute() for runtime in runtimes):
         pytest.skip("the compiler has no sanitizers")
+    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
+    flags = ("-std=gnu11", "-g", "-O1", "-ffp-contract=off", f"-DMADE_FROM=made_from_{digest}")
+    made = compiler_says(*sanitizers, *flags, str(source))
+    assert made.returncode == 0, made.stderr
     return subprocess.run(
         [sys.executable, "-c", CODE, str(library), *map(str, TESTS)],
         env={**os.environ, "LD_PRELOAD": " ".join(runtimes), "ASAN_OPTIONS": "detect_leaks=0"},
