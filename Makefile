@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
+NATIVE := annotator/native/kernels.so
 
 .PHONY: help setup setup-dev demo test check format lint types imports bench bench-gpu lock clean
 
 help:  ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/base.stamp  ## make .venv with what annotating on a CPU needs (no TensorFlow)
+setup: $(NATIVE)  ## make .venv with what annotating on a CPU needs (no TensorFlow)
 
 setup-dev: $(VENV)/dev.stamp  ## add what developing and testing need
 
@@ -56,22 +57,25 @@ lock: setup-dev  ## resolve the dependencies anew, with hashes and without addre
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/gpu.lock
 
 clean:  ## remove .venv and what the tools cached
-	rm -rf $(VENV) .venv-gpu .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-gpu $(NATIVE) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/uv: requirements/bootstrap.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 	@touch $@
 
-$(VENV)/base.stamp: $(BIN)/uv requirements/base.lock pyproject.toml hatch_build.py annotator/native/kernels.c
+$(VENV)/base.stamp: $(BIN)/uv requirements/base.lock pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/base.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/gpu.stamp: $(VENV)/base.stamp requirements/gpu.lock
+# Installing the package compiles it.
+$(NATIVE): $(VENV)/base.stamp hatch_build.py annotator/native/kernels.c
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+
+$(VENV)/gpu.stamp: $(NATIVE) requirements/gpu.lock
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/gpu.lock
 	@touch $@
 
-$(VENV)/dev.stamp: $(VENV)/base.stamp requirements/dev.lock
+$(VENV)/dev.stamp: $(NATIVE) requirements/dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
