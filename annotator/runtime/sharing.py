@@ -2,7 +2,7 @@
 
 ``tf.constant`` copies an array twice before anything goes to a device: once lest the caller change it, and once more
 where its address does not suit the processor's widest vectors, which is nearly always so, since NumPy aligns to 16
-bytes. The canvases of one batch for P-Net are 100 MB.
+bytes. The canvases of one batch for P-Net are 25 MB.
 """
 
 from typing import Any, Final
