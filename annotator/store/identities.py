@@ -4,9 +4,9 @@ import difflib
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, or_, select, text, union, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, text, union, update
 
 from annotator.errors import IdentityError
 from annotator.store.columns import utc_now
@@ -54,6 +54,8 @@ def name_key(name: str) -> str:
     >>> name_key("  Beyoncé  Knowles"), name_key("Żółć_Straße")
     ('beyonce knowles', 'zołc strasse')
     """
+    if name.isascii():  # as most are; the rest changes nothing else of them
+        return " ".join(name.replace("_", " ").lower().split())
     # Folded characters may decompose, and decomposed ones fold: three rounds settle all of Unicode.
     for _ in range(3):
         decomposed = unicodedata.normalize("NFKD", name.replace("_", " ").casefold())
@@ -311,21 +313,21 @@ def _counts(connection: Connection, statement: "object") -> dict[int, int]:
 
 
 def _by_kg_mid(
-    connection: Connection, people: Iterable[Identity], *, other_than: Mapping[str, Identity]
+    connection: Connection, people: Collection[Identity], *, other_than: Mapping[str, Identity]
 ) -> dict[str, int]:
     """Return ids of people known under another name: exactly one of that id, whose name nobody else in hand has."""
-    found = {}
-    for person in people:
-        if person.kg_mid is None:
-            continue
-        rows = connection.execute(
-            select(identities.c.id, identities.c.name).where(
-                identities.c.kg_mid == person.kg_mid, identities.c.merged_into.is_(None)
-            )
-        ).all()
-        if len(rows) == 1 and rows[0].name not in other_than:
-            found[person.name] = int(rows[0].id)
-    return found
+    by_mid: dict[str, list[Row[Any]]] = {person.kg_mid: [] for person in people if person.kg_mid is not None}
+    statement = text(
+        "SELECT id, name, kg_mid FROM identities"  # noqa: S608  (only constants are joined)
+        f" WHERE merged_into IS NULL AND kg_mid {given_ids(connection, 'mids')}"
+    )
+    for row in connection.execute(statement, {"mids": ids_param(connection, sorted(by_mid))}):
+        by_mid[row.kg_mid].append(row)
+    return {
+        person.name: int(rows[0].id)
+        for person in people
+        if person.kg_mid is not None and len(rows := by_mid[person.kg_mid]) == 1 and rows[0].name not in other_than
+    }
 
 
 def _only_one(connection: Connection, name: str) -> int:

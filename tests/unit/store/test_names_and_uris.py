@@ -35,6 +35,11 @@ def test_a_name_key_is_its_own_key(name: str) -> None:
     assert name_key(name_key(name)) == name_key(name)
 
 
+@given(st.text(st.characters(codec="ascii")))
+def test_a_name_has_the_same_key_alone_and_before_a_letter_with_an_accent(name: str) -> None:
+    assert name_key(f"{name} \u00e9") == f"{name_key(name)} e".strip()
+
+
 def test_a_spec_with_something_that_json_cannot_say_is_refused() -> None:
     with pytest.raises(TypeError):
         canonical_json({"path": Path()})
