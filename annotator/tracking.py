@@ -59,7 +59,7 @@ class FrameFaces:
         pts_ms: when the frame appears.
         from_ms: start of its share of displayed time.
         shown_ms: length of its share.
-        thumbnail: u8 (36, 64, 3), see ``shot_thumbnail``.
+        thumbnail: u8 (36, 64, 3), see ``shot_thumbnails``.
         boxes_xyxy: f32 (F, 4).
         scores: f32 (F,).
         quality: f32 (F,).
