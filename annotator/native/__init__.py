@@ -1,8 +1,8 @@
 """The compiled part: what detection does with pixels and boxes between two networks, in C (``kernels.c``).
 
-Networks take four fifths of the time of detection; most of the rest is here, and the interpreter is free meanwhile, so
-that threads do not wait for each other. Each function checks what it is given, for C checks nothing. It is compiled
-when the package is installed.
+Networks take four fifths of the time of detection; most of the rest is here, and the first layer of a network, which
+libraries compute slowly. The interpreter is free meanwhile, so that threads do not wait for each other. Each function
+checks what it is given, for C checks nothing. It is compiled when the package is installed.
 """
 
 import ctypes
@@ -37,6 +37,12 @@ MOST_CELLS: Final = 512
 MOST_SIDE_PX: Final = 2**31 - 1
 """Of a frame or a level: C multiplies one by the other in 64 bits."""
 
+FIRST_LAYER_DEPTHS: Final = range(9, 33)
+"""Channels that the first layer of a network may have."""
+
+FIRST_LAYER_POOLS: Final = (2, 3)
+"""Sides of the windows of its pooling."""
+
 MOST_WINDOW_PX: Final = (2**31 - 1) // 255
 """Pixels of which one mean is made: their sums are whole numbers of 31 bits."""
 
@@ -62,6 +68,13 @@ def _loaded() -> ctypes.CDLL:
     library.pick.restype = number
     library.suppress.argtypes = [*(pointer,) * 6, number, ctypes.c_float, ctypes.c_float, ctypes.c_int, pointer]
     library.suppress.restype = None
+    factor = ctypes.c_float
+    library.has_first_layer.argtypes = []
+    if library.has_first_layer():
+        library.first_layer.argtypes = [
+            *(pointer, number, number, number, pointer, pointer, pointer),
+            *(factor, factor, number, number, pointer),
+        ]
     return library
 
 
@@ -223,6 +236,72 @@ def staying(boxes: F32, starts: I64, *, limit: float, last_pixel: float, is_of_s
     return stays
 
 
+class FirstLayer:
+    """The first layer of a network that looks at pictures: a convolution of 3 x 3, its activation and its pooling.
+
+    Three colours are too few for the kernels of libraries, which are made for dozens of channels: OpenVINO reaches a
+    third of what the processor can. Pixels are first scaled and shifted; the convolution has no padding, the activation
+    multiplies what is below zero, channel by channel, and the pooling takes the greatest of windows in steps of two, of
+    which the last ones end with the picture. Immutable; safe to use from several threads.
+
+    Args:
+        factors: f32 (3, 3, 3, depth): row, column, colour and channel.
+        bias: f32 (depth,).
+        slopes: f32 (depth,), what is below zero is multiplied by.
+        scale: what a pixel is multiplied by.
+        shift: what is added then.
+        pool: side of the pooling's windows.
+
+    Raises:
+        ValueError: a shape, or a pooling, that it is not made for.
+
+    """
+
+    def __init__(self, factors: F32, bias: F32, slopes: F32, *, scale: float, shift: float, pool: int) -> None:
+        """Lay out the numbers as they are read."""
+        depth = factors.shape[-1]
+        shapes = [factors.shape, bias.shape, slopes.shape]
+        if depth not in FIRST_LAYER_DEPTHS or shapes != [(3, 3, 3, depth), (depth,), (depth,)]:
+            raise ValueError(f"a first layer has kernels of 3 x 3 x 3 and {FIRST_LAYER_DEPTHS} channels, got {shapes}")
+        if pool not in FIRST_LAYER_POOLS:
+            raise ValueError(f"the pooling's side is one of {FIRST_LAYER_POOLS}, got {pool}")
+        self.depth, self.pool = depth, pool
+        wide = 16 if depth <= 16 else 32
+        self._tables = [_widened(array, wide) for array in (factors.reshape(-1, depth), bias, slopes)]
+        self._scale, self._shift = scale, shift
+
+    @staticmethod
+    def is_there() -> bool:
+        """Say whether this processor can: it takes AVX2 with fused products."""
+        return bool(_library.has_first_layer())
+
+    def shape_of(self, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """Return the shape of the output for pictures of the shape (N, H, W, 3).
+
+        Raises:
+            ValueError: the pictures are too small, or the pooling's windows would begin before the picture, as they do
+                in TensorFlow where they have three pixels, and an odd number of pixels is pooled.
+
+        """
+        count, height, width, _ = shape
+        if height < 3 or width < 6 or (self.pool == 3 and (height % 2 or width % 2)):
+            raise ValueError(f"pictures of {height} x {width} have no first layer of this kind")
+        return count, (height - 1) // 2, (width - 1) // 2, self.depth
+
+    def into(self, output: F32, pictures: F32) -> None:
+        """Run it.
+
+        Args:
+            output: f32, of the shape that :meth:`shape_of` says; written.
+            pictures: f32 (N, H, W, 3).
+
+        """
+        _check("pictures", pictures, np.float32, (None, None, None, 3))
+        _check("output", output, np.float32, self.shape_of(pictures.shape), is_written=True)
+        given = (_address(pictures), *pictures.shape[:3], *map(_address, self._tables))
+        _done(_library.first_layer(*given, self._scale, self._shift, self.depth, self.pool, _address(output)))
+
+
 def check_frame(frame: U8) -> None:
     """Raise ``TypeError`` unless a frame is u8 (H, W, 3), at least 1 x 1."""
     is_fit = frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3
@@ -242,6 +321,13 @@ def _check_windows(sizes: I64, cells: I64 | np.int64) -> None:
     most = np.minimum(sizes, -(-sizes // cells) + 1)
     if (most[:, 0] > MOST_WINDOW_PX // most[:, 1]).any():
         raise ValueError(f"a frame is shrunk too much: more than {MOST_WINDOW_PX:,} pixels to one")
+
+
+def _widened(array: F32, wide: int) -> F32:
+    """Return an array whose rows are filled up with zeros."""
+    result = np.zeros((*array.shape[:-1], wide), np.float32)
+    result[..., : array.shape[-1]] = array
+    return result
 
 
 def _table(rows: Sequence[tuple[int, ...]], columns: int) -> I64:

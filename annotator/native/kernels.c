@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 /* Each function is compiled for three generations of processors, of which the loader takes the one that is there. */
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
@@ -227,3 +230,122 @@ void suppress(const float *x1, const float *y1, const float *x2, const float *y2
         }
     }
 }
+
+/* The first layer of a network, its activation and its pooling, for processors with AVX2. */
+
+#if defined(__x86_64__)
+#define WITH_AVX2 __attribute__((target("avx2,fma")))
+#define EACH _Pragma("GCC unroll 8") for
+#define LANES 8
+#define SUMS 8       /* at once: as many as a processor has fused products under way */
+#define TAPS (3 * 3) /* of a row: three pixels of three colours */
+#define RING 4       /* rows, or lines, that are kept: a power of two; three are read at once */
+
+typedef struct {
+    const float *factors;        /* 3 rows x TAPS x vectors x LANES */
+    const float *bias, *slopes; /* vectors x LANES */
+    float scale, shift;
+    int64_t depth;
+} Layer;
+
+/* SUMS / vectors pixels side by side, of `vectors` x LANES channels each, after the activation. */
+INLINE WITH_AVX2 void convolve(const float *const rows[3], const Layer *layer, int vectors, float *out)
+{
+    __m256 sums[SUMS];
+    EACH(int i = 0; i < SUMS; i++) sums[i] = _mm256_loadu_ps(layer->bias + i % vectors * LANES);
+    const float *factors = layer->factors;
+    EACH(int row = 0; row < 3; row++)
+#pragma GCC unroll 3
+        for (int tap = 0; tap < TAPS; tap++, factors += vectors * LANES)
+            EACH(int i = 0; i < SUMS; i++)
+            {
+                __m256 seen = _mm256_broadcast_ss(rows[row] + 3 * (i / vectors) + tap);
+                sums[i] = _mm256_fmadd_ps(seen, _mm256_loadu_ps(factors + i % vectors * LANES), sums[i]);
+            }
+    EACH(int i = 0; i < SUMS; i++)
+    {
+        const __m256 zero = _mm256_setzero_ps(), slope = _mm256_loadu_ps(layer->slopes + i % vectors * LANES);
+        __m256 below = _mm256_mul_ps(_mm256_min_ps(sums[i], zero), slope);
+        _mm256_storeu_ps(out + i * LANES, _mm256_add_ps(_mm256_max_ps(sums[i], zero), below));
+    }
+}
+
+#define AT(line, i, v) _mm256_loadu_ps((line) + at[i] + (v) * LANES)
+#define MAX_OF_LINE(line, v) _mm256_max_ps(_mm256_max_ps(AT(line, 0, v), AT(line, 1, v)), AT(line, 2, v))
+
+/* The greatest of each window of `lines`, in steps of two; windows end with the line. */
+INLINE WITH_AVX2 void pool_lines(const float *const lines[3], int64_t columns, const Layer *layer, int vectors,
+                                 int pool, float *out)
+{
+    int64_t count = (columns + 1) / 2;
+    for (int64_t x = 0; x < count; x++) {
+        int64_t at[3];
+        EACH(int i = 0; i < 3; i++) at[i] = MIN(2 * x + MIN(i, pool - 1), columns - 1) * vectors * LANES;
+        float last[4 * LANES], *to = x + 1 < count ? out + x * layer->depth : last;
+        EACH(int v = 0; v < vectors; v++)
+        {
+            __m256 found = MAX_OF_LINE(lines[0], v);
+            found = _mm256_max_ps(found, MAX_OF_LINE(lines[1], v));
+            if (pool == 3)
+                found = _mm256_max_ps(found, MAX_OF_LINE(lines[2], v));
+            _mm256_storeu_ps(to + v * LANES, found); /* what is too much is overwritten by the next */
+        }
+        if (to == last)
+            memcpy(out + x * layer->depth, last, (size_t)layer->depth * sizeof(float));
+    }
+}
+
+/* `kept` has room for RING rows of the picture and as many lines of the convolution. */
+INLINE WITH_AVX2 void layer_of_picture(const float *picture, int64_t height, int64_t width, const Layer *layer,
+                                       int vectors, int pool, float *kept, float *out)
+{
+    int64_t rows = height - 2, columns = width - 2, pitch = 3 * width, line = columns * vectors * LANES;
+    int64_t pixels = SUMS / vectors, seen = 0, made = 0;
+    float *lines = kept + RING * pitch;
+    for (int64_t y = 0; y < rows; y += 2, out += (columns + 1) / 2 * layer->depth) {
+        int64_t last = MIN(y + pool, rows) - 1;
+        for (; made <= last; made++) {
+            for (; seen < made + 3; seen++)
+                for (int64_t i = 0; i < pitch; i++)
+                    kept[seen % RING * pitch + i] = picture[seen * pitch + i] * layer->scale + layer->shift;
+            for (int64_t x = 0; x < columns; x += pixels) {
+                int64_t first = MIN(x, columns - pixels); /* the last ones overlap */
+                const float *near[3];
+                EACH(int i = 0; i < 3; i++) near[i] = kept + (made + i) % RING * pitch + 3 * first;
+                convolve(near, layer, vectors, lines + made % RING * line + first * vectors * LANES);
+            }
+        }
+        const float *pooled[3];
+        EACH(int i = 0; i < 3; i++) pooled[i] = lines + MIN(y + i, last) % RING * line;
+        pool_lines(pooled, columns, layer, vectors, pool, out);
+    }
+}
+
+WITH_AVX2
+int first_layer(const float *pictures, int64_t count, int64_t height, int64_t width, const float *factors,
+                const float *bias, const float *slopes, float scale, float shift, int64_t depth, int64_t pool, float *out)
+{
+    const Layer layer = {factors, bias, slopes, scale, shift, depth};
+    int vectors = depth <= 2 * LANES ? 2 : 4;
+    float *kept = malloc((size_t)(RING * (3 * width + (width - 2) * vectors * LANES)) * sizeof(float));
+    if (kept == NULL)
+        return -1;
+    for (int64_t n = 0; n < count; n++) {
+        if (vectors == 2 && pool == 2)
+            layer_of_picture(pictures, height, width, &layer, 2, 2, kept, out);
+        else if (vectors == 2)
+            layer_of_picture(pictures, height, width, &layer, 2, 3, kept, out);
+        else if (pool == 2)
+            layer_of_picture(pictures, height, width, &layer, 4, 2, kept, out);
+        else
+            layer_of_picture(pictures, height, width, &layer, 4, 3, kept, out);
+        pictures += 3 * height * width, out += (height - 1) / 2 * ((width - 1) / 2) * depth;
+    }
+    free(kept);
+    return 0;
+}
+
+int has_first_layer(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#else
+int has_first_layer(void) { return 0; }
+#endif

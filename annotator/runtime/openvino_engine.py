@@ -12,12 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from annotator.errors import ModelError
+from annotator.native import FirstLayer
 from annotator.runtime.arenas import limit_arenas
 from annotator.runtime.batches import SMALL, Batches
 from annotator.runtime.blas import keep_blas_to_one_thread
 from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
+from annotator.runtime.first_layer import take_first_layer
 from annotator.runtime.halving import HalvingRunner
-from annotator.runtime.kernels import has_quick_direct
+from annotator.runtime.kernels import has_quick_direct, has_slow_first_layers
 from annotator.runtime.network import NetworkDefinition, Pixels, Precision, Take
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
@@ -102,12 +104,13 @@ class OpenvinoEngine:
         return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
     def _read(self, network: NetworkDefinition, path: Path) -> "_ReadNetwork":
-        is_direct = network.direct_on_amd and has_quick_direct(
-            self._core.get_property("CPU", "FULL_DEVICE_NAME"),
-            self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+        name, capabilities = (
+            self._core.get_property("CPU", what) for what in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
         )
+        is_direct = network.direct_on_amd and has_quick_direct(name, capabilities)
+        graph = path.with_name(DIRECT_FILE) if is_direct else path
         try:
-            return _ReadNetwork(self._core, path.with_name(DIRECT_FILE) if is_direct else path, weights_of(path))
+            return _ReadNetwork(self._core, graph, weights_of(path), is_split=has_slow_first_layers(name))
         except (RuntimeError, OSError, ValueError) as error:
             raise ModelError(
                 f"the converted network {network.name} cannot be read: {error}; remove {path.parent} and try again"
@@ -115,20 +118,24 @@ class OpenvinoEngine:
 
 
 class _ReadNetwork:
-    """A network as read, whose weights are pages of their file, so many ``bytes``."""
+    """A network as read, whose weights are pages of their file, so many ``bytes``.
 
-    def __init__(self, core: openvino.Core, graph: Path, weights: Path) -> None:
+    Its ``first_layer`` may stand beside the graph, which then begins behind it.
+    """
+
+    def __init__(self, core: openvino.Core, graph: Path, weights: Path, *, is_split: bool) -> None:
         with weights.open("rb") as file:
             # OpenVINO takes no memory that is for reading only, though it writes nothing.
             self._weights = mmap(file.fileno(), 0, access=ACCESS_COPY)
         self.bytes = len(self._weights)
         tensor = openvino.Tensor(np.frombuffer(self._weights, np.uint8), shared_memory=True)
         self._model = core.read_model(graph.read_bytes(), tensor)
+        self.first_layer = take_first_layer(self._model) if is_split else None
 
-    def of_shape(self, shape: Sequence[int]) -> openvino.Model:
-        """Return the network for one shape of batch."""
+    def of_shape(self, shape: tuple[int, ...]) -> openvino.Model:
+        """Return the graph for one shape of batch."""
         model = self._model.clone()
-        model.reshape(list(shape))
+        model.reshape(list(self.first_layer.shape_of(shape) if self.first_layer else shape))
         return model
 
     def let_go(self) -> None:
@@ -195,11 +202,11 @@ class OpenvinoRunner:
         """Return what makes a request: of a model of its own, or of the one that all share."""
         if not self._is_small:
             shared = self._compile(shape)
-            return lambda: _Request(shared)
+            return lambda: _Request(shared, self._network.first_layer)
 
         def make() -> _Request:
             with self._lock:
-                return _Request(self._compile(shape))
+                return _Request(self._compile(shape), self._network.first_layer)
 
         return make
 
@@ -212,12 +219,15 @@ class OpenvinoRunner:
 class _Request:
     """An infer request, which reads its batch where it lies if it can."""
 
-    def __init__(self, model: openvino.CompiledModel) -> None:
+    def __init__(self, model: openvino.CompiledModel, first_layer: FirstLayer | None) -> None:
         self._request = model.create_infer_request()
         self._own = self._request.input_tensors[0]
+        self._first_layer = first_layer
 
     def run(self, batch: Pixels, take: Take) -> tuple[Any, ...]:
-        if batch.dtype == np.float32 and batch.flags.c_contiguous and batch.flags.writeable:
+        if self._first_layer is not None:
+            self._first_layer.into(self._own.data, np.ascontiguousarray(batch, np.float32))
+        elif batch.dtype == np.float32 and batch.flags.c_contiguous and batch.flags.writeable:
             self._request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
         else:
             np.copyto(self._own.data, batch)

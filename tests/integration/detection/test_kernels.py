@@ -14,8 +14,8 @@ from annotator.runtime.kernels import has_quick_direct
 from annotator.runtime.network import NetworkDefinition
 from annotator.runtime.openvino_engine import OpenvinoEngine
 
-MAX_DIFFERENCE = 1e-5
-"""In parts of an output's largest; see tests/contract/test_engines.py."""
+MAX_DIFFERENCE = 2e-5
+"""In parts of an output's largest; 1.1e-5 is the most that was seen, of SFace on a processor without AVX-512."""
 
 
 def networks() -> dict[str, NetworkDefinition]:
@@ -62,17 +62,21 @@ def test_only_processors_of_amd_with_avx512_are_taken_for_such() -> None:
 
 
 def test_a_processor_of_amd_without_avx512_runs_what_openvino_chooses(network_cache: Path) -> None:
+    graphs = []
+
     class Zen3:
         def get_property(self, _: str, name: str) -> Any:
             return {"FULL_DEVICE_NAME": "AMD EPYC 7R13 Processor", "OPTIMIZATION_CAPABILITIES": ["FP32", "INT8"]}[name]
 
-        def read_model(self, graph: bytes, _: Any) -> bytes:
-            return graph
+        def read_model(self, graph: bytes, weights: openvino.Tensor) -> openvino.Model:
+            graphs.append(graph)
+            return openvino.Core().read_model(graph, weights)
 
     (chosen,) = converted([mtcnn_networks()["rnet"]], network_cache)
     engine = OpenvinoEngine(threads=1, cache_dir=network_cache)
     engine._core = Zen3()
-    assert engine._read(mtcnn_networks()["rnet"], chosen)._model == chosen.read_bytes()
+    engine._read(mtcnn_networks()["rnet"], chosen)
+    assert graphs == [chosen.read_bytes()]
 
 
 def test_a_direct_graph_that_was_changed_is_made_anew(tmp_path: Path) -> None:

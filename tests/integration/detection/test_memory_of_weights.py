@@ -51,7 +51,7 @@ def test_a_file_that_is_not_mapped_is_not_taken_for_one_without_memory(tmp_path:
 
 def test_pages_that_somebody_has_locked_stay_and_stop_nothing(network_cache: Path) -> None:
     (graph,) = converted([mtcnn_networks()["pnet"]], network_cache)
-    network = _ReadNetwork(openvino.Core(), graph, weights_of(graph))
+    network = _ReadNetwork(openvino.Core(), graph, weights_of(graph), is_split=False)
     first = ctypes.c_char.from_buffer(network._weights)
     assert ctypes.CDLL(None).mlock(ctypes.byref(first), len(network._weights)) == 0
     network.let_go()

@@ -12,7 +12,7 @@ import pytest
 FOLDER = Path(__file__).parent
 SOURCE = FOLDER.parents[2] / "annotator" / "native" / "kernels.c"
 TESTS = (
-    *(FOLDER / f"test_{name}.py" for name in ("frames", "windows", "suppression")),
+    *(FOLDER / f"test_{name}.py" for name in ("frames", "windows", "suppression", "first_layer")),
     FOLDER.parent / "detection" / "test_boxes.py",
 )
 
