@@ -35,7 +35,7 @@ types: setup-dev  ## mypy, strict
 imports: setup-dev  ## do the arrows point one way?
 	$(BIN)/lint-imports
 
-bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (more than an hour)
+bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (about an hour and a half)
 	$(BIN)/python -m benchmarks.speed
 
 bench-gpu:  ## measure the speed on an NVIDIA GPU, in an environment of its own, and write docs/performance-gpu.md

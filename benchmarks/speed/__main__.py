@@ -16,14 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.lines import LINES, Scope
+from benchmarks.speed.lines import FEWER_RUNS, LINES, RUNS, Scope
 from benchmarks.speed.machine import stamp
 from benchmarks.speed.page import page, table
 from benchmarks.speed.places import PAGE, PEERS_PYTHON, PEERS_SETUP, PICTURES, RESULTS, ROOT
 from benchmarks.speed.results import merge
 from benchmarks.speed.sides import say
 
-RUNS = 5
 QUICK_RUNS = 2
 PROCESSORS = 2
 
@@ -37,11 +36,11 @@ def main() -> None:
         return
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
     subprocess.run([str(PEERS_SETUP), "--if-outdated"], check=True)
-    runs = chosen.runs or (QUICK_RUNS if chosen.quick else RUNS)
-    scope, lines = Scope(runs, chosen.quick), {}
+    lines = {}
     for name in chosen.only:
+        runs = chosen.runs or (QUICK_RUNS if chosen.quick else FEWER_RUNS.get(name, RUNS))
         say(f"{name}: {(LINES[name].__doc__ or '').splitlines()[0]}")
-        lines[name] = {**stamp(), "runs": runs, "quick": chosen.quick, **LINES[name](scope)}
+        lines[name] = {**stamp(), "runs": runs, "quick": chosen.quick, **LINES[name](Scope(runs, chosen.quick))}
         keep({name: lines[name]}, chosen)
     print(table(lines))
 
@@ -53,7 +52,9 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--only", default=",".join(LINES), help="some lines, with commas between them")
     parser.add_argument(
-        "--runs", type=int, help=f"that count, of each side (default: {RUNS}; {QUICK_RUNS} with --quick)"
+        "--runs",
+        type=int,
+        help=f"that count, of each side (default: {RUNS}, or fewer for {', '.join(FEWER_RUNS)}; {QUICK_RUNS} with --quick)",
     )
     parser.add_argument("--quick", action="store_true", help="smaller, as a trial; writes only where --output says")
     parser.add_argument("--output", type=Path, help=f"default: {RESULTS.relative_to(ROOT)}, with pictures and page")

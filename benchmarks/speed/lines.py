@@ -12,6 +12,10 @@ from benchmarks.speed.places import CLIPS
 from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.sides import FACENET, GIPHY, GIPHY_OPTIONS, LOOP, MTCNN, OURS, SideSpec, in_turn, ratio
 
+RUNS: Final = 5
+FEWER_RUNS: Final = {"film": 2, "time-effect": 2, "bound": 2, "busy": 2, "memory": 2}
+"""Of lines that take minutes a run, and hardly vary, or have nothing beside them."""
+
 QUICK_CLIPS: Final = 6
 EVERY_MS: Final = 2000
 FILM_MINUTES: Final = 20
