@@ -54,7 +54,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--runs",
         type=int,
-        help=f"that count, of each side (default: {RUNS}, fewer for {', '.join(FEWER_RUNS)}; {QUICK_RUNS} with --quick)",
+        help=f"that count, of each side (default: {RUNS}, fewer: {', '.join(FEWER_RUNS)}; {QUICK_RUNS} with --quick)",
     )
     parser.add_argument("--quick", action="store_true", help="smaller, as a trial; writes only where --output says")
     parser.add_argument("--output", type=Path, help=f"default: {RESULTS.relative_to(ROOT)}, with pictures and page")
