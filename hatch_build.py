@@ -12,7 +12,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("annotator", "native", "kernels.c")
-# No contraction: products that are rounded give the same bits on every processor. What is not to be proven away is what
+# No contraction: products that are rounded give the same bits on every processor (but for those that the source fuses
+# itself). What is not to be proven away is what
 # the loops need to become vectors: comparisons of numbers that are no NaN trap nowhere.
 FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 

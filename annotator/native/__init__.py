@@ -70,7 +70,7 @@ def _loaded() -> ctypes.CDLL:
     library.suppress.restype = None
     factor = ctypes.c_float
     library.has_first_layer.argtypes = []
-    if library.has_first_layer():
+    if hasattr(library, "first_layer"):  # on x86-64
         library.first_layer.argtypes = [
             *(pointer, number, number, number, pointer, pointer, pointer),
             *(factor, factor, number, number, pointer),
@@ -240,9 +240,11 @@ class FirstLayer:
     """The first layer of a network that looks at pictures: a convolution of 3 x 3, its activation and its pooling.
 
     Three colours are too few for the kernels of libraries, which are made for dozens of channels: OpenVINO reaches a
-    third of what the processor can. Pixels are first scaled and shifted; the convolution has no padding, the activation
-    multiplies what is below zero, channel by channel, and the pooling takes the greatest of windows in steps of two, of
-    which the last ones end with the picture. Immutable; safe to use from several threads.
+    third of what the processor can. ``annotator.runtime.first_layer`` says where this one is used instead.
+
+    Pixels are first scaled and shifted; the convolution has no padding, the activation multiplies what is below zero,
+    channel by channel, and the pooling takes the greatest of windows in steps of two, of which the last ones end with
+    the picture. What is no number becomes 0. Immutable; safe to use from several threads.
 
     Args:
         factors: f32 (3, 3, 3, depth): row, column, colour and channel.
@@ -253,9 +255,12 @@ class FirstLayer:
         pool: side of the pooling's windows.
 
     Raises:
+        ConfigError: this processor has no AVX2; see :meth:`is_there`.
         ValueError: a shape, or a pooling, that it is not made for.
 
     """
+
+    __slots__ = ("_depth", "_pool", "_scale", "_shift", "_tables")
 
     def __init__(self, factors: F32, bias: F32, slopes: F32, *, scale: float, shift: float, pool: int) -> None:
         """Lay out the numbers as they are read."""
@@ -265,7 +270,9 @@ class FirstLayer:
             raise ValueError(f"a first layer has kernels of 3 x 3 x 3 and {FIRST_LAYER_DEPTHS} channels, got {shapes}")
         if pool not in FIRST_LAYER_POOLS:
             raise ValueError(f"the pooling's side is one of {FIRST_LAYER_POOLS}, got {pool}")
-        self.depth, self.pool = depth, pool
+        if not self.is_there():
+            raise ConfigError("first layers are compiled for processors with AVX2 only: use the network as it is")
+        self._depth, self._pool = depth, pool
         wide = 16 if depth <= 16 else 32
         self._tables = [_widened(array, wide) for array in (factors.reshape(-1, depth), bias, slopes)]
         self._scale, self._shift = scale, shift
@@ -279,14 +286,16 @@ class FirstLayer:
         """Return the shape of the output for pictures of the shape (N, H, W, 3).
 
         Raises:
-            ValueError: the pictures are too small, or the pooling's windows would begin before the picture, as they do
-                in TensorFlow where they have three pixels, and an odd number of pixels is pooled.
+            ValueError: they have other than three colours, are too small, or have odd sides where the pooling's windows
+                have three pixels: TensorFlow lets them begin before the picture then.
 
         """
-        count, height, width, _ = shape
-        if height < 3 or width < 6 or (self.pool == 3 and (height % 2 or width % 2)):
-            raise ValueError(f"pictures of {height} x {width} have no first layer of this kind")
-        return count, (height - 1) // 2, (width - 1) // 2, self.depth
+        count, height, width, colours = shape
+        if colours != 3 or height < 3 or width < 6:
+            raise ValueError(f"pictures are at least 3 x 6 pixels of three colours, got {height} x {width} x {colours}")
+        if self._pool == 3 and (height % 2 or width % 2):
+            raise ValueError(f"pictures of {height} x {width} would be pooled from before their first pixel on")
+        return count, (height - 1) // 2, (width - 1) // 2, self._depth
 
     def into(self, output: F32, pictures: F32) -> None:
         """Run it.
@@ -299,7 +308,7 @@ class FirstLayer:
         _check("pictures", pictures, np.float32, (None, None, None, 3))
         _check("output", output, np.float32, self.shape_of(pictures.shape), is_written=True)
         given = (_address(pictures), *pictures.shape[:3], *map(_address, self._tables))
-        _done(_library.first_layer(*given, self._scale, self._shift, self.depth, self.pool, _address(output)))
+        _done(_library.first_layer(*given, self._scale, self._shift, self._depth, self._pool, _address(output)))
 
 
 def check_frame(frame: U8) -> None:
@@ -327,6 +336,7 @@ def _widened(array: F32, wide: int) -> F32:
     """Return an array whose rows are filled up with zeros."""
     result = np.zeros((*array.shape[:-1], wide), np.float32)
     result[..., : array.shape[-1]] = array
+    result.flags.writeable = False
     return result
 
 
@@ -357,4 +367,4 @@ def _address(array: NDArray[np.generic]) -> int:
 
 def _done(code: int) -> None:
     if code != 0:
-        raise MemoryError("there is no memory for one line of a frame")
+        raise MemoryError("there is no memory for a few lines of a picture")

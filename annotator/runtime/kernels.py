@@ -1,4 +1,4 @@
-"""Which kernels for convolutions a network is run with.
+"""Which of OpenVINO's kernels for convolutions a network is run with.
 
 OpenVINO has several and takes those that are quickest on Intel's processors. On AMD's with AVX-512 (measured on Zen 4)
 its direct convolutions are quicker for most networks, and differ in the last bits only: R-Net in bfloat16 takes 80 % of
@@ -44,15 +44,3 @@ def has_quick_direct(device_name: str, capabilities: Collection[str]) -> bool:
 
     """
     return device_name.startswith("AMD") and "BF16" in capabilities
-
-
-def has_slow_first_layers(device_name: str) -> bool:
-    """Tell whether OpenVINO computes the first layers of the cascade more slowly than the compiled part: on AMD's.
-
-    Others were not measured; those with AMX may compute them as quickly.
-
-    Args:
-        device_name: OpenVINO's full name of the processor.
-
-    """
-    return device_name.startswith("AMD")

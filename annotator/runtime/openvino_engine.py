@@ -17,9 +17,9 @@ from annotator.runtime.arenas import limit_arenas
 from annotator.runtime.batches import SMALL, Batches
 from annotator.runtime.blas import keep_blas_to_one_thread
 from annotator.runtime.conversion import DIRECT_FILE, converted, weights_of
-from annotator.runtime.first_layer import take_first_layer
+from annotator.runtime.first_layer import has_slow_first_layers, take_first_layer
 from annotator.runtime.halving import HalvingRunner
-from annotator.runtime.kernels import has_quick_direct, has_slow_first_layers
+from annotator.runtime.kernels import has_quick_direct
 from annotator.runtime.network import NetworkDefinition, Pixels, Precision, Take
 from annotator.runtime.quiet import forbid_telemetry
 from annotator.types import F32
@@ -99,18 +99,19 @@ class OpenvinoEngine:
         has_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         used: Precision = "bf16" if precision == "bf16" and has_bf16 else "f32"
         paths = converted(networks, self._cache_dir)
-        read = [self._read(network, path) for network, path in zip(networks, paths, strict=True)]
+        read = [self._read(network, path, used) for network, path in zip(networks, paths, strict=True)]
         runners = [OpenvinoRunner(self._core, one, self._turns, lanes=self.lanes, precision=used) for one in read]
         return [HalvingRunner(runner, name=network.name) for network, runner in zip(networks, runners, strict=True)]
 
-    def _read(self, network: NetworkDefinition, path: Path) -> "_ReadNetwork":
+    def _read(self, network: NetworkDefinition, path: Path, precision: Precision) -> "_ReadNetwork":
         name, capabilities = (
             self._core.get_property("CPU", what) for what in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
         )
         is_direct = network.direct_on_amd and has_quick_direct(name, capabilities)
         graph = path.with_name(DIRECT_FILE) if is_direct else path
         try:
-            return _ReadNetwork(self._core, graph, weights_of(path), is_split=has_slow_first_layers(name))
+            is_split = has_slow_first_layers(name, precision)
+            return _ReadNetwork(self._core, graph, weights_of(path), is_split=is_split)
         except (RuntimeError, OSError, ValueError) as error:
             raise ModelError(
                 f"the converted network {network.name} cannot be read: {error}; remove {path.parent} and try again"
@@ -226,7 +227,7 @@ class _Request:
 
     def run(self, batch: Pixels, take: Take) -> tuple[Any, ...]:
         if self._first_layer is not None:
-            self._first_layer.into(self._own.data, np.ascontiguousarray(batch, np.float32))
+            self._first_layer.into(self._own.data, np.require(batch, np.float32, ["C", "A"]))
         elif batch.dtype == np.float32 and batch.flags.c_contiguous and batch.flags.writeable:
             self._request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
         else:

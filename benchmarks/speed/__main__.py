@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks.speed.lines import FEWER_RUNS, LINES, RUNS, Scope
 from benchmarks.speed.machine import stamp
 from benchmarks.speed.page import page, table
-from benchmarks.speed.places import PAGE, PEERS_PYTHON, PEERS_SETUP, PICTURES, RESULTS, ROOT
-from benchmarks.speed.results import merge
+from benchmarks.speed.places import OTHER_RESULTS, PAGE, PEERS_PYTHON, PEERS_SETUP, PICTURES, RESULTS, ROOT
+from benchmarks.speed.results import load, merge
 from benchmarks.speed.sides import say
 
 QUICK_RUNS = 2
@@ -75,7 +75,7 @@ def keep(lines: dict[str, Any], chosen: argparse.Namespace) -> None:
     elif not chosen.quick:
         kept = merge(RESULTS, lines, list(LINES))
         draw(RESULTS, PICTURES)
-        PAGE.write_text(page(kept), encoding="utf-8")
+        PAGE.write_text(page(kept, load(OTHER_RESULTS)), encoding="utf-8")
 
 
 def draw(results: Path, folder: Path) -> None:

@@ -2,33 +2,63 @@
 
 import statistics
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.speed.inputs import FRAMES_OF_GIF, film_frames, gif_frames
-from benchmarks.speed.rows import Value, row
-from benchmarks.speed.sides import FACENET, GIPHY, GIPHY_OPTIONS, LOOP, SideSpec, in_turn
+from benchmarks.speed.rows import TIMES, Value, row
+from benchmarks.speed.sides import GIPHY_OPTIONS, SideSpec, in_turn
 
-PEERS: Final = {
-    "detect-20px": FACENET,
-    "detect-time": FACENET,
-    "detect-48px": FACENET,
-    "detect-1080p": FACENET,
-    "clips": LOOP,
-    "giphy": GIPHY,
+ROWS: Final = {
+    "detect-20px": ("detect-20px", 0),
+    "detect-time": ("detect-time", 0),
+    "detect-48px": ("detect-48px", 0),
+    "detect-1080p": ("detect-1080p", 0),
+    "clips": ("clips", 0),
+    "giphy": ("giphy", 0),
+    "film": ("film", 0),
+    "embed, f32": ("embed", 0),
+    "embed, by default": ("embed", 1),
+    "identify": ("identify", 0),
 }
-"""The lines that are bounded, and beside whom each of them is measured."""
+"""What is bounded: the line, and which of its rows has the other side and the reach."""
 
 
-def measure(clips: list[str], *, gifs: int, large: int, runs: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much is done.
+
+    Attributes:
+        clips: to be annotated.
+        film: to be annotated.
+        film_options: settings for it.
+        gifs: how many GIFs the frames are of.
+        large: how many frames of 1920 x 1080.
+        faces: to be embedded.
+        tracks: to be named.
+        people: to name them by.
+
+    """
+
+    clips: list[str]
+    film: str
+    film_options: Mapping[str, Any]
+    gifs: int
+    large: int
+    faces: int
+    tracks: int
+    people: int
+
+
+def measure(amounts: Amounts, *, runs: int) -> dict[str, Any]:
     """Do the works of some lines once more, and count what their networks compute.
 
     Args:
-        clips: to be annotated.
-        gifs: how many GIFs the frames are of.
-        large: how many frames of 1920 x 1080.
+        amounts: how much of each.
         runs: of each work.
 
     """
+    gifs, large, clips = amounts.gifs, amounts.large, amounts.clips
     frames = {"frames": str(gif_frames(gifs)), "min_face_px": 20}
     given: dict[str, tuple[str, dict[str, Any]]] = {
         "detect-20px": ("detect", frames),
@@ -37,13 +67,19 @@ def measure(clips: list[str], *, gifs: int, large: int, runs: int) -> dict[str, 
         "detect-1080p": ("detect", {"frames": str(film_frames(large)), "min_face_px": 20}),
         "clips": ("annotate", {"clips": clips}),
         "giphy": ("annotate", {"clips": clips, "options": GIPHY_OPTIONS}),
+        "film": ("annotate", {"clips": [amounts.film], "options": dict(amounts.film_options)}),
+        "embed, f32": ("embed", {"count": amounts.faces, "precision": "f32"}),
+        "embed, by default": ("embed", {"count": amounts.faces, "precision": "bf16"}),
+        "identify": ("identify", {"tracks": amounts.tracks, "prototypes": amounts.people}),
     }
+    if given.keys() != ROWS.keys():
+        raise KeyError(f"what is bounded and what is told differ: {sorted(given.keys() ^ ROWS.keys())}")
     sides = {}
     for name, (work, arguments) in given.items():  # one process at a time
         sides |= in_turn({name: SideSpec(f"the work of {name}", "our_arithmetic", work, arguments)}, runs)
     rows = [
         row(
-            f"`{name}`: all but the arithmetic of the networks{' and decoding' if _decoding_s(side) else ''} takes",
+            f"`{name}`: all but the arithmetic{' and decoding' if _decoding_s(side) else ''} takes",
             Value(round(100 * (1 - _least_s(side) / statistics.median(side["seconds"])), 1), "%"),
         )
         for name, side in sides.items()
@@ -64,18 +100,34 @@ def _least_s(side: Mapping[str, Any]) -> float:
 
 
 def table(lines: Mapping[str, Any]) -> str:
-    """Return, for each bounded line, what its arithmetic takes at the peak, and which ratio that allows at most."""
+    """Return, for each bounded row, what its arithmetic takes at the peak, and what that leaves for all else.
+
+    What the other side takes counts only where it was measured on the same machine.
+    """
     rows = []
-    for name, side in lines["bound"]["sides"].items():
+    for name, side in lines["bound"]["sides"].items():  # of an older program there may be others
+        if name not in ROWS:
+            continue
         least_s, taken_s = _least_s(side), statistics.median(side["seconds"])
-        decoding = f"{_decoding_s(side):.2f} s" if _decoding_s(side) else ""
-        most = ""
-        if name in lines:
-            theirs_s = statistics.median(lines[name]["sides"][PEERS[name]]["seconds"])
-            most = f"{theirs_s / least_s:.1f}\N{MULTIPLICATION SIGN}"
-        rows.append(
-            f"| `{name}` | {taken_s:.2f} s | {_median(side, 'arithmetic_s'):.2f} s | {decoding} | "
-            f"{least_s / taken_s:.0%} | {most} |"
+        decoding = _seconds(_decoding_s(side)) if _decoding_s(side) else ""
+        most = allowed = ""
+        line, number = ROWS[name]
+        if line in lines and lines[line]["machine"] == lines["bound"]["machine"]:
+            found = lines[line]["rows"][number]
+            most = f"{found['beside']['value'] / least_s:.1f}{TIMES}"
+            rest_s = found["beside"]["value"] / found["reach"]["limit"] - least_s
+            allowed = _seconds(rest_s) if rest_s > 0 else "beyond the peak"
+        cells = (
+            *(f"`{name}`", _seconds(taken_s), _seconds(_median(side, "arithmetic_s")), decoding),
+            *(f"{least_s / taken_s:.0%}", most, _seconds(taken_s - least_s), allowed),
         )
-    head = "| line | all of it | arithmetic at the peak | decoding | share of both | ratio if there were nothing else |"
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+        rows.append(f"| {' | '.join(cells)} |")
+    head = (
+        "| line | all of it | arithmetic at the peak | decoding | share of both | ratio if there were nothing else | "
+        "all else takes | may take, for the reach |"
+    )
+    return "\n".join([head, "|" + "---|" * 8, *rows])
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3g} s"

@@ -19,6 +19,7 @@ FEWER_RUNS: Final = {"film": 2, "time-effect": 2, "bound": 2, "busy": 2, "memory
 QUICK_CLIPS: Final = 6
 EVERY_MS: Final = 2000
 FILM_MINUTES: Final = 20
+FILM_OPTIONS: Final = {"sampling": {"every_ms": EVERY_MS}}
 MEMORY_SHARE: Final = 0.1
 MORE_LANES: Final = (8, 16)
 """Batches side by side, as on machines with so many processors."""
@@ -156,13 +157,17 @@ def giphy(scope: Scope) -> dict[str, Any]:
     return {"rows": [_beside(work, sides, GIPHY, 20)], "sides": sides}
 
 
+def _minutes(scope: Scope) -> int:
+    return 1 if scope.is_quick else FILM_MINUTES
+
+
 def film_line(scope: Scope) -> dict[str, Any]:
     """Annotate a film, and watch the memory."""
-    minutes = 1 if scope.is_quick else FILM_MINUTES
+    minutes = _minutes(scope)
     path = str(film(minutes))
     given = {
         "clips": [path],
-        "options": {"sampling": {"every_ms": EVERY_MS}},
+        "options": FILM_OPTIONS,
         "every_s": 0.2 if scope.is_quick else 1.0,
     }
     loop = {"clips": [path], "sface": str(folded_sface()), "every_ms": EVERY_MS}
@@ -260,8 +265,10 @@ def peak(scope: Scope) -> dict[str, Any]:
 
 def bound_line(scope: Scope) -> dict[str, Any]:
     """Say how long the arithmetic alone would take, line by line, and so which ratio could be reached at most."""
-    gifs, large = (3, 4) if scope.is_quick else (20, 12)
-    return bound.measure(scope.clips(), gifs=gifs, large=large, runs=scope.runs)
+    given = {"clips": scope.clips(), "film": str(film(_minutes(scope))), "film_options": FILM_OPTIONS}
+    quick = {"gifs": 3, "large": 4, "faces": 64, "tracks": 500, "people": 10_000}
+    whole = {"gifs": 20, "large": 12, "faces": 256, "tracks": OUR_TRACKS, "people": IDENTIFY_TRACKS}
+    return bound.measure(bound.Amounts(**given, **(quick if scope.is_quick else whole)), runs=scope.runs)
 
 
 def busy(scope: Scope) -> dict[str, Any]:

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from benchmarks.speed.inputs import frames_of
+from benchmarks.speed.galleries import SIZE
+from benchmarks.speed.inputs import faces, frames_of
 from benchmarks.speed.our_side import THREADS, Annotating, our_engine
+from benchmarks.speed.our_side import identify as naming
 from benchmarks.speed.serving import Work, serve
 from benchmarks.speed.work import CountingEngine, peak_gflop_per_s
 
@@ -29,6 +31,34 @@ def annotate(clips: list[str], options: dict[str, Any] | None = None) -> Work:
     engine = CountingEngine(our_engine())
     annotating = Annotating(engine=engine, **(options or {}))
     return _counted(engine, lambda: annotating.run(clips))
+
+
+def embed(count: int, precision: str) -> Work:
+    """Embed faces."""
+    from annotator.recognition.embedding import FaceEmbedder  # noqa: PLC0415 - as above
+
+    engine = CountingEngine(our_engine())
+    embedder = FaceEmbedder(engine, precision=precision)  # type: ignore[arg-type]
+    crops = faces(count)
+    return _counted(engine, lambda: embedder.embed(crops))
+
+
+def identify(tracks: int, prototypes: int) -> Work:
+    """Name some tracks, and multiply for as many as there are prototypes; of each pair one similarity is needed."""
+    from annotator.runtime.maxima import has_quick_bfloat16  # noqa: PLC0415 - as above
+
+    work = naming(tracks, prototypes)
+    precision = "bf16" if has_quick_bfloat16() else "f32"
+    operations = 2.0 * SIZE * prototypes**2
+
+    def run() -> dict[str, Any]:
+        peak = peak_gflop_per_s(precision, THREADS)
+        began_s = time.perf_counter()
+        work()
+        seconds = (time.perf_counter() - began_s) * prototypes / tracks
+        return {"seconds": seconds, "arithmetic_s": operations / 1e9 / peak, "decoding_s": 0.0, "precision": precision}
+
+    return run
 
 
 def _counted(engine: CountingEngine, work: Callable[[], object]) -> Work:
@@ -58,7 +88,7 @@ def _children_s() -> float:
     return times.children_user + times.children_system
 
 
-WORKS: Final = {"detect": detect, "annotate": annotate}
+WORKS: Final = {"detect": detect, "annotate": annotate, "embed": embed, "identify": identify}
 
 if __name__ == "__main__":
     serve(WORKS)

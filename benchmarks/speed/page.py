@@ -9,25 +9,30 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.speed import bound, time_effect
-from benchmarks.speed.places import PAGE, PICTURES, RESULTS
+from benchmarks.speed.places import OTHER_RESULTS, PAGE, PICTURES, RESULTS
 from benchmarks.speed.results import load
+from benchmarks.speed.rows import TIMES
 
-TIMES: Final = "\N{MULTIPLICATION SIGN}"
 HERE: Final = Path(__file__).parent
 TEMPLATE: Final = HERE / "performance.md.in"
 TEXTS: Final = HERE / "text"
+OTHER_MACHINE: Final = """## On a machine of another kind
+
+The same lines on another processor ([results-other.json](../benchmarks/results-other.json): a copy of `results.json` as
+that machine has left it). What a processor computes in bfloat16 differs most."""
 HEAD: Final = (
     "| line | work | ours | beside | ratio (from, to) | reach | reached? |",
     "|---|---|---|---|---|---|---|",
 )
 
 
-def page(lines: Mapping[str, Any]) -> str:
-    """Return the page for some lines of results."""
+def page(lines: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return the page for some lines of results, and for those of a machine of another kind."""
     text = TEMPLATE.read_text(encoding="utf-8")
     parts = {
         "TABLE": table(lines),
         "MACHINES": machines(lines),
+        "OTHER MACHINE": other_machine(other),
         "CURVES": curve_sections(lines),
         "TIME": where_the_time_goes(lines),
         "BOUND": bound.table(lines) if "bound" in lines else "Not measured yet.",
@@ -81,6 +86,13 @@ def machines(lines: Mapping[str, Any]) -> str:
     for name, line in lines.items():
         groups.setdefault(_machine(line), []).append(f"`{name}`")
     return "\n".join(f"- {', '.join(names)}: {told}" for told, names in groups.items())
+
+
+def other_machine(lines: Mapping[str, Any]) -> str:
+    """Return the section of another machine's lines; nothing where there are none."""
+    if not lines:
+        return ""
+    return f"\n\n{OTHER_MACHINE}\n\n{table(lines)}\n\n{machines(lines)}"
 
 
 def _machine(line: Mapping[str, Any]) -> str:
@@ -156,4 +168,4 @@ def pictures(lines: Mapping[str, Any]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(load(RESULTS)), encoding="utf-8")
+    PAGE.write_text(page(load(RESULTS), load(OTHER_RESULTS)), encoding="utf-8")

@@ -10,6 +10,9 @@ CACHE: Final = BENCHMARKS / ".cache"
 
 CLIPS: Final = ROOT.parent / "shared" / "data" / "clips"
 RESULTS: Final = BENCHMARKS / "results.json"
+OTHER_RESULTS: Final = BENCHMARKS / "results-other.json"
+"""Results of a machine of another kind, for the page: a copy of ``RESULTS``, kept when those are measured anew."""
+
 PAGE: Final = ROOT / "docs" / "performance.md"
 GPU_RESULTS: Final = BENCHMARKS / "results-gpu.json"
 GPU_PAGE: Final = ROOT / "docs" / "performance-gpu.md"

@@ -14,7 +14,7 @@ from annotator.runtime.kernels import has_quick_direct
 from annotator.runtime.network import NetworkDefinition
 from annotator.runtime.openvino_engine import OpenvinoEngine
 
-MAX_DIFFERENCE = 2e-5
+MAX_DIFFERENCES = {"rnet": 1e-5, "onet": 1e-5, "sface": 2e-5}
 """In parts of an output's largest; 1.1e-5 is the most that was seen, of SFace on a processor without AVX-512."""
 
 
@@ -45,7 +45,7 @@ def test_direct_convolutions_give_the_same(network_cache: Path, name: str) -> No
     of_cpu = [openvino.Core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     assert not has_quick_direct(*of_cpu) or {kernel.startswith("jit_avx512") for kernel in kernels} == {True}
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, atol=MAX_DIFFERENCE * np.abs(other).max())
+        np.testing.assert_allclose(one, other, atol=MAX_DIFFERENCES[name] * np.abs(other).max())
 
 
 def test_networks_whose_layers_are_narrow_are_run_as_openvino_chooses() -> None:
@@ -75,7 +75,7 @@ def test_a_processor_of_amd_without_avx512_runs_what_openvino_chooses(network_ca
     (chosen,) = converted([mtcnn_networks()["rnet"]], network_cache)
     engine = OpenvinoEngine(threads=1, cache_dir=network_cache)
     engine._core = Zen3()
-    engine._read(mtcnn_networks()["rnet"], chosen)
+    engine._read(mtcnn_networks()["rnet"], chosen, "f32")
     assert graphs == [chosen.read_bytes()]
 
 

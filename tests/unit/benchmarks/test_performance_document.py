@@ -15,6 +15,7 @@ from benchmarks.speed.work import onet, pnet, rnet, sface, work_gflop
 
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = load(ROOT / "benchmarks" / "results.json")
+OTHER = load(ROOT / "benchmarks" / "results-other.json")
 MAX_PICTURE_BYTES = 60_000
 
 
@@ -27,12 +28,13 @@ def line(**changes: Any) -> dict[str, Any]:
 
 def test_the_page_is_what_is_made_of_the_results() -> None:
     written = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    assert written == page(MEASURED), "make it anew: python -m benchmarks.speed.page"
+    assert written == page(MEASURED, OTHER), "make it anew: python -m benchmarks.speed.page"
 
 
-def test_every_measured_line_has_all_fields_and_is_no_trial() -> None:
-    assert MEASURED.keys() <= LINES.keys()
-    for name, one in MEASURED.items():
+@pytest.mark.parametrize("measured", [MEASURED, OTHER])
+def test_every_measured_line_has_all_fields_and_is_no_trial(measured: dict[str, Any]) -> None:
+    assert measured.keys() <= LINES.keys()
+    for name, one in measured.items():
         assert one.keys() >= set(FIELDS), name
         assert not one["quick"], name
         assert all(found.keys() == set(ROW_FIELDS) for found in one["rows"]), name
@@ -44,8 +46,8 @@ def test_the_pictures_of_the_page_are_there_and_small() -> None:
 
 
 def test_no_place_of_the_template_stays_empty() -> None:
-    assert "{{" not in page(MEASURED)
-    assert "{{" not in page({})
+    assert "{{" not in page(MEASURED, OTHER)
+    assert "{{" not in page({}, {})
 
 
 def test_a_row_shows_both_sides_the_spread_and_whether_the_reach_is_reached() -> None:
@@ -79,9 +81,10 @@ def test_lines_measured_anew_replace_those_of_their_name_and_the_others_stay(tmp
 
 def test_lines_of_two_machines_are_told_apart() -> None:
     other = line(machine={**line()["machine"], "processor": "Q"})
-    told = page({"clips": line(), "embed": line(), "film": {**other, "sides": film_side()}})
+    told = page({"clips": line(), "embed": line(), "film": {**other, "sides": film_side()}}, {"start": line(runs=7)})
     assert re.search(r"^- `clips`, `embed`: .* P \(m", told, re.MULTILINE)
     assert re.search(r"^- `film`: .* Q \(m", told, re.MULTILINE)
+    assert re.search(r"^- `start`: .* 7 runs", told, re.MULTILINE)
 
 
 def test_slopes_and_work_are_told_where_they_were_measured() -> None:
@@ -92,7 +95,8 @@ def test_slopes_and_work_are_told_where_they_were_measured() -> None:
         {
             "peak": line(sides={"ours": {"seconds": [1.25], "found": found}}),
             "curves": line(curves={"frames": curve}),
-        }
+        },
+        {},
     )
     assert "slope of the time 1.00, of the memory 0.00" in told
     assert "(images/performance/frames.png)" in told

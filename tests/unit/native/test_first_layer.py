@@ -110,8 +110,20 @@ def test_other_poolings_are_refused(pool: int) -> None:
 @pytest.mark.parametrize(("pool", "shape"), [(2, (2, 9)), (2, (9, 5)), (3, (24, 23)), (3, (23, 24)), (2, (0, 0))])
 def test_pictures_that_it_is_not_made_for_are_refused(pool: int, shape: tuple[int, int]) -> None:
     batch = pictures(1, *shape)
-    with pytest.raises(ValueError, match="have no first layer of this kind"):
+    with pytest.raises(ValueError, match=r"pictures (are at least|of .* would be pooled)"):
         layer(10, pool).into(np.zeros((1, 4, 4, 10), np.float32), batch)
+
+
+def test_what_is_no_number_becomes_nothing() -> None:
+    batch = pictures(1, 12, 12)
+    batch[0, 5, 5, 1] = np.nan
+    assert np.isfinite(run(layer(10), batch)).all()
+
+
+def test_it_cannot_be_changed() -> None:
+    one = layer(10)
+    with pytest.raises(AttributeError):
+        one.depth = 30  # type: ignore[attr-defined]
 
 
 def test_outputs_of_another_kind_are_refused() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from annotator.native import FirstLayer
+
 FOLDER = Path(__file__).parent
 SOURCE = FOLDER.parents[2] / "annotator" / "native" / "kernels.c"
 TESTS = (
@@ -58,9 +60,20 @@ def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_line_that_is_too_short_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(9 * widest + 16) * sizeof", "(7 * widest + 16) * sizeof"),
+        pytest.param(
+            "MIN(x, columns - pixels); /*",
+            "x; /*",
+            marks=pytest.mark.skipif(not FirstLayer.is_there(), reason="this processor has no first layers"),
+        ),
+    ],
+)
+def test_what_is_too_long_is_noticed(tmp_path: Path, right: str, wrong: str) -> None:
     text = SOURCE.read_text()
     broken = tmp_path / "kernels.c"
-    broken.write_text(text.replace("(9 * widest + 16) * sizeof", "(7 * widest + 16) * sizeof"))
+    broken.write_text(text.replace(right, wrong))
     assert broken.read_text() != text
     assert "heap-buffer-overflow" in run_tests(broken, tmp_path / "broken.so").stderr
