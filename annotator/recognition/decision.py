@@ -95,6 +95,11 @@ class Identifier:
         return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
 
     @property
+    def prior(self) -> float:
+        """Assumed share of tracks that show somebody whom it looks for; confidences are stated under it."""
+        return self._calibration.prior
+
+    @property
     def photographs(self) -> dict[Identity, int]:
         """Whom it knows, and from how many photographs."""
         return dict(zip(self._gallery.identities, self._gallery.photo_counts.tolist(), strict=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from annotator.accuracy.intervals import wilson
 from annotator.build import build_detector, build_engine, build_source
 from annotator.cli.output import progress
 from annotator.pipeline import Annotator
@@ -16,7 +17,6 @@ from annotator.recognition.gallery import Gallery
 from annotator.results import covered_ms
 from annotator.settings import load_settings
 from annotator.types import F32, U8, MediaAnnotation, MediaFailure, MediaRef
-from trainer.evaluation.intervals import wilson
 from trainer.evaluation.recognisers import GalleryRecogniser
 from trainer.evaluation.truth import ClipTruth, Span, read_truth
 from trainer.labels import person_key

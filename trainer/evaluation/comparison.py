@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.accuracy.intervals import F64, Unit, bootstrap, interval_of, mcnemar, share, unit_kind
 from annotator.errors import InputError
-from trainer.evaluation.intervals import F64, Unit, bootstrap, interval_of, mcnemar, share, unit_kind
 from trainer.evaluation.measures import RATES, TOP, OpenSet, left_out_set, open_set
 from trainer.evaluation.report import Report
 from trainer.evaluation.trial import Outcome

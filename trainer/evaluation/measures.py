@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from trainer.evaluation.intervals import F64, Interval, Unit, bootstrap, interval_of, share, unit_kind, wilson
+from annotator.accuracy.intervals import F64, Interval, Unit, bootstrap, interval_of, share, unit_kind, wilson
 from trainer.evaluation.recognisers import Answer
 from trainer.evaluation.trial import Outcome, Trial
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainer.evaluation.intervals import bootstrap, interval_of, mcnemar, unit_kind, wilson
+from annotator.accuracy.intervals import bootstrap, interval_of, mcnemar, unit_kind, wilson
 from trainer.evaluation.measures import OpenSet, summarise
 from trainer.evaluation.recognisers import Answer
 from trainer.evaluation.trial import Outcome, Trial

@@ -1,0 +1,113 @@
+"""Holds names against who was drawn, before whole galleries and before galleries that lack the person."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
+
+import numpy as np
+
+from annotator.accuracy.measures import JudgedTracks, joined
+from annotator.accuracy.tracks import SeenTrack
+from annotator.recognition.bundle import ModelBundle
+from annotator.recognition.decision import Identifier
+from annotator.recognition.gallery import Gallery
+from annotator.types import TrackLabel
+
+FOLDS: Final = 5
+"""Parts of the people; each is left out of the gallery once, and its tracks are then strangers'."""
+
+_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is on a photograph.
+
+    Attributes:
+        key: names the subject; strangers have one, too.
+        person: the name in the gallery; None for a stranger.
+
+    """
+
+    key: str
+    person: str | None
+
+
+def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifier: Identifier) -> JudgedTracks:
+    """Name tracks, and say of each whether the name is right.
+
+    Args:
+        tracks: of drawn faces; those on nothing that was drawn, and on posters and cartoons, are left out.
+        subjects: who is on each photograph.
+        identifier: names; people whom it does not know are strangers to it.
+
+    """
+    people = {identity.name for identity in identifier.identities}
+    shown = [(track, subjects[track.photograph]) for track in tracks if track.photograph is not None]
+    live = [(track, subject) for track, subject in shown if track.kind == "live"]
+    labels = identifier.identify([track.evidence for track, _ in live])
+    prior = identifier.prior
+    known = [subject.person in people for _, subject in live]
+    nearest = [_nearest(label) for label in labels]
+    right = [
+        is_known and name == subject.person for is_known, name, (_, subject) in zip(known, nearest, live, strict=True)
+    ]
+    told = [(_score(label), _log_ratio(label, prior)) for label in labels]
+    return JudgedTracks(
+        is_known=np.array(known, np.bool_),
+        is_right=np.array(right, np.bool_),
+        scores=np.array([score for score, _ in told], np.float64),
+        log_ratios=np.array([ratio for _, ratio in told], np.float64),
+        subjects=tuple(subject.key for _, subject in live),
+    )
+
+
+def judge_in_folds(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], bundle: ModelBundle) -> JudgedTracks:
+    """Name tracks before galleries that lack a fifth of the people each: everybody is a stranger once.
+
+    Args:
+        tracks: see :func:`judge`.
+        subjects: likewise.
+        bundle: the whole gallery.
+
+    """
+    parts = []
+    for fold in range(FOLDS):
+        left_out = {one.name for one in bundle.identities if fold_of(one.name) == fold}
+        parts.append(judge(tracks, subjects, Identifier(Gallery.from_bundle(without(bundle, left_out)))))
+    return joined(parts)
+
+
+def fold_of(name: str) -> int:
+    """Return the part that a person is left out with: by the name's digest, so that it never changes."""
+    return int(sha256(name.encode()).hexdigest()[:_DIGITS], 16) % FOLDS
+
+
+def without(bundle: ModelBundle, names: Iterable[str]) -> ModelBundle:
+    """Return a bundle as it would be, had these people never been in it; its calibration stays."""
+    gone = set(names)
+    kept = np.flatnonzero([one.name not in gone for one in bundle.identities])
+    prototypes = bundle.prototypes[kept]
+    return replace(
+        bundle,
+        identities=tuple(bundle.identities[index] for index in kept),
+        prototypes=prototypes,
+        photo_counts=bundle.photo_counts[kept],
+        mean=prototypes.astype(np.float64).mean(axis=0).astype(np.float32),
+    )
+
+
+def _nearest(label: TrackLabel) -> str | None:
+    return label.candidates[0].identity.name if label.candidates and label.verdict != "too_poor" else None
+
+
+def _score(label: TrackLabel) -> float:
+    return label.candidates[0].score if label.candidates and label.verdict != "too_poor" else -np.inf
+
+
+def _log_ratio(label: TrackLabel, prior: float) -> float:
+    if not label.candidates or label.verdict == "too_poor":
+        return -np.inf
+    confidence = label.candidates[0].confidence
+    return float(np.log(confidence / (1.0 - confidence)) - np.log(prior / (1.0 - prior)))

@@ -1,0 +1,136 @@
+"""Shares at a prior, thresholds by rate, calibration: on tracks whose answer is known by counting."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from annotator.accuracy.measures import (
+    JudgedTracks,
+    calibration_curve,
+    calibration_error,
+    found_at,
+    joined,
+    precision_at,
+    recall_at,
+    score_at_rate,
+    strangers_named,
+)
+
+
+def judged(*, known: Any, right: Any, scores: Any, subjects: Any = None) -> JudgedTracks:
+    """Return tracks whose log ratio is their score."""
+    count = len(scores)
+    names = tuple(map(str, range(count))) if subjects is None else tuple(subjects)
+    return JudgedTracks(
+        np.array(known, bool), np.array(right, bool), np.array(scores, float), np.array(scores, float), names
+    )
+
+
+def some() -> JudgedTracks:
+    """Return ten known tracks, of which nine are right and eight are sure, and twenty strangers', of which one is."""
+    return judged(
+        known=[True] * 10 + [False] * 20,
+        right=[True] * 9 + [False] * 21,
+        scores=[5.0] * 8 + [-5.0] * 2 + [5.0] + [-5.0] * 19,
+    )
+
+
+@pytest.mark.parametrize("prior", [0.5, 0.1, 0.02])
+def test_the_precision_is_that_of_a_world_with_so_many_known_people(prior: float) -> None:
+    found = precision_at(some(), confidence=0.5, prior=0.5)
+    assert found is not None
+    expected = 0.5 * 0.8 / (0.5 * 0.8 + 0.5 * 0.05)
+    assert found.value == pytest.approx(expected)
+    sure = precision_at(some(), confidence=some().confidences(prior)[0], prior=prior)
+    assert sure is not None
+    assert sure.value == pytest.approx(prior * 0.8 / (prior * 0.8 + (1 - prior) * 0.05))
+    assert sure.low < sure.value < sure.high
+
+
+def test_confidences_rise_with_the_prior() -> None:
+    low, high = (some().confidences(prior)[0] for prior in (0.02, 0.5))
+    assert low < high
+    assert high == pytest.approx(1 / (1 + np.exp(-5.0)))
+
+
+def test_recall_counts_known_people_only() -> None:
+    found = recall_at(some(), confidence=0.5, prior=0.5)
+    assert found is not None
+    assert found.value == pytest.approx(0.8)
+
+
+def test_names_of_strangers_are_counted() -> None:
+    found = strangers_named(some(), confidence=0.5, prior=0.5)
+    assert found is not None
+    assert found.value == pytest.approx(0.05)
+
+
+def test_nothing_is_told_of_nothing() -> None:
+    nobody = judged(known=[], right=[], scores=[])
+    assert precision_at(nobody, confidence=0.5, prior=0.5) is None
+    strangers = judged(known=[False] * 5, right=[False] * 5, scores=[-9.0] * 5)
+    assert precision_at(strangers, confidence=0.98, prior=0.1) is None
+    assert recall_at(strangers, confidence=0.98, prior=0.1) is None
+    assert found_at(strangers, 0.001) is None
+
+
+def test_at_a_rate_so_many_strangers_are_above_the_threshold_and_no_more() -> None:
+    random = np.random.default_rng(0)
+    strangers, known = random.normal(0, 1, 1000), random.normal(4, 1, 500)
+    tracks = judged(
+        known=[True] * 500 + [False] * 1000,
+        right=[True] * 500 + [False] * 1000,
+        scores=[*known, *strangers],
+    )
+    at = found_at(tracks, 0.01)
+    assert at is not None
+    assert (strangers > at.min_score).sum() == 10 == at.expected
+    assert at.found.value == pytest.approx((known > at.min_score).mean())
+    assert at.found.low < at.found.value < at.found.high
+
+
+def test_a_threshold_counts_strangers_as_often_as_they_are_drawn() -> None:
+    scores = np.array([3.0, 2.0, 1.0, 0.0])
+    assert score_at_rate(scores, np.array([1.0, 1, 1, 1]), 0.25) == 2.0
+    assert score_at_rate(scores, np.array([0.0, 1, 2, 1]), 0.25) == 1.0
+    assert score_at_rate(scores, np.array([4.0, 0, 0, 0]), 0.25) == 3.0
+    assert np.isnan(score_at_rate(scores, np.zeros(4), 0.25))
+
+
+def test_confidences_that_are_precisions_have_no_error_and_others_have() -> None:
+    random = np.random.default_rng(1)
+    count = 6_000
+    log_ratios = random.uniform(-4, 4, count)
+    is_known = random.random(count) < 1 / (1 + np.exp(-log_ratios))
+    prior = float(is_known.mean())
+    odds = np.log(prior / (1 - prior))
+    subjects = tuple(str(n % 50) for n in range(count))
+    honest = JudgedTracks(is_known, is_known, log_ratios - odds, log_ratios - odds, subjects)
+    proud = JudgedTracks(is_known, is_known, log_ratios, log_ratios - odds + 2, subjects)
+    errors = [calibration_error(one, prior=prior) for one in (honest, proud)]
+    assert errors[0] is not None
+    assert errors[1] is not None
+    assert errors[0].value < 0.03
+    assert errors[1].value > 0.1
+    curve = calibration_curve(honest, prior=prior)
+    assert sum(point.share for point in curve) == pytest.approx(1.0)
+    assert [point.said for point in curve] == sorted(point.said for point in curve)
+
+
+def test_tracks_of_one_subject_are_drawn_together() -> None:
+    alone = judged(known=[True] * 40, right=[True] * 20 + [False] * 20, scores=[5.0] * 40)
+    twins = judged(
+        known=[True] * 40, right=[True] * 20 + [False] * 20, scores=[5.0] * 40, subjects=["a"] * 20 + ["b"] * 20
+    )
+    narrow, wide = (recall_at(one, confidence=0.5, prior=0.5) for one in (alone, twins))
+    assert narrow is not None
+    assert wide is not None
+    assert narrow.high - narrow.low < 0.5 * (wide.high - wide.low)
+
+
+def test_parts_are_joined_in_order() -> None:
+    both = joined([some(), some()])
+    assert len(both) == 60
+    assert both.subjects == some().subjects * 2
+    assert both.of(both.is_known).is_known.sum() == 20
