@@ -27,6 +27,7 @@ from annotator.recognition.calibration import F64, Calibration
 from annotator.recognition.evidence import QUALITY_EXPONENT, EvidenceStack, pool_stack, stack_tracks
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.scoring import MAX_COHORT_POOL, SCORE_DECIMALS, Scorer
+from annotator.runtime.blas import side_by_side
 from annotator.types import I64, Candidate, Identity, TrackEvidence, TrackLabel, Verdict
 
 RULE: Final = "c-norm 1"
@@ -34,6 +35,8 @@ RULE: Final = "c-norm 1"
 
 MAX_CANDIDATES: Final = 5
 _BLOCK_TRACKS: Final = 256  # embeddings of a megabyte, pooled at once
+_BLOCKS_SIDE_BY_SIDE: Final = 4
+"""Of tracks that are named at once, however many processors there are: against 100,000 people each takes 40 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,15 +138,17 @@ class Identifier:
         """
         width = min(MAX_CANDIDATES, len(self._gallery))
         found = [NamedTracks(np.zeros(0, np.int64), np.zeros((0, width), np.int64), *[np.zeros((0, width))] * 2)]
-        for pooled in self._pooled(stacks) if width else ():
-            wanted = np.where(pooled.is_usable, self._calibration.min_scores(pooled.face_px), np.inf)
-            rows, best, scores = self._scorer.best_that_reach(pooled.embeddings, MAX_CANDIDATES, min_scores=wanted)
-            confidences = self._confidences(scores, pooled.face_px[rows])
-            found.append(NamedTracks(pooled.place[rows], best, scores, confidences))
+        if width:
+            found += side_by_side(self._named, self._pooled(stacks), limit=_BLOCKS_SIDE_BY_SIDE)
         names = ("place", "columns", "scores", "confidences")
         together = [np.concatenate([getattr(one, name) for one in found]) for name in names]
         order = np.argsort(together[0], kind="stable")
         return NamedTracks(*(column[order] for column in together))
+
+    def _named(self, pooled: "_Pooled") -> NamedTracks:
+        wanted = np.where(pooled.is_usable, self._calibration.min_scores(pooled.face_px), np.inf)
+        rows, best, scores = self._scorer.best_that_reach(pooled.embeddings, MAX_CANDIDATES, min_scores=wanted)
+        return NamedTracks(pooled.place[rows], best, scores, self._confidences(scores, pooled.face_px[rows]))
 
     def _pooled(self, stacks: Iterable[EvidenceStack]) -> Iterator["_Pooled"]:
         for stack in stacks:

@@ -17,9 +17,9 @@ from annotator.recognition.calibration import F64
 from annotator.recognition.coarse import CoarseScores, Doubt, coarse_scores
 from annotator.types import F32, I64
 
-_BLOCK_COLUMNS: Final = 16384
-"""Columns of one product: with 256 probes 16 MiB, which are looked at before they leave the outer cache. With fewer,
-the threads of a product wait for each other more often, which is slow where others use the processors, too."""
+_BLOCK_COLUMNS: Final = 4096
+"""Columns of one product: with 256 probes 4 MiB, which are looked at before they leave the outer cache, also where two
+blocks of tracks are named side by side."""
 
 _MAX_TOPS: Final = 1 << 22
 _MIN_PROBES: Final = 32
