@@ -1,7 +1,7 @@
 """Holds names against who was drawn, before whole galleries and before galleries that lack the person."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -74,28 +74,14 @@ def judge_in_folds(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject],
     """
     parts = []
     for fold in range(FOLDS):
-        left_out = {one.name for one in bundle.identities if fold_of(one.name) == fold}
-        parts.append(judge(tracks, subjects, Identifier(Gallery.from_bundle(without(bundle, left_out)))))
+        stay = np.flatnonzero([fold_of(one.name) != fold for one in bundle.identities])
+        parts.append(judge(tracks, subjects, Identifier(Gallery.from_bundle(bundle.with_only(stay)))))
     return joined(parts)
 
 
 def fold_of(name: str) -> int:
     """Return the part that a person is left out with: by the name's digest, so that it never changes."""
     return int(sha256(name.encode()).hexdigest()[:_DIGITS], 16) % FOLDS
-
-
-def without(bundle: ModelBundle, names: Iterable[str]) -> ModelBundle:
-    """Return a bundle as it would be, had these people never been in it; its calibration stays."""
-    gone = set(names)
-    kept = np.flatnonzero([one.name not in gone for one in bundle.identities])
-    prototypes = bundle.prototypes[kept]
-    return replace(
-        bundle,
-        identities=tuple(bundle.identities[index] for index in kept),
-        prototypes=prototypes,
-        photo_counts=bundle.photo_counts[kept],
-        mean=prototypes.astype(np.float64).mean(axis=0).astype(np.float32),
-    )
 
 
 def _nearest(label: TrackLabel) -> str | None:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.accuracy.intervals import F64, Interval, bootstrap, interval_of
+from annotator.accuracy.intervals import F64, Interval, bootstrap, interval_of, share
 
 Flags = NDArray[np.bool_]
 
@@ -116,7 +116,7 @@ def precision_at(judged: JudgedTracks, *, confidence: float, prior: float) -> In
 def recall_at(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
     """Return which share of known people's tracks get their name at least so surely; None where there are none."""
     is_found = (judged.confidences(prior) >= confidence) & judged.is_right
-    return _measured(judged, lambda counts: _share(is_found, counts * judged.is_known))
+    return _measured(judged, lambda counts: np.array([share(is_found, counts * judged.is_known)]))
 
 
 def found_at(judged: JudgedTracks, rate: float) -> AtRate | None:
@@ -131,7 +131,7 @@ def found_at(judged: JudgedTracks, rate: float) -> AtRate | None:
 
     def measure(counts: F64) -> F64:
         least = score_at_rate(judged.scores[strangers], counts[strangers], rate)
-        return _share((judged.scores > least) & judged.is_right, counts * judged.is_known)
+        return np.array([share((judged.scores > least) & judged.is_right, counts * judged.is_known)])
 
     found = _measured(judged, measure)
     least = score_at_rate(judged.scores[strangers], np.ones(int(strangers.sum())), rate)
@@ -141,7 +141,7 @@ def found_at(judged: JudgedTracks, rate: float) -> AtRate | None:
 def strangers_named(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
     """Return which share of strangers' tracks get a name at least so surely; None where there are none."""
     is_given = judged.confidences(prior) >= confidence
-    return _measured(judged, lambda counts: _share(is_given, counts * ~judged.is_known))
+    return _measured(judged, lambda counts: np.array([share(is_given, counts * ~judged.is_known)]))
 
 
 def calibration_error(judged: JudgedTracks, *, prior: float) -> Interval | None:
@@ -166,13 +166,13 @@ def calibration_curve(judged: JudgedTracks, *, prior: float) -> list[CurvePoint]
 
 
 def score_at_rate(scores: F64, counts: F64, rate: float) -> float:
-    """Return the score above which this share of strangers is at most, each counted so often; nan of none."""
+    """Return the score above which at most this share of strangers is, each counted so often; nan of none."""
     total = float(counts.sum())
     if total <= 0:
         return float("nan")
     order = np.argsort(-scores, kind="stable")
     is_over = np.cumsum(counts[order]) > rate * total + 1e-9
-    return float(scores[order[int(is_over.argmax())]]) if is_over.any() else -np.inf
+    return float(scores[order[int(is_over.argmax())]])
 
 
 def _curve(judged: JudgedTracks, counts: F64, prior: float) -> list[CurvePoint]:
@@ -193,11 +193,6 @@ def _weights(judged: JudgedTracks, counts: F64, prior: float) -> F64:
     known, strangers = counts * judged.is_known, counts * ~judged.is_known
     of_known, of_strangers = max(known.sum(), _TINY), max(strangers.sum(), _TINY)
     return np.asarray(prior * known / of_known + (1.0 - prior) * strangers / of_strangers, np.float64)
-
-
-def _share(hits: Flags, counts: F64) -> F64:
-    total = counts.sum()
-    return np.array([(hits * counts).sum() / total if total > 0 else np.nan])
 
 
 def _measured(judged: JudgedTracks, measure: Callable[[F64], F64]) -> Interval | None:

@@ -18,7 +18,7 @@ checked before it is parsed, arrays are read without pickles and with the shapes
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ from annotator.recognition.calibration import F64, Calibration
 from annotator.recognition.labels import read_labels, write_labels
 from annotator.recognition.projection import Projection
 from annotator.recognition.revocation import RevocationList, parse_revocation_list, read_revocation_list
-from annotator.types import F32, Identity, frozen_array
+from annotator.types import F32, I64, Identity, frozen_array
 
 __all__ = [
     "CALIBRATION",
@@ -165,6 +165,17 @@ class ModelBundle:
     def model(self) -> str:
         """Name and version as users see them: ``"starter@1"``."""
         return f"{self.name}@{self.version}"
+
+    def with_only(self, places: I64) -> "ModelBundle":
+        """Return the bundle as if only some people, i64 (n,), had ever been in it; its calibration stays."""
+        prototypes = self.prototypes[places]
+        return replace(
+            self,
+            identities=tuple(self.identities[place] for place in places.tolist()),
+            prototypes=prototypes,
+            photo_counts=self.photo_counts[places],
+            mean=prototypes.astype(np.float64).mean(axis=0).astype(np.float32),
+        )
 
 
 def load_bundle(path: Path, *, revocations: Path | None = None) -> ModelBundle:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from annotator.accuracy.intervals import F64, Interval, Unit, bootstrap, interval_of, share, unit_kind, wilson
+from annotator.accuracy.measures import score_at_rate
 from trainer.evaluation.recognisers import Answer
 from trainer.evaluation.trial import Outcome, Trial
 
@@ -46,9 +47,7 @@ class OpenSet:
         total = float(counts.sum())
         if rate * total < 1 - 1e-9:
             return float("nan")
-        order = np.argsort(-self.impostor, kind="stable")
-        is_over = np.cumsum(counts[order]) > rate * total + 1e-9
-        return float(self.impostor[order[int(is_over.argmax())]])
+        return score_at_rate(self.impostor, counts, rate)
 
     def tpirs(self, weights: F64) -> F64:
         """Return the shares of known faces found, f64 (rates,), with samples counted as often as this."""

@@ -149,16 +149,8 @@ class GalleryRecogniser:
     def without(self, people: Collection[str]) -> "GalleryRecogniser":
         """Return the gallery as if these people had never been in it."""
         gone = frozenset(people)
-        stay = [place for place, name in enumerate(self.people) if name not in gone]
-        prototypes = self.bundle.prototypes[stay]
-        bundle = replace(
-            self.bundle,
-            identities=tuple(self.bundle.identities[place] for place in stay),
-            prototypes=prototypes,
-            photo_counts=self.bundle.photo_counts[stay],
-            mean=_mean(prototypes),
-        )
-        return replace(self, bundle=bundle)
+        stay = np.flatnonzero([name not in gone for name in self.people])
+        return replace(self, bundle=self.bundle.with_only(stay))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,7 +256,7 @@ def gallery_of(embeddings: F32, person: I64, people: Sequence[str], *, network: 
         identities=tuple(Identity(name) for name in people),
         prototypes=prototypes,
         photo_counts=counts.astype(np.int32),
-        mean=_mean(prototypes),
+        mean=prototypes.astype(np.float64).mean(axis=0).astype(np.float32),
         calibration=Calibration(
             points=(never,),
             rates=(0.01,),
@@ -276,10 +268,6 @@ def gallery_of(embeddings: F32, person: I64, people: Sequence[str], *, network: 
             cohort=COHORT,
         ),
     )
-
-
-def _mean(prototypes: F32) -> F32:
-    return np.asarray(prototypes.astype(np.float64).mean(axis=0), np.float32)
 
 
 def _log_odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,19 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.accuracy.judging import FOLDS, Subject, fold_of, judge, judge_in_folds, without
+from annotator.accuracy.judging import FOLDS, Subject, fold_of, judge, judge_in_folds
 from annotator.accuracy.tracks import SeenTrack
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import Calibration, SizePoint
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
-from annotator.types import F32, Identity, TrackEvidence
+from annotator.types import Identity, TrackEvidence
+from tests.made_up_bundles import unit
 
 SIZE, PEOPLE, STRANGERS = 64, 60, 20
-
-
-def unit(vectors: Any) -> F32:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32)
 
 
 DIRECTIONS = unit(np.random.default_rng(3).normal(0, 1, (PEOPLE + STRANGERS, SIZE)))
@@ -105,7 +102,7 @@ def test_everybody_is_a_stranger_once_and_known_in_all_other_folds(bundle: Model
 
 
 def test_a_bundle_without_people_is_as_if_they_had_never_been_there(bundle: ModelBundle) -> None:
-    less = without(bundle, {"Person 0", "Person 59"})
+    less = bundle.with_only(np.arange(1, 59))
     assert [one.name for one in less.identities] == [f"Person {number}" for number in range(1, 59)]
     np.testing.assert_array_equal(less.prototypes, bundle.prototypes[1:59])
     np.testing.assert_allclose(less.mean, bundle.prototypes[1:59].mean(axis=0), atol=1e-6)
