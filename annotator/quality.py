@@ -5,6 +5,8 @@ estimate in [0, 1] from five measures, none of which looks at who the person is:
 much of the face is inside the frame, and the detector's score.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -89,6 +91,32 @@ def visible_share(boxes_xyxy: F32, *, width_px: int, height_px: int) -> F32:
     return np.asarray(areas[0] / np.maximum(areas[1], 1e-6), np.float32)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class QualityParts:
+    """What the quality of some faces comes from.
+
+    Attributes:
+        size: f32 (F,), in [0, 1]; 1 from ``FULL_SIZE_PX`` on.
+        sharpness: f32 (F,), see ``sharpness``.
+        pose: f32 (F,), in [0.2, 1]; 1 for a frontal face: a profile still tells something.
+        visible: f32 (F,), see ``visible_share``.
+        score: f32 (F,), the detector's score in [0, 1].
+
+    """
+
+    size: F32
+    sharpness: F32
+    pose: F32
+    visible: F32
+    score: F32
+
+    @property
+    def quality(self) -> F32:
+        """Return f32 (F,), in [0, 1], the fourth root of the product."""
+        product = self.size * self.sharpness * self.pose * self.score * self.visible
+        return np.asarray(np.sqrt(np.sqrt(product)), np.float32)
+
+
 def face_quality(faces: U8, *, face_px: F32, landmarks_xy: F32, scores: F32, visible: F32 | None = None) -> F32:
     """Estimate the quality of aligned faces.
 
@@ -106,10 +134,17 @@ def face_quality(faces: U8, *, face_px: F32, landmarks_xy: F32, scores: F32, vis
         f32 (F,), in [0, 1].
 
     """
-    size = np.minimum(face_px / FULL_SIZE_PX, 1.0)
-    # A profile still tells something, so its factor stops at a fifth.
-    pose = 0.2 + 0.8 * frontality(landmarks_xy)
-    product = size * sharpness(faces) * pose * np.clip(scores, 0.0, 1.0)
-    if visible is not None:
-        product = product * visible
-    return np.asarray(np.sqrt(np.sqrt(product)), np.float32)
+    return quality_parts(faces, face_px=face_px, landmarks_xy=landmarks_xy, scores=scores, visible=visible).quality
+
+
+def quality_parts(
+    faces: U8, *, face_px: F32, landmarks_xy: F32, scores: F32, visible: F32 | None = None
+) -> QualityParts:
+    """Return what :func:`face_quality` is the product of; its arguments."""
+    return QualityParts(
+        size=np.minimum(face_px / FULL_SIZE_PX, 1.0),
+        sharpness=sharpness(faces),
+        pose=0.2 + 0.8 * frontality(landmarks_xy),
+        visible=np.ones(len(faces), np.float32) if visible is None else visible,
+        score=np.clip(scores, 0.0, 1.0),
+    )

@@ -121,6 +121,17 @@ class Calibration:
         log_ratio = np.clip(slope * scores + intercept, -MAX_LOG_RATIO, MAX_LOG_RATIO)
         return np.asarray(1.0 / (1.0 + np.exp(-(log_ratio + np.log(self.prior / (1.0 - self.prior))))), np.float64)
 
+    def point_at(self, face_px: float) -> SizePoint:
+        """Return what holds for faces of one size, between the sizes that were calibrated."""
+        size = np.array([face_px])
+        of_rates = zip(*(point.min_scores for point in self.points), strict=True)
+        return SizePoint(
+            face_px=face_px,
+            min_scores=tuple(float(self._between(scores, size)[0]) for scores in of_rates),
+            slope=float(self._between([point.slope for point in self.points], size)[0]),
+            intercept=float(self._between([point.intercept for point in self.points], size)[0]),
+        )
+
     def usable_faces(self, face_px: F32, quality: F32) -> NDArray[np.bool_]:
         """Return which faces (K,) are large and sharp enough to say who it is."""
         return (face_px >= self.min_face_px) & ((face_px >= self.sharp_below_px) | (quality >= self.min_quality))

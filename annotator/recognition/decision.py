@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.recognition.calibration import F64, Calibration
-from annotator.recognition.evidence import QUALITY_EXPONENT, EvidenceStack, pool_stack, stack_tracks
+from annotator.recognition.evidence import QUALITY_EXPONENT, EvidenceStack, face_weights, pool_stack, stack_tracks
 from annotator.recognition.gallery import Gallery
-from annotator.recognition.scoring import MAX_COHORT_POOL, SCORE_DECIMALS, Scorer
+from annotator.recognition.scoring import MAX_COHORT_POOL, SCORE_DECIMALS, Scorer, ScoreTerms
 from annotator.runtime.blas import side_by_side
 from annotator.types import I64, Candidate, Identity, TrackEvidence, TrackLabel, Verdict
 
@@ -59,6 +59,34 @@ class NamedTracks:
     def __len__(self) -> int:
         """Return the number of tracks that get a name."""
         return len(self.place)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reasons:
+    """Why a track is called what :meth:`Identifier.identify` calls it.
+
+    Attributes:
+        is_usable: bool (K,), which of its faces are large and sharp enough to say who it is.
+        weights: f64 (K,), what each face weighs in the mean, of 1 in all. Where no face is usable all have a weight:
+            the candidates come from them, though none is named.
+        face_px: the likewise weighted mean of the faces' sizes, which threshold and confidence are taken for.
+        min_score: score from which it is named.
+        columns: i64 (C,), the nearest people as columns of the gallery, best first; none where an embedding is not
+            finite.
+        scores: f64 (C,), of each.
+        confidences: f64 (C,), that the label would have, were it this person.
+        terms: what the scores are made of, (1, C) each.
+
+    """
+
+    is_usable: NDArray[np.bool_]
+    weights: F64
+    face_px: float
+    min_score: float
+    columns: I64
+    scores: F64
+    confidences: F64
+    terms: ScoreTerms
 
 
 class Identifier:
@@ -103,6 +131,11 @@ class Identifier:
         return self._calibration.prior
 
     @property
+    def calibration(self) -> Calibration:
+        """Thresholds and confidence."""
+        return self._calibration
+
+    @property
     def photographs(self) -> dict[Identity, int]:
         """Whom it knows, and from how many photographs."""
         return dict(zip(self._gallery.identities, self._gallery.photo_counts.tolist(), strict=True))
@@ -128,6 +161,34 @@ class Identifier:
                 verdict: Verdict = "too_poor" if not pooled.is_usable[row] else "known" if is_known[row] else "unknown"
                 labels[place] = TrackLabel(verdict, self._candidates(best[row], scores[row], confidences[row]))
         return labels
+
+    def reasons(self, track: TrackEvidence, *, most: int) -> Reasons:
+        """Return why a track is called what :meth:`identify` calls it, with the same numbers.
+
+        Args:
+            track: its evidence, of the network that made the gallery; at least one face.
+            most: how many of the nearest people are told, if the gallery has so many.
+
+        """
+        (stack,) = stack_tracks([track])
+        (pooled,) = self._pooled([stack])
+        is_usable = self._calibration.usable_faces(track.face_px.astype(np.float32), track.quality.astype(np.float32))
+        width = min(most, len(self._gallery))
+        columns, scores = np.zeros((1, 0), np.int64), np.zeros((1, 0))
+        if width:
+            columns, scores = self._scorer.best(pooled.embeddings, width)
+            is_near = scores[0] > -np.inf
+            columns, scores = columns[:, is_near], scores[:, is_near]
+        return Reasons(
+            is_usable=is_usable,
+            weights=face_weights(stack, is_usable[None])[0],
+            face_px=float(pooled.face_px[0]),
+            min_score=float(self._calibration.min_scores(pooled.face_px)[0]),
+            columns=columns[0],
+            scores=scores[0],
+            confidences=self._confidences(scores, pooled.face_px)[0],
+            terms=self._scorer.terms(pooled.embeddings, columns),
+        )
 
     def named(self, stacks: Iterable[EvidenceStack]) -> NamedTracks:
         """Return those tracks that get a name: exactly those that :meth:`identify` calls known, with its numbers.

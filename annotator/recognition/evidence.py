@@ -93,12 +93,18 @@ def pool_stack(stack: EvidenceStack, is_usable: NDArray[np.bool_]) -> tuple[F64,
         faces' sizes in pixels.
 
     """
-    is_chosen = is_usable | ~is_usable.any(axis=1, keepdims=True)
-    weights = np.where(is_chosen, np.maximum(stack.quality.astype(np.float64) ** QUALITY_EXPONENT, _MIN_WEIGHT), 0.0)
-    weights /= _sum_of_faces(weights)[:, None]
+    weights = face_weights(stack, is_usable)
     embeddings = unit(stack.embeddings.astype(np.float64))
     embeddings *= weights[:, :, None]
     return _sum_of_faces(embeddings), _sum_of_faces(stack.face_px.astype(np.float64) * weights)
+
+
+def face_weights(stack: EvidenceStack, is_usable: NDArray[np.bool_]) -> F64:
+    """Return f64 (N, K), what each face weighs in its track's mean, of 1 in all; arguments as of :func:`pool_stack`."""
+    is_chosen = is_usable | ~is_usable.any(axis=1, keepdims=True)
+    weights = np.where(is_chosen, np.maximum(stack.quality.astype(np.float64) ** QUALITY_EXPONENT, _MIN_WEIGHT), 0.0)
+    weights /= _sum_of_faces(weights)[:, None]
+    return np.asarray(weights, np.float64)
 
 
 def pool_track(track: TrackEvidence, usable: NDArray[np.bool_]) -> tuple[F64, float]:

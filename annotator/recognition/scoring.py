@@ -4,6 +4,7 @@ All is float64 and rounded at the end, so that the order in which a processor su
 bfloat16, only says who is worth a score, with a margin for its errors: the scores that come out are the same.
 """
 
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
@@ -32,6 +33,22 @@ _PAIRS: Final = 1 << 12  # scored at once: some megabytes
 _MORE_THAN_COHORT: Final = 1.25
 """How many nearest prototypes the quick bound of a face's level aims at, in cohorts: with fewer there is no bound, with
 more it is looser."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreTerms:
+    """What scores are made of: a score is the cosine, less half of the sum of the two levels.
+
+    Attributes:
+        cosines: f64 (T, C), of each embedding to each person's prototype, both centred.
+        probe_levels: f64 (T, C), mean cosine of the embedding to its nearest prototypes other than the person's.
+        prototype_levels: f64 (T, C), mean cosine of the person's prototype to its nearest other ones.
+
+    """
+
+    cosines: F64
+    probe_levels: F64
+    prototype_levels: F64
 
 
 class Scorer:
@@ -108,6 +125,26 @@ class Scorer:
         scores = np.full(columns.shape, -np.inf)
         columns[rows], scores[rows] = found, found_scores
         return columns, scores
+
+    def terms(self, embeddings: F64, people: I64) -> ScoreTerms:
+        """Return what the scores of some people are made of, for whoever explains them.
+
+        Args:
+            embeddings: f64 (T, D), of any length.
+            people: i64 (T, C), for each embedding columns of the gallery, as :meth:`best` returns them.
+
+        """
+        probes = self._probes(embeddings)
+        rows = np.repeat(np.arange(len(people)), people.shape[1])
+        cosines = _dots(probes, rows, self._columns, self._column_of[people.ravel()]).reshape(people.shape)
+        if self._cohort <= 0:
+            return ScoreTerms(cosines, np.zeros(people.shape), np.zeros(people.shape))
+        nearness = np.full((len(probes), self._pool_size + 1), -np.inf)
+        nearness[:, :-1] = probes @ self._columns[: self._pool_size].T
+        own = np.take_along_axis(nearness, self._own[people], axis=1)
+        return ScoreTerms(
+            cosines, self._levels(self._cohorts(nearness)[:, :, None], own), self._prototype_level[people]
+        )
 
     def best_that_reach(self, embeddings: F64, count: int, *, min_scores: F64) -> tuple[I64, I64, F64]:
         """Return the nearest people of those embeddings whose best score reaches a threshold.

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from annotator.quality import SHARP_DETAIL, face_quality, frontality, sharpness, visible_share
+from annotator.quality import SHARP_DETAIL, face_quality, frontality, quality_parts, sharpness, visible_share
 from annotator.types import F32, U8
 
 FRONTAL = np.array([[38, 51], [74, 51], [56, 72], [41, 92], [71, 92]], np.float32)
@@ -122,3 +122,19 @@ def test_a_face_cut_off_by_the_border_is_less_visible_and_poorer() -> None:
         visible=visible[:2],
     )
     assert cut < whole
+
+
+def test_the_quality_is_the_fourth_root_of_the_product_of_its_parts() -> None:
+    parts = quality_parts(
+        np.stack([portrait(), enlarged_from(40)]),
+        face_px=np.array([200, 40], np.float32),
+        landmarks_xy=np.stack([FRONTAL, turned(20)]),
+        scores=np.array([0.98, 0.8], np.float32),
+        visible=np.array([1.0, 0.5], np.float32),
+    )
+    assert parts.size.tolist() == [1.0, pytest.approx(40 / 112)]
+    assert parts.score.tolist() == pytest.approx([0.98, 0.8])
+    assert parts.visible.tolist() == [1.0, 0.5]
+    assert 0.2 < parts.pose[1] < parts.pose[0] == 1
+    product = parts.size * parts.sharpness * parts.pose * parts.visible * parts.score
+    assert parts.quality.tolist() == pytest.approx((product**0.25).tolist())

@@ -14,6 +14,17 @@ def test_thresholds_stand_between_those_of_the_neighbouring_sizes(calibration: C
     np.testing.assert_allclose(found, [0.5, 0.5, 0.4, 0.3, 0.3])
 
 
+@pytest.mark.parametrize("face_px", [8.0, 32.0, 50.0, 128.0, 4000.0])
+def test_what_holds_at_a_size_is_what_thresholds_and_confidences_are_made_of(
+    calibration: Calibration, face_px: float
+) -> None:
+    point, size, score = calibration.point_at(face_px), np.array([face_px]), np.array([[0.41]])
+    for rate, min_score in zip(calibration.rates, point.min_scores, strict=True):
+        assert calibration.at_rate(rate).min_scores(size)[0] == min_score
+    odds = np.exp(point.slope * 0.41 + point.intercept) * calibration.prior / (1 - calibration.prior)
+    assert calibration.confidences(score, size)[0, 0] == pytest.approx(odds / (1 + odds))
+
+
 def test_another_operating_point_has_other_thresholds(calibration: Calibration) -> None:
     np.testing.assert_allclose(calibration.at_rate(0.001).min_scores(np.array([32.0])), [0.6])
     with pytest.raises(ConfigError, match="no thresholds for a false positive rate"):

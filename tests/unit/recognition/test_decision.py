@@ -12,7 +12,8 @@ from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.decision import MAX_CANDIDATES, Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.scoring import Scorer
-from annotator.types import TrackEvidence, TrackLabel
+from annotator.types import Identity, TrackEvidence, TrackLabel
+from tests.made_up_bundles import CALIBRATION
 
 Make = Callable[..., TrackEvidence]
 
@@ -173,3 +174,66 @@ def test_the_digest_tells_galleries_and_thresholds_apart(bundle: ModelBundle) ->
     assert Identifier(Gallery.from_bundle(bundle)).digest in digests
     renamed = Gallery.from_bundle(bundle, renames={"Person 03": "Somebody"})
     assert Identifier(renamed).digest == Identifier(gallery).digest
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([20.0, 40.0, 70.0]), st.integers(1, 5))
+def test_the_reasons_have_the_numbers_of_the_label(seed: int, face_px: float, faces: int) -> None:
+    random = np.random.default_rng(seed)
+    bundle = bundle_of(random)
+    track = TrackEvidence(
+        (bundle.prototypes[3] + random.normal(0, 0.3, (faces, 32))).astype(np.float16),
+        (face_px + random.uniform(-15, 15, faces)).astype(np.float16),
+        random.uniform(0.3, 1.0, faces).astype(np.float16),
+    )
+    identifier = Identifier(Gallery.from_bundle(bundle))
+    (label,) = identifier.identify([track])
+    reasons = identifier.reasons(track, most=8)
+    told = list(zip(reasons.columns.tolist(), reasons.scores.tolist(), reasons.confidences.tolist(), strict=True))
+    assert len(told) == 8
+    assert told[:MAX_CANDIDATES] == [
+        (bundle.identities.index(one.identity), one.score, one.confidence) for one in label.candidates
+    ]
+    levels = reasons.terms.probe_levels + reasons.terms.prototype_levels
+    np.testing.assert_array_equal(np.round(reasons.terms.cosines - 0.5 * levels, 6)[0], reasons.scores)
+    assert reasons.weights.sum() == pytest.approx(1)
+    if label.verdict == "too_poor":
+        assert not reasons.is_usable.any()
+        assert (reasons.weights > 0).all()
+    else:
+        assert ((reasons.weights > 0) == reasons.is_usable).all()
+        assert (label.verdict == "known") == (reasons.scores[0] >= reasons.min_score)
+
+
+def bundle_of(random: np.random.Generator) -> ModelBundle:
+    """Return a bundle of forty people who are alike."""
+    vectors = random.normal(0, 1, (40, 32)) + 0.3
+    prototypes = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return ModelBundle(
+        name="small",
+        version=1,
+        embedder="sface-2021dec",
+        identities=tuple(Identity(f"Person {index:02}") for index in range(40)),
+        prototypes=prototypes,
+        photo_counts=np.full(40, 5, np.int32),
+        mean=prototypes.mean(axis=0),
+        calibration=CALIBRATION,
+    )
+
+
+def test_the_nearest_of_a_small_gallery_are_all_that_there_are(bundle: ModelBundle, make_track: Make) -> None:
+    two = Gallery.from_bundle(bundle.with_only(np.array([4, 9])))
+    assert Identifier(two).reasons(make_track(bundle.prototypes[4]), most=10).columns.tolist() == [0, 1]
+    alone = Identifier(Gallery.from_bundle(bundle.with_only(np.array([4]))))  # nobody to be a cohort
+    reasons = alone.reasons(make_track(bundle.prototypes[4]), most=10)
+    assert reasons.terms.probe_levels.tolist() == reasons.terms.prototype_levels.tolist() == [[0.0]]
+    nobody = Gallery.from_bundle(bundle, removed=[person.name for person in bundle.identities])
+    assert len(Identifier(nobody).reasons(make_track(bundle.prototypes[4]), most=10).columns) == 0
+
+
+def test_an_embedding_that_is_not_finite_is_near_to_nobody(bundle: ModelBundle, make_track: Make) -> None:
+    track = make_track(bundle.prototypes[4])
+    broken = TrackEvidence(np.full_like(track.embeddings, np.nan), track.face_px, track.quality)
+    reasons = Identifier(Gallery.from_bundle(bundle)).reasons(broken, most=10)
+    assert len(reasons.columns) == len(reasons.scores) == len(reasons.confidences) == 0
+    assert reasons.terms.cosines.shape == (1, 0)
