@@ -1,8 +1,9 @@
-"""The compiled part: what detection does with pixels and boxes between two networks, in C (``kernels.c``).
+"""The compiled part, in C (``kernels.c``): above all what detection does with pixels and boxes between two networks.
 
-Networks take four fifths of the time of detection; most of the rest is here, and the first layer of a network, which
-libraries compute slowly. The interpreter is free meanwhile, so that threads do not wait for each other. Each function
-checks what it is given, for C checks nothing. It is compiled when the package is installed.
+Networks take four fifths of the time of detection; most of the rest is here, and two things that libraries compute
+slowly or not at all: the first layer of a network, and products of whole numbers, for large galleries. The interpreter
+is free meanwhile, so that threads do not wait for each other. Each function checks what it is given, for C checks
+nothing. It is compiled when the package is installed.
 """
 
 import ctypes
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from annotator.errors import ConfigError
 from annotator.types import F32, I64, U8
 
+I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
@@ -47,6 +49,9 @@ MOST_WINDOW_PX: Final = (2**31 - 1) // 255
 """Pixels of which one mean is made: their sums are whole numbers of 31 bits."""
 
 _REMEDY: Final = "install the package again, with `make setup` or `pip install .`; a C compiler must be there"
+_LANES: Final = 8  # as in C, and the two below
+_PAIR: Final = 2
+_OTHERS: Final = 6
 _WINDOW_PX: Final = 12  # of P-Net; every second pixel has one
 _FRAME: Final = PIECE_FIELDS.index("frame")
 _LEVEL_HEIGHT: Final = PIECE_FIELDS.index("level_height")
@@ -61,16 +66,17 @@ def _loaded() -> ctypes.CDLL:
         raise ConfigError(f"the compiled part of the annotator cannot be loaded ({error}): {_REMEDY}") from error
     if not hasattr(library, f"made_from_{digest}"):
         raise ConfigError(f"the compiled part of the annotator is of another version than the rest: {_REMEDY}")
-    number, pointer = ctypes.c_int64, ctypes.c_void_p
+    number, factor, pointer = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
     library.draw.argtypes = [pointer, number, pointer, number, pointer, number, number]
     library.cut.argtypes = [pointer, number, pointer, pointer, number, number, pointer]
-    library.pick.argtypes = [pointer, number, number, number, pointer, number, ctypes.c_float, pointer]
+    library.pick.argtypes = [pointer, number, number, number, pointer, number, factor, pointer]
     library.pick.restype = number
     library.suppress.argtypes = [*(pointer,) * 6, number, ctypes.c_float, ctypes.c_float, ctypes.c_int, pointer]
     library.suppress.restype = None
-    factor = ctypes.c_float
-    library.has_first_layer.argtypes = []
+    library.has_avx2.argtypes = library.has_avx512.argtypes = []
     if hasattr(library, "first_layer"):  # on x86-64
+        library.greatest.argtypes = [pointer, pointer, number, number, number, pointer, number, factor, pointer]
+        library.greatest.restype = None
         library.first_layer.argtypes = [
             *(pointer, number, number, number, pointer, pointer, pointer),
             *(factor, factor, number, number, pointer),
@@ -280,7 +286,7 @@ class FirstLayer:
     @staticmethod
     def is_there() -> bool:
         """Say whether this processor can: it takes AVX2 with fused products."""
-        return bool(_library.has_first_layer())
+        return bool(_library.has_avx2())
 
     def shape_of(self, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
         """Return the shape of the output for pictures of the shape (N, H, W, 3).
@@ -309,6 +315,85 @@ class FirstLayer:
         _check("output", output, np.float32, self.shape_of(pictures.shape), is_written=True)
         given = (_address(pictures), *pictures.shape[:3], *map(_address, self._tables))
         _done(_library.first_layer(*given, self._scale, self._shift, self._depth, self._pool, _address(output)))
+
+
+class GreatestProducts:
+    """Vectors of whole numbers in groups, of which the greatest product with another vector is found.
+
+    Whole numbers of 16 bits are multiplied and added up exactly, twice as many at once as numbers of float32.
+    Immutable; safe to use from several threads.
+
+    Args:
+        vectors: i16 (groups, members, K), of any numbers but -32,768.
+        added: i32 (groups, members), what is added to the products. The sums must fit into 32 bits.
+        unit: what the sums are multiplied by.
+
+    Raises:
+        ConfigError: this processor has no AVX2; see :meth:`is_there`.
+        ValueError: there are none.
+
+    """
+
+    __slots__ = ("_added", "_shape", "_unit", "_vectors")
+
+    def __init__(self, vectors: I16, added: I32, *, unit: float) -> None:
+        """Lay out the numbers as they are read: pairs of two members of eight groups side by side."""
+        if not self.is_there():
+            raise ConfigError("products of whole numbers are compiled for processors with AVX2 only: use float32")
+        vectors, added = np.ascontiguousarray(vectors), np.ascontiguousarray(added)
+        _check("vectors", vectors, np.int16, (None, None, None))
+        _check("added", added, np.int32, vectors.shape[:2])
+        if not vectors.size:
+            raise ValueError("there are no vectors")
+        groups, members, size = self._shape = vectors.shape
+        # To whole tiles, with members that are there already: they change no greatest one.
+        which = np.minimum(np.arange(-(-groups // _LANES) * _LANES), groups - 1)
+        who = np.minimum(np.arange(members + members % _PAIR), members - 1)
+        whole = np.zeros((len(which), len(who), size + size % 2), np.int16)
+        whole[:, :, :size] = vectors[which[:, None], who]
+        tiles = whole.reshape(-1, _LANES, len(who) // _PAIR, _PAIR, whole.shape[2] // 2, 2)
+        self._vectors = np.ascontiguousarray(tiles.transpose(0, 2, 4, 3, 1, 5))
+        self._added = np.ascontiguousarray(added[which[:, None], who].reshape(-1, _LANES, len(who)).transpose(0, 2, 1))
+        self._unit = unit
+
+    @staticmethod
+    def is_there() -> bool:
+        """Say whether this processor can: it takes AVX2."""
+        return bool(_library.has_avx2())
+
+    @staticmethod
+    def is_quick() -> bool:
+        """Say whether this processor can, and computes in float32 less quickly: with AVX-512, that is as quick."""
+        return bool(_library.has_avx2()) and not _library.has_avx512()
+
+    def __len__(self) -> int:
+        """Return the number of tiles of eight groups, parts of which can be asked for."""
+        return len(self._vectors)
+
+    def into(self, output: F32, others: I16, *, tiles: slice) -> None:
+        """Write the greatest product, with what is added, of each group of some tiles with other vectors.
+
+        Args:
+            output: f32 (groups, t), of all groups, in one piece; those of the tiles are written.
+            others: i16 (t, K).
+            tiles: which, of so many as ``len`` says, in steps of one.
+
+        """
+        groups, _, size = self._shape
+        _check("others", others, np.int16, (None, size))
+        _check("output", output, np.float32, (groups, len(others)), is_written=True)
+        start, stop, _ = tiles.indices(len(self))
+        count = max(len(others), _OTHERS)
+        known = np.zeros((count, self._vectors.shape[2] * 2), np.int16)
+        known[: len(others), :size] = others
+        is_whole = stop * _LANES <= groups and count == len(others)
+        mine = slice(start * _LANES, stop * _LANES)
+        made = output[mine] if is_whole else np.empty((mine.stop - mine.start, count), np.float32)
+        given = (_address(self._vectors[start:stop]), _address(self._added[start:stop]), max(stop - start, 0))
+        shape = (self._added.shape[1], known.shape[1])
+        _library.greatest(*given, *shape, _address(known), count, self._unit, _address(made))
+        if not is_whole:
+            output[mine] = made[: len(output[mine]), : len(others)]
 
 
 def check_frame(frame: U8) -> None:

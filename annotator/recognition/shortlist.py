@@ -3,7 +3,7 @@
 A rough score is the similarity of a probe less half the level of a column, in float32 and by a matrix product. Nobody
 ever sees one: it only says whom an exact score has to be computed for. Most are not even kept: of each group of columns
 only the greatest one is, so that what is kept stays in a processor's cache. Where many probes are compared with a large
-gallery, and the processor has bfloat16, most of the rough scores are computed in that.
+gallery, most of the rough scores are computed in fewer bits, if the processor is quicker with them.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,9 @@ _GROUPS_AT_ONCE: Final = 1 << 10  # each with a probe, compared anew: 4 MiB
 
 _MIN_COARSE_COLUMNS: Final = 1 << 15
 _MIN_COARSE_PROBES: Final = 128
-"""Columns beyond the pool, and probes at once, from which on bfloat16 is tried; for the largest galleries, as many
-probes as are ever compared at once. It takes half a second to begin, and saves 30 ms for 256 probes and 100,000 people.
+"""Columns beyond the pool, and probes at once, from which on fewer bits are tried; for the largest galleries, as many
+probes as are ever compared at once. It takes half a second to begin, and saves 30 or 40 ms for 256 probes and 100,000
+people.
 The tracks of one clip are fewer, those of an archive more."""
 
 _NOBODY: Final = 4.0

@@ -45,14 +45,18 @@ def embed(count: int, precision: str) -> Work:
 
 def identify(tracks: int, prototypes: int) -> Work:
     """Name some tracks, and multiply for as many as there are prototypes; of each pair one similarity is needed."""
+    from annotator.native import GreatestProducts  # noqa: PLC0415 - as above
     from annotator.runtime.maxima import has_quick_bfloat16  # noqa: PLC0415 - as above
 
     work = naming(tracks, prototypes)
-    precision = "bf16" if has_quick_bfloat16() else "f32"
+    measured = "bf16" if has_quick_bfloat16() else "f32"
+    # Of whole numbers of 16 bits, twice as many are multiplied at once as of float32, and added beside.
+    is_whole = measured == "f32" and GreatestProducts.is_quick()
+    precision, times = ("i16", 2.0) if is_whole else (measured, 1.0)
     operations = 2.0 * SIZE * prototypes**2
 
     def run() -> dict[str, Any]:
-        peak = peak_gflop_per_s(precision, THREADS)
+        peak = times * peak_gflop_per_s(measured, THREADS)
         began_s = time.perf_counter()
         work()
         seconds = (time.perf_counter() - began_s) * prototypes / tracks

@@ -1,16 +1,18 @@
-"""Scores in bfloat16: never further off than they say, and the same names come out as of exact scores of everybody."""
+"""Scores in fewer bits: never further off than they say, and the same names come out as of exact scores of all."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotator.native import GreatestProducts
 from annotator.recognition import coarse, scoring, shortlist
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import Calibration, SizePoint
-from annotator.recognition.coarse import CoarseScores
+from annotator.recognition.coarse import Bfloat16Scores, CoarseScores, WholeNumberScores
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.scoring import Scorer
 from annotator.recognition.shortlist import RoughScores
@@ -21,12 +23,23 @@ SIZE = 16
 CALIBRATION = Calibration((SizePoint(64.0, (0.3,), 10.0, -3.0),), (0.01,), 0.01, 0.1, 32.0, 48.0, 0.5, 20)
 
 
-@pytest.fixture(autouse=True)
-def coarse_always() -> Iterator[None]:
-    """Compute in bfloat16 whatever the processor is, and however few are compared."""
+@pytest.fixture(
+    autouse=True,
+    scope="module",
+    params=[
+        Bfloat16Scores,
+        pytest.param(
+            WholeNumberScores,
+            marks=pytest.mark.skipif(not GreatestProducts.is_there(), reason="this processor has no AVX2"),
+        ),
+    ],
+)
+def coarse_always(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compute in fewer bits whatever the processor is, and however few are compared."""
 
-    def made(columns: np.ndarray, members: np.ndarray, **how: float) -> CoarseScores:
-        return CoarseScores(columns, members, **how)
+    def made(columns: np.ndarray, members: np.ndarray, **how: Any) -> CoarseScores:
+        scores: CoarseScores = request.param(columns, members, **how)
+        return scores
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shortlist, "_MIN_COARSE_COLUMNS", 1)
@@ -48,6 +61,9 @@ def _vectors(random: np.random.Generator, count: int, size: int, *, kind: str) -
         vectors[1:] = vectors[0]
     elif kind == "hostile":
         vectors = np.full((count, size), (1 + 2.0**-8 - 2.0**-20) / 2 ** np.ceil(np.log2(2 * size) / 2))
+    elif kind == "halves":
+        vectors = np.trunc(vectors * 2**14) / 2**14 + 2.0**-15 * (1 - 1e-6)
+        vectors *= min(1.0, 1.0 / np.linalg.norm(vectors, axis=-1).max())
     elif kind == "tiny":
         vectors *= 1e-30
     return vectors * (1 - 1e-7)
@@ -63,7 +79,7 @@ def test_numbers_of_bfloat16_are_the_nearest() -> None:
     st.integers(0, 2**32),
     st.sampled_from([40, 700]),
     st.sampled_from([2, 128]),
-    st.sampled_from(["any", "one", "hostile", "tiny"]),
+    st.sampled_from(["any", "one", "hostile", "halves", "tiny"]),
 )
 def test_scores_are_off_by_less_than_they_say(seed: int, count: int, size: int, kind: str) -> None:
     random = np.random.default_rng(seed)
@@ -123,8 +139,9 @@ def test_the_best_are_those_of_all_exact_scores(seed: int, people: int, cohort: 
     assert np.array_equal(found_scores, scores[rows])
 
 
-def test_processors_without_bfloat16_keep_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processors_with_nothing_quicker_keep_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("annotator.runtime.maxima.has_quick_bfloat16", lambda: False)
+    monkeypatch.setattr(GreatestProducts, "is_quick", lambda: False)
     monkeypatch.setattr(shortlist, "coarse_scores", coarse.coarse_scores)
     columns = _unit(np.random.default_rng(0).normal(0, 1, (300, SIZE)))
     rough = RoughScores(columns, np.zeros(300), pool_size=10).of(columns[:20])

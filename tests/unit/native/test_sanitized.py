@@ -14,7 +14,7 @@ from annotator.native import FirstLayer
 FOLDER = Path(__file__).parent
 SOURCE = FOLDER.parents[2] / "annotator" / "native" / "kernels.c"
 TESTS = (
-    *(FOLDER / f"test_{name}.py" for name in ("frames", "windows", "suppression", "first_layer")),
+    *(FOLDER / f"test_{name}.py" for name in ("frames", "windows", "suppression", "first_layer", "products")),
     FOLDER.parent / "detection" / "test_boxes.py",
 )
 
