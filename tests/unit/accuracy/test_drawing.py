@@ -10,6 +10,7 @@ from PIL import Image, ImageSequence
 
 from annotator.accuracy.drawing import draw_clip, draw_frames
 from annotator.accuracy.scenes import Appearance, Kind, Place, Scene, Shot
+from annotator.render.writers import RenderError
 
 PHOTOGRAPH = 3
 RED = np.full((112, 112, 3), (230, 10, 10), np.uint8)
@@ -52,6 +53,38 @@ def test_a_face_is_drawn_in_its_box() -> None:
         round(frame.faces[0].box_xyxy[0]) for frame in drawn
     )
     assert drawn[-1].faces[0].box_xyxy[0] - drawn[0].faces[0].box_xyxy[0] > 100
+
+
+@pytest.mark.parametrize("face_px", [27.0, 40.0, 150.0])
+def test_a_face_of_any_size_lies_in_the_middle_of_its_box(face_px: float) -> None:
+    spot = np.full((112, 112, 3), 120, np.uint8)
+    spot[48:64, 48:64] = 250
+    place = Place(0.37, 0.52, face_px, 0)
+    (drawn,) = draw_frames(
+        scene(shot(Appearance(PHOTOGRAPH, "live", place, place, is_mirrored=False), frames=1)), {PHOTOGRAPH: spot}
+    )
+    left, top, right, bottom = drawn.faces[0].box_xyxy
+    box = drawn.image[round(top) : round(bottom), round(left) : round(right)].astype(float).mean(axis=2)
+    rows, columns = np.nonzero(box > 180)
+    middle = (columns.mean() + 0.5 + round(left), rows.mean() + 0.5 + round(top))
+    assert middle == pytest.approx(((left + right) / 2, (top + bottom) / 2), abs=0.8)
+    assert np.sqrt(len(rows)) / face_px == pytest.approx(16 / 112, rel=0.35)
+
+
+def test_a_face_that_is_partly_outside_is_cut_off_and_one_that_is_wholly_outside_is_not_seen() -> None:
+    partly, nowhere, beside = (
+        images(scene(shot(appearance(x=x, last_x=x), frames=1)))[0].astype(int) for x in (0.0, -0.9, 1.9)
+    )
+    assert np.abs(nowhere - beside).max() == 0
+    assert np.abs(partly - beside)[100:140, :30].mean() > 20
+
+
+def test_the_noise_of_each_frame_is_another() -> None:
+    first, second, third = images(scene(shot(frames=3))).astype(float)
+    assert 1.5 < (first - second).std() < 3.0
+    assert 1.5 < (second - third).std() < 3.0
+    correlation = np.corrcoef((first - second).ravel(), (second - third).ravel())[0, 1]
+    assert correlation == pytest.approx(-0.5, abs=0.05)  # of differences that share one of three fresh frames
 
 
 def test_equal_scenes_are_drawn_alike() -> None:
@@ -110,13 +143,22 @@ def test_a_clip_is_a_file_with_all_frames(tmp_path: Path, format_: Any) -> None:
     assert len(frames) == 5
     if format_ == "gif":
         with Image.open(path) as clip:
-            assert [one.info["duration"] for one in ImageSequence.Iterator(clip)] == list(planned.delays_ms)
+            shown = [(one.info["duration"], one.convert("RGB")) for one in ImageSequence.Iterator(clip)]
+        assert [shown_ms for shown_ms, _ in shown] == list(planned.delays_ms)
+        for frame, (_, image) in zip(frames, shown, strict=True):
+            assert np.abs(np.asarray(image, float) - frame.image).mean() < 12
 
 
-def test_few_colours_are_few(tmp_path: Path) -> None:
-    planned = replace(scene(shot(appearance(), frames=1)), colours=32)
+def test_few_colours_are_few_in_all_frames_together(tmp_path: Path) -> None:
+    planned = replace(scene(shot(appearance(last_x=0.8)), shot(appearance(), seed=5)), colours=32)
     path, _ = draw_clip(planned, {PHOTOGRAPH: RED}, tmp_path)
     with Image.open(path) as clip:
-        seen = clip.convert("RGB").getcolors(maxcolors=1 << 20)
-    assert seen is not None
-    assert len(seen) <= 32
+        frames = np.concatenate([np.asarray(one.convert("RGB")) for one in ImageSequence.Iterator(clip)])
+    assert 8 < len(np.unique(frames.reshape(-1, 3), axis=0)) <= 32
+
+
+@pytest.mark.parametrize("format_", ["gif", "mp4"])
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path, format_: Any) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(RenderError, match="name another folder"):
+        draw_clip(scene(shot(frames=1), format=format_), {}, tmp_path / "taken")
