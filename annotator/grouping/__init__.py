@@ -1,0 +1,1 @@
+"""Tracks that show the same person, whoever that is, over a whole archive: without a database."""
