@@ -13,7 +13,7 @@ from annotator.library import S3, Library, manifest_digest
 from annotator.media import DecodeLimits, FetchLimits, MediaReader, S3Access, SampledFrames, Sampling, sample_frames
 from annotator.media.s3 import S3Store
 from annotator.metering import StageMeter
-from annotator.pipeline import Annotator
+from annotator.pipeline import Annotator, Watch
 from annotator.recognition.bundle import ModelBundle, load_bundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.embedding import FaceEmbedder
@@ -222,7 +222,7 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
     )
 
 
-def build_annotator(
+def build_annotator(  # noqa: PLR0913 - all but the first by name
     settings: Settings,
     *,
     store: Store | None = None,
@@ -230,6 +230,7 @@ def build_annotator(
     params: PipelineParams | None = None,
     time_limit_s: TimeLimit | None = None,
     meter: StageMeter | None = None,
+    watch: Watch | None = None,
 ) -> Annotator:
     """Make a whole pipeline.
 
@@ -240,6 +241,7 @@ def build_annotator(
         params: how much is in hand at once, and what is kept.
         time_limit_s: how long a media may take in all; see :class:`MediaSource`.
         meter: is told how busy the stages are.
+        watch: is told every face.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -258,6 +260,7 @@ def build_annotator(
         identifier=Identifier(gallery),
         params=_filled(params, engine),
         meter=meter,
+        watch=watch,
     )
 
 

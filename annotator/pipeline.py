@@ -17,10 +17,11 @@ import numpy as np
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.detecting import MAX_GAP_MS, DetectingRun, FaceDetector, FoundFaces
 from annotator.metering import NoMeter, SharedStage, StageMeter, metered
-from annotator.quality import face_quality, visible_share
+from annotator.quality import QualityParts, quality_parts, visible_share
 from annotator.recognition.alignment import align_by, alignment_matrices, face_sizes_px
+from annotator.recognition.calibration import Calibration
 from annotator.recognition.crops import ALIGNED, FaceCrop, cut_faces
-from annotator.recognition.decision import NamedTracks
+from annotator.recognition.decision import NamedTracks, Reasons
 from annotator.recognition.evidence import EvidenceStack
 from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, looks, shot_thumbnails
 from annotator.types import (
@@ -38,6 +39,9 @@ from annotator.types import (
 )
 
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
+
+Watch = Callable[[MediaRef, Sequence[FrameFaces], QualityParts], None]
+"""Is told the faces of the next frames of a media, and what the qualities of all of them come from, in one row."""
 
 _WARM_UP_PX = 128
 _FRAMES_AT_ONCE = 16  # whose faces are measured together; no more, for a crowd's crops take memory
@@ -77,8 +81,15 @@ class TrackIdentifier(Protocol):
     def identities(self) -> Sequence[Identity]:
         """Whom it knows, by column of what ``named`` returns."""
 
+    @property
+    def calibration(self) -> Calibration:
+        """Thresholds and confidence."""
+
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         """Return one label per track."""
+
+    def reasons(self, track: TrackEvidence, *, most: int) -> Reasons:
+        """Return why a track gets the label that ``identify`` gives it, and so many of the nearest people."""
 
     def named(self, stacks: Iterable[EvidenceStack]) -> NamedTracks:
         """Return those of many tracks that ``identify`` calls known."""
@@ -97,8 +108,9 @@ class Annotator:
         tracking: TrackingParams | None = None,
         params: PipelineParams | None = None,
         meter: StageMeter | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """Take the stages, and who is told how busy they are."""
+        """Take the stages, who is told how busy they are, and who is told every face."""
         self._source = source
         self._detector = detector
         self._embedder = embedder
@@ -106,6 +118,7 @@ class Annotator:
         self._tracking = tracking or TrackingParams()
         self._params = params or PipelineParams()
         self._meter = meter or NoMeter()
+        self._watch = watch
         self._networks = SharedStage(self._meter, "accelerator")
 
     @property
@@ -207,7 +220,7 @@ class Annotator:
         with metered(self._meter, "link"):
             for one in found:
                 one.clip.timings_s["detect"] += one.seconds
-                _link(one, self._embedder.crop)
+                _link(one, self._embedder.crop, self._watch)
         return [(one.clip, draft) for one in found for draft in one.clip.linker.take_closed()]
 
     def _embed(self, drafts: Sequence[tuple[Clip, TrackDraft]]) -> None:
@@ -250,21 +263,24 @@ class Annotator:
         )
 
 
-def _link(found: FoundFaces, crop: FaceCrop) -> None:
+def _link(found: FoundFaces, crop: FaceCrop, watch: Watch | None) -> None:
     """Link the faces of a batch of frames into the tracks of their clip."""
     start = time.perf_counter()
     clip = found.clip
     all_frames = range(len(found.faces))
     for start_no in all_frames[::_FRAMES_AT_ONCE]:
-        for faces in _frame_faces(found, all_frames[start_no : start_no + _FRAMES_AT_ONCE], crop):
+        frames, parts = _frame_faces(found, all_frames[start_no : start_no + _FRAMES_AT_ONCE], crop)
+        for faces in frames:
             clip.linker.add(faces)
             clip.faces += len(faces.scores)
+        if watch is not None:
+            watch(clip.media, frames, parts)
     clip.frames_sampled += len(found.batch)
     clip.timings_s["link"] += time.perf_counter() - start
 
 
-def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> list[FrameFaces]:
-    """Align and measure the faces of some frames of a batch.
+def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> tuple[list[FrameFaces], QualityParts]:
+    """Align and measure the faces of some frames of a batch; return also what their qualities come from.
 
     Most frames have one face or none, for which a call of NumPy costs more than its work: all are measured at once.
     """
@@ -277,14 +293,15 @@ def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> list[Fram
     crops = [align_by(image, matrices[part]) for image, part in zip(images, parts, strict=True)]
     all_crops = np.concatenate(crops)
     face_px, face_looks, thumbnails = face_sizes_px(matrices), looks(all_crops), shot_thumbnails(images)
-    quality = face_quality(
+    measured = quality_parts(
         all_crops,
         face_px=face_px,
         landmarks_xy=all_faces.landmarks_xy,
         scores=all_faces.scores,
         visible=visible_share(all_faces.boxes_xyxy, width_px=images[0].shape[1], height_px=images[0].shape[0]),
     )
-    return [
+    quality = measured.quality
+    frames = [
         FrameFaces(
             frame_index=int(batch.frame_index[number]),
             pts_ms=int(batch.pts_ms[number]),
@@ -301,6 +318,7 @@ def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> list[Fram
         )
         for index, (number, part) in enumerate(zip(numbers, parts, strict=True))
     ]
+    return frames, measured
 
 
 def _joined(frames: Sequence[FaceDetections]) -> FaceDetections:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from annotator.cli.application import make_application
-from annotator.cli.arguments import parse_duration_ms
+from annotator.cli.arguments import one_sampling
 from annotator.cli.models_app import models_app
-from annotator.cli.options import AsCsv, AsJson, Database, Model
+from annotator.cli.options import AllFrames, AsCsv, AsJson, Database, Every, Frames, MinFacePx, Model
 from annotator.cli.processor import multiply_in_one_thread
 
 app = make_application(
@@ -37,15 +37,10 @@ def annotate(  # noqa: PLR0913 - options of a command
     ],
     *,
     model: Model = None,
-    frames: Annotated[
-        int | None, typer.Option(min=1, help="Look at so many frames, evenly over displayed time. [default: 20]")
-    ] = None,
-    every: Annotated[
-        int | None,
-        typer.Option(parser=parse_duration_ms, metavar="TIME", help="Instead: a frame every 500ms, 2s, …"),
-    ] = None,
-    all_frames: Annotated[bool, typer.Option("--all", help="Instead: every distinct frame.")] = False,
-    min_face_px: Annotated[int | None, typer.Option(min=1, help="Smallest face looked for. [default: 20]")] = None,
+    frames: Frames = None,
+    every: Every = None,
+    all_frames: AllFrames = False,
+    min_face_px: MinFacePx = None,
     as_json: AsJson = False,
     render: Annotated[
         Path | None,
@@ -67,9 +62,7 @@ def annotate(  # noqa: PLR0913 - options of a command
     Exit code: 0, or 1 where some media failed; the others are annotated all the same.
 
     """
-    sampling = {"frames": frames, "every_ms": every, "all": all_frames or None}
-    if sum(one is not None for one in sampling.values()) > 1:
-        raise typer.BadParameter("give only one of --frames, --every and --all")
+    sampling = one_sampling(frames, every, is_all=all_frames)
     multiply_in_one_thread()
     from annotator.cli.annotating import AnnotateOptions, annotate_sources
 
@@ -79,6 +72,58 @@ def annotate(  # noqa: PLR0913 - options of a command
         as_json=as_json, render_folder=render, is_saved=not no_save, is_refreshed=refresh, settings=settings
     )
     raise typer.Exit(annotate_sources(sources, options))
+
+
+@app.command()
+def explain(  # noqa: PLR0913 - options of a command
+    media: Annotated[
+        str, typer.Argument(metavar="MEDIA", help="One file, http(s) URL or s3://BUCKET/KEY, as for `annotate`.")
+    ],
+    *,
+    track: Annotated[
+        int | None, typer.Option(min=0, help="Only this track, by the number that `annotate --json` gives it.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Where the page goes. [default: NAME.explained.html, none with --json]"),
+    ] = None,
+    as_json: AsJson = False,
+    model: Model = None,
+    frames: Frames = None,
+    every: Every = None,
+    all_frames: AllFrames = False,
+    min_face_px: MinFacePx = None,
+    no_database: Annotated[
+        bool, typer.Option("--no-database", help="Leave the database alone: only the model's own people count.")
+    ] = False,
+    database: Database = None,
+) -> None:
+    """Say why each face of a media got its name, or none: a page with the faces, to be looked at or sent.
+
+    It is annotated anew, and nothing is saved. For each track: which faces count and why others do not, the nearest
+    people with what their scores are made of, the threshold, the curve from score to confidence, and what would change
+    the answer. The people of the database count as they do for `annotate`.
+
+    Examples:
+    - `annotator explain clip.gif` writes clip.gif.explained.html
+    - `annotator explain film.mp4 --track 3 --html why.html`
+    - `annotator explain clip.gif --json | jq '.tracks[].candidates[0]'`
+
+    Exit code: 0, also where no face was found, or 1 where the media cannot be read.
+
+    """
+    sampling = one_sampling(frames, every, is_all=all_frames)
+    if no_database and database is not None:
+        raise typer.BadParameter("give --database or --no-database, not both")
+    multiply_in_one_thread()
+    from annotator.cli.explaining import ExplainOptions, explain_media
+
+    settings: dict[str, Any] = {"model": model, "database_url": database, "sampling": sampling}
+    settings["detection"] = {"min_face_px": min_face_px}
+    options = ExplainOptions(
+        track_no=track, html=html, as_json=as_json, has_database=not no_database, settings=settings
+    )
+    raise typer.Exit(explain_media(media, options))
 
 
 @app.command()

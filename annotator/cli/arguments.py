@@ -1,7 +1,7 @@
 """Arguments with a form of their own."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import typer
 
@@ -23,3 +23,19 @@ def parse_duration_ms(text: str | int) -> int:
     if duration_ms < 1:
         raise typer.BadParameter(f"{text!r} is no time: write 500ms or 2s")
     return duration_ms
+
+
+def one_sampling(frames: int | None, every_ms: int | None, *, is_all: bool) -> dict[str, Any]:
+    """Return the settings of ``sampling``.
+
+    >>> one_sampling(None, 500, is_all=False)
+    {'frames': None, 'every_ms': 500, 'all': None}
+
+    Raises:
+        BadParameter: several ways are asked for.
+
+    """
+    sampling = {"frames": frames, "every_ms": every_ms, "all": is_all or None}
+    if sum(one is not None for one in sampling.values()) > 1:
+        raise typer.BadParameter("give only one of --frames, --every and --all")
+    return sampling

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from annotator.cli.arguments import parse_duration_ms
+
 Database = Annotated[
     str | None,
     typer.Option(
@@ -15,3 +17,12 @@ Model = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout, instead of a table.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header, on stdout, instead of a table.")]
+Frames = Annotated[
+    int | None, typer.Option(min=1, help="Look at so many frames, evenly over displayed time. [default: 20]")
+]
+Every = Annotated[
+    int | None,
+    typer.Option(parser=parse_duration_ms, metavar="TIME", help="Instead: a frame every 500ms, 2s, …"),
+]
+AllFrames = Annotated[bool, typer.Option("--all", help="Instead: every distinct frame.")]
+MinFacePx = Annotated[int | None, typer.Option(min=1, help="Smallest face looked for. [default: 20]")]

@@ -1,7 +1,6 @@
 """``annotator models diff``, ``promote`` and ``rollback``."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,8 @@ from annotator.build import build_source
 from annotator.cli.database import open_store
 from annotator.cli.entry import HELD, OK
 from annotator.cli.output import err, out, print_json_line, print_table, remark
-from annotator.errors import AnnotatorError, LocalDiskError
+from annotator.cli.pages import write_page
+from annotator.errors import AnnotatorError
 from annotator.media import Sampling
 from annotator.promotion.evaluation import read_evaluation
 from annotator.promotion.gate import GateReport, diff_json
@@ -89,7 +89,7 @@ def show_diff(first: str, second: str | None, options: ComparisonOptions) -> Non
         with err().status("comparing the labels"):
             diff = compare_labellings(store.engine, before, after, most_flips=options.flips, views=views)
         if options.html is not None:
-            _write(options.html, diff_html(diff, _pictures(store, settings, diff)))
+            write_page(options.html, diff_html(diff, _pictures(store, settings, diff)))
     if options.as_json:
         print_json_line(diff_json(diff))
     else:
@@ -181,22 +181,10 @@ def _pictures(store: Store, settings: Settings, diff: LabellingDiff | None) -> l
         return face_pictures(store, diff.after.network_id, diff.flips, source)
 
 
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as exc:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise LocalDiskError(f"{path} cannot be written ({exc.strerror}): give --html another path") from exc
-
-
 def _write_report_or_remark(path: Path, report: GateReport, store: Store, settings: Settings) -> None:
     """Write the report of what was decided; where that fails, it is decided all the same."""
     try:
-        _write(path, gate_html(report, _pictures(store, settings, report.diff)))
+        write_page(path, gate_html(report, _pictures(store, settings, report.diff)))
     except AnnotatorError as error:
         remark(f"The report is missing: {error}.")
 

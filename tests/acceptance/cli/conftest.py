@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from annotator.demo.clips import draw_clips
 from annotator.demo.portraits import PORTRAITS, Portrait, fetch_portraits
 
 
@@ -29,6 +30,20 @@ def portraits(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def _shared(shared_data: Path, portrait: Portrait) -> Path:
     return shared_data / "people" / "known" / portrait.name.replace(" ", "_") / Path(portrait.member).name
+
+
+@pytest.fixture(scope="session")
+def clips(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the clips that the demo draws."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_clips(folder, portraits={path.stem: path for path in portraits.iterdir()})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for commands that run in this process; networks are converted once."""
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")

@@ -8,24 +8,11 @@ import pytest
 from PIL import Image
 
 from annotator.cli import run_command
-from annotator.demo.clips import draw_clips
 from annotator.demo.portraits import load_portrait
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 Annotate = Callable[..., tuple[int, dict[str, dict[str, object]], str]]
-
-
-@pytest.fixture(scope="session")
-def clips(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drawn")
-    draw_clips(folder, portraits={path.stem: path for path in portraits.iterdir()})
-    return folder
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture

@@ -65,6 +65,10 @@ def test_every_command_explains_itself(arguments: list[str], capsys: pytest.Capt
         ["annotate", "x.gif", "--frames", "0"],
         ["annotate", "x.gif", "--every", "soon"],
         ["annotate", "x.gif", "--frames", "3", "--all"],
+        ["explain"],
+        ["explain", "x.gif", "--track", "-1"],
+        ["explain", "x.gif", "--frames", "3", "--every", "1s"],
+        ["explain", "x.gif", "--database", "sqlite:///x.db", "--no-database"],
         ["search", "Cher", "--json", "--csv"],
         ["search", "Cher", "--min-confidence", "2"],
         ["enroll", "Cher"],
@@ -128,6 +132,7 @@ def test_an_error_with_details_tells_them_first_each_on_its_line(capsys: pytest.
     "arguments",
     [
         ["annotate", "nothing.gif"],
+        ["explain", "nothing.gif"],
         ["enroll", "Cher", "nothing.jpg"],
         ["relabel"],
         ["models", "diff", "mine@1"],
