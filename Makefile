@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
 NATIVE := annotator/native/kernels.so
 
-.PHONY: help setup setup-dev demo test check format lint types imports bench bench-gpu lock clean
+.PHONY: help setup setup-dev demo test check format lint types imports bench bench-gpu accuracy lock clean
 
 help:  ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench-gpu:  ## measure the speed on an NVIDIA GPU, in an environment of its own,
 	  echo "or, as a trial: make setup-dev && $(BIN)/python -m benchmarks.speed.gpu --device cpu --quick"; exit 1; }
 	$(MAKE) VENV=.venv-gpu .venv-gpu/gpu.stamp
 	.venv-gpu/bin/python -m benchmarks.speed.gpu
+
+accuracy: setup-dev  ## measure how sure names are and write docs/accuracy.md (about three quarters of an hour)
+	$(BIN)/python -m benchmarks.accuracy
 
 lock: setup-dev  ## resolve the dependencies anew, with hashes and without addresses
 	$(UV) pip compile requirements/bootstrap.in --universal --python-version 3.11 \

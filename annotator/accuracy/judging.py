@@ -1,13 +1,13 @@
 """Holds names against who was drawn, before whole galleries and before galleries that lack the person."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 import numpy as np
 
 from annotator.accuracy.measures import JudgedTracks, joined
+from annotator.accuracy.subjects import Subject
 from annotator.accuracy.tracks import SeenTrack
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.decision import Identifier
@@ -20,20 +20,6 @@ FOLDS: Final = 5
 _DIGITS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Who is on a photograph.
-
-    Attributes:
-        key: names the subject; strangers have one, too.
-        person: the name in the gallery; None for a stranger.
-
-    """
-
-    key: str
-    person: str | None
-
-
 def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifier: Identifier) -> JudgedTracks:
     """Name tracks, and say of each whether the name is right.
 
@@ -44,14 +30,18 @@ def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifi
 
     """
     people = {identity.name for identity in identifier.identities}
-    shown = [(track, subjects[track.photograph]) for track in tracks if track.photograph is not None]
-    live = [(track, subject) for track, subject in shown if track.kind == "live"]
-    labels = identifier.identify([track.evidence for track, _ in live])
+    live = [
+        (track, subjects[track.photograph], number)
+        for number, track in enumerate(tracks)
+        if track.photograph is not None and track.kind == "live"
+    ]
+    labels = identifier.identify([track.evidence for track, _, _ in live])
     prior = identifier.prior
-    known = [subject.person in people for _, subject in live]
+    known = [subject.person in people for _, subject, _ in live]
     nearest = [_nearest(label) for label in labels]
     right = [
-        is_known and name == subject.person for is_known, name, (_, subject) in zip(known, nearest, live, strict=True)
+        is_known and name == subject.person
+        for is_known, name, (_, subject, _) in zip(known, nearest, live, strict=True)
     ]
     told = [(_score(label), _log_ratio(label, prior)) for label in labels]
     return JudgedTracks(
@@ -59,7 +49,9 @@ def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifi
         is_right=np.array(right, np.bool_),
         scores=np.array([score for score, _ in told], np.float64),
         log_ratios=np.array([ratio for _, ratio in told], np.float64),
-        subjects=tuple(subject.key for _, subject in live),
+        is_named=np.array([label.verdict == "known" for label in labels], np.bool_),
+        tracks=np.array([number for _, _, number in live], np.int64),
+        subjects=tuple(subject.key for _, subject, _ in live),
     )
 
 

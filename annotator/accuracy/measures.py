@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from annotator.accuracy.intervals import F64, Interval, bootstrap, interval_of, share
 
 Flags = NDArray[np.bool_]
+I64 = NDArray[np.int64]
 
 PRIORS: Final = (0.5, 0.1, 0.02, 0.005)
 """Shares of tracks that show somebody of the gallery, at which everything is told."""
@@ -38,6 +39,8 @@ class JudgedTracks:
         is_right: bool (N,), whether the nearest person is the one who is seen; never for a stranger.
         scores: f64 (N,), of the nearest person; -inf where there is none, or the faces are too poor.
         log_ratios: f64 (N,), logarithm of «it is this person» to «it is a stranger»; -inf likewise.
+        is_named: bool (N,), whether the model's own threshold is reached.
+        tracks: i64 (N,), which of the tracks that were judged; one may be judged before several galleries.
         subjects: who is seen, strangers too: their tracks are drawn together, for they are no independent samples.
 
     """
@@ -46,6 +49,8 @@ class JudgedTracks:
     is_right: Flags
     scores: F64
     log_ratios: F64
+    is_named: Flags
+    tracks: I64
     subjects: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -59,6 +64,8 @@ class JudgedTracks:
             is_right=self.is_right[which],
             scores=self.scores[which],
             log_ratios=self.log_ratios[which],
+            is_named=self.is_named[which],
+            tracks=self.tracks[which],
             subjects=tuple(one for one, is_meant in zip(self.subjects, which.tolist(), strict=True) if is_meant),
         )
 
@@ -138,6 +145,23 @@ def found_at(judged: JudgedTracks, rate: float) -> AtRate | None:
     return None if found is None else AtRate(rate, expected, least, found)
 
 
+def found_over(judged: JudgedTracks, min_score: float) -> Interval | None:
+    """Return which share of known people's tracks is found with a score above a threshold that was chosen elsewhere."""
+    is_found = (judged.scores > min_score) & judged.is_right
+    return _measured(judged, lambda counts: np.array([share(is_found, counts * judged.is_known)]))
+
+
+def strangers_over(judged: JudgedTracks, min_score: float) -> Interval | None:
+    """Return which share of strangers' tracks gets a score above a threshold that was chosen elsewhere."""
+    is_over = judged.scores > min_score
+    return _measured(judged, lambda counts: np.array([share(is_over, counts * ~judged.is_known)]))
+
+
+def nearest_is_right(judged: JudgedTracks) -> Interval | None:
+    """Return for which share of known people's tracks the nearest person is the right one."""
+    return _measured(judged, lambda counts: np.array([share(judged.is_right, counts * judged.is_known)]))
+
+
 def strangers_named(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
     """Return which share of strangers' tracks get a name at least so surely; None where there are none."""
     is_given = judged.confidences(prior) >= confidence
@@ -209,5 +233,7 @@ def joined(parts: Sequence[JudgedTracks]) -> JudgedTracks:
         is_right=np.concatenate([part.is_right for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         log_ratios=np.concatenate([part.log_ratios for part in parts]),
+        is_named=np.concatenate([part.is_named for part in parts]),
+        tracks=np.concatenate([part.tracks for part in parts]),
         subjects=tuple(subject for part in parts for subject in part.subjects),
     )

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.accuracy.judging import FOLDS, Subject, fold_of, judge, judge_in_folds
+from annotator.accuracy.judging import FOLDS, fold_of, judge, judge_in_folds
+from annotator.accuracy.subjects import Subject
 from annotator.accuracy.tracks import SeenTrack
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import Calibration, SizePoint

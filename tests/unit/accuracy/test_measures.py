@@ -1,5 +1,6 @@
 """Shares at a prior, thresholds by rate, calibration: on tracks whose answer is known by counting."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,13 @@ def judged(*, known: Any, right: Any, scores: Any, subjects: Any = None) -> Judg
     count = len(scores)
     names = tuple(map(str, range(count))) if subjects is None else tuple(subjects)
     return JudgedTracks(
-        np.array(known, bool), np.array(right, bool), np.array(scores, float), np.array(scores, float), names
+        is_known=np.array(known, bool),
+        is_right=np.array(right, bool),
+        scores=np.array(scores, float),
+        log_ratios=np.array(scores, float),
+        is_named=np.array(scores, float) > 0,
+        tracks=np.arange(count),
+        subjects=names,
     )
 
 
@@ -106,8 +113,8 @@ def test_confidences_that_are_precisions_have_no_error_and_others_have() -> None
     prior = float(is_known.mean())
     odds = np.log(prior / (1 - prior))
     subjects = tuple(str(n % 50) for n in range(count))
-    honest = JudgedTracks(is_known, is_known, log_ratios - odds, log_ratios - odds, subjects)
-    proud = JudgedTracks(is_known, is_known, log_ratios, log_ratios - odds + 2, subjects)
+    honest = judged(known=is_known, right=is_known, scores=log_ratios - odds, subjects=subjects)
+    proud = replace(honest, log_ratios=log_ratios - odds + 2)
     errors = [calibration_error(one, prior=prior) for one in (honest, proud)]
     assert errors[0] is not None
     assert errors[1] is not None

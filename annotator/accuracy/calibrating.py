@@ -1,0 +1,127 @@
+"""Thresholds and confidence of a gallery, told from drawn clips instead of made-up tracks.
+
+The logarithm of the likelihood ratio of «it is this person» to «it is a stranger» is a plane over the score and the
+logarithm of the face's size: a logistic regression over all tracks, of which known people's and strangers' weigh the
+same.
+Thresholds lie on its contour lines: at each size the score at which a name is as likely, so that over all sizes a share
+of the strangers gets one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from annotator.accuracy.evaluation import Trial
+from annotator.accuracy.measures import Flags, score_at_rate
+from annotator.errors import ConfigError
+from annotator.recognition.calibration import F64, Calibration, SizePoint
+from annotator.recognition.evidence import pool_track
+
+SIZES_PX: Final = (32.0, 48.0, 64.0, 96.0, 128.0)
+"""Of the points; between them the plane is straight, beyond them it goes on level."""
+
+MIN_TRACKS: Final = 200
+"""Of known people, and of strangers: of fewer no plane is fitted."""
+
+_MIDDLE_PX: Final = 64.0
+_STEPS: Final = 100
+_LARGEST_STEP: Final = 5.0
+_TOLERANCE: Final = 1e-10
+_RIDGE: Final = 1e-3
+"""Newton's method for a logistic plane; the ridge keeps it finite where the two kinds do not overlap."""
+
+_LEAST_SLOPE: Final = 1.0
+_DIGITS: Final = 6
+_TINY: Final = 1e-12
+
+
+def calibrate(trial: Trial) -> Calibration:
+    """Return the calibration of the trial's gallery with other points, fitted to its tracks.
+
+    Args:
+        trial: drawn clips; none of its people may be among those on whom the result is reported.
+
+    Raises:
+        ConfigError: there are too few tracks.
+
+    """
+    now, folds = trial.held.bundle.calibration, trial.folds
+    counts = folds.is_right | ~folds.is_known  # whoever is taken for somebody else tells of neither
+    sizes = np.array([_face_px(trial, number) for number in folds.tracks.tolist()], np.float64)
+    points = fit_points(folds.scores[counts], sizes[counts], folds.is_known[counts], rates=now.rates)
+    return replace(now, points=points)
+
+
+def fit_points(scores: F64, face_px: F64, is_known: Flags, *, rates: Sequence[float]) -> tuple[SizePoint, ...]:
+    """Fit likelihood ratios and thresholds.
+
+    Args:
+        scores: f64 (N,), of the nearest person; -inf of tracks that are too poor.
+        face_px: f64 (N,), sizes of the faces.
+        is_known: bool (N,), whether that person is seen; else a stranger is.
+        rates: shares of strangers' tracks that get a name, for which there are thresholds.
+
+    Raises:
+        ConfigError: there are too few tracks.
+
+    """
+    is_told = np.isfinite(scores)
+    known, strangers = is_told & is_known, is_told & ~is_known
+    least = min(int(known.sum()), int(strangers.sum()))
+    if least < MIN_TRACKS:
+        raise ConfigError(f"a calibration needs {MIN_TRACKS} tracks of known people and of strangers, not {least}")
+    plane = _fitted(_design(scores[is_told], face_px[is_told]), is_known[is_told])
+    ratios = np.full(int((~is_known).sum()), -np.inf)  # of strangers; those who are too poor get no name
+    ratios[is_told[~is_known]] = _design(scores[strangers], face_px[strangers]) @ plane
+    limits = [score_at_rate(ratios, np.ones(len(ratios)), rate) for rate in rates]
+    points = []
+    for size in SIZES_PX:
+        slope, intercept = _line(plane, size)
+        min_scores = tuple(round((limit - intercept) / slope, _DIGITS) for limit in limits)
+        points.append(SizePoint(size, min_scores, round(slope, _DIGITS), round(intercept, _DIGITS)))
+    return tuple(points)
+
+
+def _face_px(trial: Trial, number: int) -> float:
+    """Return the size that a track counts as, as the decision takes it."""
+    evidence = trial.tracks[number].evidence
+    if not len(evidence):
+        return 1.0
+    sizes, quality = evidence.face_px.astype(np.float32), evidence.quality.astype(np.float32)
+    is_usable = trial.held.bundle.calibration.usable_faces(sizes, quality)
+    return pool_track(evidence, is_usable)[1] if is_usable.any() else 1.0
+
+
+def _level(face_px: F64) -> F64:
+    """Return f64, how many times a size is twice that of the middle point."""
+    return np.asarray(np.log2(np.clip(face_px, SIZES_PX[0], SIZES_PX[-1]) / _MIDDLE_PX), np.float64)
+
+
+def _design(scores: F64, face_px: F64) -> F64:
+    level = _level(face_px)
+    return np.stack([scores, level, scores * level, np.ones_like(scores)], axis=1)
+
+
+def _fitted(design: F64, is_known: Flags) -> F64:
+    """Return f64 (4,), what the columns of a design (N, 4) are multiplied by; by Newton's method."""
+    weights = np.where(is_known, 0.5 / is_known.sum(), 0.5 / (~is_known).sum())
+    ridge = np.diag([_RIDGE / len(design)] * 3 + [0.0])
+    plane = np.zeros(design.shape[1])
+    for _ in range(_STEPS):
+        predicted = 1.0 / (1.0 + np.exp(-(design @ plane)))
+        gradient = design.T @ (weights * (predicted - is_known)) + ridge @ plane
+        curvature = (design * (weights * predicted * (1.0 - predicted))[:, None]).T @ design + ridge
+        step = np.linalg.solve(curvature + _TINY * np.eye(len(plane)), gradient)
+        plane = plane - step / max(1.0, float(np.abs(step).max()) / _LARGEST_STEP)
+        if np.abs(step).max() < _TOLERANCE:
+            break
+    return plane
+
+
+def _line(plane: F64, face_px: float) -> tuple[float, float]:
+    """Return slope and intercept of the logarithm of the likelihood ratio over the score, at a size."""
+    level = float(_level(np.array(face_px)))
+    slope, of_size, of_both, intercept = plane.tolist()
+    return max(slope + of_both * level, _LEAST_SLOPE), intercept + of_size * level

@@ -1,0 +1,115 @@
+"""Measure how sure names are, and write docs/accuracy.md from it.
+
+    make accuracy                             # everything, about three quarters of an hour
+    python -m benchmarks.accuracy --clips 40  # a trial: few clips, and nothing is written
+    python -m benchmarks.accuracy.page        # the page anew, from what was measured
+
+The gallery is the starter model's without some photographs of most people. These, strangers and photographs of other
+sources are drawn into clips, each of one photograph a face, which go the whole way of any clip. What is drawn and found
+is kept in the cache, so that a run that was interrupted goes on.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from annotator.accuracy.evaluation import (
+    Trial,
+    clip_rows,
+    detection_rows,
+    gallery_rows,
+    not_live_rows,
+    precision_rows,
+    recognition_rows,
+    thresholds,
+)
+from annotator.accuracy.measures import PRIORS, calibration_curve
+from annotator.settings import load_settings
+from benchmarks.accuracy.drawn import SEED, held_out, trials
+from benchmarks.accuracy.page import write_page
+from benchmarks.accuracy.places import DATA, PAGE, PICTURES, RESULTS, ROOT
+from benchmarks.accuracy.real import real_clips
+from benchmarks.accuracy.sheets import write_sheets
+from benchmarks.speed.machine import stamp
+
+PARTS_TOLD = ("test", "other sources")
+"""What is reported; development people only give the thresholds."""
+
+
+def main() -> None:
+    """Draw, annotate, measure, write."""
+    chosen = options()
+    settings = load_settings(env_file=None, device="cpu")
+    folder = settings.cache_dir / "accuracy"
+    folder.mkdir(parents=True, exist_ok=True)
+    began_s = time.monotonic()
+    print(f"Crops, embeddings and what is found in clips are kept in {folder}.", flush=True)
+    held = held_out(chosen.data, settings, folder)
+    print(
+        f"{len(held.photographs):,} photographs are held out, {len(held.bundle.identities):,} people stay", flush=True
+    )
+    found = trials(held, settings, folder, most=chosen.clips)
+    results = {
+        **stamp(),
+        "model": held.bundle.model,
+        "clips": {name: len(trial.clips) for name, trial in found.items()},
+        "real": real_clips(chosen.data, settings),
+        **measures(found),
+    }
+    if chosen.sheets is not None:
+        write_sheets(chosen.sheets, found["test"], thresholds(found["development"]))
+        print(f"Wrong names and misses are shown in {chosen.sheets}", flush=True)
+    if chosen.clips is None:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        write_page(results)
+        print(f"{PAGE.relative_to(ROOT)} and {PICTURES.relative_to(ROOT)} are written", flush=True)
+    else:
+        json.dump(results, sys.stdout, indent=1)
+    print(f"It took {(time.monotonic() - began_s) / 60:.0f} minutes.", file=sys.stderr)
+
+
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=DATA, help="photographs and clips (default: %(default)s)")
+    parser.add_argument("--clips", type=int, help="so many of each kind, as a trial; nothing is written")
+    parser.add_argument("--sheets", type=Path, metavar="DIR", help="pictures of all wrong names, and of misses")
+    chosen = parser.parse_args()
+    if chosen.clips is not None and chosen.clips < 1:
+        parser.error("--clips must be at least 1")
+    if not (chosen.data / "people" / "gallery").is_dir():
+        parser.error(f"there are no photographs in {chosen.data}: say where they are with --data")
+    return chosen
+
+
+def measures(found: dict[str, Trial]) -> dict[str, Any]:
+    """Return all rows, as JSON values."""
+    limits = thresholds(found["development"])
+    told: dict[str, Any] = {"thresholds": {f"{rate:g}": round(limit, 4) for rate, limit in limits.items()}}
+    for name in PARTS_TOLD:
+        trial = found[name]
+        tables = {
+            "detection": detection_rows(trial),
+            "recognition": recognition_rows(trial, limits),
+            "clips": clip_rows(trial),
+            "not live": not_live_rows(trial),
+        }
+        if name == "test":
+            tables |= {"precision": precision_rows(trial.folds), "gallery": gallery_rows(trial, seed=SEED)}
+            told["curves"] = {
+                f"{prior:g}": [(p.said, p.precision, p.share) for p in calibration_curve(trial.folds, prior=prior)]
+                for prior in PRIORS
+            }
+            told["strangers' tracks"] = int((~trial.folds.is_known).sum())
+        told[name] = {table: [row.to_json() for row in rows] for table, rows in tables.items()}
+        print(f"  {name}: measured", flush=True)
+    return told
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Draws the clips of all parts and annotates them, or takes them from where they were kept."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from annotator.accuracy.evaluation import Trial, plan_clips
+from annotator.accuracy.kept import keep_clips, kept_clips
+from annotator.accuracy.scenes import Scene
+from annotator.accuracy.subjects import PARTS, STRANGERS, HeldOut, Part, hold_out
+from annotator.accuracy.tracks import ShownClip, show_clips
+from annotator.build import build_annotator, build_detector, build_engine
+from annotator.pipeline import Annotator
+from annotator.recognition.collection import BuildSources, collect_pictures
+from annotator.recognition.crops import FaceCrop
+from annotator.recognition.embedding import FaceEmbedder
+from annotator.settings import Settings
+from annotator.starter import load_starter, starter_sources
+from annotator.types import F32, U8
+
+OTHER_SOURCES: Final = ("glint24", "sports5")
+"""Photographs of another source than the gallery's: all are drawn, none is in the gallery."""
+
+OWN_SOURCES: Final = ("gallery", "known", STRANGERS)
+SEED: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEmbeddings:
+    """An embedder that keeps what it has made in a folder."""
+
+    embedder: FaceEmbedder
+    folder: Path
+
+    @property
+    def network_id(self) -> str:
+        """Of the network."""
+        return self.embedder.network_id
+
+    @property
+    def precision(self) -> str:
+        """That it runs in."""
+        return self.embedder.precision
+
+    @property
+    def crop(self) -> FaceCrop:
+        """How faces are cut."""
+        return self.embedder.crop
+
+    def embed(self, crops: U8) -> F32:
+        """Return f32 (N, D) of u8 (N, S, S, 3)."""
+        digest = hashlib.sha256(self.network_id.encode())
+        digest.update(crops.tobytes())
+        path = self.folder / f"embeddings-{digest.hexdigest()[:16]}.npy"
+        if not path.exists():
+            beside = path.with_suffix(".part.npy")
+            np.save(beside, self.embedder.embed(crops))
+            beside.replace(path)
+        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+
+
+def held_out(data: Path, settings: Settings, folder: Path) -> HeldOut:
+    """Return the starter model's gallery without some photographs, and these.
+
+    Args:
+        data: the folder with ``people/``.
+        settings: for the networks.
+        folder: keeps crops and embeddings.
+
+    """
+    engine = build_engine(settings)
+    embedder = KeptEmbeddings(FaceEmbedder(engine, precision="f32"), folder)
+    sources = starter_sources(data)
+    people = data / "people"
+    pictures = collect_pictures(
+        _with_others(sources, people), embedder=embedder, detector=build_detector(settings, engine)
+    )
+    crops = folder / "crops"
+    crops.mkdir(exist_ok=True)
+    return hold_out(
+        pictures, sources.strangers_dir, others=OTHER_SOURCES, bundle=load_starter(), embedder=embedder, folder=crops
+    )
+
+
+def _with_others(sources: BuildSources, people: Path) -> BuildSources:
+    return replace(
+        sources,
+        gallery_dirs=(*sources.gallery_dirs, people / "glint24"),
+        known_dirs=(*sources.known_dirs, people / "sports5"),
+    )
+
+
+def trials(held: HeldOut, settings: Settings, folder: Path, *, most: int | None) -> dict[str, Trial]:
+    """Return what is found in the drawn clips: of development people, of test people, and of other sources.
+
+    Args:
+        held: what is drawn.
+        settings: for the annotator.
+        folder: keeps what was found.
+        most: how many clips of each; all by default.
+
+    """
+    planned: dict[str, list[Scene]] = {
+        part: plan_clips(held, part, sources=OWN_SOURCES, seed=SEED, most=most) for part in PARTS
+    }
+    other: Part = "test"
+    planned["other sources"] = plan_clips(held, other, sources=(*OTHER_SOURCES,), seed=SEED + 1, most=most)
+    annotator = build_annotator(settings)
+    return {name: Trial(held, _shown(scenes, held, annotator, folder / name)) for name, scenes in planned.items()}
+
+
+def _shown(scenes: Sequence[Scene], held: HeldOut, annotator: Annotator, place: Path) -> list[ShownClip]:
+    """Return the clips, from a file whose name begins with ``place`` if they were kept there."""
+    plan = [annotator.network_spec, [repr(scene) for scene in scenes]]
+    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    path = place.with_name(f"{place.name.replace(' ', '-')}-{digest[:16]}.npz")
+    if not path.exists():
+        began_s = time.monotonic()
+        with ProcessPoolExecutor(None, get_context("spawn")) as executor:
+            clips = list(_told(place.name, show_clips(scenes, held.photographs, annotator, executor), len(scenes)))
+        print(f"  {len(clips)} clips in {time.monotonic() - began_s:.0f} s", flush=True)
+        keep_clips(path, clips)
+    return kept_clips(path, scenes)
+
+
+def _told(name: str, clips: Iterable[ShownClip], count: int) -> Iterable[ShownClip]:
+    for number, clip in enumerate(clips, start=1):
+        if number % 100 == 0 or number == count:
+            print(f"  {name}: {number} of {count} clips", flush=True)
+        yield clip

@@ -1,0 +1,69 @@
+"""Likelihood ratios and thresholds that are fitted to scores: those come out that the scores were made with."""
+
+import numpy as np
+import pytest
+
+from annotator.accuracy.calibrating import MIN_TRACKS, SIZES_PX, fit_points
+from annotator.errors import ConfigError
+from annotator.recognition.calibration import Calibration
+
+RATES = (0.01, 0.001)
+APART = 4.0
+"""Known people's scores lie so far above strangers', whose spread is 1, at 64 pixels: the logarithm of the likelihood
+ratio is then APART times the score, less half of the square of APART."""
+
+
+def made_up(count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    is_known = random.random(count) < 0.5
+    face_px = np.exp(random.uniform(np.log(30), np.log(140), count))
+    apart = APART + 0.8 * np.log2(np.clip(face_px, SIZES_PX[0], SIZES_PX[-1]) / 64)
+    return random.normal(0, 1, count) + apart * is_known, face_px, is_known
+
+
+def calibration(seed: int = 0, *, count: int = 60_000) -> Calibration:
+    points = fit_points(*made_up(count, seed=seed), rates=RATES)
+    return Calibration(points, RATES, 0.01, 0.1, 32.0, 48.0, 0.45, 300)
+
+
+def test_the_ratio_is_that_which_the_scores_were_made_with() -> None:
+    middle = calibration().point_at(64.0)
+    assert middle.slope == pytest.approx(APART, rel=0.1)
+    assert middle.intercept == pytest.approx(-(APART**2) / 2, rel=0.1)
+
+
+def test_larger_faces_are_told_apart_more_surely() -> None:
+    slopes = [point.slope for point in calibration().points]
+    assert slopes == sorted(slopes)
+    assert [point.face_px for point in calibration().points] == list(SIZES_PX)
+
+
+def test_confidences_are_shares_of_right_names_among_others() -> None:
+    scores, face_px, is_known = made_up(60_000, seed=1)
+    sure = calibration().confidences(scores, face_px)  # at a prior of 0.1, where half of these are known
+    weights = np.where(is_known, 0.1, 0.9)
+    for low, high in ((0.1, 0.3), (0.4, 0.6), (0.8, 0.95), (0.97, 1.0)):
+        is_here = (sure >= low) & (sure < high)
+        share = (weights * is_known)[is_here].sum() / weights[is_here].sum()
+        assert share == pytest.approx(np.average(sure[is_here], weights=weights[is_here]), abs=0.03)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_so_many_strangers_exceed_a_threshold(rate: float) -> None:
+    scores, face_px, is_known = made_up(60_000, seed=2)
+    limits = calibration().at_rate(rate).min_scores(face_px)
+    assert (scores >= limits)[~is_known].mean() == pytest.approx(rate, rel=0.35)
+
+
+def test_tracks_that_are_too_poor_count_as_strangers_without_a_name() -> None:
+    scores, face_px, is_known = made_up(60_000, seed=3)
+    poor = np.full(60_000, -np.inf)
+    both = (np.append(scores, poor), np.append(face_px, face_px), np.append(is_known, np.zeros(60_000, np.bool_)))
+    some, most = fit_points(scores, face_px, is_known, rates=(0.01,)), fit_points(*both, rates=(0.01,))
+    assert [point.slope for point in some] == [point.slope for point in most]
+    assert all(a.min_scores[0] > b.min_scores[0] for a, b in zip(some, most, strict=True))
+
+
+def test_too_few_tracks_are_told() -> None:
+    with pytest.raises(ConfigError, match=f"{MIN_TRACKS} tracks"):
+        fit_points(*made_up(MIN_TRACKS, seed=0), rates=RATES)
