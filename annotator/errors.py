@@ -11,6 +11,7 @@
     │   ├── SourceNotFoundError     "not_found"      no such file, object or page
     │   ├── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
     │   ├── IdentityError           "identity"       a name that nobody has, or that somebody else has
+    │   ├── StrangerError           "stranger"       a group of strangers that is not there, or cannot be what is asked
     │   └── BacklogStoppedError     "stopped"        a backlog that was stopped takes nothing more
     ├── TransientError       "transient"   worth trying again later, with back-off
     │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
@@ -24,7 +25,8 @@
     │   ├── DeadlineError           "deadline"            a media was not done within the time that a claim lasts
     │   ├── BusyError               "busy"                somebody else is at it: what only one may do at a time
     │   │   ├── ModelsBusyError         "models_busy"         … installs or promotes a model
-    │   │   └── RelabellingTakenError   "relabelling_taken"   … makes these labels
+    │   │   ├── RelabellingTakenError   "relabelling_taken"   … makes these labels
+    │   │   └── GroupingTakenError      "grouping_taken"      … groups these tracks
     │   ├── BacklogTakenError       "taken"               another producer goes on with this part of a listing
     │   └── RegisteredMeanwhileError "meanwhile"          somebody else has registered the same objects just now
     ├── ChangedMeanwhileError "changed_meanwhile"  what was decided on is no longer so; a person decides again
@@ -118,6 +120,12 @@ class IdentityError(InputError):
         self.suggestions = suggestions
 
 
+class StrangerError(InputError):
+    """A group of strangers that is not there, tracks that are not in it, or groups that cannot be one."""
+
+    reason = "stranger"
+
+
 class BacklogStoppedError(InputError):
     """A backlog that was stopped, by hand, by its deadline or by its budget, takes nothing more."""
 
@@ -200,6 +208,12 @@ class RelabellingTakenError(BusyError):
     """Another process makes the labels of this labelling just now."""
 
     reason = "relabelling_taken"
+
+
+class GroupingTakenError(BusyError):
+    """Another process changes the groups of strangers of this network just now."""
+
+    reason = "grouping_taken"
 
 
 class BacklogTakenError(TransientError):

@@ -60,6 +60,7 @@ class Grouping:
         # Tracks of contents that have several: only these can be seen together.
         self._of_content: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._shared: dict[int, set[int]] = defaultdict(set)
+        self._latest = -1
         self._changed: set[int] = set()
         self._united: list[tuple[int, int]] = []
 
@@ -68,19 +69,24 @@ class Grouping:
         """Groups that were ever founded."""
         return self._table.founded
 
+    @property
+    def next_number(self) -> int:
+        """What the next group is called."""
+        return self._table.next_number
+
     def restore(self, group: StoredGroup) -> int:
         """Take in a group that was there before; return its row."""
         return self._table.restore(group, step=self._step)
 
     def restore_member(self, key: TrackKey, row: int) -> None:
-        """Take in that a track was in a group before. Only tracks of contents that have several matter."""
-        self._note(key, row)
+        """Take in that a track was in a group before. Only those matter whose contents have several, or may yet."""
+        self._put(key, row)
 
     def add(self, keys: Sequence[TrackKey], vectors: I16) -> list[int]:
         """Let tracks find their groups.
 
         Args:
-            keys: N tracks that were not there yet.
+            keys: N tracks that were not there yet, those of a content one after the other.
             vectors: i16 (N, E), their points.
 
         Returns:
@@ -164,6 +170,13 @@ class Grouping:
     # ----------------------------------------------------------------------------------------- seen in the same frame
 
     def _note(self, key: TrackKey, row: int) -> None:
+        if key[0] != self._latest:
+            if len(self._of_content.get(self._latest, ())) == 1:  # it has no other track, and will have none
+                del self._of_content[self._latest]
+            self._latest = key[0]
+        self._put(key, row)
+
+    def _put(self, key: TrackKey, row: int) -> None:
         content_id, track_no = key
         tracks = self._of_content[content_id]
         tracks.append((track_no, row))

@@ -5,6 +5,7 @@ number under 2**24, and float32 holds each of those: so a similarity is the same
 up, on one track or a thousand at once, on any machine. Groups then depend on nothing but the tracks and their order.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -25,6 +26,9 @@ STEPS: Final = 2048
 
 ONE: Final = STEPS * STEPS
 """The similarity of a point to itself, nearly."""
+
+RULE: Final = "one by one 1"
+"""Names the rule in its digest: raise the number when groups change for the same tracks."""
 
 _POOLED_AT_ONCE: Final = 4096  # tracks: some megabytes
 
@@ -51,6 +55,16 @@ class Points:
     def __len__(self) -> int:
         """Return the number of tracks."""
         return len(self.place)
+
+
+def rule_of(bundle: ModelBundle) -> str:
+    """Return a digest of all that decides about groups but the tracks, hexadecimal: whatever it changes, groups do."""
+    projection = bundle.projection
+    gate = bundle.calibration
+    digest = hashlib.sha256(f"{RULE} {STEPS} {gate.min_face_px} {gate.sharp_below_px} {gate.min_quality}".encode())
+    for array in (bundle.mean, *((projection.weights, projection.bias) if projection is not None else ())):
+        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return digest.hexdigest()
 
 
 def to_points(stacks: Sequence[EvidenceStack], *, bundle: ModelBundle) -> Points:

@@ -94,7 +94,7 @@ def enroll_person(
     faces = [_the_face(one, found, face) for one, found in zip(photographs, found_faces, strict=True)]
     embeddings = embedder.embed(np.stack([found.crop for found in faces]))
     _check_alike(photographs, embeddings)
-    _check_who(identity, faces, embeddings, gallery)
+    check_who(identity, embeddings, [found.face_px for found in faces], gallery)
     return EnrolledPerson(identity, embeddings, embedder.network_id)
 
 
@@ -136,8 +136,19 @@ def _check_alike(photographs: Sequence[Photograph], embeddings: F32) -> None:
         )
 
 
-def _check_who(identity: Identity, faces: Sequence[PhotographedFace], embeddings: F32, gallery: Gallery) -> None:
-    """Check that the photographs are like the gallery's of the same name, and not somebody else's."""
+def check_who(identity: Identity, embeddings: F32, face_px: Sequence[float], gallery: Gallery) -> None:
+    """Check that faces are like the gallery's of the same name, and not somebody else's.
+
+    Args:
+        identity: who they are said to show.
+        embeddings: f32 (n, D), unit norm, n > 0.
+        face_px: how large each is, n sizes.
+        gallery: who is known already.
+
+    Raises:
+        EnrollmentError: they are somebody else's, or unlike those of the person who has the name.
+
+    """
     names = [person.name for person in gallery.identities]
     if identity.name in names:
         known = gallery.prototypes[names.index(identity.name)]
@@ -150,12 +161,12 @@ def _check_who(identity: Identity, faces: Sequence[PhotographedFace], embeddings
         return
     evidence = TrackEvidence(
         embeddings=embeddings.astype(np.float16),
-        face_px=np.array([min(face.face_px, 60000.0) for face in faces], np.float16),
-        quality=np.ones(len(faces), np.float16),
+        face_px=np.array([min(size, 60000.0) for size in face_px], np.float16),
+        quality=np.ones(len(face_px), np.float16),
     )
     (label,) = Identifier(gallery).identify([evidence])
     if label.identity is not None:
         raise EnrollmentError(
-            f"the photographs of {identity.name} are {label.identity.name}'s to the gallery (score {label.score:.2f}): "
+            f"the faces of {identity.name} are {label.identity.name}'s to the gallery (score {label.score:.2f}): "
             f"enroll them as «{label.identity.name}», and rename that person if the name is wrong"
         )

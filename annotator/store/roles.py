@@ -57,7 +57,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("work", "chunks", "stale_contents", "worker_sessions", "roll_ups"), _ALL),
         **dict.fromkeys(("media", "runs", "store_settings"), _CHANGE),
         "contents": _ADD,
-        "missing_media": "SELECT, DELETE",
+        **dict.fromkeys(("missing_media", "grouped_tracks", "grouped_contents"), "SELECT, DELETE"),
         **dict.fromkeys(("listing_shards", "relabellings", *VIEWS), _READ),
     },
     PRODUCER: {

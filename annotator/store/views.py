@@ -157,4 +157,69 @@ SELECT r.id AS retraining,
        r.reason AS reason
 FROM retrainings r
 """,
+    "stranger_groups": """
+SELECT s.group_no AS stranger,
+       (SELECT i.name FROM identities a JOIN identities i ON i.id = a.survivor_id
+        WHERE a.id = g.identity_id) AS identity,
+       s.contents AS contents,
+       s.media AS media,
+       s.tracks AS tracks,
+       s.named_tracks AS named_tracks,
+       s.screen_ms AS screen_time_ms,
+       s.face_px AS face_px,
+       s.first_annotated_at AS first_annotated_at,
+       s.last_annotated_at AS last_annotated_at
+FROM (SELECT c.group_no,
+             CAST(sum(CASE WHEN c.tracks > 0 THEN 1 ELSE 0 END) AS bigint) AS contents,
+             CAST(sum(CASE WHEN c.tracks > 0 THEN h.media ELSE 0 END) AS bigint) AS media,
+             CAST(sum(c.tracks) AS bigint) AS tracks,
+             CAST(sum(c.named_tracks) AS bigint) AS named_tracks,
+             CAST(sum(c.screen_ms * h.media) AS bigint) AS screen_ms,
+             max(c.face_px) AS face_px,
+             min(n.annotated_at) AS first_annotated_at,
+             max(n.annotated_at) AS last_annotated_at
+      FROM (SELECT a.survivor_no AS group_no,
+                   b.content_id,
+                   count(*) - count(k.track_no) AS tracks,
+                   count(k.track_no) AS named_tracks,
+                   sum(CASE WHEN k.track_no IS NULL THEN t.screen_ms ELSE 0 END) AS screen_ms,
+                   max(CASE WHEN k.track_no IS NULL THEN t.face_px END) AS face_px
+            FROM grouped_tracks b
+            JOIN track_groups a ON a.network_id = b.network_id AND a.group_no = b.group_no
+            JOIN tracks t ON t.network_id = b.network_id AND t.content_id = b.content_id AND t.track_no = b.track_no
+            LEFT JOIN track_labels k ON k.labelling_id = (SELECT labelling_id FROM active)
+                                    AND k.content_id = b.content_id AND k.track_no = b.track_no
+            WHERE b.network_id = (SELECT network_id FROM active)
+            GROUP BY a.survivor_no, b.content_id) c
+      JOIN (SELECT content_id, count(*) AS media FROM media
+            WHERE content_id IS NOT NULL AND deleted_at IS NULL GROUP BY content_id) h ON h.content_id = c.content_id
+      JOIN annotations n ON n.network_id = (SELECT network_id FROM active) AND n.content_id = c.content_id
+      GROUP BY c.group_no
+      HAVING sum(c.tracks) > 0) s
+JOIN track_groups g ON g.network_id = (SELECT network_id FROM active) AND g.group_no = s.group_no
+""",
+    "stranger_tracks": """
+SELECT g.survivor_no AS stranger,
+       s.uri || m.key AS media_uri,
+       b.track_no AS track,
+       (SELECT i.name FROM track_labels k JOIN identities a ON a.id = k.identity_id
+        JOIN identities i ON i.id = a.survivor_id
+        WHERE k.labelling_id = (SELECT labelling_id FROM active)
+          AND k.content_id = b.content_id AND k.track_no = b.track_no) AS identity,
+       t.first_ms AS first_seen_ms,
+       t.last_ms AS last_seen_ms,
+       t.screen_ms AS screen_time_ms,
+       t.face_px AS face_px,
+       t.quality AS quality,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id,
+       b.content_id AS content_id
+FROM grouped_tracks b
+JOIN track_groups g ON g.network_id = b.network_id AND g.group_no = b.group_no
+JOIN tracks t ON t.network_id = b.network_id AND t.content_id = b.content_id AND t.track_no = b.track_no
+JOIN media m ON m.content_id = b.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+WHERE b.network_id = (SELECT network_id FROM active)
+""",
 }

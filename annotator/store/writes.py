@@ -21,6 +21,8 @@ from annotator.store.registry import dialect_insert, link_media, register_conten
 from annotator.store.tables import (
     WorkState,
     annotations,
+    grouped_contents,
+    grouped_tracks,
     labelled_contents,
     labellings,
     media,
@@ -196,14 +198,14 @@ def _take_stale(connection: Connection, network_id: int, content_ids: Sequence[i
 
 
 def delete_contents(connection: Connection, network_id: int, content_ids: Sequence[int]) -> None:
-    """Delete what a network found in contents, and all labels over it."""
+    """Delete what a network found in contents, all labels over it, and their places in groups of strangers."""
     if not content_ids:
         return
     replace_evidence(connection, network_id)
     over = connection.execute(select(labellings.c.id).where(labellings.c.network_id == network_id)).scalars()
     for labelling_id in over.all():
         delete_labels(connection, labelling_id, content_ids)
-    for table in (track_embeddings, tracks, annotations):
+    for table in (grouped_tracks, grouped_contents, track_embeddings, tracks, annotations):
         connection.execute(delete(table).where(table.c.network_id == network_id, table.c.content_id.in_(content_ids)))
 
 

@@ -8,9 +8,11 @@ from sqlalchemy import text
 
 from annotator.store import Store
 from annotator.store.rollups import roll_up
+from annotator.store.strangers.running import group_strangers
 from annotator.store.tables import metadata
 from annotator.store.views import VIEWS
 from annotator.types import Identity, MediaRef
+from tests.made_up_gallery import gallery
 from tests.store_values import SPEC, annotation, failure, known, ref, track, unknown
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "database.md").read_text(encoding="utf-8")
@@ -44,6 +46,7 @@ def filled(store: Store) -> Store:
     for shown in (newer, labelling_id):
         store.activate(shown)
     roll_up(store.engine)
+    group_strangers(store.engine, gallery().bundle, network_id)
     return store
 
 
@@ -54,7 +57,7 @@ def test_each_query_of_the_page_finds_something(filled: Store, query: str) -> No
 
 
 def test_the_page_has_its_queries() -> None:
-    assert len(QUERIES) == 13
+    assert len(QUERIES) == 14
 
 
 @pytest.mark.parametrize("view", VIEWS)
