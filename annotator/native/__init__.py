@@ -49,9 +49,10 @@ MOST_WINDOW_PX: Final = (2**31 - 1) // 255
 """Pixels of which one mean is made: their sums are whole numbers of 31 bits."""
 
 _REMEDY: Final = "install the package again, with `make setup` or `pip install .`; a C compiler must be there"
-_LANES: Final = 8  # as in C, and the two below
+_LANES: Final = 8  # as in C, and the two below; C says so, too
 _PAIR: Final = 2
 _OTHERS: Final = 6
+_TILES_AT_ONCE: Final = 1 << 10  # laid out
 _WINDOW_PX: Final = 12  # of P-Net; every second pixel has one
 _FRAME: Final = PIECE_FIELDS.index("frame")
 _LEVEL_HEIGHT: Final = PIECE_FIELDS.index("level_height")
@@ -330,7 +331,7 @@ class GreatestProducts:
 
     Raises:
         ConfigError: this processor has no AVX2; see :meth:`is_there`.
-        ValueError: there are none.
+        ValueError: there are none, or one has a number that is not allowed.
 
     """
 
@@ -345,15 +346,23 @@ class GreatestProducts:
         _check("added", added, np.int32, vectors.shape[:2])
         if not vectors.size:
             raise ValueError("there are no vectors")
+        if int(vectors.min()) == np.iinfo(np.int16).min:
+            raise ValueError("-32,768 is not among the numbers that can be multiplied in pairs")
         groups, members, size = self._shape = vectors.shape
-        # To whole tiles, with members that are there already: they change no greatest one.
-        which = np.minimum(np.arange(-(-groups // _LANES) * _LANES), groups - 1)
-        who = np.minimum(np.arange(members + members % _PAIR), members - 1)
-        whole = np.zeros((len(which), len(who), size + size % 2), np.int16)
-        whole[:, :, :size] = vectors[which[:, None], who]
-        tiles = whole.reshape(-1, _LANES, len(who) // _PAIR, _PAIR, whole.shape[2] // 2, 2)
-        self._vectors = np.ascontiguousarray(tiles.transpose(0, 2, 4, 3, 1, 5))
-        self._added = np.ascontiguousarray(added[which[:, None], who].reshape(-1, _LANES, len(who)).transpose(0, 2, 1))
+        even = members + members % _PAIR, size + size % 2
+        tiles = -(-groups // _LANES)
+        self._vectors = np.empty((tiles, even[0] // _PAIR, even[1] // 2, _PAIR, _LANES, 2), np.int16)
+        self._added = np.empty((tiles, even[0], _LANES), np.int32)
+        for start in range(0, tiles, _TILES_AT_ONCE):  # what is laid out would take as much room once more
+            part = slice(start, min(start + _TILES_AT_ONCE, tiles))
+            # Where groups or members are too few for whole tiles, some stand twice: they change no greatest one.
+            which = np.minimum(np.arange(part.start * _LANES, part.stop * _LANES), groups - 1)[:, None]
+            who = np.minimum(np.arange(even[0]), members - 1)
+            whole = np.zeros((len(which), *even), np.int16)
+            whole[:, :, :size] = vectors[which, who]
+            pairs = whole.reshape(-1, _LANES, even[0] // _PAIR, _PAIR, even[1] // 2, 2)
+            self._vectors[part] = pairs.transpose(0, 2, 4, 3, 1, 5)
+            self._added[part] = added[which, who].reshape(-1, _LANES, even[0]).transpose(0, 2, 1)
         self._unit = unit
 
     @staticmethod
@@ -363,7 +372,7 @@ class GreatestProducts:
 
     @staticmethod
     def is_quick() -> bool:
-        """Say whether this processor can, and computes in float32 less quickly: with AVX-512, that is as quick."""
+        """Say whether this processor can, and computes in float32 less quickly: AVX-512 has as many lanes for that."""
         return bool(_library.has_avx2()) and not _library.has_avx512()
 
     def __len__(self) -> int:
@@ -382,14 +391,17 @@ class GreatestProducts:
         groups, _, size = self._shape
         _check("others", others, np.int16, (None, size))
         _check("output", output, np.float32, (groups, len(others)), is_written=True)
-        start, stop, _ = tiles.indices(len(self))
+        start, stop, step = tiles.indices(len(self))
+        if step != 1:
+            raise ValueError(f"tiles are taken one after the other, not in steps of {step}")
+        stop = max(start, stop)
         count = max(len(others), _OTHERS)
         known = np.zeros((count, self._vectors.shape[2] * 2), np.int16)
         known[: len(others), :size] = others
         is_whole = stop * _LANES <= groups and count == len(others)
         mine = slice(start * _LANES, stop * _LANES)
         made = output[mine] if is_whole else np.empty((mine.stop - mine.start, count), np.float32)
-        given = (_address(self._vectors[start:stop]), _address(self._added[start:stop]), max(stop - start, 0))
+        given = (_address(self._vectors[start:stop]), _address(self._added[start:stop]), stop - start)
         shape = (self._added.shape[1], known.shape[1])
         _library.greatest(*given, *shape, _address(known), count, self._unit, _address(made))
         if not is_whole:

@@ -1,4 +1,5 @@
-/* What detection does with pixels and boxes between two networks. annotator/native/__init__.py says what each function
+/* What detection does with pixels and boxes between two networks, and two things that networks and galleries are
+ * quicker with: a first layer, and products of whole numbers. annotator/native/__init__.py says what each function
  * takes, and checks it: nothing is checked here. Nothing here knows of Python, so the interpreter is free meanwhile.
  */
 
@@ -348,6 +349,7 @@ int first_layer(const float *pictures, int64_t count, int64_t height, int64_t wi
 /* The greatest of products of whole numbers, group by group: 16 at once in each of two of four pipes, and added in the
  * other two, where float32 has 8 in each of two. */
 
+/* OTHERS, PAIR and LANES: __init__.py lays out what is read here for exactly so many. */
 #define OTHERS 6 /* with PAIR vectors, as many sums as there are registers for */
 #define PAIR 2
 

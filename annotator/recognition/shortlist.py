@@ -6,9 +6,10 @@ only the greatest one is, so that what is kept stays in a processor's cache. Whe
 gallery, most of the rough scores are computed in fewer bits, if the processor is quicker with them.
 """
 
+import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from annotator.recognition.calibration import F64
 from annotator.recognition.coarse import CoarseScores, Doubt, coarse_scores
 from annotator.types import F32, I64
+
+_log: Final = logging.getLogger(__name__)
 
 _BLOCK_COLUMNS: Final = 4096
 """Columns of one product: with 256 probes 4 MiB, which are looked at before they leave the outer cache, also where two
@@ -38,8 +41,7 @@ _MIN_COARSE_COLUMNS: Final = 1 << 15
 _MIN_COARSE_PROBES: Final = 128
 """Columns beyond the pool, and probes at once, from which on fewer bits are tried; for the largest galleries, as many
 probes as are ever compared at once. It takes half a second to begin, and saves 30 or 40 ms for 256 probes and 100,000
-people.
-The tracks of one clip are fewer, those of an archive more."""
+people. The tracks of one clip are fewer, those of an archive more."""
 
 _NOBODY: Final = 4.0
 """Taken from columns that are nobody's: similarities and levels are in [-1, 1], so somebody's are always greater."""
@@ -79,6 +81,9 @@ class Rough:
 class RoughScores:
     """The columns of a gallery in float32. Immutable; safe to use from several threads.
 
+    Large galleries get threads of their own at the first comparison of many probes, which a process that is forked
+    afterwards has not: make another one there.
+
     Attributes:
         error: the most by which a rough score in float32 can be off, also after two numbers of its size were added.
         block: how many probes are best compared at once.
@@ -112,6 +117,8 @@ class RoughScores:
         # factors were rounded before, and callers add two numbers. The tenth is for all that is smaller: the squares of
         # these, and the errors of what is float64.
         self.error = 1.1 * (size + 8) * _UNIT_ROUNDOFF * (1.0 + _NOBODY)
+        self._making = threading.Lock()
+        self._made: list[CoarseScores | None] = []
         self.block = max(_MIN_PROBES, min(_MAX_PROBES, _MAX_TOPS * self._group // max(count, 1)))
 
     def half_levels(self) -> F32:
@@ -123,7 +130,7 @@ class RoughScores:
         rounded = np.ones((len(probes), self._columns.shape[1]), np.float32)
         rounded[:, :-1] = probes
         tops = np.empty((len(self._columns) // self._group, len(probes)), np.float32)
-        coarse = self._coarse if len(probes) >= min(_MIN_COARSE_PROBES, self.block) else None
+        coarse = self._coarse() if len(probes) >= min(_MIN_COARSE_PROBES, self.block) else None
         pool = coarse.pool(rounded) if coarse else np.matmul(self._columns[next(self._blocks())], rounded.T)
         first = len(pool) // self._group
         tops[:first] = pool.reshape(self._group, -1, len(probes)).max(axis=0)
@@ -135,13 +142,17 @@ class RoughScores:
         summits = tops.reshape(self._larger, -1, len(probes)).max(axis=0)
         return Rough(rounded, pool[: self._pool_size], tops, summits, doubt)
 
-    @cached_property
     def _coarse(self) -> CoarseScores | None:
-        """What is quicker about the columns beyond the first block, if anything is."""
+        """Return what is quicker about the columns beyond the first block, if anything is; made once, when needed."""
         first = next(self._blocks()).stop
         if len(self._columns) - first < _MIN_COARSE_COLUMNS:
             return None
-        return coarse_scores(self._columns, self._members[first // self._group :], pool=first, error=self.error)
+        with self._making:  # several threads may need it first
+            if not self._made:
+                members = self._members[first // self._group :]
+                self._made.append(coarse_scores(self._columns, members, pool=first, error=self.error))
+                _log.debug("rough scores beyond the pool: %s", type(self._made[0]).__name__)
+        return self._made[0]
 
     def _write_tops(self, tops: F32, probes: F32) -> None:
         """Write the greatest rough scores of probes (t, D + 1) for all groups but those of the first block."""

@@ -57,6 +57,16 @@ def test_only_the_tiles_that_are_asked_for_are_written() -> None:
     assert np.isnan(found[:8]).all()
 
 
+@pytest.mark.parametrize("count", [3, 30])
+def test_no_tiles_are_nothing(count: int) -> None:
+    products = GreatestProducts(np.ones((20, 8, 16), np.int16), np.zeros((20, 8), np.int32), unit=UNIT)
+    found = np.full((20, count), np.nan, np.float32)
+    products.into(found, np.ones((count, 16), np.int16), tiles=slice(3, 1))
+    assert np.isnan(found).all()
+    with pytest.raises(ValueError, match="steps of 2"):
+        products.into(found, np.ones((count, 16), np.int16), tiles=slice(0, 3, 2))
+
+
 @pytest.mark.parametrize(
     ("output", "others"),
     [
@@ -79,5 +89,7 @@ def test_vectors_of_another_form_are_refused() -> None:
         GreatestProducts(np.zeros((8, 2, 4), np.int32), np.zeros((8, 2), np.int32), unit=UNIT)
     with pytest.raises(TypeError, match="added"):
         GreatestProducts(np.zeros((8, 2, 4), np.int16), np.zeros((8, 3), np.int32), unit=UNIT)
+    with pytest.raises(ValueError, match="-32,768"):
+        GreatestProducts(np.full((8, 2, 4), -(2**15), np.int16), np.zeros((8, 2), np.int32), unit=UNIT)
     with pytest.raises(ValueError, match="no vectors"):
         GreatestProducts(np.zeros((0, 2, 4), np.int16), np.zeros((0, 2), np.int32), unit=UNIT)
