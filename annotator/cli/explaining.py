@@ -116,7 +116,7 @@ def _made_with(annotator: Annotator, database: str | None) -> MadeWith:
 
 
 def _tell(explanation: Explanation, options: ExplainOptions, media: MediaRef) -> None:
-    page = options.html or (None if options.as_json else _default_page(media))
+    page = options.html or (None if options.as_json else default_page(media))
     if page is not None:
         write_page(page, explanation_html(explanation))
     if options.as_json:
@@ -127,7 +127,7 @@ def _tell(explanation: Explanation, options: ExplainOptions, media: MediaRef) ->
         remark(f"The page with the faces is {page}.")
 
 
-def _default_page(media: MediaRef) -> Path:
+def default_page(media: MediaRef) -> Path:
     """Return a path in the working folder, under the last part of the media's name without what an address may add."""
     name = PurePosixPath(masked(media.media_id).partition("?")[0].partition("#")[0]).name
     return Path((name or "media") + PAGE_SUFFIX)

@@ -25,6 +25,9 @@ from annotator.recognition.calibration import Calibration
 from annotator.results import span_in_words
 from annotator.types import U8
 
+MOST_TRACKS: Final = 100
+"""Tracks that are explained on one page, those longest on screen; each takes a quarter of a megabyte at most."""
+
 MOST_LEFT_OUT: Final = 24
 """Pictures of a track's faces that were not embedded; the best ones are shown, the JSON tells all."""
 
@@ -57,14 +60,22 @@ _HELP: Final = {
 def explanation_html(explanation: Explanation) -> str:
     """Return the page."""
     title = f"Who is in {explanation.media}, and why"
+    shown = _longest(explanation.tracks)
+    tracks = "".join(_track(track, explanation.made_with) for track in shown)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>'
-        f"<header><h1>Who is in {_text(explanation.media)}, and why</h1>{''.join(_head(explanation))}</header>"
-        f"<main>{''.join(_track(track, explanation.made_with) for track in explanation.tracks)}</main>"
+        f"<header><h1>Who is in {_text(explanation.media)}, and why</h1>{''.join(_head(explanation, shown))}</header>"
+        f"<main>{tracks}</main>"
         f"<footer>{''.join(_made_with(explanation.made_with))}{_help()}</footer></body></html>\n"
     )
+
+
+def _longest(tracks: Sequence[ExplainedTrack]) -> list[ExplainedTrack]:
+    """Return at most ``MOST_TRACKS``, in their order."""
+    longest = sorted(tracks, key=lambda track: -track.screen_time_ms)[:MOST_TRACKS]
+    return sorted(longest, key=lambda track: track.track_no)
 
 
 def _text(text: str) -> str:
@@ -72,7 +83,7 @@ def _text(text: str) -> str:
     return f"<bdi>{escape(text)}</bdi>"
 
 
-def _head(explanation: Explanation) -> Iterator[str]:
+def _head(explanation: Explanation, shown: Sequence[ExplainedTrack]) -> Iterator[str]:
     clip = explanation.clip
     length = "still picture" if clip.duration_ms is None else f"{clip.duration_ms / 1000:.1f} s"
     facts = {
@@ -88,9 +99,10 @@ def _head(explanation: Explanation) -> Iterator[str]:
         yield "<p class=lead>No face was found, so nobody could be named.</p>"
         yield "<p>Smaller faces are looked for with --min-face-px, more frames with --frames, --every or --all.</p>"
         return
+    shown_numbers = {track.track_no for track in shown}
     rows = [
         [
-            f'<a href="#track-{track.track_no}">{track.track_no}</a>',
+            _link(track.track_no, is_shown=track.track_no in shown_numbers),
             _text(title_of(track)),
             _person_score(track),
             score_in_words(track.min_score),
@@ -102,6 +114,13 @@ def _head(explanation: Explanation) -> Iterator[str]:
     left_out = explanation.tracks_in_media - len(explanation.tracks)
     caption = "Tracks: faces followed through a shot" + (f" ({left_out} more in this media)" if left_out else "")
     yield _table(caption, ["track", "who", "score", "threshold", "confidence", "when"], rows, words=2)
+
+    if len(shown) < len(explanation.tracks):
+        yield f"<p>Explained below are the {len(shown)} that are longest on screen; --track N explains any other.</p>"
+
+
+def _link(track_no: int, *, is_shown: bool) -> str:
+    return f'<a href="#track-{track_no}">{track_no}</a>' if is_shown else str(track_no)
 
 
 def _person_score(track: ExplainedTrack) -> str:

@@ -1,6 +1,6 @@
 """From an annotation and the faces seen on its way to an explanation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,7 +23,7 @@ from annotator.explaining.watching import SeenFace, SeenFaces, embedded_places
 from annotator.pipeline import TrackIdentifier
 from annotator.recognition.calibration import Calibration
 from annotator.recognition.decision import Reasons
-from annotator.types import FaceTrack, MediaAnnotation, TrackEvidence, TrackLabel
+from annotator.types import FaceTrack, Identity, MediaAnnotation, TrackEvidence, TrackLabel
 
 MOST_PEOPLE: Final = 10
 """Nearest people who are told."""
@@ -58,6 +58,7 @@ def explain(
     chosen = labelled if track_no is None else [pair for pair in labelled if pair[0].track_no == track_no]
     if track_no is not None and not chosen:
         raise ConfigError(_no_such_track(track_no, annotation))
+    photographs = identifier.photographs
     return Explanation(
         media=masked(annotation.media.media_id),
         uri=masked(annotation.media.uri),
@@ -66,7 +67,8 @@ def explain(
         frames_sampled=annotation.frames_sampled,
         faces=annotation.faces,
         tracks=tuple(
-            _explained(track, label, seen.of_track(annotation.media, track), identifier) for track, label in chosen
+            _explained(track, label, seen.of_track(annotation.media, track), identifier, photographs=photographs)
+            for track, label in chosen
         ),
         tracks_in_media=len(labelled),
         made_with=made_with,
@@ -82,11 +84,16 @@ def _no_such_track(track_no: int, annotation: MediaAnnotation) -> str:
 
 
 def _explained(
-    track: FaceTrack, label: TrackLabel, seen: Sequence[SeenFace], identifier: TrackIdentifier
+    track: FaceTrack,
+    label: TrackLabel,
+    seen: Sequence[SeenFace],
+    identifier: TrackIdentifier,
+    *,
+    photographs: Mapping[Identity, int],
 ) -> ExplainedTrack:
     calibration = identifier.calibration
     reasons = identifier.reasons(track.evidence, most=MOST_PEOPLE)
-    people = _people(reasons, identifier)
+    people = _people(reasons, identifier.identities, photographs)
     point = calibration.point_at(reasons.face_px)
     best = people[0].score if people else None
     return ExplainedTrack(
@@ -116,13 +123,14 @@ def _at_priors(calibration: Calibration, score: float, face_px: float) -> tuple[
     )
 
 
-def _people(reasons: Reasons, identifier: TrackIdentifier) -> tuple[NearPerson, ...]:
-    photographs = identifier.photographs
+def _people(
+    reasons: Reasons, identities: Sequence[Identity], photographs: Mapping[Identity, int]
+) -> tuple[NearPerson, ...]:
     terms = reasons.terms
     return tuple(
         NearPerson(
-            identity=(identity := identifier.identities[column]),
-            photographs=photographs[identity],
+            identity=identities[column],
+            photographs=photographs[identities[column]],
             cosine=cosine,
             track_level=track_level,
             identity_level=identity_level,

@@ -125,6 +125,7 @@ def test_every_command_of_the_readme_runs(folder: Path, user_environment: Mappin
     lines = [json.loads(line) for line in (folder / "found.jsonl").read_text().splitlines()]
     assert len(lines) == len(list((folder / "demo" / "clips").glob("[!.]*")))
     assert len(list((folder / "out").glob("*.faces.png"))) == len(lines)
+    assert "Named Barack Obama" in (folder / "pan.gif.explained.html").read_text(encoding="utf-8")
 
     before, command = runnable(up).split(UP)
     run(before, folder, user_environment)

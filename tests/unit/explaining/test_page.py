@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from annotator.explaining.page import MOST_LEFT_OUT, explanation_html
+from annotator.explaining.page import MOST_LEFT_OUT, MOST_TRACKS, explanation_html
 from annotator.types import MediaRef
 from tests.explained_media import KNOWN_PEOPLE, Placed, explained
 
@@ -128,6 +128,17 @@ def test_what_was_broken_is_told() -> None:
     text = Page(explanation_html(broken)).text
     assert "cut off at <3 s>" in text
     assert "still picture" in text
+
+
+def test_of_very_many_tracks_the_longest_are_explained() -> None:
+    explanation = explained(track_no=0)
+    (track,) = explanation.tracks
+    many = tuple(replace(track, track_no=number, screen_time_ms=number) for number in range(MOST_TRACKS + 2))
+    page = Page(explanation_html(replace(explanation, tracks=many, tracks_in_media=len(many))))
+    assert [one["id"] for one in page.all("article")] == [f"track-{number}" for number in range(2, MOST_TRACKS + 2)]
+    assert len(page.all("a")) == MOST_TRACKS
+    assert f"the {MOST_TRACKS} that are longest on screen" in page.text
+    assert len(page.all("tr")) >= MOST_TRACKS + 2
 
 
 @pytest.mark.parametrize("most_crops", [0, 4096])

@@ -33,8 +33,12 @@ def test_faces_that_are_alike_in_every_pixel_are_told_apart() -> None:
         quality=np.full(4, track.evidence.quality[0], np.float32),
         evidence=replace(track.evidence, quality=np.full(4, track.evidence.quality[0], np.float16)),
     )
-    first = seen.of_track(annotation.media, track)[embedded_places(track, seen.of_track(annotation.media, track))[0]]
-    assert sorted(embedded_places(alike, [first] * 4)) == [0, 1, 2, 3]
+    faces = seen.of_track(annotation.media, track)
+    best = faces[embedded_places(track, faces)[0]]
+    assert sorted(embedded_places(alike, [best] * 4)) == [0, 1, 2, 3]
+    qualities = np.array([0.4, 0.8, 0.6, 0.7], np.float32)
+    best_first = replace(alike.evidence, quality=np.sort(qualities)[::-1].astype(np.float16))
+    assert embedded_places(replace(alike, quality=qualities, evidence=best_first), [best] * 4) == [1, 3, 2, 0]
 
 
 def test_only_so_many_crops_are_kept_and_the_embedded_ones_are_there_all_the_same() -> None:
