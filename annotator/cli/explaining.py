@@ -72,7 +72,7 @@ def explain_media(source: str, options: ExplainOptions) -> int:
         with err().status("looking at it"):
             (outcome,) = annotator.annotate([media])
     if isinstance(outcome, MediaFailure):
-        remark(masked(f"{media.media_id}: {outcome.message}"))
+        remark(f"{masked(media.media_id)}: {masked(outcome.message)}")
     if not isinstance(outcome, MediaAnnotation):
         return FAILED
     made_with = _made_with(annotator, None if store is None else str(settings.database_url))

@@ -152,6 +152,10 @@ def test_what_cannot_be_explained_is_one_line_and_no_page(run: Run, clips: Path)
     broken = run("explain", "broken.gif")
     assert (broken.code, broken.out) == (1, "")
     assert broken.err.startswith("broken.gif: ")
+    secret = run("explain", "http://ann:hunter2@clips.example/x.gif?token=f00d")
+    assert secret.code == 1
+    assert secret.err.startswith("http://ann:***@clips.example/x.gif?token=***: ")
+    assert "hunter2" not in secret.err
     assert [path.name for path in Path().iterdir() if path.suffix == ".html"] == []
 
 
