@@ -160,6 +160,33 @@ def plan_clips(held: HeldOut, part: Part, *, sources: Sequence[str], seed: int, 
     return scenes
 
 
+def tables_of(
+    trial: Trial,
+    limits: Mapping[float, float],
+    *,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
+    seed: int = 0,
+) -> dict[str, list[Row]]:
+    """Return all rows about some people, by table.
+
+    Args:
+        trial: whom is looked for.
+        limits: thresholds by rate, of other people.
+        groups: by what people are grouped, and the group of each.
+        seed: of who is in the smaller galleries.
+
+    """
+    found = {
+        "precision": precision_rows(trial.folds),
+        "recognition": recognition_rows(trial, limits),
+        "detection": detection_rows(trial),
+        "names and times": clip_rows(trial),
+        "not live": not_live_rows(trial),
+        "gallery": gallery_rows(trial, seed=seed),
+    }
+    return found | ({"groups": group_rows(trial, limits, groups)} if groups else {})
+
+
 def size_of(track: SeenTrack) -> float:
     """Return the largest side of a track's faces, in pixels of the clip; 0 without faces."""
     return float(track.evidence.face_px.max()) if len(track.evidence) else 0.0

@@ -145,6 +145,17 @@ def found_at(judged: JudgedTracks, rate: float) -> AtRate | None:
     return None if found is None else AtRate(rate, expected, least, found)
 
 
+def _bounded(interval: Interval | None, judged: JudgedTracks, which: Flags) -> Interval | None:
+    """Return an interval that reaches as far as a share of none may, which drawing anew cannot tell.
+
+    Of n subjects of whom none is counted, with 95 % no more than ``1 - 0.05 ** (1 / n)`` of all would be: about 3 / n.
+    """
+    if interval is None or interval.value > 0.0:
+        return interval
+    count = len({one for one, is_meant in zip(judged.subjects, which.tolist(), strict=True) if is_meant})
+    return Interval(0.0, 0.0, max(interval.high, 1.0 - 0.05 ** (1.0 / max(count, 1))))
+
+
 def found_over(judged: JudgedTracks, min_score: float) -> Interval | None:
     """Return which share of known people's tracks is found with a score above a threshold that was chosen elsewhere."""
     is_found = (judged.scores > min_score) & judged.is_right
@@ -154,7 +165,8 @@ def found_over(judged: JudgedTracks, min_score: float) -> Interval | None:
 def strangers_over(judged: JudgedTracks, min_score: float) -> Interval | None:
     """Return which share of strangers' tracks gets a score above a threshold that was chosen elsewhere."""
     is_over = judged.scores > min_score
-    return _measured(judged, lambda counts: np.array([share(is_over, counts * ~judged.is_known)]))
+    found = _measured(judged, lambda counts: np.array([share(is_over, counts * ~judged.is_known)]))
+    return _bounded(found, judged, ~judged.is_known)
 
 
 def nearest_is_right(judged: JudgedTracks) -> Interval | None:
@@ -165,7 +177,8 @@ def nearest_is_right(judged: JudgedTracks) -> Interval | None:
 def strangers_named(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
     """Return which share of strangers' tracks get a name at least so surely; None where there are none."""
     is_given = judged.confidences(prior) >= confidence
-    return _measured(judged, lambda counts: np.array([share(is_given, counts * ~judged.is_known)]))
+    found = _measured(judged, lambda counts: np.array([share(is_given, counts * ~judged.is_known)]))
+    return _bounded(found, judged, ~judged.is_known)
 
 
 def calibration_error(judged: JudgedTracks, *, prior: float) -> Interval | None:

@@ -16,7 +16,8 @@ import numpy as np
 from annotator.errors import ConfigError, LocalDiskError
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.collection import Collection
-from annotator.recognition.photographs import FaceEmbedding, picture_files, read_aligned
+from annotator.recognition.labels import parse_label
+from annotator.recognition.photographs import FaceEmbedding, people_folders, picture_files, read_aligned
 from annotator.recognition.prototypes import MAX_SAMENESS, choose_pictures, mean_prototypes
 from annotator.types import F32, I64, U8, Identity
 
@@ -153,6 +154,34 @@ def hold_out(
         photographs[number] = path
     read_aligned([photographs[number] for number in numbers[:1]])  # what was written can be read
     return HeldOut(gallery, photographs, subjects)
+
+
+def photographed(people_dir: Path, strangers_dir: Path, *, bundle: ModelBundle) -> HeldOut:
+    """Return photographs that a gallery has not seen, because somebody says so.
+
+    Args:
+        people_dir: a folder for each person, of aligned crops; whom the bundle does not know is a stranger.
+        strangers_dir: aligned crops, each of another person whom it does not know.
+        bundle: names them.
+
+    Raises:
+        ConfigError: a folder is missing.
+
+    """
+    counts = dict(zip((one.name for one in bundle.identities), bundle.photo_counts.tolist(), strict=True))
+    subjects, photographs = {}, {}
+    shown = [
+        (parse_label(folder.name).name, path) for folder in people_folders(people_dir) for path in picture_files(folder)
+    ]
+    for number, (name, path) in enumerate(shown):
+        person = name if name in counts else None
+        subjects[number] = Subject(name, person, counts.get(name, 0), people_dir.name, part_of(name))
+        photographs[number] = path
+    for number, path in enumerate(picture_files(strangers_dir), start=len(shown)):
+        key = f"stranger {path.name}"
+        subjects[number] = Subject(key, None, 0, STRANGERS, part_of(key))
+        photographs[number] = path
+    return HeldOut(bundle, photographs, subjects)
 
 
 def _held_out(person: I64) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":

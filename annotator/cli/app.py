@@ -144,6 +144,47 @@ def enroll(
     annotated already gets the new name the next time it is asked for, without being decoded.
 
     Example: `annotator enroll "Eileen Collins" portrait.jpg another.jpg`
+@app.command()
+def evaluate(  # noqa: PLR0913 - options of a command
+    people: Annotated[
+        Path,
+        typer.Argument(metavar="PEOPLE", help="Aligned crops of 112 x 112 that the model has not seen, a folder each."),
+    ],
+    *,
+    strangers: Annotated[
+        Path, typer.Option(metavar="DIR", help="Aligned crops, each of another person whom the model does not know.")
+    ],
+    groups: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Columns name and by what people are grouped: sex, region, age, …"),
+    ] = None,
+    output: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("evaluation"),
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="At most so many clips of each half of the people. [default: all]")
+    ] = None,
+    as_json: AsJson = False,
+    model: Model = None,
+) -> None:
+    """Measure how sure a model's names are, on clips with known truth that are drawn of photographs.
+
+    They go the whole way of any clip. Of each name's confidence it tells how many names are right, at several shares of
+    known people among the tracks; how many known people are found, by size, blur and what may make it hard; who and
+    when in whole clips. Half of the people give the thresholds, the other half is reported; whoever the model does not
+    know counts as a stranger, and each fifth of its people is left out once.
+
+    Examples:
+    - `annotator evaluate photographs/ --strangers others/ --model mine@3`
+    - `annotator evaluate photographs/ --strangers others/ --groups people.csv --out report/`
+
+    """
+    multiply_in_one_thread()
+    from annotator.cli.evaluating import EvaluateOptions
+    from annotator.cli.evaluating import evaluate as run
+
+    settings = {"model": model}
+    run(EvaluateOptions(people, strangers, groups, output, clips, as_json=as_json, settings=settings))
+
+
 
     """
     multiply_in_one_thread()

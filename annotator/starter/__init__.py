@@ -1,14 +1,17 @@
 """The starter model: a bundle of public figures that comes with the package, under terms of its own.
 
-``bundle/`` is the bundle; ``source/`` is what was written by hand for it: the card with gaps for the figures, the
-terms, the pictures found wrong by eye, and the revocation list.
+``bundle/`` is the bundle; ``source/`` is what it is made from besides pictures: the card with gaps for the figures, the
+terms, the pictures found wrong by eye, and the revocation list, all written by hand; and the calibration, which
+``python -m benchmarks.accuracy --calibrate`` fits to drawn clips.
 """
 
+import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from annotator.recognition.building import BundleInfo
 from annotator.recognition.bundle import ModelBundle, load_bundle
+from annotator.recognition.calibration import Calibration
 from annotator.recognition.collection import BuildSources
 from annotator.recognition.revocation import read_revocation_list
 
@@ -18,6 +21,9 @@ STARTER_BUNDLE: Final = Path(__file__).parent / "bundle"
 VERSION: Final = 1
 
 _SOURCE: Final = Path(__file__).parent / "source"
+STARTER_CALIBRATION: Final = _SOURCE / "calibration.json"
+"""``calibration``, as in the bundle, and ``calibrated``, what the manifest says of it."""
+
 _LICENCE: Final = "terms of its own (LICENSE in the bundle): research, evaluation and private use"
 
 
@@ -55,7 +61,8 @@ def starter_sources(data: Path) -> BuildSources:
 
 
 def starter_info() -> BundleInfo:
-    """Return name, card, terms and revocation list of the starter bundle."""
+    """Return name, card, terms, revocation list and calibration of the starter bundle."""
+    told: dict[str, Any] = json.loads(STARTER_CALIBRATION.read_text(encoding="utf-8"))
     return BundleInfo(
         name="starter",
         version=VERSION,
@@ -63,4 +70,6 @@ def starter_info() -> BundleInfo:
         model_card=(_SOURCE / "MODEL_CARD.md").read_text(encoding="utf-8"),
         licence_text=(_SOURCE / "LICENSE").read_text(encoding="utf-8"),
         revoked=read_revocation_list(_SOURCE / "revoked.json"),
+        points=Calibration.from_json(told["calibration"]).points,
+        calibrated=told["calibrated"],
     )

@@ -2,6 +2,7 @@
 
     make accuracy                             # everything, about three quarters of an hour
     python -m benchmarks.accuracy --clips 40  # a trial: few clips, and nothing is written
+    python -m benchmarks.accuracy --calibrate # the starter model's calibration anew, from development people
     python -m benchmarks.accuracy.page        # the page anew, from what was measured
 
 The gallery is the starter model's without some photographs of most people. These, strangers and photographs of other
@@ -16,22 +17,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from annotator.accuracy.evaluation import (
-    Trial,
-    clip_rows,
-    detection_rows,
-    gallery_rows,
-    not_live_rows,
-    precision_rows,
-    recognition_rows,
-    thresholds,
-)
+from annotator.accuracy.calibrating import calibrate
+from annotator.accuracy.evaluation import Trial, precision_rows, tables_of, thresholds
 from annotator.accuracy.measures import PRIORS, calibration_curve
 from annotator.settings import load_settings
 from benchmarks.accuracy.drawn import SEED, held_out, trials
 from benchmarks.accuracy.page import write_page
 from benchmarks.accuracy.places import DATA, PAGE, PICTURES, RESULTS, ROOT
 from benchmarks.accuracy.real import real_clips
+from benchmarks.accuracy.recalibrating import recalibrated, said_of, write_starter
 from benchmarks.accuracy.sheets import write_sheets
 from benchmarks.speed.machine import stamp
 
@@ -52,6 +46,12 @@ def main() -> None:
         f"{len(held.photographs):,} photographs are held out, {len(held.bundle.identities):,} people stay", flush=True
     )
     found = trials(held, settings, folder, most=chosen.clips)
+    if chosen.calibrate:
+        calibration = calibrate(found["development"])
+        found = {name: recalibrated(trial, calibration) for name, trial in found.items()}
+        rows = [row.to_json() for row in precision_rows(found["test"].folds)]
+        write_starter(calibration, said_of(found["development"], rows))
+        print("The starter model is calibrated anew.", flush=True)
     results = {
         **stamp(),
         "model": held.bundle.model,
@@ -78,10 +78,13 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, default=DATA, help="photographs and clips (default: %(default)s)")
     parser.add_argument("--clips", type=int, help="so many of each kind, as a trial; nothing is written")
+    parser.add_argument("--calibrate", action="store_true", help="fit the starter model's calibration, and write it")
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="pictures of all wrong names, and of misses")
     chosen = parser.parse_args()
     if chosen.clips is not None and chosen.clips < 1:
         parser.error("--clips must be at least 1")
+    if chosen.clips is not None and chosen.calibrate:
+        parser.error("--calibrate takes all clips: leave --clips out")
     if not (chosen.data / "people" / "gallery").is_dir():
         parser.error(f"there are no photographs in {chosen.data}: say where they are with --data")
     return chosen
@@ -93,19 +96,13 @@ def measures(found: dict[str, Trial]) -> dict[str, Any]:
     told: dict[str, Any] = {"thresholds": {f"{rate:g}": round(limit, 4) for rate, limit in limits.items()}}
     for name in PARTS_TOLD:
         trial = found[name]
-        tables = {
-            "detection": detection_rows(trial),
-            "recognition": recognition_rows(trial, limits),
-            "clips": clip_rows(trial),
-            "not live": not_live_rows(trial),
-        }
         if name == "test":
-            tables |= {"precision": precision_rows(trial.folds), "gallery": gallery_rows(trial, seed=SEED)}
             told["curves"] = {
                 f"{prior:g}": [(p.said, p.precision, p.share) for p in calibration_curve(trial.folds, prior=prior)]
                 for prior in PRIORS
             }
             told["strangers' tracks"] = int((~trial.folds.is_known).sum())
+        tables = tables_of(trial, limits, seed=SEED)
         told[name] = {table: [row.to_json() for row in rows] for table, rows in tables.items()}
         print(f"  {name}: measured", flush=True)
     return told

@@ -16,6 +16,7 @@ from annotator.accuracy.measures import (
     recall_at,
     score_at_rate,
     strangers_named,
+    strangers_over,
 )
 
 
@@ -141,3 +142,14 @@ def test_parts_are_joined_in_order() -> None:
     assert len(both) == 60
     assert both.subjects == some().subjects * 2
     assert both.of(both.is_known).is_known.sum() == 20
+
+
+def test_where_no_stranger_is_named_the_interval_says_how_many_might_be() -> None:
+    told = judged(known=[True] * 10 + [False] * 30, right=[True] * 10 + [False] * 30, scores=[5.0] * 10 + [-5.0] * 30)
+    named = strangers_named(told, confidence=0.9, prior=0.5)
+    assert named is not None
+    assert (named.value, named.low) == (0.0, 0.0)
+    assert named.high == pytest.approx(1 - 0.05 ** (1 / 30))
+    over = strangers_over(told, 0.0)
+    assert over is not None
+    assert over.high == named.high
