@@ -3,7 +3,10 @@
 A track is one face followed through one shot. Two faces on neighbouring samples are linked when they overlap and look
 alike, or when one has moved and looks very much alike; a face that is missed for a few samples keeps its track open.
 Looks are compared on the aligned crops, without a network: embedding is the dearest step and comes after linking.
-Fragments of one shot that prove to be the same person by their embeddings are joined afterwards (``join_fragments``).
+
+Not every shot boundary can be told from motion. Where the picture has changed so much that one may lie there, faces are
+linked only if they overlap and look very much alike, and begin a new track otherwise. Fragments of one shot that prove
+to be the same person by their embeddings are joined afterwards (``join_fragments``).
 """
 
 import heapq
@@ -32,8 +35,12 @@ class TrackingParams:
         max_cut_correlation: correlation of two samples' brightness under which a shot boundary lies between them. In
             real clips boundaries measured -0.3 to 0.36, samples of one shot over 0.3 but for the wildest motion. A
             boundary too many only splits a track; one that is missed leaves it to looks which faces are linked.
-        min_cut_change: mean change of the pixels, of 1, that must come with it: noise on a black picture has no
-            correlation either.
+        max_doubt_correlation: correlation under which a boundary may lie there. Shots with backgrounds that resemble
+            each other by chance have it, but wild motion, too.
+        min_cut_change: mean change of the pixels, of 1, that must come with either: noise on a black picture has no
+            correlation.
+        min_doubt_likeness: likeness that overlapping faces need if a boundary may lie between them; others are not
+            linked then. Two strangers at one place often reach ``min_likeness`` and seldom this.
         faces_per_track: K, how many of a track's best faces are embedded.
         min_join_cosine: cosine between mean embeddings from which fragments of one shot are joined.
 
@@ -45,7 +52,9 @@ class TrackingParams:
     min_shifted_likeness: float = 0.55
     max_gap_samples: int = 3
     max_cut_correlation: float = 0.3
+    max_doubt_correlation: float = 0.7
     min_cut_change: float = 0.05
+    min_doubt_likeness: float = 0.6
     faces_per_track: int = 5
     min_join_cosine: float = 0.5
 
@@ -191,14 +200,18 @@ def is_cut(before: U8, after: U8, *, params: TrackingParams) -> bool:
         params: thresholds.
 
     """
+    return _correlation(before, after, params=params) < params.max_cut_correlation
+
+
+def _correlation(before: U8, after: U8, *, params: TrackingParams) -> float:
+    """Return how two thumbnails correlate, in [-1, 1]; 1 where hardly anything has changed."""
     change = cv2.norm(before, after, cv2.NORM_L1) / before.size / 255.0
     if change < params.min_cut_change:
-        return False
+        return 1.0
     first, second = (_blurred_luma(thumbnail) for thumbnail in (before, after))
     norm = float(np.linalg.norm(first) * np.linalg.norm(second))
     # A picture of one colour correlates with nothing; that it has changed is all that can be said.
-    correlation = float((first * second).sum()) / norm if norm > _FLAT_NORM else 0.0
-    return correlation < params.max_cut_correlation
+    return float((first * second).sum()) / norm if norm > _FLAT_NORM else 0.0
 
 
 _FLAT_NORM = 1e-3
@@ -259,15 +272,12 @@ class TrackLinker:
         self._last_thumbnail: U8 | None = None
         self._shot_no = 0
         self._sample_no = -1
+        self._doubt_at = -1  # the last sample before which a shot boundary may lie
 
     def add(self, faces: FrameFaces) -> None:
         """Link the faces of the next sampled frame; frames come in order of presentation."""
         self._sample_no += 1
-        if self._last_thumbnail is not None and is_cut(self._last_thumbnail, faces.thumbnail, params=self._params):
-            self._shot_no += 1
-            self._closed += self._open
-            self._open = []
-        self._last_thumbnail = faces.thumbnail
+        self._look_for_boundary(faces.thumbnail)
         self._close_lost()
         linked = self._assign(faces)
         for index in range(len(faces.scores)):
@@ -288,6 +298,19 @@ class TrackLinker:
         self._open = []
         return self.take_closed()
 
+    def _look_for_boundary(self, thumbnail: U8) -> None:
+        """End all tracks at a shot boundary, and note where there may be one."""
+        before, self._last_thumbnail = self._last_thumbnail, thumbnail
+        if before is None:
+            return
+        correlation = _correlation(before, thumbnail, params=self._params)
+        if correlation < self._params.max_doubt_correlation:
+            self._doubt_at = self._sample_no
+        if correlation < self._params.max_cut_correlation:
+            self._shot_no += 1
+            self._closed += self._open
+            self._open = []
+
     def _close_lost(self) -> None:
         oldest = self._sample_no - 1 - self._params.max_gap_samples
         self._closed += [track for track in self._open if track.seen_at[-1] < oldest]
@@ -300,8 +323,14 @@ class TrackLinker:
         iou = pairwise_iou(boxes, faces.boxes_xyxy)
         shift, ratio = _shift_and_ratio(boxes, faces.boxes_xyxy)
         likeness = np.array([track.last_look for track in self._open]) @ faces.looks.T
-        may_link = ((iou >= self._params.min_iou) & (likeness >= self._params.min_likeness)) | (
-            (shift <= self._params.max_shift) & (ratio <= 2.0) & (likeness >= self._params.min_shifted_likeness)
+        overlaps = iou >= self._params.min_iou
+        has_moved = (shift <= self._params.max_shift) & (ratio <= 2.0)
+        is_in_doubt = np.array([track.seen_at[-1] < self._doubt_at for track in self._open])[:, None]
+        may_link = np.where(
+            is_in_doubt,
+            overlaps & (likeness >= self._params.min_doubt_likeness),
+            (overlaps & (likeness >= self._params.min_likeness))
+            | (has_moved & (likeness >= self._params.min_shifted_likeness)),
         )
         gain = np.where(may_link, iou + np.maximum(likeness, 0) + 1e-3, 0.0)
         rows, columns = least_cost_pairs(-gain)

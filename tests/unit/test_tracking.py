@@ -27,8 +27,14 @@ ROOM = np.full((36, 64, 3), 90, np.uint8)
 BEACH = np.concatenate([np.full((18, 64, 3), (120, 180, 240)), np.full((18, 64, 3), (230, 210, 160))]).astype(np.uint8)
 
 
+DOUBLE = 12
+"""Somebody who resembles person 1 as strangers may: more than overlapping faces need, less than in doubt."""
+
+
 def face_picture(person: int, *, noise: int = 0) -> U8:
     """Draw a crop that looks like itself and unlike the others."""
+    if person == DOUBLE:
+        return np.rint(0.4 * face_picture(1, noise=noise) + 0.6 * face_picture(2, noise=noise)).astype(np.uint8)
     coarse = np.random.default_rng(person).integers(0, 256, (7, 7, 3))
     crop = coarse.repeat(16, axis=0).repeat(16, axis=1)
     return np.clip(crop + np.random.default_rng(noise).integers(-12, 13, crop.shape), 0, 255).astype(np.uint8)
@@ -55,6 +61,18 @@ def frame(
         crops=crops,
         looks=looks(crops),
     )
+
+
+def room(*lamps: int) -> U8:
+    """Draw a thumbnail of a dark room with bright upright strips, 8 of 64 pixels wide."""
+    thumbnail = np.full((36, 64, 3), 20, np.uint8)
+    for lamp in lamps:
+        thumbnail[:, 8 * lamp : 8 * lamp + 8] = 200
+    return thumbnail
+
+
+# Of four lamps three stay where they are: rooms that resemble each other, or one with much motion.
+BEFORE, AFTER = room(0, 2, 4, 6), room(0, 2, 4, 7)
 
 
 def link(*frames: FrameFaces) -> list[TrackDraft]:
@@ -123,6 +141,49 @@ def test_motion_and_a_change_of_light_are_no_shot_boundary() -> None:
     assert not is_cut(picture, darker, params=PARAMS)
     assert is_cut(picture, np.roll(picture, 30, axis=1), params=PARAMS)
     assert is_cut(ROOM, BEACH, params=PARAMS)
+
+
+def test_where_a_shot_boundary_may_lie_somebody_who_looks_rather_alike_is_another_track() -> None:
+    likeness = float(looks(face_picture(1)[None])[0] @ looks(face_picture(DOUBLE)[None])[0])
+    assert PARAMS.min_likeness < likeness < PARAMS.min_doubt_likeness
+    seen = [(1, BEFORE), (1, BEFORE), (DOUBLE, AFTER), (DOUBLE, AFTER), (DOUBLE, AFTER)]
+    tracks = link(*[frame(sample, [(who, 10, 20)], thumbnail=room) for sample, (who, room) in enumerate(seen)])
+    assert [track.frame_index for track in tracks] == [[0, 1], [2, 3, 4]]
+
+
+def test_where_none_may_lie_a_face_that_looks_rather_alike_is_the_same_one_turned() -> None:
+    (track,) = link(frame(0, [(1, 10, 20)], thumbnail=BEFORE), frame(1, [(DOUBLE, 12, 20)], thumbnail=BEFORE))
+    assert track.frame_index == [0, 1]
+
+
+def test_a_face_that_looks_very_much_alike_goes_on_in_doubt() -> None:
+    (track,) = link(frame(0, [(1, 10, 20)], thumbnail=BEFORE), frame(1, [(1, 12, 20)], thumbnail=AFTER))
+    assert track.frame_index == [0, 1]
+
+
+def test_in_doubt_a_face_that_does_not_overlap_is_another_track() -> None:
+    before, after = (frame(sample, [(1, 10 + 35 * sample, 20)], thumbnail=BEFORE) for sample in (0, 1))
+    assert len(link(before, after)) == 1
+    after = frame(1, [(1, 45, 20)], thumbnail=AFTER)
+    assert [track.frame_index for track in link(before, after)] == [[0], [1]]
+
+
+def test_doubt_lasts_while_a_face_is_missing() -> None:
+    tracks = link(
+        frame(0, [(1, 10, 20)], thumbnail=BEFORE),
+        frame(1, [], thumbnail=AFTER),
+        frame(2, [(DOUBLE, 10, 20)], thumbnail=AFTER),
+    )
+    assert [track.frame_index for track in tracks] == [[0], [2]]
+
+
+def test_what_doubt_has_parted_wrongly_lies_in_one_shot_and_is_joined() -> None:
+    """Somebody turns the head while the camera swings."""
+    drafts = link(frame(0, [(1, 10, 20)], thumbnail=BEFORE), frame(1, [(DOUBLE, 10, 20)], thumbnail=AFTER))
+    fragments = [draft.finish(unit(1, 0.2 * number, 0)[None], keep_faces=False) for number, draft in enumerate(drafts)]
+    assert len(fragments) == 2
+    (track,) = join_fragments(fragments, params=PARAMS)
+    assert track.frame_index.tolist() == [0, 1]
 
 
 def test_noise_on_a_black_picture_is_no_shot_boundary() -> None:
