@@ -12,6 +12,7 @@ from annotator.cli.arguments import one_sampling
 from annotator.cli.models_app import models_app
 from annotator.cli.options import AllFrames, AsCsv, AsJson, Database, Every, Frames, MinFacePx, Model
 from annotator.cli.processor import multiply_in_one_thread
+from annotator.cli.strangers_app import strangers_app
 
 app = make_application(
     "annotator",
@@ -21,6 +22,7 @@ app = make_application(
 )
 db_app = typer.Typer(help="The tables of the database.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(strangers_app, name="strangers")
 app.add_typer(db_app, name="db")
 worker_app = typer.Typer(
     help="What a supervisor asks about the worker of this machine. Start one with `celery -A workers worker -Q gpu`;"
@@ -127,24 +129,6 @@ def explain(  # noqa: PLR0913 - options of a command
 
 
 @app.command()
-def enroll(
-    name: Annotated[str, typer.Argument(help="The person's name, in quotes.")],
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO…", help="Photographs of the person.")],
-    *,
-    face: Annotated[
-        int | None,
-        typer.Option(min=1, help="Which face, where a photograph shows several: 1 is the leftmost."),
-    ] = None,
-    model: Model = None,
-    database: Database = None,
-) -> None:
-    """Add a person from photographs, without training.
-
-    A photograph with no face, with several, or with somebody else's face is refused, and the reason said. What is
-    annotated already gets the new name the next time it is asked for, without being decoded.
-
-    Example: `annotator enroll "Eileen Collins" portrait.jpg another.jpg`
-@app.command()
 def evaluate(  # noqa: PLR0913 - options of a command
     people: Annotated[
         Path,
@@ -185,6 +169,24 @@ def evaluate(  # noqa: PLR0913 - options of a command
     run(EvaluateOptions(people, strangers, groups, output, clips, as_json=as_json, settings=settings))
 
 
+@app.command()
+def enroll(
+    name: Annotated[str, typer.Argument(help="The person's name, in quotes.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO…", help="Photographs of the person.")],
+    *,
+    face: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which face, where a photograph shows several: 1 is the leftmost."),
+    ] = None,
+    model: Model = None,
+    database: Database = None,
+) -> None:
+    """Add a person from photographs, without training.
+
+    A photograph with no face, with several, or with somebody else's face is refused, and the reason said. What is
+    annotated already gets the new name the next time it is asked for, without being decoded.
+
+    Example: `annotator enroll "Eileen Collins" portrait.jpg another.jpg`
 
     """
     multiply_in_one_thread()

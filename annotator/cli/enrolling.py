@@ -10,9 +10,8 @@ from sqlalchemy import select
 from annotator.build import build_annotator, build_detector, build_engine, build_gallery, register_model
 from annotator.cli.database import open_store
 from annotator.cli.output import err, out, remark
-from annotator.cli.session import Saving
 from annotator.cli.workplace import follows, relabel_all
-from annotator.pipeline import Annotator
+from annotator.pipeline import Annotator, TrackIdentifier
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.enrollment import enroll_person, read_photographs
 from annotator.settings import load_settings
@@ -84,15 +83,26 @@ def _relabel(store: Store, annotator: Annotator) -> int:
     if spec.get("embedder") != annotator.network_spec["embedder"]:
         remark("What is annotated was embedded by another network: annotate it again to find the new face in it.")
         return 0
+    return show_new_names(store, annotator.identifier, network_id)
+
+
+def show_new_names(store: Store, identifier: TrackIdentifier, network_id: int) -> int:
+    """Label what is stored with people who were added, and show it; return how many contents were labelled.
+
+    Where another model is shown, nothing happens, and it is said how to go on.
+
+    Args:
+        store: the database.
+        identifier: knows the people.
+        network_id: whose tracks are shown.
+
+    """
     shown = store.status().model or ""
-    if not follows(store, annotator.model, shown=shown):
+    if not follows(store, identifier.model, shown=shown):
         model = shown.partition("+")[0]
         remark(f"Searches go on to show {model}'s names: `annotator relabel --model {model} --activate` adds this one.")
         return 0
     labelling_id = store.register_labelling(
-        network_id,
-        model=annotator.model,
-        digest=annotator.identifier.digest,
-        photographs=annotator.identifier.photographs,
+        network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
     )
-    return relabel_all(annotator, Saving(store, network_id, labelling_id))
+    return relabel_all(identifier, store, labelling_id)

@@ -14,7 +14,7 @@ from annotator.cli.session import Saving
 from annotator.decoding import FrameSource, PipelineParams
 from annotator.errors import RelabellingTakenError
 from annotator.media import Sampling
-from annotator.pipeline import Annotator
+from annotator.pipeline import Annotator, TrackIdentifier
 from annotator.settings import Settings
 from annotator.store.labels import network_of
 from annotator.store.promotions import is_promoted
@@ -84,15 +84,15 @@ def _in_hand(settings: Settings, *, keep_faces: bool) -> PipelineParams:
     return PipelineParams(decoders=min(max(2, processors), _MAX_DECODERS), keep_faces=keep_faces)
 
 
-def relabel_all(annotator: Annotator, saving: Saving) -> int:
-    """Label everything stored that this labelling has not labelled, then show this labelling in views and searches.
+def relabel_all(identifier: TrackIdentifier, store: Store, labelling_id: int) -> int:
+    """Label everything stored that a labelling has not labelled, then show the labelling in views and searches.
 
     Returns:
         How many contents were labelled.
 
     """
-    run = make_labels(saving.store, annotator.identifier, saving.labelling_id)
-    saving.store.activate(saving.labelling_id)
+    run = make_labels(store, identifier, labelling_id)
+    store.activate(labelling_id)
     return 0 if run is None else run.sums.contents
 
 
@@ -104,7 +104,7 @@ def bring_up_to_date(annotator: Annotator, saving: Saving) -> None:
     model = saving.store.status().model or ""
     if _is_next_of(saving.store, active, saving) and follows(saving.store, annotator.model, shown=model):
         try:
-            changed = relabel_all(annotator, saving)
+            changed = relabel_all(annotator.identifier, saving.store, saving.labelling_id)
         except RelabellingTakenError:
             remark("Another process makes the labels of this model just now; searches go on to show the former ones.")
         else:

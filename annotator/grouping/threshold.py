@@ -10,12 +10,14 @@ from annotator.grouping.points import ONE
 STRANGERS_SPREAD: Final = 0.09
 """Standard deviation of the similarity of two people."""
 
-WRONG_GROUPS: Final = 0.005
+WRONG_GROUPS: Final = 0.003
 """Groups of somebody else that a track may reach, of all that there are, were similarities normally distributed. Their
 upper tail is longer: people have look-alikes. Both numbers were chosen on people of the gallery who are not those that
-``benchmarks/strangers.py`` reports on, in archives of 30, 100, 300 and 900 of them."""
+``benchmarks/strangers.py`` reports on."""
 
-_LEAST_GROUPS: Final = 30  # the threshold of fewer is theirs: a group that begins wrong stays wrong
+LEAST_GROUPS: Final = 1000
+"""The threshold of fewer groups is theirs: a group that begins wrong stays wrong, and people of one archive are more
+alike than photographs of anybody, by light and by camera."""
 
 MOST_SUMMED: Final = 1 << 15
 """Members whose points are summed up. Those that come later do not move a centre any more, and sums stay exact."""
@@ -27,10 +29,10 @@ _DIGITS: Final = 4  # of the threshold: a last bit of a logarithm does not matte
 def step_of(groups: int) -> int:
     """Return the step that an archive of so many groups is at; the threshold rises with it.
 
-    >>> step_of(0), step_of(100), step_of(1_000_000)
-    (0, 13, 110)
+    >>> step_of(0), step_of(1_500), step_of(1_000_000)
+    (0, 5, 73)
     """
-    step, size = 0, float(_LEAST_GROUPS)
+    step, size = 0, float(LEAST_GROUPS)
     while size < groups:
         size *= _STEP
         step += 1
@@ -43,10 +45,10 @@ def threshold_at(step: int) -> float:
 
     The more groups there are, the more alike the likest of them are, whoever the track shows.
 
-    >>> [threshold_at(step_of(groups)) for groups in (10, 1_000, 100_000, 1_000_000)]
-    [0.3229, 0.3979, 0.4808, 0.5168]
+    >>> [threshold_at(step_of(groups)) for groups in (10, 10_000, 100_000, 1_000_000)]
+    [0.4074, 0.4506, 0.4887, 0.5243]
     """
-    reached = WRONG_GROUPS / (_LEAST_GROUPS * _STEP**step)
+    reached = WRONG_GROUPS / (LEAST_GROUPS * _STEP**step)
     return round(-STRANGERS_SPREAD * NormalDist().inv_cdf(reached), _DIGITS)
 
 

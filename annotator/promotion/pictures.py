@@ -1,8 +1,8 @@
-"""Faces of tracks that get another name, cut from their media where these can still be read."""
+"""Faces of tracks, cut from their media where these can still be read."""
 
 import io
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from PIL import Image
@@ -11,7 +11,6 @@ from sqlalchemy import select
 from annotator.build import MediaSource
 from annotator.errors import AnnotatorError
 from annotator.store.codec import StoredBoxes
-from annotator.store.diff import Flip
 from annotator.store.labels import load_boxes
 from annotator.store.store import Store
 from annotator.store.tables import contents
@@ -27,33 +26,51 @@ LATEST_MS: Final = 120_000
 _JPEG_QUALITY: Final = 80
 
 
-def face_pictures(store: Store, network_id: int, flips: Sequence[Flip], source: MediaSource) -> list[bytes | None]:
+class SeenTrack(Protocol):
+    """A track, and a media that shows it."""
+
+    @property
+    def media_uri(self) -> str | None:
+        """The media; None where all of them were deleted."""
+
+    @property
+    def etag(self) -> str | None:
+        """Of that media, as it was read."""
+
+    @property
+    def content_id(self) -> int:
+        """Its bytes."""
+
+    @property
+    def track_no(self) -> int:
+        """Which track."""
+
+
+def face_pictures(store: Store, network_id: int, seen: Sequence[SeenTrack], source: MediaSource) -> list[bytes | None]:
     """Return a JPEG of the best face of each track; None where the media is gone, has changed, or cannot be read.
 
     Args:
         store: the database.
         network_id: whose tracks they are.
-        flips: the tracks.
+        seen: the tracks.
         source: opens media with every distinct frame.
 
     """
-    ids = sorted({flip.content_id for flip in flips})
+    ids = sorted({one.content_id for one in seen})
     with store.reading() as connection:
         boxes = load_boxes(connection, network_id, ids)
         rows = connection.execute(select(contents.c.id, contents.c.sha256).where(contents.c.id.in_(ids)))
         digests = {content_id: bytes(sha256).hex() for content_id, sha256 in rows}
-    return [
-        _picture(flip, boxes[flip.content_id].get(flip.track_no), digests[flip.content_id], source) for flip in flips
-    ]
+    return [_picture(one, boxes[one.content_id].get(one.track_no), digests[one.content_id], source) for one in seen]
 
 
-def _picture(flip: Flip, boxes: StoredBoxes | None, sha256: str, source: MediaSource) -> bytes | None:
-    if flip.media_uri is None or boxes is None:  # annotated anew since it was compared
+def _picture(seen: SeenTrack, boxes: StoredBoxes | None, sha256: str, source: MediaSource) -> bytes | None:
+    if seen.media_uri is None or boxes is None:  # annotated anew since it was compared
         return None
     early = np.flatnonzero(boxes.pts_ms <= max(LATEST_MS, int(boxes.pts_ms[0])))
     best = int(early[np.argmax(boxes.quality[early])])
     try:
-        image = _frame_at(MediaRef(flip.media_uri, flip.media_uri, flip.etag), int(boxes.pts_ms[best]), sha256, source)
+        image = _frame_at(MediaRef(seen.media_uri, seen.media_uri, seen.etag), int(boxes.pts_ms[best]), sha256, source)
     except AnnotatorError:
         return None
     return None if image is None else _jpeg(image, boxes.boxes_xyxy[best])

@@ -34,7 +34,7 @@ def diff_html(diff: LabellingDiff, pictures: Sequence[bytes | None]) -> str:
 
     """
     title = f"What {diff.after.model} changes"
-    return _page(title, [*_summary(diff), *_flips(diff.flips, pictures), *_pairs(diff), *_people(diff)])
+    return page(title, [*_summary(diff), *_flips(diff.flips, pictures), *_pairs(diff), *_people(diff)])
 
 
 def gate_html(report: GateReport, pictures: Sequence[bytes | None]) -> str:
@@ -51,7 +51,7 @@ def gate_html(report: GateReport, pictures: Sequence[bytes | None]) -> str:
     if report.diff is not None:
         parts += [*_summary(report.diff), *_flips(report.diff.flips, pictures)]
         parts += [*_pairs(report.diff), *_people(report.diff)]
-    return _page(f"{report.model} {verdict}", parts)
+    return page(f"{report.model} {verdict}", parts)
 
 
 def summary_in_words(diff: LabellingDiff) -> str:
@@ -69,7 +69,14 @@ def numbers_of(person: PersonChange) -> tuple[int, ...]:
     return (person.before, person.after, person.added, person.dropped, person.flipped_away, person.flipped_to)
 
 
-def _page(title: str, parts: Sequence[str]) -> str:
+def page(title: str, parts: Sequence[str]) -> str:
+    """Return a page of HTML that needs nothing beside it.
+
+    Args:
+        title: of the page, as text.
+        parts: what follows, as HTML.
+
+    """
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'

@@ -1,0 +1,252 @@
+"""``annotator strangers``, on both databases: grouped, listed, shown, named, merged and split."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import text
+
+from annotator.cli import run_command
+from annotator.recognition.decision import Identifier
+from annotator.recognition.gallery import Gallery
+from annotator.store import Store
+from annotator.types import FaceTrack, MediaRef
+from tests.made_up_bundles import EMBEDDER, track_of, write_made_up_bundle
+from tests.store_values import annotation, track
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "strangers.md").read_text(encoding="utf-8")
+SHOWN = re.findall(r"^    annotator (strangers .*?)(?:  .*)?$", PAGE, re.MULTILINE)
+FIRST, SECOND, THIRD, KNOWN = 50, 51, 52, 3
+CLIPS = {
+    "hello.gif": (FIRST, KNOWN),
+    "waving.gif": (SECOND, FIRST),
+    "party.gif": (SECOND, THIRD),
+    "end.gif": (FIRST,),
+}
+MEMBERS = (
+    "SELECT b.content_id, b.track_no, g.survivor_no FROM grouped_tracks b"
+    " JOIN track_groups g ON g.network_id = b.network_id AND g.group_no = b.group_no ORDER BY 1, 2"
+)
+# As the command, killed in the transaction of its third batch of one content.
+KILLED = """
+import os, signal
+from annotator.cli import run_command
+from annotator.store.strangers import running
+running.BATCH = 1
+write, calls = running.write_united, []
+def write_or_die(*arguments):
+    calls.append(1)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(*arguments)
+running.write_united = write_or_die
+raise SystemExit(run_command(["strangers", "group"]))
+"""
+
+
+def face_of(person: int, number: int, *, seed: int) -> FaceTrack:
+    """Return a track of a person; no two of a clip share a frame."""
+    made = track(number, start_ms=300 * number)
+    return replace(
+        made,
+        frame_index=np.arange(3, dtype=np.int64) + 10 * number,
+        boxes_xyxy=np.array([[10, 10, 50, 50]] * 3, np.float32),
+        evidence=track_of(person, seed=seed),
+        best_faces=np.zeros((3, 112, 112, 3), np.uint8),
+    )
+
+
+def fill(url: str, folder: Path, model: Path) -> None:
+    """Annotate four clips, of which the first one is there and shows a face; the model knows one of four people."""
+    identifier = Identifier(Gallery.from_bundle(write_made_up_bundle(model)))
+    clip = folder / "hello.gif"
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8))
+    picture.save(clip, save_all=True, append_images=[picture.rotate(90)], duration=100)
+    with Store.open(url) as store:
+        network_id = store.register_network({"embedder": EMBEDDER, "sampling": "even"})
+        labelling_id = store.register_labelling(
+            network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
+        )
+        for content, (name, people) in enumerate(CLIPS.items(), start=1):
+            tracks = [face_of(person, number, seed=content) for number, person in enumerate(people)]
+            uri = clip.as_uri() if name == clip.name else f"s3://gifs/{name}"
+            one = annotation(
+                MediaRef(uri, uri, None),
+                content=content,
+                tracks=tracks,
+                labels=identifier.identify([one.evidence for one in tracks]),
+            )
+            if name == clip.name:
+                one = replace(one, content_sha256=hashlib.sha256(clip.read_bytes()).hexdigest())
+            store.save([one], network_id=network_id, labelling_id=labelling_id)
+
+
+@pytest.fixture
+def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An archive of four clips, not grouped yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANNOTATOR_DATABASE_URL", database_url)
+    monkeypatch.setenv("ANNOTATOR_MODEL", str(tmp_path / "model"))
+    fill(database_url, tmp_path, tmp_path / "model")
+    return database_url
+
+
+@pytest.fixture
+def grouped(database: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """The archive, grouped: strangers 1, 3 and 4 are nobody known, 2 is."""
+    assert run_command(["strangers", "group"]) == 0
+    capsys.readouterr()
+    return database
+
+
+def members(url: str) -> list[tuple[int, int, int]]:
+    with Store.open(url) as store, store.reading() as connection:
+        return [tuple(row) for row in connection.execute(text(MEMBERS))]
+
+
+def lines(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    assert run_command([*arguments, "--json"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_commands_of_the_page_do_what_they_say(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [shlex.split(line)[1] for line in SHOWN] == ["group", "list", "show", "name", "merge", "split"]
+    for line in SHOWN:
+        assert run_command(shlex.split(line)) == 0, line
+    told = capsys.readouterr().out
+    assert Path("who.html").is_file()
+    for sentence in ("7 tracks of 4 clips: 4 new groups", "Eileen Collins is known now, from 3 tracks of stranger 1"):
+        assert sentence in told
+    assert "stranger 4 is stranger 3 now, and stays so" in told
+    assert "1 track is stranger 5 now, and not stranger 3; that stays so" in told
+    before = members(database)
+    assert run_command(["strangers", "group", "--anew"]) == 0
+    assert [row for row in members(database) if row[2] in {1, 3, 5}] == [row for row in before if row[2] in {1, 3, 5}]
+
+
+def test_grouping_again_says_that_nothing_was_to_do(grouped: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = members(grouped)
+    assert run_command(["strangers", "group"]) == 0
+    assert capsys.readouterr().out == "everything is grouped already\n"
+    assert lines(["strangers", "group"], capsys)[0]["contents"] == 0
+    assert members(grouped) == before
+
+
+def test_a_killed_run_leaves_whole_batches_and_the_next_one_goes_on(database: str) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert {content for content, *_ in members(database)} == {1, 2}
+    assert run_command(["strangers", "group"]) == 0
+    assert members(database) == [(1, 0, 1), (1, 1, 2), (2, 0, 3), (2, 1, 1), (3, 0, 3), (3, 1, 4), (4, 0, 1)]
+
+
+@pytest.mark.usefixtures("grouped")
+def test_the_list_begins_with_who_is_seen_most_and_leaves_out_whom_the_model_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listed = lines(["strangers", "list"], capsys)
+    assert [(one["stranger"], one["media"], one["tracks"]) for one in listed] == [(1, 3, 3), (3, 2, 2)]
+    assert [one["stranger"] for one in lines(["strangers", "list", "--min-media", "1"], capsys)] == [1, 3, 4]
+    assert [one["stranger"] for one in lines(["strangers", "list", "--limit", "1"], capsys)] == [1]
+    assert run_command(["strangers", "list"]) == 0
+    header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header.split() == ["stranger", "media", "tracks", "on", "screen", "largest", "face", "who"]
+    assert first.split() == ["1", "3", "3", "0.9", "s", "100", "px"]
+
+
+@pytest.mark.usefixtures("grouped")
+def test_views_put_others_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "views.csv").write_text("media,views\ns3://gifs/party.gif,1000\nend.gif,3\n")
+    listed = lines(["strangers", "list", "--views", "views.csv"], capsys)
+    assert [(one["stranger"], one["views"]) for one in listed] == [(3, 1000.0), (1, 3.0)]
+    assert run_command(["strangers", "list", "--views", "views.csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["3", "1,000"]
+
+
+@pytest.mark.usefixtures("grouped")
+def test_the_list_goes_into_a_spreadsheet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["strangers", "list", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["stranger"], row["identity"], row["screen_time_ms"]) for row in rows] == [
+        ("1", "", "900"),
+        ("3", "", "600"),
+    ]
+
+
+@pytest.mark.usefixtures("grouped")
+def test_a_page_shows_the_faces_that_can_still_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["strangers", "show", "1", "--html", "who.html"]) == 0
+    told = capsys.readouterr()
+    assert [line.split()[0].rpartition("/")[2] for line in told.out.splitlines()[1:]] == [
+        "hello.gif#0",
+        "waving.gif#1",
+        "end.gif#0",
+    ]
+    assert "faces in who.html: 1; 2 cannot be shown: the media are gone or have changed" in told.err
+    page = (tmp_path / "who.html").read_text()
+    assert page.count("<figure>") == 3
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert "hello.gif#0" in page
+
+
+@pytest.mark.usefixtures("grouped")
+def test_a_name_is_found_in_old_clips_and_stays_the_group_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "Eileen Collins is known now, from 3 tracks of stranger 1\n"
+    assert "3 of 3 tracks of the group have the name." in told.err
+    found = {str(one["media_uri"]).rpartition("/")[2] for one in lines(["search", "Eileen Collins"], capsys)}
+    assert found == {"hello.gif", "waving.gif", "end.gif"}
+    assert [one["stranger"] for one in lines(["strangers", "list"], capsys)] == [3]
+    assert run_command(["strangers", "name", "1", "Somebody Else"]) == 2
+    assert 'annotator identities --rename "Eileen Collins" "Somebody Else"' in capsys.readouterr().err
+    assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
+
+
+@pytest.mark.usefixtures("grouped")
+def test_faces_of_somebody_whom_the_model_knows_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["strangers", "name", "2", "Eileen Collins"]) == 2
+    assert "are Person 03's to the gallery" in capsys.readouterr().err
+    assert run_command(["search", "Eileen Collins"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "99"], "no stranger 99"),
+        (["name", "99", "Ada"], "no stranger 99"),
+        (["merge", "1", "1"], "are one already"),
+        (["split", "1", "hello.gif"], "write MEDIA#TRACK"),
+        (["split", "1", "hello.gif#7"], "is not a track of stranger 1"),
+        (["split", "4", "party.gif#1"], "leave some"),
+        (["list", "--views", "nothing.csv"], "cannot be read"),
+        (["list", "--json", "--csv"], "not both"),
+    ],
+)
+@pytest.mark.usefixtures("grouped")
+def test_what_cannot_be_is_refused_with_the_remedy(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["strangers", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "1"], ["name", "1", "Ada"], ["merge", "1", "2"]])
+@pytest.mark.usefixtures("database")
+def test_who_asks_before_anything_is_grouped_is_told_to_group(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["strangers", *arguments]) == 2
+    assert "run `annotator strangers group`" in capsys.readouterr().err
