@@ -222,6 +222,17 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
     )
 
 
+def build_identifier(settings: Settings, gallery: Gallery) -> Identifier:
+    """Make what gives names, under the prior of the settings and as sure as they ask for.
+
+    Raises:
+        ConfigError: under this prior no name can be so sure.
+
+    """
+    wishes = gallery.bundle.calibration.with_wishes(prior=settings.prior, min_confidence=settings.min_precision)
+    return Identifier(gallery, calibration=wishes)
+
+
 def build_annotator(  # noqa: PLR0913 - all but the first by name
     settings: Settings,
     *,
@@ -257,7 +268,7 @@ def build_annotator(  # noqa: PLR0913 - all but the first by name
         source=build_source(settings, time_limit_s=time_limit_s),
         detector=build_detector(settings, engine),
         embedder=embedder,
-        identifier=Identifier(gallery),
+        identifier=build_identifier(settings, gallery),
         params=_filled(params, engine),
         meter=meter,
         watch=watch,

@@ -78,6 +78,7 @@ Folder = Annotated[Path, AfterValidator(_expanded)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
 Days = Annotated[float, Field(ge=1)]
 
 
@@ -337,6 +338,14 @@ class Settings(BaseSettings):
     )
     models_uri: str | None = Field(
         default=None, description="folder or s3://BUCKET/PREFIX of installed models; default: models in the data folder"
+    )
+    prior: Probability | None = Field(
+        default=None,
+        description="share of tracks that show somebody whom the model knows: confidences are stated under it; "
+        "annotator calibrate estimates it; default: the model's",
+    )
+    min_precision: Probability | None = Field(
+        default=None, description="give only names whose confidence is at least this; the others are unknown"
     )
     sampling: SamplingSettings = SamplingSettings()
     detection: DetectionSettings = DetectionSettings()

@@ -84,7 +84,9 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
                 table.add(one)
             if one.status == "failed" and one.message:
                 remark(f"{one.media}: {one.message}")
-    remark(tally.in_words(seconds=time.perf_counter() - started, database=workplace.database))
+    has_wishes = settings.prior is not None or settings.min_precision is not None
+    model = workplace.annotator.model if has_wishes else None
+    remark(tally.in_words(seconds=time.perf_counter() - started, database=workplace.database, model=model))
     return FAILED if drawing.failed or tally.failed else OK
 
 
@@ -144,9 +146,9 @@ class _Tally:
         self.named += bool(result.labels)
         self.failed += result.status == "failed"
 
-    def in_words(self, *, seconds: float, database: str | None) -> str:
+    def in_words(self, *, seconds: float, database: str | None, model: str | None) -> str:
         words = [f"{self.media} media in {seconds:.1f} s ({self.media / seconds:.1f}/s)"]
-        words.append(f"{self.names} names in {self.named}")
+        words.append(f"{self.names} names in {self.named}" + (f" by {model}" if model else ""))
         if self.failed:
             words.append(f"{self.failed} failed")
         words.append(f"saved in {database}" if database else "not saved")

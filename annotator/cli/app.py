@@ -10,7 +10,18 @@ import typer
 from annotator.cli.application import make_application
 from annotator.cli.arguments import one_sampling
 from annotator.cli.models_app import models_app
-from annotator.cli.options import AllFrames, AsCsv, AsJson, Database, Every, Frames, MinFacePx, Model
+from annotator.cli.options import (
+    AllFrames,
+    AsCsv,
+    AsJson,
+    Database,
+    Every,
+    Frames,
+    MinFacePx,
+    MinPrecision,
+    Model,
+    Prior,
+)
 from annotator.cli.processor import multiply_in_one_thread
 from annotator.cli.strangers_app import strangers_app
 
@@ -43,6 +54,8 @@ def annotate(  # noqa: PLR0913 - options of a command
     every: Every = None,
     all_frames: AllFrames = False,
     min_face_px: MinFacePx = None,
+    min_precision: MinPrecision = None,
+    prior: Prior = None,
     as_json: AsJson = False,
     render: Annotated[
         Path | None,
@@ -60,6 +73,7 @@ def annotate(  # noqa: PLR0913 - options of a command
     - `annotator annotate clips/` names everybody in a folder and below it
     - `annotator annotate film.mp4 --every 500ms --render out/` looks closer, and draws what it found
     - `annotator annotate s3://bucket/gifs/ --json > found.jsonl` writes a line per media, for programs
+    - `annotator annotate clips/ --min-precision 0.98` gives only names that are so sure
 
     Exit code: 0, or 1 where some media failed; the others are annotated all the same.
 
@@ -69,7 +83,7 @@ def annotate(  # noqa: PLR0913 - options of a command
     from annotator.cli.annotating import AnnotateOptions, annotate_sources
 
     settings: dict[str, Any] = {"model": model, "database_url": database, "sampling": sampling}
-    settings["detection"] = {"min_face_px": min_face_px}
+    settings |= {"detection": {"min_face_px": min_face_px}, "prior": prior, "min_precision": min_precision}
     options = AnnotateOptions(
         as_json=as_json, render_folder=render, is_saved=not no_save, is_refreshed=refresh, settings=settings
     )
@@ -95,6 +109,8 @@ def explain(  # noqa: PLR0913 - options of a command
     every: Every = None,
     all_frames: AllFrames = False,
     min_face_px: MinFacePx = None,
+    min_precision: MinPrecision = None,
+    prior: Prior = None,
     no_database: Annotated[
         bool, typer.Option("--no-database", help="Leave the database alone: only the model's own people count.")
     ] = False,
@@ -121,7 +137,7 @@ def explain(  # noqa: PLR0913 - options of a command
     from annotator.cli.explaining import ExplainOptions, explain_media
 
     settings: dict[str, Any] = {"model": model, "database_url": database, "sampling": sampling}
-    settings["detection"] = {"min_face_px": min_face_px}
+    settings |= {"detection": {"min_face_px": min_face_px}, "prior": prior, "min_precision": min_precision}
     options = ExplainOptions(
         track_no=track, html=html, as_json=as_json, has_database=not no_database, settings=settings
     )
@@ -248,12 +264,14 @@ def search(
 
 
 @app.command()
-def relabel(
+def relabel(  # noqa: PLR0913 - options of a command
     *,
     model: Model = None,
     activate: Annotated[
         bool, typer.Option("--activate", help="Let views and searches show the new labels at the end, at once.")
     ] = False,
+    min_precision: MinPrecision = None,
+    prior: Prior = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads. [default: one for each core, at most 4; SQLite has one]")
     ] = None,
@@ -262,8 +280,9 @@ def relabel(
 ) -> None:
     """Label everything that is annotated anew, from stored embeddings: no decoding, no GPU.
 
-    For a new version of a model, new people, another threshold. Until the switch everybody sees the former labels. It
-    may be interrupted: called again, it goes on. The view `relabelling_runs` shows how far it is and what it changes.
+    For a new version of a model, new people, another prior or threshold. Until the switch everybody sees the former
+    labels. It may be interrupted: called again, it goes on. The view `relabelling_runs` shows how far it is and what it
+    changes.
 
     Examples:
     - `annotator relabel --model mine@4` makes the labels of a model and says what they change
@@ -275,7 +294,8 @@ def relabel(
     multiply_in_one_thread()
     from annotator.cli.relabelling import relabel as relabel_stored
 
-    settings = {"model": model, "database_url": database}
+    settings: dict[str, Any] = {"model": model, "database_url": database}
+    settings |= {"prior": prior, "min_precision": min_precision}
     relabel_stored(is_activated=activate, workers=workers, as_json=as_json, settings=settings)
 
 

@@ -134,14 +134,15 @@ def show_bundle(name: str, *, with_people: bool, as_json: bool) -> None:
     """
     settings = load_settings(model=name)
     bundle = open_bundle(settings)
+    told = _facts(bundle) | ({} if settings.prior is None else {"prior of the settings": settings.prior})
     if as_json:
-        print_json_line(_facts(bundle) | ({"people": _people(bundle)} if with_people else {}))
+        print_json_line(told | ({"people": _people(bundle)} if with_people else {}))
         return
     if with_people:
         people = [list(one.values()) for one in _people(bundle)]
         print_csv(["identity", "kg_mid", "photographs"], people)
         return
-    facts = [[key, str(value)] for key, value in _facts(bundle).items() if not isinstance(value, dict)]
+    facts = [[key, str(value)] for key, value in told.items() if not isinstance(value, dict)]
     print_table(["what", "value"], facts)
     card = bundle_folder(settings) / MODEL_CARD
     if card.is_file():
@@ -157,6 +158,7 @@ def _facts(bundle: ModelBundle) -> dict[str, Any]:
         "people with few photographs": int((bundle.photo_counts <= FEW_PHOTOGRAPHS).sum()),
         "embedder": bundle.embedder,
         "digest": bundle.digest,
+        "prior": bundle.calibration.prior,
         "licence": bundle.manifest.get("licence"),
         "metrics": bundle.manifest.get("metrics", {}),
     }

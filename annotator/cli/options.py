@@ -15,6 +15,23 @@ Database = Annotated[
 Model = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Name, folder or s3://… of a model. [default: starter]")
 ]
+Prior = Annotated[
+    float | None,
+    typer.Option(
+        "--prior",
+        metavar="SHARE",
+        help="Share of tracks that show somebody whom the model knows; confidences are stated under it."
+        " `annotator calibrate` estimates it. [default: ANNOTATOR_PRIOR, else the model's]",
+    ),
+]
+MinPrecision = Annotated[
+    float | None,
+    typer.Option(
+        "--min-precision",
+        metavar="P",
+        help="Only names with a confidence of at least P; the others are unknown. [default: ANNOTATOR_MIN_PRECISION]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, on stdout, instead of a table.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="CSV with a header, on stdout, instead of a table.")]
 Frames = Annotated[

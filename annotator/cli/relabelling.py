@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text
 
-from annotator.build import build_gallery
+from annotator.build import build_gallery, build_identifier
 from annotator.cli.database import open_store
 from annotator.cli.output import out, print_json_line, progress, remark
 from annotator.errors import ConfigError
@@ -48,7 +48,7 @@ def relabel(*, is_activated: bool, workers: int | None, as_json: bool, settings:
     """
     loaded = load_settings(**settings)
     with open_store(loaded, must_exist=True) as store:
-        identifier = Identifier(build_gallery(loaded, store=store))
+        identifier = build_identifier(loaded, build_gallery(loaded, store=store))
         with store.reading() as connection:
             network_id = _network_of(connection, identifier, loaded.model)
         labelling_id = store.register_labelling(

@@ -247,7 +247,7 @@ def _rounded(value: object) -> object:
 
 def _made_with_json(made_with: MadeWith) -> dict[str, Any]:
     calibration = made_with.calibration
-    rule = ("max_false_positive_rate", "prior", "min_face_px", "sharp_below_px", "min_quality", "cohort")
+    rule = ("max_false_positive_rate", "prior", "min_confidence", "min_face_px", "sharp_below_px", "min_quality")
     return {
         "model": made_with.model,
         "labelling_digest": made_with.labelling_digest,
@@ -255,7 +255,7 @@ def _made_with_json(made_with: MadeWith) -> dict[str, Any]:
         "network": dict(made_with.network),
         "people": made_with.people,
         "database": made_with.database,
-        "rule": {name: getattr(calibration, name) for name in rule},
+        "rule": {name: getattr(calibration, name) for name in (*rule, "cohort")},
     }
 
 

@@ -100,6 +100,7 @@ def what_would_change(track: ExplainedTrack, calibration: Calibration) -> list[s
         *_by_rate(track, calibration),
         *_by_faces(track),
         *_by_prior(track, calibration),
+        *_by_wish(track, calibration),
     ]
 
 
@@ -138,7 +139,7 @@ def _by_rate(track: ExplainedTrack, calibration: Calibration) -> Iterator[str]:
         return
     is_known = track.label.verdict == "known"
     for one in track.at_rates:
-        if one.rate == calibration.max_false_positive_rate:
+        if one.rate == calibration.max_false_positive_rate or one.min_score == track.min_score:
             continue
         kind = "stricter" if one.rate < calibration.max_false_positive_rate else "laxer"
         answer = f"{'still ' if one.is_named == is_known else ''}be {'named' if one.is_named else 'unknown'}"
@@ -168,6 +169,11 @@ def _by_prior(track: ExplainedTrack, calibration: Calibration) -> Iterator[str]:
             f"The confidence in {name}, {confidence_in_full(track.people[0].confidence)} with the prior "
             f"{calibration.prior:g}, would be {told}."
         )
+
+
+def _by_wish(track: ExplainedTrack, calibration: Calibration) -> Iterator[str]:
+    if calibration.min_confidence and track.label.verdict == "unknown" and track.people:
+        yield f"Names are given here from a confidence of {calibration.min_confidence:g} on, which is in the threshold."
 
 
 def _answer(label: TrackLabel) -> str:

@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from annotator.build import STARTER_FOLDER, build_annotator, build_engine, build_gallery, open_bundle
+from annotator.build import (
+    STARTER_FOLDER,
+    build_annotator,
+    build_engine,
+    build_gallery,
+    build_identifier,
+    open_bundle,
+)
 from annotator.errors import ConfigError, ModelsBusyError
 from annotator.promotion.evaluation import Evaluation
 from annotator.promotion.gate import GateReport, run_checks
@@ -228,7 +235,7 @@ def find_candidate(store: Store, settings: Settings, shown: Labelling) -> Candid
     """
     gallery = build_gallery(settings, store=store)
     _insist_on_installed(store, gallery.bundle)
-    identifier = Identifier(gallery)
+    identifier = build_identifier(settings, gallery)
     network_id = _network_for(store, settings, identifier, shown)
     labelling_id = store.register_labelling(
         network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs

@@ -56,6 +56,8 @@ class Calibration:
         sharp_below_px: faces smaller than this must also reach ``min_quality``.
         min_quality: quality (``annotator.quality.face_quality``) that small faces must reach.
         cohort: neighbours whose similarities normalise a score.
+        min_confidence: names that are less sure are not given, even if their score reaches the threshold; 0 leaves the
+            thresholds alone.
 
     """
 
@@ -67,6 +69,7 @@ class Calibration:
     sharp_below_px: float
     min_quality: float
     cohort: int
+    min_confidence: float = 0.0
 
     def __post_init__(self) -> None:
         """Check.
@@ -94,14 +97,31 @@ class Calibration:
             and 0.0 <= self.min_quality <= 1.0
             and 0.0 <= self.min_face_px <= self.sharp_below_px < np.inf
             and self.cohort > 0
+            and 0.0 <= self.min_confidence < 1.0
         )
         if not fine:
             raise ModelError("the calibration of the model bundle is out of range: build the bundle again")
 
     def min_scores(self, face_px: F64) -> F64:
-        """Return the scores from which faces of these sizes (T,) are named."""
-        rate = self.rates.index(self.max_false_positive_rate)
-        return self._between([point.min_scores[rate] for point in self.points], face_px)
+        """Return the scores from which faces of these sizes (T,) are named: infinite where no score is sure enough."""
+        return self._min_scores_at(self.rates.index(self.max_false_positive_rate), face_px)
+
+    def _min_scores_at(self, rate: int, face_px: F64) -> F64:
+        thresholds = self._between([point.min_scores[rate] for point in self.points], face_px)
+        return np.maximum(thresholds, self._sure_scores(face_px)) if self.min_confidence else thresholds
+
+    def _sure_scores(self, face_px: F64) -> F64:
+        """Return (T,), the scores from which a name is as sure as ``min_confidence`` asks."""
+        log_ratio = _log_odds(self.min_confidence) - _log_odds(self.prior)
+        if log_ratio > MAX_LOG_RATIO:
+            return np.full(len(face_px), np.inf)
+        slope, intercept = self._curve(face_px)
+        return (log_ratio - intercept) / slope
+
+    @property
+    def max_confidence(self) -> float:
+        """The confidence that no name exceeds under ``prior``, whatever its score."""
+        return float(1.0 / (1.0 + np.exp(-(MAX_LOG_RATIO + _log_odds(self.prior)))))
 
     def confidences(self, scores: F64, face_px: F64) -> F64:
         """Return how sure names with these scores are.
@@ -115,21 +135,38 @@ class Calibration:
             stranger», as fitted, times the odds of ``prior``. An estimate, not a measured precision.
 
         """
+        log_ratios = self.log_ratios(scores, face_px)
+        return np.asarray(1.0 / (1.0 + np.exp(-(log_ratios + _log_odds(self.prior)))), np.float64)
+
+    def log_ratios(self, scores: F64, face_px: F64) -> F64:
+        """Return the logarithms of the likelihood ratios of «it is this person» to «it is a stranger».
+
+        Args:
+            scores: f64 (T, …), normalised similarities.
+            face_px: f64 (T,), face sizes.
+
+        Returns:
+            f64 (T, …), cut at ``MAX_LOG_RATIO`` on either side; no prior is in them.
+
+        """
         shape = (-1,) + (1,) * (scores.ndim - 1)
-        slope = self._between([point.slope for point in self.points], face_px).reshape(shape)
-        intercept = self._between([point.intercept for point in self.points], face_px).reshape(shape)
-        log_ratio = np.clip(slope * scores + intercept, -MAX_LOG_RATIO, MAX_LOG_RATIO)
-        return np.asarray(1.0 / (1.0 + np.exp(-(log_ratio + np.log(self.prior / (1.0 - self.prior))))), np.float64)
+        slope, intercept = (values.reshape(shape) for values in self._curve(face_px))
+        return np.asarray(np.clip(slope * scores + intercept, -MAX_LOG_RATIO, MAX_LOG_RATIO), np.float64)
+
+    def _curve(self, face_px: F64) -> tuple[F64, F64]:
+        """Return slope (T,) and intercept (T,) of the log ratio over the score."""
+        slope = self._between([point.slope for point in self.points], face_px)
+        return slope, self._between([point.intercept for point in self.points], face_px)
 
     def point_at(self, face_px: float) -> SizePoint:
         """Return what holds for faces of one size, between the sizes that were calibrated."""
         size = np.array([face_px])
-        of_rates = zip(*(point.min_scores for point in self.points), strict=True)
+        slope, intercept = self._curve(size)
         return SizePoint(
             face_px=face_px,
-            min_scores=tuple(float(self._between(scores, size)[0]) for scores in of_rates),
-            slope=float(self._between([point.slope for point in self.points], size)[0]),
-            intercept=float(self._between([point.intercept for point in self.points], size)[0]),
+            min_scores=tuple(float(self._min_scores_at(rate, size)[0]) for rate in range(len(self.rates))),
+            slope=float(slope[0]),
+            intercept=float(intercept[0]),
         )
 
     def usable_faces(self, face_px: F32, quality: F32) -> NDArray[np.bool_]:
@@ -154,9 +191,46 @@ class Calibration:
             )
         return replace(self, max_false_positive_rate=max_false_positive_rate)
 
+    def with_wishes(self, *, prior: float | None, min_confidence: float | None) -> "Calibration":
+        """Return the calibration with another prior, or for names that must be surer; None leaves what it has.
+
+        Raises:
+            ConfigError: a number is not between 0 and 1, or no name can be so sure under the prior.
+
+        """
+        for name, number in (("prior", prior), ("least confidence", min_confidence)):
+            if number is not None and not 0.0 < number < 1.0:
+                raise ConfigError(f"the {name} must be between 0 and 1, and neither of them, got {number:g}")
+        wanted = replace(
+            self,
+            prior=self.prior if prior is None else prior,
+            min_confidence=self.min_confidence if min_confidence is None else min_confidence,
+        )
+        if wanted.min_confidence > wanted.max_confidence:
+            raise ConfigError(
+                f"no name can have a confidence of {wanted.min_confidence:g}: with a prior of {wanted.prior:g} the"
+                f" highest is {wanted.max_confidence:.6f}; ask for less"
+            )
+        return wanted
+
+    def mark_beside(self, other: "Calibration") -> str:
+        """Return what tells names under it from those under another calibration of the model; empty if nothing does.
+
+        >>> from dataclasses import replace
+        >>> own = Calibration((SizePoint(64.0, (0.3,), 10.0, -3.0),), (0.01,), 0.01, 0.1, 32.0, 48.0, 0.5, 20)
+        >>> replace(own, prior=0.03, min_confidence=0.98).mark_beside(own)
+        '+prior=0.03+min-precision=0.98'
+        """
+        prior = f"+prior={self.prior:g}" if self.prior != other.prior else ""
+        sure = f"+min-precision={self.min_confidence:g}" if self.min_confidence != other.min_confidence else ""
+        return prior + sure
+
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
+        """Return it as JSON values; what leaves the thresholds alone is left out, so that digests stay."""
+        values = asdict(self)
+        if not self.min_confidence:
+            del values["min_confidence"]
+        return values
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Calibration":
@@ -181,6 +255,10 @@ class Calibration:
             return cls(points=points, rates=rates, cohort=int(value["cohort"]), **rest)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ModelError(f"the calibration of the model bundle cannot be read ({error}): build it again") from error
+
+
+def _log_odds(probability: float) -> float:
+    return float(np.log(probability / (1.0 - probability)))
 
 
 def score_at_rate(impostor: F64, rate: float) -> float:

@@ -8,7 +8,8 @@ The rule, for each track:
 3. its cosine to each person's mean prototype, centred alike;
 4. minus half of the sum of two means: of the track's, and of the prototype's, similarity to the 300 nearest *other*
    prototypes (c-norm): a face that resembles everybody, or a prototype that does, must be nearer to count;
-5. the best person is named if the score reaches the threshold for the face's size, else the answer is «unknown».
+5. the best person is named if the score reaches the threshold for the face's size, and is as sure as is asked for, else
+   the answer is «unknown».
 
 It sees exactly the values that are stored, computes in float64 and rounds, so that a track's label depends neither on
 when it is labelled nor on which tracks are labelled with it.
@@ -116,8 +117,8 @@ class Identifier:
 
     @property
     def model(self) -> str:
-        """The model version, e.g. ``"starter@1"``."""
-        return self._gallery.model
+        """The model version, e.g. ``"starter@1"``; ``"starter@1+prior=0.03"`` with another prior than the model's."""
+        return self._gallery.model + self._calibration.mark_beside(self._gallery.bundle.calibration)
 
     @property
     def digest(self) -> str:

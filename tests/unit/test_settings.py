@@ -78,6 +78,8 @@ def test_a_misspelled_name_in_the_file_is_refused(tmp_path: Path) -> None:
         ("ANNOTATOR_DEVICE", "tpu", "'auto', 'cpu' or 'gpu'"),
         ("ANNOTATOR_SAMPLING__FRAMES", "many", "valid integer"),
         ("ANNOTATOR_SAMPLING", "{broken", "JSON"),
+        ("ANNOTATOR_PRIOR", "0", "ANNOTATOR_PRIOR: input should be greater than 0"),
+        ("ANNOTATOR_MIN_PRECISION", "1", "ANNOTATOR_MIN_PRECISION: input should be less than 1"),
         ("ANNOTATOR_WORKER__VISIBILITY_TIMEOUT_S", "60", "at least twice the longest deadline"),
     ],
 )

@@ -55,12 +55,13 @@ class CatchUp:
         return self._names
 
     def _load(self, lacking: Lacking) -> Identifier | None:
-        from annotator.build import build_gallery  # noqa: PLC0415  (most turns need no model)
+        from annotator.build import build_gallery, build_identifier  # noqa: PLC0415  (most turns need no model)
 
         store = Store(self._engine)
         for name in (self._settings.model, lacking.model.partition("+")[0]):
             try:
-                names = Identifier(build_gallery(self._settings.model_copy(update={"model": name}), store=store))
+                settings = self._settings.model_copy(update={"model": name})
+                names = build_identifier(settings, build_gallery(settings, store=store))
             except (ConfigError, InputError, ModelError) as error:
                 _LOGGER.debug("%s cannot be loaded: %s", name, error)
                 continue
@@ -70,7 +71,7 @@ class CatchUp:
             self._told = lacking.digest
             _LOGGER.warning(
                 "Some contents lack labels of %s, which is shown, and beat finds no such model: install it, or"
-                " set ANNOTATOR_MODEL.",
+                " set ANNOTATOR_MODEL, and ANNOTATOR_PRIOR and ANNOTATOR_MIN_PRECISION as its labels were made with.",
                 lacking.model,
             )
         return None

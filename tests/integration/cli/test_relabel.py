@@ -82,6 +82,48 @@ def test_it_says_what_the_new_labels_change_and_shows_them_only_when_told_to(
         assert connection.execute(text(shown)).scalars().all() == ["small@2"]
 
 
+def test_another_prior_and_surer_names_are_labels_of_their_own(
+    database: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_command(["relabel", "--model", "first", "--prior", "0.02", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["model"], told["is_shown"]) == ("small@1+prior=0.02", False)
+    assert told["tracks_added"] == told["tracks_dropped"] == told["tracks_flipped"] == 0
+    assert run_command(["relabel", "--model", "first", "--min-precision", "0.98", "--activate", "--json"]) == 0
+    surer = json.loads(capsys.readouterr().out)
+    assert (surer["model"], surer["is_shown"]) == ("small@1+min-precision=0.98", True)
+    assert 0 < surer["tracks_dropped"] < told["labels"]
+    with Store.open(database) as store:
+        own, of_prior, sure = (
+            dict(_rows(store, f"SELECT content_id * 100 + track_no, confidence FROM track_labels WHERE {which}"))
+            for which in ("labelling_id = 1", "labelling_id = 2", "labelling_id = 3")
+        )
+        assert own.keys() == of_prior.keys()
+        assert all(of_prior[track] < own[track] for track in own)
+        assert sure == {track: confidence for track, confidence in own.items() if confidence >= 0.98}
+        assert min(_rows(store, "SELECT min(confidence) FROM content_labels")[0]) >= 0.98
+    monkeypatch.setenv("ANNOTATOR_PRIOR", "0.02")
+    assert run_command(["relabel", "--model", "first", "--activate"]) == 0
+    assert capsys.readouterr().out == "everything has labels of small@1+prior=0.02 already\n"
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--min-precision", "1"], "ANNOTATOR_MIN_PRECISION"),
+        (["--min-precision", "0"], "ANNOTATOR_MIN_PRECISION"),
+        (["--prior", "0"], "ANNOTATOR_PRIOR"),
+        (["--prior", "0.0001", "--min-precision", "0.98"], "no name can have a confidence of 0.98"),
+    ],
+)
+def test_what_no_share_can_be_is_refused(
+    database: str, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run_command(["relabel", "--model", "first", "--database", database, *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_run_that_is_killed_goes_on_and_leaves_the_rows_and_sums_of_one_that_was_not(database: str) -> None:
     bolder = Identifier(Gallery.from_bundle(load_bundle(Path("bolder"))))
     with Store.open(database) as store:

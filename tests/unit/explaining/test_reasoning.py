@@ -147,6 +147,7 @@ def test_the_json_has_the_numbers_and_no_secret() -> None:
     assert told["rule"] == {
         "max_false_positive_rate": 0.003,
         "prior": 0.1,
+        "min_confidence": 0.0,
         "min_face_px": 32.0,
         "sharp_below_px": 48.0,
         "min_quality": 0.5,

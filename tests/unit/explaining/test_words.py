@@ -89,3 +89,15 @@ def test_a_track_without_a_nearest_person_says_so(tracks: tuple[ExplainedTrack, 
 def test_the_only_person_of_a_gallery_has_no_runner_up(tracks: tuple[ExplainedTrack, ...]) -> None:
     alone = replace(tracks[0], people=tracks[0].people[:1])
     assert not any("runner-up" in one for one in what_would_change(alone, CALIBRATION))
+
+
+def test_where_names_must_be_surer_it_is_said_and_thresholds_are_not_told_as_rates_that_they_are_not(
+    tracks: tuple[ExplainedTrack, ...],
+) -> None:
+    sure = tracks[2].min_score + 0.2
+    rates = tuple(replace(one, min_score=sure) for one in tracks[2].at_rates)
+    told = what_would_change(
+        replace(tracks[2], min_score=sure, at_rates=rates), replace(CALIBRATION, min_confidence=0.98)
+    )
+    assert told[-1] == "Names are given here from a confidence of 0.98 on, which is in the threshold."
+    assert not any("of strangers' tracks reach it" in one for one in told)

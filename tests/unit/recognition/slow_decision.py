@@ -1,6 +1,7 @@
 """The rule of the open-set decision, one track and one person after the other: what every quicker form must equal."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def _label(gallery: Gallery, track: TrackEvidence, scores: Callable[[np.ndarray]
     best = sorted(range(len(rounded)), key=lambda column: (-rounded[column], column))[:MAX_CANDIDATES]
     size = np.array([face_px])
     confidences = calibration.confidences(rounded[best][None], size)[0]
-    is_known = rounded[best[0]] >= calibration.min_scores(size)[0]
+    reaches = rounded[best[0]] >= replace(calibration, min_confidence=0.0).min_scores(size)[0]
+    is_known = reaches and confidences[0] >= calibration.min_confidence
     return TrackLabel(
         "too_poor" if not usable.any() else "known" if is_known else "unknown",
         tuple(

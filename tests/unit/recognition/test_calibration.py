@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from annotator.errors import ConfigError, ModelError
-from annotator.recognition.calibration import Calibration, SizePoint, fit_log_ratio, score_at_rate
+from annotator.recognition.calibration import MAX_LOG_RATIO, Calibration, SizePoint, fit_log_ratio, score_at_rate
 
 
 def test_thresholds_stand_between_those_of_the_neighbouring_sizes(calibration: Calibration) -> None:
@@ -45,6 +45,56 @@ def test_a_larger_prior_makes_surer(calibration: Calibration) -> None:
     assert surer > calibration.confidences(scores, sizes)
 
 
+@pytest.mark.parametrize("face_px", [20.0, 48.0, 200.0])
+@pytest.mark.parametrize("prior", [0.01, 0.1, 0.5])
+def test_a_name_must_be_as_sure_as_is_asked_for_and_reach_the_threshold(
+    calibration: Calibration, prior: float, face_px: float
+) -> None:
+    size, scores = np.array([face_px]), np.linspace(-1, 2, 3001)
+    of_prior = replace(calibration, prior=prior)
+    reaches = scores >= of_prior.min_scores(size)[0]
+    for least in (0.0, 0.2, 0.9, 0.98):
+        wanted = replace(of_prior, min_confidence=least)
+        is_sure = wanted.confidences(scores[None], size)[0] >= least
+        np.testing.assert_array_equal(scores >= wanted.min_scores(size)[0], reaches & is_sure)
+        rate = wanted.rates.index(wanted.max_false_positive_rate)
+        assert wanted.point_at(face_px).min_scores[rate] == wanted.min_scores(size)[0]
+
+
+def test_more_than_any_confidence_is_refused_and_would_name_nobody(calibration: Calibration) -> None:
+    rare = replace(calibration, prior=0.001)
+    assert rare.confidences(np.array([99.0]), np.array([64.0]))[0] == pytest.approx(rare.max_confidence)
+    with pytest.raises(ConfigError, match=r"no name can have a confidence of 0\.999: with a prior of 0\.001"):
+        rare.with_wishes(prior=None, min_confidence=0.999)
+    assert np.isinf(replace(rare, min_confidence=0.999).min_scores(np.array([64.0]))).all()
+    assert rare.with_wishes(prior=0.1, min_confidence=0.999).min_confidence == 0.999
+
+
+def test_without_wishes_nothing_changes_not_even_the_digest_of_what_it_is(calibration: Calibration) -> None:
+    assert calibration.with_wishes(prior=None, min_confidence=None) == calibration
+    assert "min_confidence" not in calibration.to_json()
+    sure = calibration.with_wishes(prior=0.02, min_confidence=0.5)
+    assert Calibration.from_json(sure.to_json()) == sure
+    assert sure.mark_beside(calibration) == "+prior=0.02+min-precision=0.5"
+    assert calibration.mark_beside(calibration) == ""
+
+
+@pytest.mark.parametrize("wish", [{"prior": 0.0}, {"prior": 1.0}, {"prior": 2.0}, {"prior": float("nan")}])
+def test_a_prior_is_a_share_of_some_and_not_of_all(calibration: Calibration, wish: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="the prior must be between 0 and 1"):
+        calibration.with_wishes(min_confidence=None, **wish)
+    with pytest.raises(ConfigError, match="the least confidence must be between 0 and 1"):
+        calibration.with_wishes(prior=None, min_confidence=wish["prior"])
+
+
+def test_log_ratios_know_no_prior_and_are_cut(calibration: Calibration) -> None:
+    scores, sizes = np.array([[-9.0, 0.45, 9.0]]), np.array([64.0])
+    for prior in (0.01, 0.5):
+        np.testing.assert_allclose(
+            replace(calibration, prior=prior).log_ratios(scores, sizes), [[-MAX_LOG_RATIO, 0.75, MAX_LOG_RATIO]]
+        )
+
+
 def test_a_likelihood_ratio_of_one_leaves_the_prior(calibration: Calibration) -> None:
     np.testing.assert_allclose(calibration.confidences(np.array([0.5]), np.array([32.0])), [0.1])
 
@@ -75,6 +125,8 @@ def test_it_comes_back_from_json(calibration: Calibration) -> None:
         {"points": [{"face_px": 32, "min_scores": [float("nan"), 0.2], "slope": 1, "intercept": 0}]},
         {"max_false_positive_rate": 0.02},
         {"cohort": "many"},
+        {"min_confidence": 1.0},
+        {"min_confidence": -0.1},
         {"surprise": 1},
     ],
 )

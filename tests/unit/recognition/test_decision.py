@@ -176,6 +176,16 @@ def test_the_digest_tells_galleries_and_thresholds_apart(bundle: ModelBundle) ->
     assert Identifier(renamed).digest == Identifier(gallery).digest
 
 
+def test_prior_and_least_confidence_are_in_the_digest_and_in_the_model(bundle: ModelBundle) -> None:
+    gallery = Gallery.from_bundle(bundle, removed=["Person 03"])
+    own = bundle.calibration
+    wishes = [own, replace(own, prior=0.03), replace(own, min_confidence=0.9)]
+    told = [Identifier(gallery, calibration=one) for one in wishes]
+    assert len({one.digest for one in told}) == 3
+    marks = ["", "+prior=0.03", "+min-precision=0.9"]
+    assert [one.model for one in told] == [gallery.model + mark for mark in marks]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([20.0, 40.0, 70.0]), st.integers(1, 5))
 def test_the_reasons_have_the_numbers_of_the_label(seed: int, face_px: float, faces: int) -> None:

@@ -22,7 +22,9 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32)
 
 
-def _gallery(random: np.random.Generator, *, people: int, cohort: int) -> Gallery:
+def _gallery(
+    random: np.random.Generator, *, people: int, cohort: int, prior: float = 0.1, min_confidence: float = 0.0
+) -> Gallery:
     prototypes = _unit(random.normal(0, 1, (people, SIZE)) + 0.2)
     if people > 3:
         prototypes[3] = prototypes[1]  # equal scores: the first column is named
@@ -35,7 +37,7 @@ def _gallery(random: np.random.Generator, *, people: int, cohort: int) -> Galler
         prototypes=prototypes,
         photo_counts=random.integers(1, 9, people).astype(np.int32),
         mean=prototypes.mean(axis=0),
-        calibration=Calibration(points, (0.01,), 0.01, 0.1, 32.0, 48.0, 0.5, cohort),
+        calibration=Calibration(points, (0.01,), 0.01, prior, 32.0, 48.0, 0.5, cohort, min_confidence),
     )
     if people < 8:
         return Gallery.from_bundle(bundle)
@@ -92,6 +94,19 @@ def test_labels_are_bit_for_bit_those_of_the_slow_rule(seed: int, people: int, c
     random = np.random.default_rng(seed)
     gallery = _gallery(random, people=people, cohort=cohort)
     tracks = _tracks(random, gallery, count)
+    slow = slow_identify(gallery, tracks)
+    assert Identifier(gallery).identify(tracks) == slow
+    assert _by_place(Identifier(gallery).named(stack_tracks(tracks)), gallery) == _known(slow)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([0.002, 0.1, 0.6]), st.floats(0.01, 0.999))
+def test_only_names_that_are_sure_enough_are_given_one_by_one_and_in_bulk(
+    seed: int, prior: float, min_confidence: float
+) -> None:
+    random = np.random.default_rng(seed)
+    gallery = _gallery(random, people=40, cohort=20, prior=prior, min_confidence=min_confidence)
+    tracks = _tracks(random, gallery, 40)
     slow = slow_identify(gallery, tracks)
     assert Identifier(gallery).identify(tracks) == slow
     assert _by_place(Identifier(gallery).named(stack_tracks(tracks)), gallery) == _known(slow)
