@@ -1,8 +1,9 @@
 """Tracks as points of a grid of whole numbers, on which similarities are exact.
 
-A unit vector is rounded to steps of 1/2048. The product of two such points, and every part of its sum, is a whole
-number under 2**24, and float32 holds each of those: so a similarity is the same in whatever order a processor sums it
-up, on one track or a thousand at once, on any machine. Groups then depend on nothing but the tracks and their order.
+A vector of unit length, or less, is rounded to steps of 1/2048. The product of two such points, and every part of its
+sum, is a whole number under 2**24, and float32 holds each of those: so a similarity is the same in whatever order a
+processor sums it up, on one track or a thousand at once, on any machine. Groups then depend on nothing but the tracks
+and their order.
 """
 
 import hashlib
@@ -27,6 +28,14 @@ STEPS: Final = 2048
 ONE: Final = STEPS * STEPS
 """The similarity of a point to itself, nearly."""
 
+SHARP_FACE_PX: Final = 64.0
+"""Side from which a face says all that it can. A track of smaller ones is a shorter point: it must be more like a group
+to join it, and moves the group's centre less."""
+
+SHORTER_BY: Final = 0.1
+"""By how much a point is shorter where the face is half as large. On the people on whom thresholds were chosen
+(``benchmarks/strangers.py --part chosen``) F is hardly less with it, and fewer groups mix people."""
+
 RULE: Final = "one by one 1"
 """Names the rule in its digest: raise the number when groups change for the same tracks."""
 
@@ -39,7 +48,7 @@ class Points:
 
     Attributes:
         place: i64 (N,), where each stands among the tracks that were given, ascending.
-        vectors: i16 (N, E), on the grid.
+        vectors: i16 (N, E), on the grid; shorter where faces are small.
 
     """
 
@@ -85,17 +94,17 @@ def to_points(stacks: Sequence[EvidenceStack], *, bundle: ModelBundle) -> Points
             is_usable = bundle.calibration.usable_faces(
                 part.face_px.astype(np.float32), part.quality.astype(np.float32)
             )
-            pooled = pool_stack(part, is_usable)[0]
+            pooled, face_px = pool_stack(part, is_usable)
             kept = is_usable.any(axis=1) & np.isfinite(pooled).all(axis=1)
             places.append(part.place[kept])
-            vectors.append(on_grid(_centred(pooled[kept], bundle)))
+            vectors.append(on_grid(_centred(pooled[kept], bundle) * _lengths(face_px[kept])[:, None]))
     place = np.concatenate(places)
     order = np.argsort(place, kind="stable")
     return Points(place[order], np.concatenate(vectors)[order])
 
 
 def on_grid(vectors: F64) -> I16:
-    """Return i16 (N, E), the grid's points nearest to unit vectors f64 (N, E)."""
+    """Return i16 (N, E), the grid's points nearest to vectors f64 (N, E) of unit length at most."""
     return np.rint(vectors * STEPS).astype(np.int16)
 
 
@@ -113,6 +122,12 @@ def centre_of(total: NDArray[np.int32]) -> F32:
     # So few points are summed up (threshold.MOST_SUMMED) that this is a whole number under 2**53, exact in any order.
     length = sqrt(float(exact @ exact))
     return np.asarray(np.rint(exact * (STEPS / max(length, 1.0))), np.float32)
+
+
+def _lengths(face_px: F64) -> F64:
+    """Return the lengths of the points of tracks with faces of these sizes, f64 (N,)."""
+    halvings = np.clip(np.log2(SHARP_FACE_PX / face_px), 0.0, 1.0)
+    return np.asarray(1.0 - SHORTER_BY * halvings, np.float64)
 
 
 def _centred(pooled: F64, bundle: ModelBundle) -> F64:

@@ -230,6 +230,7 @@ def test_faces_of_somebody_whom_the_model_knows_are_refused(capsys: pytest.Captu
         (["merge", "1", "1"], "are one already"),
         (["split", "1", "hello.gif"], "write MEDIA#TRACK"),
         (["split", "1", "hello.gif#7"], "is not a track of stranger 1"),
+        (["split", "1", "ello.gif#0"], "is not a track of stranger 1"),
         (["split", "4", "party.gif#1"], "leave some"),
         (["list", "--views", "nothing.csv"], "cannot be read"),
         (["list", "--json", "--csv"], "not both"),

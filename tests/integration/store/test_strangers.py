@@ -1,5 +1,6 @@
 """Groups of strangers as rows: the same however they came about, and what a person has decided stays."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,10 +23,11 @@ from annotator.store.strangers.decisions import (
     network_of_strangers,
     split_group,
 )
+from annotator.store.strangers.faces import best_tracks
 from annotator.store.strangers.listing import list_strangers, tracks_of_stranger
 from annotator.store.strangers.running import Grouped, group_strangers, read_points
 from annotator.types import FaceTrack, Identity, TrackEvidence, TrackLabel
-from tests.store_values import ADA, SPEC, annotation, known, ref, track, unknown
+from tests.store_values import ADA, SPEC, annotation, digest, known, ref, track, unknown
 
 SIZE = 64
 _RANDOM = np.random.default_rng(5)
@@ -53,7 +55,15 @@ def bundle(*, mean: float = 0.0) -> ModelBundle:
     )
 
 
-def track_of(person: int, number: int, *, seed: int = 0, first_frame: int | None = None, px: float = 80) -> FaceTrack:
+def track_of(
+    person: int,
+    number: int,
+    *,
+    seed: int = 0,
+    first_frame: int | None = None,
+    px: float = 80,
+    quality: float = 0.9,
+) -> FaceTrack:
     """Return a track of a person: no two of one content share a frame, unless told so."""
     random = np.random.default_rng((person, number, seed))
     near = DIRECTIONS[person] + random.normal(0, 0.3 / np.sqrt(SIZE), (2, SIZE))
@@ -62,7 +72,7 @@ def track_of(person: int, number: int, *, seed: int = 0, first_frame: int | None
     evidence = TrackEvidence(
         (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float16),
         np.full(2, px, np.float16),
-        np.full(2, 0.9, np.float16),
+        np.full(2, quality, np.float16),
     )
     return replace(made, frame_index=frames, evidence=evidence, best_faces=np.zeros((2, 112, 112, 3), np.uint8))
 
@@ -477,3 +487,49 @@ def test_the_tracks_of_a_stranger_are_told_with_every_media(archive: Archive) ->
         ("s3://gifs/2.gif", 0, None),
     ]
     assert (found[0].first_seen_ms, found[0].screen_time_ms, found[0].face_px, found[0].etag) == (0, 300, 80.0, "1")
+
+
+def enrolled_of(archive: Archive, number: int) -> list[tuple[int, int]]:
+    """Return content and number of the tracks that would be enrolled, best first; digests are of content ids."""
+    with archive.store.reading() as connection:
+        best = best_tracks(connection, archive.network_id, number, bundle=bundle())
+        members = members_of(connection, archive.network_id, number)
+    assert np.abs(np.linalg.norm(best.embeddings, axis=1) - 1).max() < 1e-6
+    named = {
+        hashlib.sha256(bytes.fromhex(digest(content)) + f":track {track_no}".encode()).hexdigest(): (content, track_no)
+        for content, track_no in members
+    }
+    return [named[one] for one in best.digests]
+
+
+def test_the_sharpest_track_of_each_clip_stands_for_a_person_then_second_ones(archive: Archive) -> None:
+    archive.add(1, [track_of(0, 0, quality=0.95), track_of(0, 1, seed=1, quality=0.93)])
+    archive.add(2, [track_of(0, 0, seed=2, quality=0.8)])
+    archive.add(3, [track_of(0, 0, seed=3, quality=0.85)])
+    archive.group()
+    assert enrolled_of(archive, 1) == [(1, 0), (3, 0), (2, 0), (1, 1)]
+
+
+def test_ten_tracks_stand_for_a_person_at_most(archive: Archive) -> None:
+    for content in range(1, 13):
+        archive.add(content, [track_of(0, 0, seed=content, quality=1 - 0.02 * content)])
+    archive.group()
+    assert enrolled_of(archive, 1) == [(content, 0) for content in range(1, 11)]
+
+
+def test_a_track_that_is_unlike_the_others_stands_for_nobody(archive: Archive) -> None:
+    for content in range(1, 5):
+        archive.add(content, [track_of(0, 0, seed=content)])
+    archive.add(5, [track_of(7, 0, quality=0.99)])
+    archive.group()
+    merge_groups(archive.store.engine, archive.network_id, 2, 1)
+    assert sorted(enrolled_of(archive, 1)) == [(content, 0) for content in range(1, 5)]
+
+
+def test_a_group_without_tracks_stands_for_nobody(archive: Archive) -> None:
+    archive.add(1, [track_of(0, 0)])
+    archive.group()
+    one = annotation(ref("1.gif"), content=1)
+    archive.store.save([one], network_id=archive.network_id, labelling_id=archive.labelling_id, refresh=True)
+    with archive.store.reading() as connection, pytest.raises(StrangerError, match="no faces any more"):
+        best_tracks(connection, archive.network_id, 1, bundle=bundle())

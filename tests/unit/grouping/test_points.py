@@ -54,6 +54,12 @@ def test_points_are_centred_and_poor_tracks_are_left_out() -> None:
     assert np.abs(points.vectors / STEPS - wanted).max() < 0.001
 
 
+@pytest.mark.parametrize(("face_px", "length"), [(200, 1.0), (64, 1.0), (45.25, 0.95), (32, 0.9)])
+def test_small_faces_make_shorter_points(face_px: float, length: float) -> None:
+    (point,) = to_points(stack_tracks([evidence(PROTOTYPES[0], face_px=face_px)]), bundle=BUNDLE).vectors
+    assert np.linalg.norm(point) / STEPS == pytest.approx(length, abs=0.001)
+
+
 def test_embeddings_that_are_not_finite_are_left_out() -> None:
     broken = PROTOTYPES[0].copy()
     broken[0] = np.nan
