@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
-from annotator.build import build_gallery, build_source
+from annotator.build import build_gallery, build_identifier, build_source
 from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.output import err, out, print_csv, print_json_line, print_table, progress, remark
@@ -18,7 +18,6 @@ from annotator.errors import ConfigError, EnrollmentError, ModelError, StrangerE
 from annotator.media import Sampling
 from annotator.promotion.pictures import face_pictures
 from annotator.promotion.report import page
-from annotator.recognition.decision import Identifier
 from annotator.recognition.enrollment import check_who
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.labels import check_name
@@ -257,7 +256,7 @@ def name_stranger(number: int, name: str, *, settings: Mapping[str, Any]) -> Non
         name_group(store.engine, network_id, stranger.number, identity_id)
         counted = "1 track" if len(best) == 1 else f"{len(best)} tracks"
         out().print(f"{identity.name} is known now, from {counted} of stranger {stranger.number}", markup=False)
-        changed = show_new_names(store, Identifier(build_gallery(loaded, store=store)), network_id)
+        changed = show_new_names(store, build_identifier(loaded, build_gallery(loaded, store=store)), network_id)
         with store.reading() as connection:
             seen = _once(tracks_of_stranger(connection, stranger.number))
     named = sum(one.identity == identity.name for one in seen)

@@ -216,6 +216,16 @@ def test_a_name_is_found_in_old_clips_and_stays_the_group_s(capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("grouped")
+def test_a_name_is_given_under_the_prior_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ANNOTATOR_PRIOR", "0.05")
+    assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
+    capsys.readouterr()
+    assert {"prior=0.05" in str(one["model"]) for one in lines(["search", "Eileen Collins"], capsys)} == {True}
+
+
+@pytest.mark.usefixtures("grouped")
 def test_faces_of_somebody_whom_the_model_knows_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["strangers", "name", "2", "Eileen Collins"]) == 2
     assert "are Person 03's to the gallery" in capsys.readouterr().err
