@@ -311,15 +311,19 @@ def _judge_smaller(trial: Trial, bundle: ModelBundle) -> JudgedTracks:
 
 
 def clip_rows(trial: Trial) -> list[Row]:
-    """Return how right clips are: who is in them, and when; by names at least so sure as the model's threshold."""
+    """Return how right clips are: who is in them, and when; by names at least so sure as the model's threshold.
+
+    Somebody who is only on a poster or a cartoon of a clip is not in it; such names are told apart.
+    """
     identifier = Identifier(Gallery.from_bundle(trial.held.bundle))
     known = {identity.name for identity in identifier.identities}
     labels = iter(identifier.identify([track.evidence for track in trial.tracks]))
-    given, right, shown, units_given, units_shown = [], [], [], [], []
+    given, pictured, shown, units_given, units_shown = [], [], [], [], []
     overlaps: list[tuple[float, float, float]] = []
     units: list[str] = []
     for clip in trial.clips:
         drawn = _drawn_spans(clip, trial.held.subjects, known)
+        on_pictures = {trial.held.subjects[face.photograph].person for face in clip.faces if face.kind != "live"}
         named: dict[str, list[Span]] = {}
         for track in clip.tracks:
             label = next(labels)
@@ -327,17 +331,18 @@ def clip_rows(trial: Trial) -> list[Row]:
                 named.setdefault(label.identity.name, []).extend(track.spans)
         for name in named:
             given.append(name in drawn)
+            pictured.append(name not in drawn and name in on_pictures)
             units_given.append(clip.scene.name)
         for name, spans in drawn.items():
             shown.append(name in named)
             units_shown.append(clip.scene.name)
             if name in named:
-                right.append(name)
                 overlaps.append(_in_time(spans, named[name]))
                 units.append(clip.scene.name)
     times = np.array(overlaps).reshape(-1, 3)
     return [
         Row("names that are right, of those given to a clip", len(given), {"share": _share_of(given, units_given)}),
+        Row("names of people who are on a poster there", len(given), {"share": _share_of(pictured, units_given)}),
         Row("people who are named, of the known ones in a clip", len(shown), {"share": _share_of(shown, units_shown)}),
         Row("time that a name is shown, intersection over union", len(units), {"mean": _mean_of(times[:, 0], units)}),
         Row("first appearance, off by (s)", len(units), {"mean": _mean_of(times[:, 1] / 1000, units)}),

@@ -25,6 +25,7 @@ from annotator.recognition.embedding import FaceEmbedder
 from annotator.settings import Settings
 from annotator.starter import load_starter, starter_sources
 from annotator.types import F32, U8
+from benchmarks.speed.machine import stamp
 
 OTHER_SOURCES: Final = ("glint24", "sports5")
 """Photographs of another source than the gallery's: all are drawn, none is in the gallery."""
@@ -118,8 +119,8 @@ def trials(held: HeldOut, settings: Settings, folder: Path, *, most: int | None)
 
 
 def _shown(scenes: Sequence[Scene], held: HeldOut, annotator: Annotator, place: Path) -> list[ShownClip]:
-    """Return the clips, from a file whose name begins with ``place`` if they were kept there."""
-    plan = [annotator.network_spec, [repr(scene) for scene in scenes]]
+    """Return the clips, from a file whose name begins with ``place`` if they were kept there by the same program."""
+    plan = [stamp()["commit"], annotator.network_spec, [repr(scene) for scene in scenes]]
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     path = place.with_name(f"{place.name.replace(' ', '-')}-{digest[:16]}.npz")
     if not path.exists():

@@ -144,6 +144,12 @@ def test_a_clip_is_right_in_whom_and_when(held: HeldOut) -> None:
     assert value(rows["last appearance, off by (s)"].values["mean"]) == pytest.approx(0.25)
 
 
+def test_who_is_on_a_poster_is_not_in_the_clip(held: HeldOut) -> None:
+    rows = {row.what: row for row in clip_rows(Trial(held, [clip(0), clip(1, kind="poster"), clip(2, like=3)]))}
+    assert value(rows["names that are right, of those given to a clip"].values["share"]) == pytest.approx(1 / 3)
+    assert value(rows["names of people who are on a poster there"].values["share"]) == pytest.approx(1 / 3)
+
+
 def test_posters_and_cartoons_are_told_apart(held: HeldOut) -> None:
     clips = [clip(0, kind="poster"), clip(1, kind="poster", like=1000), clip(2, kind="cartoon", like=1001), clip(3)]
     rows = {row.what: row for row in not_live_rows(Trial(held, clips))}
