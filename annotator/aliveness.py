@@ -82,7 +82,8 @@ def _moved(luma: F32, matrix: F64) -> F32:
 
 
 _CENTRE: Final = (_SIDE_PX - 1) / 2
-_Y, _X = ((np.mgrid[:_SIDE_PX, :_SIDE_PX].astype(np.float32) - _CENTRE) / _CENTRE)[:, _INNER, _INNER]
+_AXIS: Final = ((np.arange(_SIDE_PX, dtype=np.float32) - _CENTRE) / _CENTRE)[_INNER]
+_Y, _X = np.meshgrid(_AXIS, _AXIS, indexing="ij")
 
 
 def _columns(moved: F32) -> F32:
