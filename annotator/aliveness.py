@@ -92,7 +92,7 @@ def _columns(moved: F32) -> F32:
     One, the picture, and to the first order what it gains by a shift to the right and down, and by each of these
     growing to the right and down.
     """
-    down, right = np.gradient(moved, axis=(1, 2))
+    down, right = (np.asarray(one, np.float32) for one in np.gradient(moved, axis=(1, 2)))
     picture, right, down = (one[:, _INNER, _INNER] for one in (moved, right, down))
     parts = [np.ones_like(picture), picture, right, down, _X * right, _Y * right, _X * down, _Y * down]
     return np.stack([part.reshape(len(moved), -1) for part in parts], axis=2).astype(np.float32)
