@@ -3,6 +3,7 @@
     python benchmarks/relabel.py                      # 1,000,000 tracks against 2,306 people, two threads
     python benchmarks/relabel.py --kill               # and again, killed twice on the way: the rows must be the same
     python benchmarks/relabel.py --tracks 1e5 --workers 1
+    python benchmarks/relabel.py --calibrate          # instead: how long `annotator calibrate` takes over it
 
 It makes the archive first, in a temporary folder, with its own Postgres: half of the contents show nobody, the others
 two people; a third of the tracks shows people of the model, who are those of the starter model and random ones. Then it
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kill", action="store_true", help="once more, killed twice on the way")
+    parser.add_argument("--calibrate", action="store_true", help="estimate the prior instead of relabelling")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -99,8 +101,13 @@ def measure(server: PostgresChild, folder: Path, chosen: argparse.Namespace) -> 
     began_s = time.monotonic()
     fill(engine, prototypes, contents=int(chosen.tracks))
     print(f"archive of {int(chosen.tracks):,} tracks made in {time.monotonic() - began_s:.0f} s")
-    command = [str(Path(sys.executable).with_name("annotator")), "relabel", "--json", "--model", str(folder / "model")]
-    command += ["--database", server.url, "--workers", str(chosen.workers)]
+    program = str(Path(sys.executable).with_name("annotator"))
+    of_archive = ["--json", "--model", str(folder / "model"), "--database", server.url]
+    if chosen.calibrate:
+        tell("calibrated", [run([program, "calibrate", *of_archive], server, folder)])
+        engine.dispose()
+        return
+    command = [program, "relabel", *of_archive, "--workers", str(chosen.workers)]
     tell("undisturbed", [run(command, server, folder)])
     wanted = digests(engine)
     if chosen.kill:
@@ -138,7 +145,7 @@ def run(command: list[str], server: PostgresChild, folder: Path, *, kill_at: int
         lines = told.readlines()
     if kill_at is None:
         if status:
-            raise SystemExit(f"annotator relabel has failed: {status}")
+            raise SystemExit(f"annotator {command[1]} has failed: {status}")
         print("  ", json.loads(lines[-1]))
     return Spent(passed_s, used.ru_utime + used.ru_stime, postgres_cpu_s(server) - before_s, used.ru_maxrss / 1024)
 

@@ -300,6 +300,31 @@ def relabel(  # noqa: PLR0913 - options of a command
 
 
 @app.command()
+def calibrate(
+    *,
+    sample: Annotated[int, typer.Option(min=1, help="Look at about so many contents, spread over all.")] = 200_000,
+    model: Model = None,
+    as_json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """Estimate from what is annotated which share of tracks shows somebody whom the model knows: the prior.
+
+    What a name's confidence is worth depends on it. All tracks that are good enough count, known and unknown; they are
+    scored anew from stored embeddings, and nothing is written. Shown are the prior that is in use, the estimate with an
+    interval of 95 %, how many names would be sure under either, and the setting that takes it over.
+
+    Examples:
+    - `annotator calibrate` and then, with what it says, `ANNOTATOR_PRIOR=0.031 annotator relabel --activate`
+    - `annotator calibrate --json | jq -r .setting >> .env`
+
+    """
+    multiply_in_one_thread()
+    from annotator.cli.calibrating import calibrate as estimate
+
+    estimate(most=sample, as_json=as_json, settings={"model": model, "database_url": database})
+
+
+@app.command()
 def status(
     *,
     watch: Annotated[

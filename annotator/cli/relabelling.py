@@ -50,7 +50,7 @@ def relabel(*, is_activated: bool, workers: int | None, as_json: bool, settings:
     with open_store(loaded, must_exist=True) as store:
         identifier = build_identifier(loaded, build_gallery(loaded, store=store))
         with store.reading() as connection:
-            network_id = _network_of(connection, identifier, loaded.model)
+            network_id = network_of_model(connection, identifier, loaded.model)
         labelling_id = store.register_labelling(
             network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
         )
@@ -131,8 +131,13 @@ def _usual_workers() -> int:
     return min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _network_of(connection: Connection, identifier: Identifier, model: str) -> int:
+def network_of_model(connection: Connection, identifier: Identifier, model: str) -> int:
     """Return the network whose embeddings the model can name: the one that is shown, else the newest.
+
+    Args:
+        connection: any.
+        identifier: gives the names.
+        model: as the settings name it.
 
     Raises:
         ConfigError: nothing is stored of any such network.

@@ -109,7 +109,7 @@ def bring_up_to_date(annotator: Annotator, saving: Saving) -> None:
             remark("Another process makes the labels of this model just now; searches go on to show the former ones.")
         else:
             if changed:
-                remark(f"{changed} contents have new labels: the people known have changed.")
+                remark(f"{changed} contents have new labels: the people known, or the demands on names, have changed.")
     else:
         remark(
             f"Results are saved beside those of the active model ({model}), which searches go on to show: "

@@ -63,6 +63,26 @@ class NamedTracks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrackRatios:
+    """What the nearest person of tracks says of whether they show somebody of the gallery at all.
+
+    Attributes:
+        place: i64 (N,), which tracks, ascending: those with a face that is good enough.
+        log_ratios: f64 (N,), of the nearest person, as ``Calibration.log_ratios``.
+        is_named: bool (N,), whether the score reaches the threshold for the face's size.
+
+    """
+
+    place: I64
+    log_ratios: F64
+    is_named: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return the number of tracks."""
+        return len(self.place)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Reasons:
     """Why a track is called what :meth:`Identifier.identify` calls it.
 
@@ -206,6 +226,35 @@ class Identifier:
         together = [np.concatenate([getattr(one, name) for one in found]) for name in names]
         order = np.argsort(together[0], kind="stable")
         return NamedTracks(*(column[order] for column in together))
+
+    def ratios(self, stacks: Iterable[EvidenceStack]) -> TrackRatios:
+        """Return how much likelier tracks are of somebody of the gallery than of a stranger, named or not.
+
+        Args:
+            stacks: the tracks' evidence, of the network that made the gallery; each place once.
+
+        Returns:
+            Those tracks that :meth:`identify` does not call too poor; of a gallery of nobody, and of embeddings that
+            are not finite, none.
+
+        """
+        found = [TrackRatios(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_))]
+        if len(self._gallery):
+            found += side_by_side(self._ratios, self._pooled(stacks), limit=_BLOCKS_SIDE_BY_SIDE)
+        place = np.concatenate([one.place for one in found])
+        order = np.argsort(place, kind="stable")
+        return TrackRatios(
+            place[order],
+            np.concatenate([one.log_ratios for one in found])[order],
+            np.concatenate([one.is_named for one in found])[order],
+        )
+
+    def _ratios(self, pooled: "_Pooled") -> TrackRatios:
+        anything = np.where(pooled.is_usable, -np.inf, np.inf)
+        rows, _, scores = self._scorer.best_that_reach(pooled.embeddings, 1, min_scores=anything)
+        sizes = pooled.face_px[rows]
+        log_ratios = self._calibration.log_ratios(scores[:, 0], sizes)
+        return TrackRatios(pooled.place[rows], log_ratios, scores[:, 0] >= self._calibration.min_scores(sizes))
 
     def _named(self, pooled: "_Pooled") -> NamedTracks:
         wanted = np.where(pooled.is_usable, self._calibration.min_scores(pooled.face_px), np.inf)

@@ -27,8 +27,9 @@ _END: Final = -1  # stands where the next row would say how many columns it has
 
 _EVIDENCE: Final = (
     "SELECT content_id, track_no, embeddings, face_px, quality FROM track_embeddings"
-    " WHERE network_id = {network} AND content_id BETWEEN {first} AND {last} ORDER BY content_id, track_no"
+    " WHERE network_id = {network} AND content_id {which} ORDER BY content_id, track_no"
 )
+_SPARSE: Final = 4  # of a range of which fewer than one content in so many is wanted, each is looked up by itself
 _BOXES: Final = """
 SELECT t.content_id, t.track_no, t.boxes FROM unnest(%s::bigint[], %s::smallint[]) u(content_id, track_no)
 JOIN tracks t ON t.content_id = u.content_id AND t.track_no = u.track_no
@@ -118,7 +119,7 @@ def cut_batches(lacking: Sequence[tuple[int, int]], *, contents: int) -> Iterato
 
 
 def read_tracks(connection: Connection, network_id: int, content_ids: Collection[int]) -> StoredTracks:
-    """Return the tracks of contents that are near one another: the range from the first to the last one is read.
+    """Return the tracks of contents: the range from the first to the last one is read, unless they are far apart.
 
     Raises:
         ValueError: the columns of a track do not fit one another.
@@ -127,12 +128,14 @@ def read_tracks(connection: Connection, network_id: int, content_ids: Collection
     if not content_ids:
         return StoredTracks(np.zeros(0, np.int64), np.zeros(0, np.int64), ())
     wanted = content_ids if isinstance(content_ids, set | frozenset) else set(content_ids)
-    bounds = {"network": network_id, "first": min(wanted), "last": max(wanted)}
+    first, last = int(min(wanted)), int(max(wanted))
+    is_sparse = len(wanted) * _SPARSE < last - first + 1
+    which = f"IN ({','.join(map(str, sorted(wanted)))})" if is_sparse else f"BETWEEN {first} AND {last}"
     keys: list[TrackKey] = []
     # By number of bytes: tracks with the same number of faces.
     places: dict[tuple[int, int], list[int]] = defaultdict(list)
     columns: dict[tuple[int, int], tuple[list[bytes], ...]] = defaultdict(lambda: ([], [], []))
-    for content_id, track_no, embeddings, face_px, quality in _evidence_rows(connection, bounds):
+    for content_id, track_no, embeddings, face_px, quality in _evidence_rows(connection, network_id, which):
         if content_id not in wanted:
             continue
         faces = len(face_px)
@@ -172,14 +175,14 @@ def read_shares(
     return {(content_id, track_no): decode_shares(bytes(boxes)) for content_id, track_no, boxes in found}
 
 
-def _evidence_rows(connection: Connection, bounds: dict[str, int]) -> Iterator[Sequence[Any]]:
+def _evidence_rows(connection: Connection, network_id: int, which: str) -> Iterator[Sequence[Any]]:
+    statement = _EVIDENCE.format(network=int(network_id), which=which)
     if not is_postgres(connection):
-        statement = _EVIDENCE.format(network=":network", first=":first", last=":last")
-        return iter(connection.execute(text(statement), bounds))
+        return iter(connection.exec_driver_sql(statement))
     # In COPY's binary form bytes travel as they are, not as text of twice the length.
     chunks = _Chunks()
     cursor: Any = connection.connection.cursor()
-    cursor.copy_expert(f"COPY ({_EVIDENCE.format(**bounds)}) TO STDOUT (FORMAT binary)", chunks)
+    cursor.copy_expert(f"COPY ({statement}) TO STDOUT (FORMAT binary)", chunks)
     cursor.close()
     return _parse(b"".join(chunks))
 

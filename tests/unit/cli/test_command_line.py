@@ -71,6 +71,7 @@ def test_every_command_explains_itself(arguments: list[str], capsys: pytest.Capt
         ["explain", "x.gif", "--database", "sqlite:///x.db", "--no-database"],
         ["search", "Cher", "--json", "--csv"],
         ["search", "Cher", "--min-confidence", "2"],
+        ["calibrate", "--sample", "0"],
         ["enroll", "Cher"],
     ],
 )

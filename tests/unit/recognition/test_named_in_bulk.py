@@ -112,6 +112,32 @@ def test_only_names_that_are_sure_enough_are_given_one_by_one_and_in_bulk(
     assert _by_place(Identifier(gallery).named(stack_tracks(tracks)), gallery) == _known(slow)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([1, 5, 90]), st.sampled_from([0.0, 0.9]))
+def test_the_ratios_of_all_usable_tracks_are_those_that_their_labels_rest_on(
+    seed: int, people: int, min_confidence: float
+) -> None:
+    random = np.random.default_rng(seed)
+    gallery = _gallery(random, people=people, cohort=20, prior=0.3, min_confidence=min_confidence)
+    tracks = _tracks(random, gallery, 40)
+    ratios = Identifier(gallery).ratios(stack_tracks(tracks))
+    labels = {place: one for place, one in enumerate(slow_identify(gallery, tracks)) if one.verdict != "too_poor"}
+    assert ratios.place.tolist() == list(labels)
+    assert ratios.is_named.tolist() == [one.verdict == "known" for one in labels.values()]
+    confidences = 1 / (1 + np.exp(-ratios.log_ratios) * 0.7 / 0.3)
+    assert confidences == pytest.approx([one.candidates[0].confidence for one in labels.values()], abs=1e-6)
+
+
+def test_a_gallery_of_nobody_and_a_track_that_is_not_a_number_have_no_ratio() -> None:
+    gallery = _gallery(np.random.default_rng(1), people=4, cohort=2)
+    good = TrackEvidence(gallery.prototypes[:1].astype(np.float16), *[np.ones(1, np.float16) * 100] * 2)
+    broken = TrackEvidence(np.full((1, SIZE), np.nan, np.float16), good.face_px, good.quality)
+    stacks = stack_tracks([broken, good])
+    assert Identifier(gallery).ratios(stacks).place.tolist() == [1]
+    nobody = Gallery.from_bundle(gallery.bundle, removed=[one.name for one in gallery.identities])
+    assert len(Identifier(nobody).ratios(stacks)) == 0
+
+
 def test_the_bound_spares_strangers_their_scores_and_loses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     gallery = _gallery(random, people=200, cohort=25)

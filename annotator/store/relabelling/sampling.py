@@ -1,0 +1,123 @@
+"""A sample of an archive's tracks, from their stored embeddings: the same contents whenever it is asked for.
+
+Which contents, their ids decide: a multiple of the golden ratio puts them evenly over the archive, whatever has come
+in one after the other. A larger sample holds every smaller one.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, text
+
+from annotator.recognition.decision import TrackRatios
+from annotator.recognition.evidence import EvidenceStack
+from annotator.store.connection import reading
+from annotator.store.relabelling.reading import cut_batches, read_tracks
+from annotator.types import I64
+
+BATCH: Final = 2_000
+"""Contents read at once."""
+
+_STEPS: Final = 1 << 20
+_MULTIPLE: Final = 648_055
+"""The odd number next to ``_STEPS`` times the golden ratio's part below one: small enough that its product with an id
+of a content fits into 64 bits."""
+
+_COUNT: Final = text("SELECT count(*) FROM annotations WHERE network_id = :network")
+_CHOSEN: Final = text(
+    "SELECT content_id, faces FROM annotations WHERE network_id = :network AND content_id > :after"
+    " AND (content_id * :multiple) % :steps < :below ORDER BY content_id LIMIT :size"
+).bindparams(bindparam("multiple", _MULTIPLE, BigInteger), bindparam("steps", _STEPS, BigInteger))
+
+
+class Ratios(Protocol):
+    """What says how likely tracks are of its people (``annotator.recognition.decision.Identifier``)."""
+
+    def ratios(self, stacks: Iterable[EvidenceStack]) -> TrackRatios:
+        """Return the log ratios of those tracks that are good enough."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledTracks:
+    """Tracks of a sample of an archive's contents.
+
+    Attributes:
+        contents: how many contents the network has annotated.
+        sampled: how many of these were looked at, those without a face included.
+        tracks: how many tracks these have.
+        content_id: i64 (N,), of those tracks that are good enough, ascending.
+        log_ratios: f64 (N,), of the nearest person of each.
+        is_named: bool (N,), which of them reach the threshold.
+
+    """
+
+    contents: int
+    sampled: int
+    tracks: int
+    content_id: I64
+    log_ratios: NDArray[np.float64]
+    is_named: NDArray[np.bool_]
+
+
+def count_contents(engine: Engine, network_id: int) -> int:
+    """Return how many contents a network has annotated.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with reading(engine) as connection:
+        return int(connection.execute(_COUNT, {"network": network_id}).scalar_one())
+
+
+def sample_tracks(
+    engine: Engine, names: Ratios, network_id: int, *, most: int, on_batch: Callable[[int], None] | None = None
+) -> SampledTracks:
+    """Score the tracks of a sample of contents.
+
+    Args:
+        engine: of the database; nothing is written.
+        names: gives log ratios; of the network's embedder.
+        network_id: whose tracks.
+        most: contents of the sample, about; all of the archive's where it has no more.
+        on_batch: told of each batch, how many contents it had.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+        ValueError: stored evidence cannot be read.
+
+    """
+    contents = count_contents(engine, network_id)
+    below = _STEPS if contents <= most else max(1, most * _STEPS // contents)
+    found: list[tuple[I64, TrackRatios]] = []
+    sampled = tracks = after = 0
+    while True:
+        with reading(engine) as connection:
+            chosen = _chosen(connection, network_id, after=after, below=below)
+            for batch in cut_batches(chosen, contents=BATCH):
+                stored = read_tracks(connection, network_id, batch)
+                ratios = names.ratios(stored.stacks)
+                found.append((stored.content_id[ratios.place], ratios))
+                tracks += len(stored)
+                if on_batch is not None:
+                    on_batch(len(batch))
+        if not chosen:
+            break
+        sampled, after = sampled + len(chosen), chosen[-1][0]
+    return SampledTracks(
+        contents,
+        sampled,
+        tracks,
+        np.concatenate([ids for ids, _ in found]) if found else np.zeros(0, np.int64),
+        np.concatenate([one.log_ratios for _, one in found]) if found else np.zeros(0),
+        np.concatenate([one.is_named for _, one in found]) if found else np.zeros(0, np.bool_),
+    )
+
+
+def _chosen(connection: Connection, network_id: int, *, after: int, below: int) -> list[tuple[int, int]]:
+    """Return the next contents of the sample, with their numbers of faces."""
+    bounds = {"network": network_id, "after": after, "below": below, "size": BATCH}
+    return [(int(one), int(faces)) for one, faces in connection.execute(_CHOSEN, bounds)]
