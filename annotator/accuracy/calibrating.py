@@ -20,7 +20,7 @@ from annotator.recognition.calibration import F64, Calibration, SizePoint
 from annotator.recognition.evidence import pool_track
 
 SIZES_PX: Final = (32.0, 48.0, 64.0, 96.0, 128.0)
-"""Of the points; between them the plane is straight, beyond them it goes on level."""
+"""Of the points. Between them slopes, intercepts and thresholds are taken to be straight, beyond them level."""
 
 MIN_TRACKS: Final = 200
 """Of known people, and of strangers: of fewer no plane is fitted."""
@@ -34,6 +34,7 @@ _RIDGE: Final = 1e-3
 
 _LEAST_SLOPE: Final = 1.0
 _DIGITS: Final = 6
+_ROUNDING: Final = 10.0**-_DIGITS
 _TINY: Final = 1e-12
 
 
@@ -64,7 +65,7 @@ def fit_points(scores: F64, face_px: F64, is_known: Flags, *, rates: Sequence[fl
         rates: shares of strangers' tracks that get a name, for which there are thresholds.
 
     Raises:
-        ConfigError: there are too few tracks.
+        ConfigError: there are too few tracks, or scores say nothing about who it is.
 
     """
     is_told = np.isfinite(scores)
@@ -76,10 +77,17 @@ def fit_points(scores: F64, face_px: F64, is_known: Flags, *, rates: Sequence[fl
     ratios = np.full(int((~is_known).sum()), -np.inf)  # of strangers; those who are too poor get no name
     ratios[is_told[~is_known]] = _design(scores[strangers], face_px[strangers]) @ plane
     limits = [score_at_rate(ratios, np.ones(len(ratios)), rate) for rate in rates]
+    if not np.isfinite(limits).all():
+        raise ConfigError("nearly all strangers' faces are too small or too blurred: more and larger ones are needed")
     points = []
     for size in SIZES_PX:
         slope, intercept = _line(plane, size)
-        min_scores = tuple(round((limit - intercept) / slope, _DIGITS) for limit in limits)
+        if slope < _LEAST_SLOPE:
+            raise ConfigError(
+                f"at {size:g} pixels the scores of known people are no higher than strangers': nothing can be fitted"
+            )
+        # Rounded up: a name is given from the threshold on, and so many strangers may reach it at most.
+        min_scores = tuple(round((limit - intercept) / slope + _ROUNDING, _DIGITS) for limit in limits)
         points.append(SizePoint(size, min_scores, round(slope, _DIGITS), round(intercept, _DIGITS)))
     return tuple(points)
 
@@ -124,4 +132,4 @@ def _line(plane: F64, face_px: float) -> tuple[float, float]:
     """Return slope and intercept of the logarithm of the likelihood ratio over the score, at a size."""
     level = float(_level(np.array(face_px)))
     slope, of_size, of_both, intercept = plane.tolist()
-    return max(slope + of_both * level, _LEAST_SLOPE), intercept + of_size * level
+    return slope + of_both * level, intercept + of_size * level

@@ -31,7 +31,6 @@ from annotator.accuracy.measures import (
 from annotator.accuracy.scenes import Scene, plan_scene
 from annotator.accuracy.subjects import HeldOut, Part, Subject
 from annotator.accuracy.tracks import SeenFace, SeenTrack, ShownClip, Span
-from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 
@@ -54,6 +53,7 @@ ENOUGH_PHOTOGRAPHS: Final = 5
 GALLERIES: Final = (24, 100, 300)
 """Smaller galleries that are tried, too."""
 
+_SURE: Final = 0.5  # from which on a name is likelier right than wrong
 _TOLD_APART: Final = ("posters", "cartoons")
 _OTHERS: Final = 3  # faces that posters and cartoons of one clip may show
 _PEOPLE_A_CLIP: Final = (1, 1, 2, 2, 3)
@@ -105,7 +105,6 @@ class Trial:
         held: the gallery and the photographs.
         clips: that were drawn and annotated.
         tracks: all that were found.
-        whole: tracks named by the whole gallery.
         folds: tracks named by galleries that lack a fifth of the people each, so that everybody is a stranger once.
 
     """
@@ -113,15 +112,12 @@ class Trial:
     held: HeldOut
     clips: Sequence[ShownClip]
     tracks: Sequence[SeenTrack] = field(init=False)
-    whole: JudgedTracks = field(init=False)
     folds: JudgedTracks = field(init=False)
 
     def __post_init__(self) -> None:
         """Name everybody."""
         put = object.__setattr__
         put(self, "tracks", [track for clip in self.clips for track in clip.tracks])
-        identifier = Identifier(Gallery.from_bundle(self.held.bundle))
-        put(self, "whole", judge(self.tracks, self.held.subjects, identifier))
         put(self, "folds", judge_in_folds(self.tracks, self.held.subjects, self.held.bundle))
 
     def subject(self, track: SeenTrack) -> Subject:
@@ -283,19 +279,24 @@ def precision_rows(judged: JudgedTracks) -> list[Row]:
                 "recall": recall_at(judged, confidence=confidence, prior=prior),
                 "strangers named": named,
                 "calibration error": calibration_error(judged, prior=prior),
+                "calibration error of names": calibration_error(judged, prior=prior, least=_SURE),
             }
             rows.append(Row(f"{prior:.1%}, at least {confidence:.0%} sure", int(is_sure.sum()), values))
     return rows
 
 
 def gallery_rows(trial: Trial, *, seed: int) -> list[Row]:
-    """Return what changes when the gallery grows: the same people among ever more others."""
+    """Return what changes when the gallery grows; strangers are always the same, those whom no gallery knows."""
     rows = []
     people = [identity.name for identity in trial.held.bundle.identities]
     order = np.random.default_rng(seed).permutation(len(people))
     for size in [*(size for size in GALLERIES if size < len(people)), len(people)]:
-        bundle = trial.held.bundle.with_only(np.sort(order[:size]))
-        judged = _judge_smaller(trial, bundle)
+        gallery = Gallery.from_bundle(trial.held.bundle.with_only(np.sort(order[:size])))
+        judged = judge(trial.tracks, trial.held.subjects, Identifier(gallery))
+        is_nobody = trial.which(
+            judged, lambda track: track.photograph is not None and trial.subject(track).person is None
+        )
+        judged = judged.of(judged.is_known | is_nobody)
         row: dict[str, Interval | None] = {}
         for prior in (0.1, 0.005):
             row[f"precision at {prior:.1%}"] = precision_at(judged, confidence=CONFIDENCES[0], prior=prior)
@@ -303,11 +304,6 @@ def gallery_rows(trial: Trial, *, seed: int) -> list[Row]:
         row["strangers named"] = strangers_named(judged, confidence=CONFIDENCES[0], prior=0.1)
         rows.append(Row(f"{size:,} people", int(judged.is_known.sum()), row))
     return rows
-
-
-def _judge_smaller(trial: Trial, bundle: ModelBundle) -> JudgedTracks:
-    """Judge before a smaller gallery: everybody whom it lacks is a stranger; so many tracks need no folds."""
-    return judge(trial.tracks, trial.held.subjects, Identifier(Gallery.from_bundle(bundle)))
 
 
 def clip_rows(trial: Trial) -> list[Row]:
@@ -381,7 +377,12 @@ def group_rows(trial: Trial, limits: Mapping[float, float], groups: Mapping[str,
 
 def is_bound_only(judged: JudgedTracks, rate: float) -> bool:
     """Say whether strangers are so few that a rate is a bound more than a number."""
-    return rate * float((~judged.is_known).sum()) < MIN_EXPECTED
+    return rate * strangers_of(judged) < MIN_EXPECTED
+
+
+def strangers_of(judged: JudgedTracks) -> int:
+    """Return how many different strangers there are; people count who are left out."""
+    return len({subject for subject, is_known in zip(judged.subjects, judged.is_known, strict=True) if not is_known})
 
 
 def _drawn_spans(clip: ShownClip, subjects: Mapping[int, Subject], known: set[str]) -> dict[str, list[Span]]:

@@ -9,15 +9,20 @@ import numpy as np
 from annotator.accuracy.measures import JudgedTracks, joined
 from annotator.accuracy.subjects import Subject
 from annotator.accuracy.tracks import SeenTrack
+from annotator.errors import ConfigError
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
+from annotator.recognition.scoring import SCORE_DECIMALS
 from annotator.types import TrackLabel
 
 FOLDS: Final = 5
 """Parts of the people; each is left out of the gallery once, and its tracks are then strangers'."""
 
-_DIGITS = 8
+_LEAST_PEOPLE: Final = 2
+_DIGITS: Final = 8
+_ROUNDED: Final = 0.5 * 10.0**-SCORE_DECIMALS
+"""Confidences are rounded: none is told to be nearer to 0 or to 1."""
 
 
 def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifier: Identifier) -> JudgedTracks:
@@ -49,7 +54,6 @@ def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifi
         is_right=np.array(right, np.bool_),
         scores=np.array([score for score, _ in told], np.float64),
         log_ratios=np.array([ratio for _, ratio in told], np.float64),
-        is_named=np.array([label.verdict == "known" for label in labels], np.bool_),
         tracks=np.array([number for _, _, number in live], np.int64),
         subjects=tuple(subject.key for _, subject, _ in live),
     )
@@ -58,17 +62,35 @@ def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifi
 def judge_in_folds(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], bundle: ModelBundle) -> JudgedTracks:
     """Name tracks before galleries that lack a fifth of the people each: everybody is a stranger once.
 
+    Strangers' tracks are judged once, by the gallery of one fold; known people's are judged twice: as strangers', where
+    they are left out, and as known ones', in the next fold. So nobody counts more than others.
+
     Args:
         tracks: see :func:`judge`.
         subjects: likewise.
         bundle: the whole gallery.
 
+    Raises:
+        ConfigError: the gallery has so few people that leaving some out leaves fewer than two.
+
     """
     parts = []
+    fold_of_track = np.array([_fold(track, subjects) for track in tracks], np.int64)
     for fold in range(FOLDS):
         stay = np.flatnonzero([fold_of(one.name) != fold for one in bundle.identities])
-        parts.append(judge(tracks, subjects, Identifier(Gallery.from_bundle(bundle.with_only(stay)))))
+        if len(stay) < _LEAST_PEOPLE:
+            raise ConfigError(f"{bundle.model} knows too few people: nobody can be left out to be a stranger")
+        told = judge(tracks, subjects, Identifier(Gallery.from_bundle(bundle.with_only(stay))))
+        mine = fold_of_track[told.tracks]
+        parts.append(told.of(np.where(told.is_known, (mine + 1) % FOLDS == fold, mine == fold)))
     return joined(parts)
+
+
+def _fold(track: SeenTrack, subjects: Mapping[int, Subject]) -> int:
+    if track.photograph is None:
+        return 0  # is judged nowhere
+    subject = subjects[track.photograph]
+    return fold_of(subject.person or subject.key)
 
 
 def fold_of(name: str) -> int:
@@ -87,5 +109,5 @@ def _score(label: TrackLabel) -> float:
 def _log_ratio(label: TrackLabel, prior: float) -> float:
     if not label.candidates or label.verdict == "too_poor":
         return -np.inf
-    confidence = label.candidates[0].confidence
+    confidence = float(np.clip(label.candidates[0].confidence, _ROUNDED, 1.0 - _ROUNDED))
     return float(np.log(confidence / (1.0 - confidence)) - np.log(prior / (1.0 - prior)))

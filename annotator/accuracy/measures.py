@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.accuracy.intervals import F64, Interval, bootstrap, interval_of, share
+from annotator.accuracy.intervals import F64, Interval, bootstrap, interval_of, share, wilson
 
 Flags = NDArray[np.bool_]
 I64 = NDArray[np.int64]
@@ -24,7 +24,7 @@ RATES: Final = (0.01, 0.003, 0.001)
 """Shares of strangers' tracks that get a name (FPIR)."""
 
 MIN_EXPECTED: Final = 10.0
-"""Of fewer errors than this a rate tells little more than a bound."""
+"""Of fewer subjects than this a rate tells little more than a bound."""
 
 _BINS: Final = 15
 _TINY: Final = 1e-12
@@ -39,7 +39,6 @@ class JudgedTracks:
         is_right: bool (N,), whether the nearest person is the one who is seen; never for a stranger.
         scores: f64 (N,), of the nearest person; -inf where there is none, or the faces are too poor.
         log_ratios: f64 (N,), logarithm of «it is this person» to «it is a stranger»; -inf likewise.
-        is_named: bool (N,), whether the model's own threshold is reached.
         tracks: i64 (N,), which of the tracks that were judged; one may be judged before several galleries.
         subjects: who is seen, strangers too: their tracks are drawn together, for they are no independent samples.
 
@@ -49,7 +48,6 @@ class JudgedTracks:
     is_right: Flags
     scores: F64
     log_ratios: F64
-    is_named: Flags
     tracks: I64
     subjects: tuple[str, ...]
 
@@ -64,7 +62,6 @@ class JudgedTracks:
             is_right=self.is_right[which],
             scores=self.scores[which],
             log_ratios=self.log_ratios[which],
-            is_named=self.is_named[which],
             tracks=self.tracks[which],
             subjects=tuple(one for one, is_meant in zip(self.subjects, which.tolist(), strict=True) if is_meant),
         )
@@ -72,24 +69,6 @@ class JudgedTracks:
     def confidences(self, prior: float) -> F64:
         """Return f64 (N,), how sure the names are at a prior."""
         return np.asarray(1.0 / (1.0 + np.exp(-(self.log_ratios + np.log(prior / (1.0 - prior))))), np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class AtRate:
-    """What is found where so many strangers get a name.
-
-    Attributes:
-        rate: share of strangers' tracks that get a name (FPIR).
-        expected: strangers' tracks that do; under ``MIN_EXPECTED`` the rate is a bound more than a number.
-        min_score: that a name needs.
-        found: share of known people's tracks that get the right name (TPIR).
-
-    """
-
-    rate: float
-    expected: float
-    min_score: float
-    found: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +88,11 @@ class CurvePoint:
 
 
 def precision_at(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
-    """Return which share of the names that are at least so sure are right; None where there is none."""
+    """Return which share of the names that are at least so sure are right; None where there is none.
+
+    Where few strangers got such a name, or none, drawing them anew cannot tell how many might: the lower end counts as
+    many as the interval of :func:`strangers_named` has.
+    """
     is_given = judged.confidences(prior) >= confidence
 
     def measure(counts: F64) -> F64:
@@ -117,79 +100,54 @@ def precision_at(judged: JudgedTracks, *, confidence: float, prior: float) -> In
         total = weights.sum()
         return np.array([(weights * judged.is_right).sum() / total if total > 0 else np.nan])
 
-    return _measured(judged, measure)
+    found, named = _measured(judged, measure), strangers_named(judged, confidence=confidence, prior=prior)
+    if found is None or named is None:
+        return found
+    known = max(int(judged.is_known.sum()), 1)
+    right, given = (float((is_given & of & judged.is_known).sum()) / known for of in (judged.is_right, judged.is_known))
+    least = prior * right / (prior * given + (1.0 - prior) * named.high) if given else 0.0
+    is_few = _subjects(judged, is_given & ~judged.is_known) < MIN_EXPECTED
+    return Interval(found.value, min(found.low, least) if is_few else found.low, found.high)
 
 
 def recall_at(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
     """Return which share of known people's tracks get their name at least so surely; None where there are none."""
     is_found = (judged.confidences(prior) >= confidence) & judged.is_right
-    return _measured(judged, lambda counts: np.array([share(is_found, counts * judged.is_known)]))
-
-
-def found_at(judged: JudgedTracks, rate: float) -> AtRate | None:
-    """Return what is found at a rate of strangers' names; None where strangers are too few to tell it.
-
-    The threshold is drawn anew with the strangers, so that the interval has what is uncertain about it, too.
-    """
-    strangers = ~judged.is_known
-    expected = rate * float(strangers.sum())
-    if expected < 1.0 - 1e-9:
-        return None
-
-    def measure(counts: F64) -> F64:
-        least = score_at_rate(judged.scores[strangers], counts[strangers], rate)
-        return np.array([share((judged.scores > least) & judged.is_right, counts * judged.is_known)])
-
-    found = _measured(judged, measure)
-    least = score_at_rate(judged.scores[strangers], np.ones(int(strangers.sum())), rate)
-    return None if found is None else AtRate(rate, expected, least, found)
-
-
-def _bounded(interval: Interval | None, judged: JudgedTracks, which: Flags) -> Interval | None:
-    """Return an interval that reaches as far as a share of none may, which drawing anew cannot tell.
-
-    Of n subjects of whom none is counted, with 95 % no more than ``1 - 0.05 ** (1 / n)`` of all would be: about 3 / n.
-    """
-    if interval is None or interval.value > 0.0:
-        return interval
-    count = len({one for one, is_meant in zip(judged.subjects, which.tolist(), strict=True) if is_meant})
-    return Interval(0.0, 0.0, max(interval.high, 1.0 - 0.05 ** (1.0 / max(count, 1))))
+    return _share_of(judged, is_found, judged.is_known)
 
 
 def found_over(judged: JudgedTracks, min_score: float) -> Interval | None:
     """Return which share of known people's tracks is found with a score above a threshold that was chosen elsewhere."""
-    is_found = (judged.scores > min_score) & judged.is_right
-    return _measured(judged, lambda counts: np.array([share(is_found, counts * judged.is_known)]))
+    return _share_of(judged, (judged.scores > min_score) & judged.is_right, judged.is_known)
 
 
 def strangers_over(judged: JudgedTracks, min_score: float) -> Interval | None:
     """Return which share of strangers' tracks gets a score above a threshold that was chosen elsewhere."""
-    is_over = judged.scores > min_score
-    found = _measured(judged, lambda counts: np.array([share(is_over, counts * ~judged.is_known)]))
-    return _bounded(found, judged, ~judged.is_known)
+    return _share_of(judged, judged.scores > min_score, ~judged.is_known)
 
 
 def nearest_is_right(judged: JudgedTracks) -> Interval | None:
     """Return for which share of known people's tracks the nearest person is the right one."""
-    return _measured(judged, lambda counts: np.array([share(judged.is_right, counts * judged.is_known)]))
+    return _share_of(judged, judged.is_right, judged.is_known)
 
 
 def strangers_named(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
     """Return which share of strangers' tracks get a name at least so surely; None where there are none."""
-    is_given = judged.confidences(prior) >= confidence
-    found = _measured(judged, lambda counts: np.array([share(is_given, counts * ~judged.is_known)]))
-    return _bounded(found, judged, ~judged.is_known)
+    return _share_of(judged, judged.confidences(prior) >= confidence, ~judged.is_known)
 
 
-def calibration_error(judged: JudgedTracks, *, prior: float) -> Interval | None:
+def calibration_error(judged: JudgedTracks, *, prior: float, least: float = 0.0) -> Interval | None:
     """Return how far confidences are from precisions, in the mean over names, weighted by how many they are.
+
+    Of names that are at least so sure: of all, most are strangers' nearest people at low priors, whose confidence and
+    precision both are nearly nothing.
 
     The expected calibration error over bins with equally many names. Source: M. P. Naeini and others, «Obtaining well
     calibrated probabilities using Bayesian binning», 2015.
     """
 
     def measure(counts: F64) -> F64:
-        curve = _curve(judged, counts, prior)
+        curve = _curve(judged, counts, prior, least)
         total = sum(point.share for point in curve)
         apart = sum(point.share * abs(point.said - point.precision) for point in curve)
         return np.array([apart / total if total > 0 else np.nan])
@@ -199,7 +157,7 @@ def calibration_error(judged: JudgedTracks, *, prior: float) -> Interval | None:
 
 def calibration_curve(judged: JudgedTracks, *, prior: float) -> list[CurvePoint]:
     """Return how right names of rising confidence are."""
-    return _curve(judged, np.ones(len(judged)), prior)
+    return _curve(judged, np.ones(len(judged)), prior, 0.0)
 
 
 def score_at_rate(scores: F64, counts: F64, rate: float) -> float:
@@ -212,10 +170,10 @@ def score_at_rate(scores: F64, counts: F64, rate: float) -> float:
     return float(scores[order[int(is_over.argmax())]])
 
 
-def _curve(judged: JudgedTracks, counts: F64, prior: float) -> list[CurvePoint]:
+def _curve(judged: JudgedTracks, counts: F64, prior: float, least: float) -> list[CurvePoint]:
     said, weights = judged.confidences(prior), _weights(judged, counts, prior)
     order = np.argsort(said, kind="stable")
-    order = order[(said[order] > 0) & (weights[order] > 0)]
+    order = order[(said[order] > 0) & (said[order] >= least) & (weights[order] > 0)]
     points = []
     for part in np.array_split(order, _BINS):
         total = weights[part].sum()
@@ -232,6 +190,25 @@ def _weights(judged: JudgedTracks, counts: F64, prior: float) -> F64:
     return np.asarray(prior * known / of_known + (1.0 - prior) * strangers / of_strangers, np.float64)
 
 
+def _share_of(judged: JudgedTracks, hits: Flags, which: Flags) -> Interval | None:
+    """Return which share of some tracks are hits.
+
+    Of few subjects that are hit, or few that are not, drawing anew tells too little, and of none nothing: the interval
+    is at least Wilson's over as many subjects.
+    """
+    found = _measured(judged, lambda counts: np.array([share(hits, counts * which)]))
+    subjects = _subjects(judged, which)
+    few = min(_subjects(judged, hits & which), _subjects(judged, ~hits & which))
+    if found is None or few >= MIN_EXPECTED:
+        return found
+    least = wilson(round(found.value * subjects), subjects)
+    return found if least is None else Interval(found.value, min(found.low, least.low), max(found.high, least.high))
+
+
+def _subjects(judged: JudgedTracks, which: Flags) -> int:
+    return len({one for one, is_meant in zip(judged.subjects, which.tolist(), strict=True) if is_meant})
+
+
 def _measured(judged: JudgedTracks, measure: Callable[[F64], F64]) -> Interval | None:
     if not len(judged):
         return None
@@ -246,7 +223,6 @@ def joined(parts: Sequence[JudgedTracks]) -> JudgedTracks:
         is_right=np.concatenate([part.is_right for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         log_ratios=np.concatenate([part.log_ratios for part in parts]),
-        is_named=np.concatenate([part.is_named for part in parts]),
         tracks=np.concatenate([part.tracks for part in parts]),
         subjects=tuple(subject for part in parts for subject in part.subjects),
     )

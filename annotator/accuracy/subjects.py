@@ -165,9 +165,15 @@ def photographed(people_dir: Path, strangers_dir: Path, *, bundle: ModelBundle) 
         bundle: names them.
 
     Raises:
-        ConfigError: a folder is missing.
+        ConfigError: a folder is missing or has no photographs, or one is no aligned crop.
 
     """
+    if not people_folders(people_dir):
+        raise ConfigError(f"{people_dir} must hold a folder of photographs for each person, and holds no folder")
+    if not strangers_dir.is_dir() or not picture_files(strangers_dir):
+        raise ConfigError(
+            f"{strangers_dir} must be a folder of photographs, each of another person, without folders in it"
+        )
     counts = dict(zip((one.name for one in bundle.identities), bundle.photo_counts.tolist(), strict=True))
     subjects, photographs = {}, {}
     shown = [
@@ -181,6 +187,11 @@ def photographed(people_dir: Path, strangers_dir: Path, *, bundle: ModelBundle) 
         key = f"stranger {path.name}"
         subjects[number] = Subject(key, None, 0, STRANGERS, part_of(key))
         photographs[number] = path
+    try:
+        for path in photographs.values():
+            read_aligned([path])
+    except ConfigError as error:
+        raise ConfigError(f"{error}; `trainer prepare` cuts aligned faces out of whole photographs") from error
     return HeldOut(bundle, photographs, subjects)
 
 

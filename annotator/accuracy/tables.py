@@ -21,8 +21,11 @@ def precision(rows: Rows) -> str:
         named = values["strangers named"]
         wrong = _interval([1000 * one for one in named], digits=2) if named else ""
         body.append((row["what"], percent(values["precision"]), percent(values["recall"]), wrong, f"{row['count']:,}"))
+    firsts = {row["what"].split(",")[0]: row["values"] for row in reversed(rows)}
     errors = [
-        f"{row['what'].split(',')[0]}: {_number(row['values']['calibration error'], digits=4)}" for row in rows[::2]
+        f"{prior}: {_number(values['calibration error'], digits=4)}, of names that are at least half sure "
+        f"{_number(values['calibration error of names'], digits=3)}"
+        for prior, values in reversed(firsts.items())
     ]
     return f"{table(head, body)}\n\nExpected calibration error, at each prior: {'; '.join(errors)}."
 

@@ -20,6 +20,7 @@ from annotator.build import build_annotator, build_gallery
 from annotator.cli.output import err, out, progress, remark
 from annotator.errors import ConfigError, LocalDiskError
 from annotator.pipeline import Annotator
+from annotator.recognition.labels import parse_label
 from annotator.settings import load_settings
 
 REPORT: Final = "report.md"
@@ -64,12 +65,12 @@ def evaluate(options: EvaluateOptions) -> None:
     with err().status("loading the model"):
         held = photographed(options.people, options.strangers, bundle=build_gallery(settings, store=None).bundle)
         annotator = build_annotator(settings)
+    _check(held)
     planned = {part: plan_clips(held, part, sources=_sources(held), seed=0, most=options.clips) for part in PARTS}
     found: dict[str, Trial] = {}
     with progress("drawing and annotating clips", total=sum(map(len, planned.values()))) as advance:
         for part, scenes in planned.items():
             found[part] = Trial(held, _shown(scenes, held, annotator, advance))
-    _check(found)
     with err().status("measuring"):
         limits = thresholds(found["development"])
         told = tables_of(found["test"], limits, groups=groups)
@@ -84,9 +85,11 @@ def evaluate(options: EvaluateOptions) -> None:
         out().print_json(json.dumps(values))
     else:
         out().print(tables.precision(values["precision"]), markup=False, soft_wrap=True)
+    if groups and not told["groups"]:
+        remark(f"Nobody in {options.groups} is among the people who were drawn: names must be those of the folders.")
     few = [f"{rate:.1%}" for rate in RATES if is_bound_only(found["test"].folds, rate)]
     if few:
-        remark(f"Strangers are few: rates of {', '.join(few)} rest on less than ten of their tracks.")
+        remark(f"Strangers are few: rates of {', '.join(few)} are those of fewer than ten of them.")
     remark(f"The report is {options.output / REPORT}; numbers for programs are in {options.output / VALUES}.")
 
 
@@ -105,28 +108,29 @@ def _shown(
     return clips
 
 
-def _check(found: Mapping[str, Trial]) -> None:
-    for part, trial in found.items():
-        known = int(trial.folds.is_known.sum())
-        strangers = len(trial.folds) - known
-        if not known or not strangers:
+def _check(held: HeldOut) -> None:
+    for part in PARTS:
+        mine = [subject for subject in held.subjects.values() if subject.part == part]
+        known = {subject.key for subject in mine if subject.person is not None}
+        others = {subject.key for subject in mine if subject.person is None}
+        if not known or not others:
             raise ConfigError(
-                f"of the {part} people, which are about half of all by their names, {known} tracks show somebody whom "
-                f"the model knows and {strangers} do not: more photographs are needed, of people and of strangers"
+                f"of the {part} people, which are about half of all by their names, the model knows {len(known)} and "
+                f"does not know {len(others)}: photographs of more people are needed, and of more strangers"
             )
 
 
 def _read_groups(path: Path) -> dict[str, dict[str, str]]:
     """Return by what people are grouped, and the group of each."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"the groups in {path} cannot be read: {error}") from error
     columns = [column for column in (rows[0] if rows else {}) if column and column != _NAME]
     if not columns or any(not row.get(_NAME) for row in rows):
         raise ConfigError(f"{path} must have a column {_NAME} and one at least by which people are grouped")
-    return {column: {row[_NAME]: row[column] for row in rows if row[column]} for column in columns}
+    return {column: {parse_label(row[_NAME]).name: row[column] for row in rows if row[column]} for column in columns}
 
 
 def _write(folder: Path, values: Mapping[str, Any]) -> None:

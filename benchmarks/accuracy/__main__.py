@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.accuracy.calibrating import calibrate
-from annotator.accuracy.evaluation import Trial, precision_rows, tables_of, thresholds
+from annotator.accuracy.evaluation import Trial, precision_rows, strangers_of, tables_of, thresholds
 from annotator.accuracy.measures import PRIORS, calibration_curve
 from annotator.settings import load_settings
 from benchmarks.accuracy.drawn import SEED, held_out, trials
@@ -101,7 +101,7 @@ def measures(found: dict[str, Trial]) -> dict[str, Any]:
                 f"{prior:g}": [(p.said, p.precision, p.share) for p in calibration_curve(trial.folds, prior=prior)]
                 for prior in PRIORS
             }
-            told["strangers' tracks"] = int((~trial.folds.is_known).sum())
+            told["strangers"] = strangers_of(trial.folds)
         tables = tables_of(trial, limits, seed=SEED)
         told[name] = {table: [row.to_json() for row in rows] for table, rows in tables.items()}
         print(f"  {name}: measured", flush=True)

@@ -29,7 +29,7 @@ def write_page(results: Mapping[str, Any]) -> None:
 def page(results: Mapping[str, Any]) -> str:
     """Return the page."""
     test, other = results["test"], results["other sources"]
-    strangers = results["strangers' tracks"]
+    strangers = results["strangers"]
     parts = {
         "MODEL": results["model"],
         "DATE": results["date"],

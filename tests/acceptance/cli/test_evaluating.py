@@ -55,8 +55,10 @@ def test_it_says_how_right_names_are(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere", "--strangers", "strangers"], "nowhere"),
-        (["people", "--strangers", "nowhere"], "nowhere"),
+        (["nowhere", "--strangers", "strangers"], "there is no folder nowhere"),
+        (["strangers", "--strangers", "strangers"], "holds no folder"),
+        (["people", "--strangers", "nowhere"], "nowhere must be a folder of photographs"),
+        (["people", "--strangers", "people"], "without folders in it"),
         (["people", "--strangers", "strangers", "--groups", "nowhere.csv"], "nowhere.csv"),
     ],
 )

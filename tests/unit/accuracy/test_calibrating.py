@@ -67,3 +67,27 @@ def test_tracks_that_are_too_poor_count_as_strangers_without_a_name() -> None:
 def test_too_few_tracks_are_told() -> None:
     with pytest.raises(ConfigError, match=f"{MIN_TRACKS} tracks"):
         fit_points(*made_up(MIN_TRACKS, seed=0), rates=RATES)
+
+
+def test_scores_that_say_nothing_are_told() -> None:
+    scores, face_px, is_known = made_up(4_000, seed=5)
+    with pytest.raises(ConfigError, match="no higher"):
+        fit_points(-scores, face_px, is_known, rates=RATES)
+
+
+def test_strangers_who_are_nearly_all_too_poor_are_told() -> None:
+    scores, face_px, is_known = made_up(4_000, seed=6)
+    poor = np.full(400_000, -np.inf)
+    many = (np.append(scores, poor), np.append(face_px, np.ones(len(poor))), np.append(is_known, poor > 0))
+    with pytest.raises(ConfigError, match="too small or too blurred"):
+        fit_points(*many, rates=(0.01,))
+
+
+def test_no_more_strangers_reach_a_threshold_than_its_rate() -> None:
+    random = np.random.default_rng(7)
+    scores, face_px = random.normal(0, 1, 2_000), np.full(2_000, 64.0)
+    is_known = np.arange(2_000) < 1_000
+    scores[is_known] += APART
+    points = fit_points(scores, face_px, is_known, rates=(0.01,))
+    limits = Calibration(points, (0.01,), 0.01, 0.1, 32.0, 48.0, 0.45, 300).min_scores(face_px)
+    assert (scores >= limits)[~is_known].sum() == 10

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotator.accuracy.judging import FOLDS, fold_of, judge, judge_in_folds
+from annotator.accuracy.judging import fold_of, judge, judge_in_folds
 from annotator.accuracy.subjects import Subject
 from annotator.accuracy.tracks import SeenTrack
+from annotator.errors import ConfigError
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import Calibration, SizePoint
 from annotator.recognition.decision import Identifier
@@ -93,13 +94,20 @@ def test_posters_cartoons_and_what_was_not_drawn_are_left_out(bundle: ModelBundl
     assert len(judge(tracks, SUBJECTS, Identifier(Gallery.from_bundle(bundle)))) == 1
 
 
-def test_everybody_is_a_stranger_once_and_known_in_all_other_folds(bundle: ModelBundle) -> None:
+def test_everybody_is_a_stranger_once_and_known_people_are_known_once(bundle: ModelBundle) -> None:
     told = judge_in_folds(EVERYBODY, SUBJECTS, bundle)
-    assert len(told) == FOLDS * len(EVERYBODY)
-    for number in range(PEOPLE):
+    assert len(told) == 2 * PEOPLE + STRANGERS
+    for number in SUBJECTS:
         mine = [n for n, subject in enumerate(told.subjects) if subject == f"subject {number}"]
-        assert told.is_known[mine].sum() == FOLDS - 1
-        assert not told.is_known[mine][fold_of(f"Person {number}")]
+        assert sorted(told.is_known[mine].tolist()) == ([False, True] if number < PEOPLE else [False])
+    assert told.is_right.sum() == PEOPLE
+
+
+def test_of_two_people_nobody_can_be_left_out(bundle: ModelBundle) -> None:
+    folds = [fold_of(identity.name) for identity in bundle.identities]
+    alike = np.flatnonzero(np.array(folds) == folds[0])[:2]
+    with pytest.raises(ConfigError, match="too few people"):
+        judge_in_folds(EVERYBODY, SUBJECTS, bundle.with_only(alike))
 
 
 def test_a_bundle_without_people_is_as_if_they_had_never_been_there(bundle: ModelBundle) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from annotator.accuracy.intervals import wilson
 from annotator.accuracy.measures import (
     JudgedTracks,
     calibration_curve,
     calibration_error,
-    found_at,
+    found_over,
     joined,
+    nearest_is_right,
     precision_at,
     recall_at,
     score_at_rate,
@@ -29,7 +31,6 @@ def judged(*, known: Any, right: Any, scores: Any, subjects: Any = None) -> Judg
         is_right=np.array(right, bool),
         scores=np.array(scores, float),
         log_ratios=np.array(scores, float),
-        is_named=np.array(scores, float) > 0,
         tracks=np.arange(count),
         subjects=names,
     )
@@ -80,22 +81,25 @@ def test_nothing_is_told_of_nothing() -> None:
     strangers = judged(known=[False] * 5, right=[False] * 5, scores=[-9.0] * 5)
     assert precision_at(strangers, confidence=0.98, prior=0.1) is None
     assert recall_at(strangers, confidence=0.98, prior=0.1) is None
-    assert found_at(strangers, 0.001) is None
+    assert found_over(strangers, 0.0) is None
 
 
 def test_at_a_rate_so_many_strangers_are_above_the_threshold_and_no_more() -> None:
     random = np.random.default_rng(0)
     strangers, known = random.normal(0, 1, 1000), random.normal(4, 1, 500)
+    limit = score_at_rate(strangers, np.ones(1000), 0.01)
     tracks = judged(
         known=[True] * 500 + [False] * 1000,
         right=[True] * 500 + [False] * 1000,
         scores=[*known, *strangers],
     )
-    at = found_at(tracks, 0.01)
-    assert at is not None
-    assert (strangers > at.min_score).sum() == 10 == at.expected
-    assert at.found.value == pytest.approx((known > at.min_score).mean())
-    assert at.found.low < at.found.value < at.found.high
+    found, over = found_over(tracks, limit), strangers_over(tracks, limit)
+    assert found is not None
+    assert over is not None
+    assert (strangers > limit).sum() == 10
+    assert over.value == pytest.approx(0.01)
+    assert found.value == pytest.approx((known > limit).mean())
+    assert found.low < found.value < found.high
 
 
 def test_a_threshold_counts_strangers_as_often_as_they_are_drawn() -> None:
@@ -147,9 +151,29 @@ def test_parts_are_joined_in_order() -> None:
 def test_where_no_stranger_is_named_the_interval_says_how_many_might_be() -> None:
     told = judged(known=[True] * 10 + [False] * 30, right=[True] * 10 + [False] * 30, scores=[5.0] * 10 + [-5.0] * 30)
     named = strangers_named(told, confidence=0.9, prior=0.5)
+    might = wilson(0, 30)
     assert named is not None
-    assert (named.value, named.low) == (0.0, 0.0)
-    assert named.high == pytest.approx(1 - 0.05 ** (1 / 30))
-    over = strangers_over(told, 0.0)
-    assert over is not None
-    assert over.high == named.high
+    assert might is not None
+    assert (named.value, named.low, named.high) == (0.0, 0.0, might.high)
+    precision = precision_at(told, confidence=0.9, prior=0.1)
+    assert precision is not None
+    assert (precision.value, precision.high) == (1.0, 1.0)
+    assert precision.low == pytest.approx(0.1 / (0.1 + 0.9 * might.high))
+
+
+def test_of_few_people_nothing_is_told_for_sure() -> None:
+    told = judged(known=[True] * 9, right=[True] * 9, scores=[5.0] * 9, subjects=["a"] * 9)
+    found, alone = nearest_is_right(told), wilson(1, 1)
+    assert found is not None
+    assert alone is not None
+    assert (found.value, found.low) == (1.0, alone.low)
+
+
+def test_the_error_of_names_leaves_out_who_is_nobody_for_sure() -> None:
+    known = [True] * 40 + [False] * 400
+    told = judged(known=known, right=[True] * 20 + [False] * 420, scores=[5.0] * 40 + [-9.0] * 400)
+    both = [calibration_error(told, prior=0.005, least=least) for least in (0.0, 0.01)]
+    assert both[0] is not None
+    assert both[1] is not None
+    assert both[0].value < 0.01
+    assert both[1].value > 0.1
