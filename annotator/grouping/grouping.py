@@ -19,10 +19,10 @@ from typing import Final
 
 import numpy as np
 
+from annotator.grouping.comparing import Candidates, Comparing
 from annotator.grouping.points import I16
 from annotator.grouping.table import GroupTable, StoredGroup
 from annotator.grouping.threshold import step_of
-from annotator.runtime.blas import side_by_side
 from annotator.types import F32
 
 TrackKey = tuple[int, int]
@@ -32,10 +32,6 @@ SeenTogether = Callable[[int, int, int], bool]
 """Says of a content and two of its tracks whether any frame shows both."""
 
 _COMPARED_AT_ONCE: Final = 512
-_ROWS_AT_ONCE: Final = 4096  # with so many tracks a product of 8 MiB, which is looked at before it leaves the cache
-_PRODUCTS_SIDE_BY_SIDE: Final = 4
-
-_Candidates = list[tuple[float, int]]  # by how much the threshold is exceeded, and the row
 
 
 class Grouping:
@@ -55,6 +51,7 @@ class Grouping:
 
         """
         self._table = table
+        self._comparing = Comparing(table)
         self._seen_together = seen_together
         self._step = step_of(table.founded)
         # Tracks of contents that have several: only these can be seen together.
@@ -119,7 +116,7 @@ class Grouping:
         """Add tracks until the threshold is to be raised; return the rows of those that were added."""
         probes = np.ones((len(keys), vectors.shape[1] + 1), np.float32)
         probes[:, :-1] = vectors
-        before = self._compare(probes)
+        before = self._comparing.reached(vectors, probes)
         moved = _Moved(probes.shape[1], most=2 * len(keys))
         rows = []
         for key, point, probe, candidates in zip(keys, vectors, probes, before, strict=True):
@@ -131,7 +128,7 @@ class Grouping:
                 break
         return rows
 
-    def _place(self, key: TrackKey, point: I16, found: _Candidates, moved: "_Moved") -> int:
+    def _place(self, key: TrackKey, point: I16, found: Candidates, moved: "_Moved") -> int:
         ordered = [row for _, row in sorted(found, key=lambda one: (-one[0], self._table.number(one[1])))]
         allowed = [row for row in ordered if not self._is_beside(key, row)]
         if allowed:
@@ -145,27 +142,14 @@ class Grouping:
                 row, lost = self._table.unite(row, other, step=self._step)
                 self._shared[row] |= self._shared.pop(lost, set())
                 self._united.append((row, lost))
-                moved.put(lost, self._table)
-        moved.put(row, self._table)
+                self._note_moved(lost, moved)
+        self._note_moved(row, moved)
         self._changed.add(row)
         return row
 
-    def _compare(self, probes: F32) -> list[_Candidates]:
-        """Return for each probe the groups whose threshold it reaches."""
-        candidates: list[_Candidates] = [[] for _ in probes]
-        turned = np.ascontiguousarray(probes.T)
-
-        def reached(start: int) -> tuple[list[int], list[int], list[float]]:
-            scores = self._table.columns(start, min(start + _ROWS_AT_ONCE, self._table.size)) @ turned
-            places = np.flatnonzero(scores >= 0.0)
-            rows, tracks = np.divmod(places, len(probes))
-            return (rows + start).tolist(), tracks.tolist(), scores.ravel()[places].tolist()
-
-        starts = range(0, self._table.size, _ROWS_AT_ONCE)
-        for rows, tracks, scores in side_by_side(reached, starts, limit=_PRODUCTS_SIDE_BY_SIDE):
-            for row, track, score in zip(rows, tracks, scores, strict=True):
-                candidates[track].append((score, row))
-        return candidates
+    def _note_moved(self, row: int, moved: "_Moved") -> None:
+        moved.put(row, self._table)
+        self._comparing.note(row)
 
     # ----------------------------------------------------------------------------------------- seen in the same frame
 
@@ -223,7 +207,7 @@ class _Moved:
                 self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)])
         self._columns[place] = table.columns(row, row + 1)[0]
 
-    def compare(self, probe: F32) -> _Candidates:
+    def compare(self, probe: F32) -> Candidates:
         """Return those whose threshold a probe reaches."""
         scores = self._columns[: len(self._rows)] @ probe
         return [(float(scores[place]), self._rows[place]) for place in np.flatnonzero(scores >= 0.0).tolist()]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from annotator.grouping.points import I16, centre_of
 from annotator.grouping.threshold import MOST_SUMMED, needed
-from annotator.types import F32
+from annotator.types import F32, I64
 
 I32 = NDArray[np.int32]
 
@@ -110,6 +110,10 @@ class GroupTable:
     def columns(self, start: int, stop: int) -> F32:
         """Return f32 (stop - start, E + 1): centres, and less their threshold. Whole numbers."""
         return self._columns[start:stop]
+
+    def columns_of(self, rows: I64) -> F32:
+        """Return the same of some rows i64 (n,)."""
+        return self._columns[rows]
 
     def row_now(self, row: int) -> int:
         """Return the row of the group that a row's group has become."""

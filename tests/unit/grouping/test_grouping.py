@@ -1,14 +1,16 @@
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pytest
 
+from annotator.grouping import comparing, threshold
 from annotator.grouping import grouping as module
 from annotator.grouping.agreement import b_cubed
 from annotator.grouping.grouping import Grouping, SeenTogether
 from annotator.grouping.points import I16, on_grid
 from annotator.grouping.table import GroupTable, StoredGroup
 from annotator.grouping.threshold import MOST_SUMMED, needed, step_of, threshold_at
+from annotator.native import GreatestProducts
 
 SIZE = 128
 
@@ -62,12 +64,14 @@ def test_tracks_of_a_person_are_a_group_and_of_others_another_one() -> None:
     assert recall.mean() > 0.95
 
 
+@pytest.mark.usefixtures("many_steps")
 @pytest.mark.parametrize("at_once", [1, 7, 100, 399])
 def test_it_makes_no_difference_how_many_tracks_come_at_once(at_once: int) -> None:
     _, vectors = archive(60, 400, noise=1.1)
     assert grouped(vectors, at_once=at_once) == grouped(vectors)
 
 
+@pytest.mark.usefixtures("many_steps")
 @pytest.mark.parametrize(("compared", "rows"), [(1, 4096), (16, 3), (2048, 64)])
 def test_it_makes_no_difference_how_many_are_compared_at_once(
     monkeypatch: pytest.MonkeyPatch, compared: int, rows: int
@@ -75,8 +79,38 @@ def test_it_makes_no_difference_how_many_are_compared_at_once(
     _, vectors = archive(60, 300, noise=1.1)
     usual = grouped(vectors)
     monkeypatch.setattr(module, "_COMPARED_AT_ONCE", compared)
-    monkeypatch.setattr(module, "_ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(comparing, "_ROWS_AT_ONCE", rows)
     assert grouped(vectors) == usual
+
+
+@pytest.fixture
+def many_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Thresholds rise from thirty groups on."""
+    monkeypatch.setattr(threshold, "LEAST_GROUPS", 30)
+    threshold_at.cache_clear()
+    yield
+    threshold_at.cache_clear()
+
+
+@pytest.mark.usefixtures("many_steps")
+@pytest.mark.skipif(not GreatestProducts.is_quick(), reason="this processor multiplies float32 as quickly")
+@pytest.mark.parametrize("most_changed", [0.0, 0.125, 0.5, 5.0])
+def test_whole_numbers_come_to_the_groups_of_float32(monkeypatch: pytest.MonkeyPatch, most_changed: float) -> None:
+    _, vectors = archive(300, 1500, noise=1.1)
+    usual = grouped(vectors)
+    laid_out: list[int] = []
+
+    def lay_out(vectors: I16, added: np.ndarray, *, unit: float) -> GreatestProducts:
+        laid_out.append(len(vectors))
+        return GreatestProducts(vectors, added, unit=unit)
+
+    lay_out.is_quick = lambda: True  # type: ignore[attr-defined]
+    monkeypatch.setattr(comparing, "GreatestProducts", lay_out)
+    monkeypatch.setattr(comparing, "_LEAST_LAID_OUT", 64)
+    monkeypatch.setattr(comparing, "_MOST_CHANGED", most_changed)
+    monkeypatch.setattr(module, "_COMPARED_AT_ONCE", 50)
+    assert grouped(vectors) == usual
+    assert bool(laid_out) == (most_changed < 1)
 
 
 @pytest.mark.parametrize("after", [1, 130, 399])
