@@ -115,5 +115,23 @@ def test_without_the_model_that_is_shown_nothing_is_labelled_and_it_is_said_once
     assert "lack labels of small@2" in record.getMessage()
 
 
+def test_labels_under_another_prior_are_caught_up_where_beat_is_told_of_it(
+    archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = archive.shown.calibration
+    archive.shown = Identifier(archive.shown.gallery, calibration=replace(own, prior=0.02, min_confidence=0.5))
+    archive.shown_id = archive._register(archive.shown)
+    relabel_archive(archive.store.engine, archive.shown, archive.shown_id)
+    archive.store.activate(archive.shown_id)
+    archive.annotate(CONTENTS + 5)
+    assert CatchUp(archive.store.engine, settings_of(tmp_path, "shown")).run() == 0
+    assert "small@2+prior=0.02+min-precision=0.5" in caplog.text
+    assert "ANNOTATOR_PRIOR" in caplog.text
+    monkeypatch.setenv("ANNOTATOR_PRIOR", "0.02")
+    monkeypatch.setenv("ANNOTATOR_MIN_PRECISION", "0.5")
+    assert CatchUp(archive.store.engine, settings_of(tmp_path, "shown")).run() == 5
+    assert archive.rows() == archive.wanted()
+
+
 def test_an_empty_database_lacks_nothing(engine: Engine, tmp_path: Path) -> None:
     assert CatchUp(engine, settings_of(tmp_path, "shown")).run() == 0
