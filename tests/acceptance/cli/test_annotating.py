@@ -39,6 +39,12 @@ def names(line: dict[str, object]) -> list[str]:
     return sorted(label["identity"] for label in labels)
 
 
+def confidence(line: dict[str, object]) -> float:
+    labels = line["labels"]
+    assert isinstance(labels, list)
+    return float(labels[0]["confidence"])
+
+
 def test_the_second_run_says_the_same_without_decoding(annotate: Annotate, clips: Path) -> None:
     code, first, _ = annotate(clips)
     assert code == 0
@@ -49,6 +55,19 @@ def test_the_second_run_says_the_same_without_decoding(annotate: Annotate, clips
         "two_people.gif": ["Barack Obama", "Joe Biden"],
     }
     assert annotate(clips)[:2] == (0, first)
+
+
+def test_names_are_given_under_the_prior_and_from_the_confidence_that_are_asked_for(
+    annotate: Annotate, clips: Path
+) -> None:
+    _, first, _ = annotate(clips / "pan.gif")
+    code, surer, said = annotate(clips / "pan.gif", "--prior", "0.001", "--min-precision", "0.9")
+    model = "starter@1+prior=0.001+min-precision=0.9"
+    (line,), (sure_line,) = first.values(), surer.values()
+    assert (code, sure_line["model"], names(sure_line)) == (0, model, ["Barack Obama"])
+    assert 0.9 <= confidence(sure_line) < confidence(line)
+    assert f"1 names in 1 by {model}" in said
+    assert annotate(clips / "pan.gif")[:2] == (0, first)
 
 
 def test_a_broken_clip_fails_alone(annotate: Annotate, clips: Path, tmp_path: Path) -> None:
