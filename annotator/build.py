@@ -283,6 +283,7 @@ def register_model(store: Store, annotator: Annotator) -> RegisteredModel:
         model=annotator.model,
         digest=annotator.identifier.digest,
         photographs=annotator.identifier.photographs,
+        calibration=annotator.identifier.calibration.to_json(),
     )
     return RegisteredModel(network_id, labelling_id)
 

@@ -11,6 +11,7 @@
     │   ├── SourceNotFoundError     "not_found"      no such file, object or page
     │   ├── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
     │   ├── IdentityError           "identity"       a name that nobody has, or that somebody else has
+    │   ├── CorrectionError         "correction"     a track that is to be corrected and is not there
     │   ├── StrangerError           "stranger"       a group of strangers that is not there, or cannot be what is asked
     │   └── BacklogStoppedError     "stopped"        a backlog that was stopped takes nothing more
     ├── TransientError       "transient"   worth trying again later, with back-off
@@ -118,6 +119,12 @@ class IdentityError(InputError):
         super().__init__(message)
         self.name = name
         self.suggestions = suggestions
+
+
+class CorrectionError(InputError):
+    """A track that is not there, or of which nothing was said that could be withdrawn."""
+
+    reason = "correction"
 
 
 class StrangerError(InputError):

@@ -9,6 +9,7 @@ import typer
 
 from annotator.cli.application import make_application
 from annotator.cli.arguments import one_sampling
+from annotator.cli.corrections_app import correct, corrections
 from annotator.cli.models_app import models_app
 from annotator.cli.options import (
     AllFrames,
@@ -261,6 +262,10 @@ def search(
 
     form: Literal["json", "csv", "table"] = "json" if as_json else "csv" if as_csv else "table"
     search_person(name, min_confidence=min_confidence, form=form, settings={"database_url": database})
+
+
+app.command()(correct)
+app.command()(corrections)
 
 
 @app.command()

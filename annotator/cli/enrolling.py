@@ -103,6 +103,10 @@ def show_new_names(store: Store, identifier: TrackIdentifier, network_id: int) -
         remark(f"Searches go on to show {model}'s names: `annotator relabel --model {model} --activate` adds this one.")
         return 0
     labelling_id = store.register_labelling(
-        network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
+        network_id,
+        model=identifier.model,
+        digest=identifier.digest,
+        photographs=identifier.photographs,
+        calibration=identifier.calibration.to_json(),
     )
     return relabel_all(identifier, store, labelling_id)

@@ -52,7 +52,11 @@ def relabel(*, is_activated: bool, workers: int | None, as_json: bool, settings:
         with store.reading() as connection:
             network_id = network_of_model(connection, identifier, loaded.model)
         labelling_id = store.register_labelling(
-            network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
+            network_id,
+            model=identifier.model,
+            digest=identifier.digest,
+            photographs=identifier.photographs,
+            calibration=identifier.calibration.to_json(),
         )
         gc.freeze()  # what is loaded stays: the collector need not look through it for each batch
         run = make_labels(store, identifier, labelling_id, workers=workers)

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from annotator.pipeline import Annotator
 from annotator.results import MediaResult
+from annotator.store.reads import StoredAnnotation
 from annotator.store.store import Store
 from annotator.types import KnownMedia, MediaAnnotation, MediaFailure, MediaRef
 
@@ -105,15 +106,24 @@ def _save(annotator: Annotator, outcomes: Sequence[Outcome], saving: Saving, *, 
     if report.to_relabel:
         store.label_contents(annotator.identify, labelling_id, sorted(report.to_relabel))
     refused = set(report.failed)
+    corrected = store.corrected_contents({one.content_sha256 for one in outcomes if isinstance(one, MediaAnnotation)})
     from_rows = [
         one.media
         for one in outcomes
-        if isinstance(one, KnownMedia) or (isinstance(one, MediaAnnotation) and one.media.uri in refused)
+        if isinstance(one, KnownMedia)
+        or (isinstance(one, MediaAnnotation) and (one.media.uri in refused or one.content_sha256 in corrected))
     ]
     stored = store.load_annotations(labelling_id, from_rows, identify=annotator.identify) if from_rows else {}
     for outcome in outcomes:
         rows = stored.get(outcome.media.uri)
-        yield _fresh(outcome) if rows is None else Told(rows.result, None)
+        yield _fresh(outcome) if rows is None else Told(rows.result, _with_labels_of(rows, outcome))
+
+
+def _with_labels_of(rows: StoredAnnotation, outcome: Outcome) -> MediaAnnotation | None:
+    """Return a fresh annotation with the labels of its rows, which people may have corrected: that is drawn."""
+    if not isinstance(outcome, MediaAnnotation) or len(rows.tracks) != len(outcome.tracks):
+        return None
+    return replace(outcome, labels=tuple(track.label for track in rows.tracks))
 
 
 def _fresh(outcome: Outcome) -> Told:

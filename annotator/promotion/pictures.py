@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from annotator.build import MediaSource
 from annotator.errors import AnnotatorError
+from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes
-from annotator.store.labels import load_boxes
 from annotator.store.store import Store
 from annotator.store.tables import contents
 from annotator.types import F32, U8, MediaRef

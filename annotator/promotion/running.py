@@ -213,7 +213,11 @@ def _promote_first(store: Store, settings: Settings, asked: Asked, say: Callable
         with store.writing() as connection:
             network_id = register_network(connection, annotator.network_spec)
             labelling_id = register_labelling(
-                connection, network_id, model=annotator.model, digest=annotator.identifier.digest
+                connection,
+                network_id,
+                model=annotator.model,
+                digest=annotator.identifier.digest,
+                calibration=annotator.identifier.calibration.to_json(),
             )
             register_people(connection, labelling_id, annotator.identifier.photographs)
             note_first(connection, labelling_id, reasons=_reasons(report, forced=asked.forced))
@@ -238,7 +242,11 @@ def find_candidate(store: Store, settings: Settings, shown: Labelling) -> Candid
     identifier = build_identifier(settings, gallery)
     network_id = _network_for(store, settings, identifier, shown)
     labelling_id = store.register_labelling(
-        network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
+        network_id,
+        model=identifier.model,
+        digest=identifier.digest,
+        photographs=identifier.photographs,
+        calibration=identifier.calibration.to_json(),
     )
     with store.reading() as connection:
         return Candidate(identifier, load_labelling(connection, labelling_id), shown)

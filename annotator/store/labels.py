@@ -8,18 +8,20 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from annotator.results import covered_ms
+from annotator.store.appearances import load_boxes, summed_up
 from annotator.store.bulk import insert_new, insert_rows
-from annotator.store.codec import StoredBoxes, decode_boxes, decode_evidence
+from annotator.store.codec import decode_evidence
+from annotator.store.corrections.applying import apply_corrections
 from annotator.store.identities import ids_of
+from annotator.store.locks import hold_corrections
 from annotator.store.partitions import ensure_partitions
 from annotator.store.tables import (
     content_labels_by,
     labelled_contents,
     labellings,
+    overruled_labels,
     track_embeddings,
     track_labels,
-    tracks,
 )
 from annotator.types import FaceTrack, Identity, TrackEvidence, TrackLabel
 
@@ -104,26 +106,10 @@ def label_rows(
     return LabelRows(of_tracks, of_content)
 
 
-def summed_up(appearances: Sequence[tuple[Sequence[tuple[int, int]], float]]) -> dict[str, Any]:
-    """Return confidence and times of one person in one content, over the person's tracks.
-
-    Args:
-        appearances: shares of displayed time and confidence of each track.
-
-    """
-    shares = [share for one, _ in appearances for share in one]
-    return {
-        "confidence": float(max(confidence for _, confidence in appearances)),
-        "first_ms": min(start for start, _ in shares),
-        "last_ms": max(end for _, end in shares),
-        "screen_ms": covered_ms(shares),
-    }
-
-
 def insert_labels(
     connection: Connection, labelling_id: int, labelled: Mapping[int, Sequence[LabelledTrack]]
 ) -> set[int]:
-    """Write the labels of contents that have none under this labelling yet.
+    """Write the labels of contents that have none under this labelling yet; what people have said stands above them.
 
     Returns:
         The contents that were labelled now; others had labels, which stay.
@@ -132,11 +118,13 @@ def insert_labels(
     if not labelled:
         return set()
     ensure_partitions(connection, labelled, labelling_ids=[labelling_id])
+    hold_corrections(connection)
     columns = {"content_id": sorted(labelled)}
     same = {"labelling_id": labelling_id}
     new = insert_new(connection, "labelled_contents", columns, same=same, now=["labelled_at"])
     ids = ids_of(connection, _names(labelled[one] for one in new))
     _insert_rows(connection, labelling_id, [label_rows(labelling_id, one, labelled[one], ids) for one in sorted(new)])
+    apply_corrections(connection, labelling_id, new)
     return new
 
 
@@ -149,7 +137,7 @@ def _names(labelled: Iterable[Sequence[LabelledTrack]]) -> set[str]:
 def delete_labels(connection: Connection, labelling_id: int, content_ids: Sequence[int]) -> None:
     """Delete the labels of contents under one labelling."""
     if content_ids:
-        for table in (content_labels_by, track_labels, labelled_contents):
+        for table in (content_labels_by, track_labels, overruled_labels, labelled_contents):
             connection.execute(
                 delete(table).where(table.c.labelling_id == labelling_id, table.c.content_id.in_(content_ids))
             )
@@ -184,21 +172,6 @@ def load_evidence(
     for content_id, embeddings, face_px, quality in rows:
         found[content_id].append(decode_evidence(bytes(embeddings), bytes(face_px), bytes(quality)))
     return {content_id: tuple(evidence) for content_id, evidence in found.items()}
-
-
-def load_boxes(
-    connection: Connection, network_id: int, content_ids: Sequence[int]
-) -> dict[int, dict[int, StoredBoxes]]:
-    """Return where and when the tracks of contents were seen, by content and ``track_no``, in order."""
-    found: dict[int, dict[int, StoredBoxes]] = {content_id: {} for content_id in content_ids}
-    rows = connection.execute(
-        select(tracks.c.content_id, tracks.c.track_no, tracks.c.boxes)
-        .where(tracks.c.network_id == network_id, tracks.c.content_id.in_(content_ids))
-        .order_by(tracks.c.content_id, tracks.c.track_no)
-    )
-    for content_id, track_no, boxes in rows:
-        found[content_id][track_no] = decode_boxes(bytes(boxes))
-    return found
 
 
 def save_labels(connection: Connection, labelling_id: int, labels: Mapping[int, Sequence[TrackLabel]]) -> set[int]:

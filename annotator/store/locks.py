@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from sqlalchemy import Connection, Engine, text
@@ -19,6 +19,7 @@ _FIND_THE_DEAD: Final = (
 # A process that is frozen still answers these: its kernel does. So it says by itself, now and then, that it lives.
 _MAX_SILENCE_S: Final = 120.0
 _SAY_EVERY_S: Final = 20.0
+_CORRECTIONS: Final = "corrections"
 
 
 def try_lock(connection: Connection, name: str) -> bool:
@@ -51,10 +52,36 @@ def replace_evidence(connection: Connection, network_id: int) -> None:
     _wait(connection, "pg_advisory_xact_lock", network_id)
 
 
+def hold_corrections(connection: Connection) -> None:
+    """Keep what people say of tracks as it is until the transaction ends; many may hold it at a time.
+
+    Who writes labels holds it from before the first of them is written: else somebody might say something of a track
+    between the look at what was said and the commit, and see no label that is to be changed.
+    """
+    _take(connection, "pg_advisory_xact_lock_shared", _CORRECTIONS)
+
+
+def change_corrections(connection: Connection, network_ids: Iterable[int]) -> None:
+    """Wait until nobody writes labels, and let nobody do so until the transaction ends: first thing in it.
+
+    Args:
+        connection: in a transaction that writes.
+        network_ids: of all networks, whose tracks must stay. They are held first, as writers of labels do.
+
+    """
+    for network_id in sorted(network_ids):
+        hold_evidence(connection, network_id)
+    _take(connection, "pg_advisory_xact_lock", _CORRECTIONS)
+
+
 def _wait(connection: Connection, function: str, network_id: int) -> None:
+    _take(connection, function, f"evidence {network_id}")
+
+
+def _take(connection: Connection, function: str, name: str) -> None:
     if is_postgres(connection):  # on SQLite, whoever writes is alone
         taken = text(f"SELECT {function}(:class, :name)")
-        connection.execute(taken, {"class": _CLASS, "name": _key(f"evidence {network_id}")})
+        connection.execute(taken, {"class": _CLASS, "name": _key(name)})
 
 
 @contextlib.contextmanager

@@ -5,17 +5,21 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from annotator.store.appearances import load_boxes, summed_up
 from annotator.store.columns import utc_now
+from annotator.store.corrections.applying import contents_about, reapply_corrections
 from annotator.store.identities import load_identity, point_to_survivor, two_people
-from annotator.store.labels import load_boxes, network_of, summed_up
-from annotator.store.tables import content_labels_by, identities, labellings, track_labels
+from annotator.store.labels import network_of
+from annotator.store.locks import change_corrections
+from annotator.store.tables import content_labels_by, identities, labellings, networks, track_labels
 from annotator.types import Identity
 
 
 def merge(connection: Connection, name: str, into: str) -> Identity:
     """Let one person stand for another: the other's name, aliases, photographs and labels are the person's own now.
 
-    No label is rewritten, except in contents that showed both: there the two labels become one.
+    No label is rewritten, except in contents that showed both: there the two labels become one; and where somebody has
+    said that a track is one of them, or is not: that holds of both now.
 
     Args:
         connection: in a transaction that writes.
@@ -29,11 +33,13 @@ def merge(connection: Connection, name: str, into: str) -> Identity:
         IdentityError: one of the names means nobody or several, or both mean one person.
 
     """
+    change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
     loser_id, survivor_id = two_people(connection, name, into)
     point_to_survivor(connection, loser_id, survivor_id)
     group = connection.execute(select(identities.c.id).where(identities.c.survivor_id == survivor_id)).scalars().all()
     for labelling_id in connection.execute(select(labellings.c.id).order_by(labellings.c.id)).scalars().all():
         _fold(connection, labelling_id, list(group), survivor_id)
+    reapply_corrections(connection, contents_about(connection, group))
     return load_identity(connection, survivor_id)
 
 

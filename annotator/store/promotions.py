@@ -157,7 +157,7 @@ def _note(connection: Connection, kind: str, labelling_id: int, *, shown: int | 
             labelling_id=labelling_id,
             from_labelling_id=shown,
             happened_at=utc_now(),
-            done_by=f"{_user()}@{socket.gethostname()}",
+            done_by=who_is_this(),
             forced_reason=told.forced,
             tracks_added=told.added,
             tracks_dropped=told.dropped,
@@ -167,8 +167,10 @@ def _note(connection: Connection, kind: str, labelling_id: int, *, shown: int | 
     )
 
 
-def _user() -> str:
+def who_is_this() -> str:
+    """Return user and machine, as they are noted beside what somebody has decided."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
-        return "unknown"
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"

@@ -8,9 +8,11 @@ import numpy as np
 from sqlalchemy import Connection, Row, exists, select
 
 from annotator.results import MediaResult, TrackBox, TrackResult
+from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes
+from annotator.store.corrections.words import rule, words_on
 from annotator.store.identities import load_identities
-from annotator.store.labels import Identify, load_boxes, load_evidence, network_of
+from annotator.store.labels import Identify, load_evidence, network_of
 from annotator.store.registry import find_media
 from annotator.store.tables import (
     WorkState,
@@ -246,8 +248,12 @@ def _load_tracks(
     if identify is not None:
         guessed = zip(unknown, identify([proofs[key] for key in unknown]), strict=True)
         # A track without a row is unknown, whatever a changed identifier would say of it now.
+        ruled_out = _ruled_out(connection, boxes, people)
         labels |= {
-            key: TrackLabel("unknown" if label.verdict == "known" else label.verdict, label.candidates)
+            key: TrackLabel(
+                "unknown" if label.verdict == "known" else label.verdict,
+                tuple(one for one in label.candidates if one.identity not in ruled_out.get(key, ())),
+            )
             for key, label in guessed
         }
     shots = connection.execute(
@@ -261,6 +267,17 @@ def _load_tracks(
         label = labels.get(key, TrackLabel("unknown", ()))
         found[key[0]].append(StoredTrack(key[1], shot_by_key[key], boxes[key[0]][key[1]], proofs[key], label))
     return {content_id: tuple(its_own) for content_id, its_own in found.items()}
+
+
+def _ruled_out(
+    connection: Connection, boxes: Mapping[int, Mapping[int, StoredBoxes]], people: Mapping[int, Identity]
+) -> dict[tuple[int, int], set[Identity]]:
+    """Return whom people have said that tracks are not, by content and track."""
+    return {
+        (content_id, track_no): {people[one] for one in ruling.are_not}
+        for content_id, words in words_on(connection, boxes.keys()).items()
+        for track_no, ruling in rule(words, boxes[content_id]).items()
+    }
 
 
 def _load_track_labels(

@@ -62,7 +62,14 @@ def register_network(connection: Connection, spec: Mapping[str, object]) -> int:
     return int(known)
 
 
-def register_labelling(connection: Connection, network_id: int, *, model: str, digest: str) -> int:
+def register_labelling(
+    connection: Connection,
+    network_id: int,
+    *,
+    model: str,
+    digest: str,
+    calibration: Mapping[str, object] | None = None,
+) -> int:
     """Return the id of a labelling; the first one becomes the active one. One that was retired comes back.
 
     Args:
@@ -70,6 +77,8 @@ def register_labelling(connection: Connection, network_id: int, *, model: str, d
         network_id: the network whose tracks it labels.
         model: as users see it, e.g. ``"starter@1"``.
         digest: of all that can change a label: prototypes, thresholds, calibration, enrolled people.
+        calibration: thresholds and confidence as JSON (``Calibration.to_json``), of a new labelling. Without it a track
+            whose name a person takes away is unknown, whoever is next.
 
     """
     wanted = select(labellings.c.id).where(labellings.c.network_id == network_id, labellings.c.digest == digest)
@@ -77,7 +86,11 @@ def register_labelling(connection: Connection, network_id: int, *, model: str, d
     if known is None:
         connection.execute(
             insert_missing(connection, labellings).values(
-                network_id=network_id, model=model, digest=digest, created_at=utc_now()
+                network_id=network_id,
+                model=model,
+                digest=digest,
+                created_at=utc_now(),
+                calibration=None if calibration is None else dict(calibration),
             )
         )
         known = connection.execute(wanted).scalar_one()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Engine, exists, func, or_, select, text, update
+from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from annotator.store.columns import utc_now
@@ -20,7 +20,15 @@ from annotator.store.labels import delete_labels
 from annotator.store.partitions import LABELLING_TABLES, use_labelling
 from annotator.store.promotions import former_id
 from annotator.store.queue.sessions import FIRST_QUEUE, annotates, is_open
-from annotator.store.tables import active, labelled_contents, labellings, promotions, relabellings, worker_sessions
+from annotator.store.tables import (
+    active,
+    labelled_contents,
+    labellings,
+    overruled_labels,
+    promotions,
+    relabellings,
+    worker_sessions,
+)
 
 # How long the tables above the partitions, and these, are waited for, one after the other, in milliseconds: who comes
 # after waits, too. Where somebody has them for longer, it is tried again an hour later.
@@ -139,6 +147,8 @@ def _retire(engine: Engine, labelling_id: int, after_s: float) -> bool:
         with writing(engine) as connection:
             if is_postgres(connection):
                 _call(connection, "retire_labelling", labelling_id)
+                # They go with the labels, which are detached now; on SQLite `delete_labels` takes both.
+                connection.execute(delete(overruled_labels).where(overruled_labels.c.labelling_id == labelling_id))
             else:
                 retired = update(labellings).where(labellings.c.id == labelling_id)
                 connection.execute(retired.values(retired_at=utc_now()))

@@ -42,6 +42,7 @@ _RESULTS: Final = (
     "labelled_contents",
     "track_labels",
     "content_labels_by",
+    "overruled_labels",
 )
 _COUNTS: Final = (
     *("work_deltas", "work_counts", "progress", "scaling", "outbox"),
@@ -58,7 +59,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("media", "runs", "store_settings"), _CHANGE),
         "contents": _ADD,
         **dict.fromkeys(("missing_media", "grouped_tracks", "grouped_contents"), "SELECT, DELETE"),
-        **dict.fromkeys(("listing_shards", "relabellings", *VIEWS), _READ),
+        **dict.fromkeys(("listing_shards", "relabellings", "corrections", *VIEWS), _READ),
     },
     PRODUCER: {
         **_OPENING,

@@ -1,7 +1,7 @@
 """The store's front: one object that opens a database and says in one call what a user wants done."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -13,6 +13,7 @@ from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, promotions, queries, reads, registry, rollups, writes
 from annotator.store.columns import UtcTime, utc_now
 from annotator.store.connection import is_conflict, open_engine, reading, writing
+from annotator.store.corrections.words import words_on
 from annotator.store.locks import hold_evidence
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
 from annotator.store.queue.requeue import requeue, retry
@@ -126,7 +127,13 @@ class Store:
             return registry.register_network(connection, spec)
 
     def register_labelling(
-        self, network_id: int, *, model: str, digest: str, photographs: Mapping[Identity, int]
+        self,
+        network_id: int,
+        *,
+        model: str,
+        digest: str,
+        photographs: Mapping[Identity, int],
+        calibration: Mapping[str, object] | None = None,
     ) -> int:
         """Return the id of a labelling; its people get ids. The first labelling of a database becomes the active one.
 
@@ -135,10 +142,13 @@ class Store:
             model: as users see it, e.g. ``"starter@1"``.
             digest: of all that can change a label.
             photographs: whom it knows, and from how many photographs.
+            calibration: its thresholds and confidence, as of ``registry.register_labelling``.
 
         """
         with self.writing() as connection:
-            labelling_id = registry.register_labelling(connection, network_id, model=model, digest=digest)
+            labelling_id = registry.register_labelling(
+                connection, network_id, model=model, digest=digest, calibration=calibration
+            )
             identities.register_people(connection, labelling_id, photographs)
             return labelling_id
 
@@ -249,6 +259,13 @@ class Store:
             for some in batched(content_ids, _ASKED):
                 found |= labels.load_evidence(connection, network_id, some)
         return found
+
+    def corrected_contents(self, digests: Collection[str]) -> frozenset[str]:
+        """Return those contents, by the sha256 of their bytes, of whose tracks somebody has said who they are."""
+        with self.reading() as connection:
+            ids = registry.find_contents(connection, digests)
+            corrected = words_on(connection, ids.values())
+        return frozenset(digest for digest, content_id in ids.items() if content_id in corrected)
 
     def save_labels(self, labelling_id: int, by_content: Mapping[int, Sequence[TrackLabel]]) -> frozenset[int]:
         """Label stored tracks; return the contents that were labelled now: others have labels, which stay.

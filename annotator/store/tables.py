@@ -125,6 +125,7 @@ labellings = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("retired_at", UtcTime),
     Column("used_at", UtcTime, comment="when a program has last begun to work with it"),
+    Column("calibration", Json, comment="thresholds and confidence of its model"),
     UniqueConstraint("network_id", "digest"),
 )
 
@@ -511,6 +512,42 @@ listing_shards = Table(
     Column("start_key", Key, nullable=False, server_default=text("''"), comment="where the shard begins, exclusive"),
     Column("missing", BigInteger, nullable=False, server_default=text("0"), comment="known media that were not listed"),
     UniqueConstraint("run_id", "prefix", "start_key"),
+)
+
+# What people say of tracks, appended only. The boxes say which face is meant, whatever network finds it.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("content_id", BigInteger, nullable=False),
+    Column("network_id", Integer, ForeignKey("networks.id"), nullable=False, comment="whose track was looked at"),
+    Column("track_no", SmallInteger, nullable=False, comment="of that network, at that time"),
+    Column("boxes", LargeBinary, nullable=False, comment="of the track: they find it under other networks"),
+    Column("verdict", Text, nullable=False),
+    Column("identity_id", Integer, ForeignKey("identities.id"), nullable=False),
+    Column("said_by", Text, nullable=False, comment="user and machine"),
+    Column("said_at", UtcTime, nullable=False),
+    Column("withdrawn_by", Text, comment="user and machine"),
+    Column("withdrawn_at", UtcTime),
+    CheckConstraint("verdict IN ('is', 'is not')", name="verdict"),
+    CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn"),
+    Index(None, "content_id"),
+)
+
+# What the model says of tracks of which somebody has said something: it holds again where that is withdrawn.
+overruled_labels = Table(
+    "overruled_labels",
+    metadata,
+    Column("labelling_id", Integer, primary_key=True, autoincrement=False),
+    Column("content_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("track_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column(
+        "candidates",
+        Json,
+        nullable=False,
+        comment="what the model says, best first: [[identity_id, score, confidence], …]; none: nobody known",
+    ),
+    sqlite_with_rowid=False,
 )
 
 # Tracks of one person, whoever that is (annotator.grouping). A group that has become part of another one stays as a row

@@ -223,7 +223,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9998"
-down_revision = "0010"
+down_revision = "0011"
 
 
 def upgrade() -> None:

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, text
 
 from annotator.recognition.decision import NamedTracks
 from annotator.recognition.evidence import EvidenceStack
+from annotator.store.appearances import summed_up
 from annotator.store.bulk import insert_new, insert_rows
+from annotator.store.corrections.applying import apply_corrections
 from annotator.store.identities import ids_of
-from annotator.store.labels import summed_up
-from annotator.store.locks import hold_evidence
+from annotator.store.locks import hold_corrections, hold_evidence
 from annotator.store.partitions import ensure_partitions
 from annotator.store.relabelling.reading import StoredTracks, TrackKey, read_shares, read_tracks
 from annotator.store.relabelling.runs import Sums
@@ -66,6 +67,7 @@ def label_contents(
     """
     ensure_partitions(connection, content_ids, labelling_ids=[labelling_id])
     hold_evidence(connection, network_id)
+    hold_corrections(connection)
     same = {"labelling_id": labelling_id}
     columns = {"content_id": list(content_ids)}
     new = insert_new(connection, "labelled_contents", columns, same=same, now=["labelled_at"])
@@ -79,6 +81,10 @@ def label_contents(
         shares = read_shares(connection, network_id, keys)
         of_contents = _of_contents(shares, named_now, named)
         insert_rows(connection, "content_labels_by", of_contents, same=same, now=["labelled_at"])
+    for key, identity_id in apply_corrections(connection, labelling_id, new).items():
+        named_now.pop(key, None)
+        if identity_id is not None:
+            named_now[key] = identity_id
     return _compared(_names_before(connection, compared_with, new), named_now, contents=len(new), tracks=len(stored))
 
 

@@ -112,6 +112,15 @@ def retire(archive: Archive) -> list[int]:
     return retire_unused(archive.store.engine, after_s=MONTH_S)
 
 
+def test_what_the_model_says_of_corrected_tracks_goes_with_its_labels(store: Store) -> None:
+    archive = grown_old(store)
+    for labelling_id in archive.labellings:
+        archive.run(f"INSERT INTO overruled_labels VALUES ({labelling_id}, 1, 0, '[]')")
+    first, *others = archive.labellings
+    assert retire(archive) == [first]
+    assert [row[0] for row in archive.rows("SELECT labelling_id FROM overruled_labels ORDER BY 1")] == others
+
+
 def test_what_is_neither_shown_nor_a_rollback_away_goes_with_all_its_rows_and_the_history_stays(
     archive: Archive, dialect: str
 ) -> None:

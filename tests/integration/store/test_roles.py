@@ -1,8 +1,10 @@
 """Who may do what on Postgres: login users with the roles, and the programs' own statements."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from alembic import command
 from sqlalchemy import Engine, make_url, text
@@ -11,12 +13,14 @@ from sqlalchemy.exc import ProgrammingError
 from annotator.errors import ConfigError
 from annotator.store import Store, upgrade
 from annotator.store.connection import open_engine, writing
+from annotator.store.corrections.saying import correct_track
 from annotator.store.roles import MIGRATOR, PRODUCER, READER, ROLES, WORKER, role_statements, set_up_roles
 from annotator.store.rollups import roll_up
 from annotator.store.schema import alembic_config, migrating
 from annotator.store.tables import metadata
 from annotator.store.views import VIEWS
 from annotator.store.writes import write_outcomes
+from annotator.types import FaceTrack
 from tests.fixtures_database import PostgresForTests
 from tests.store_values import ADA, BEN, SPEC, annotation, known, ref, track
 
@@ -141,6 +145,24 @@ def test_a_worker_makes_partitions_and_writes_results_and_changes_no_table(servi
         run(worker, "SELECT make_network_partitions(77)")
 
 
+def test_a_worker_heeds_what_was_said_of_a_track_and_says_nothing_itself(service: Service) -> None:
+    owner, worker = open_engine(service.url), service.engine(WORKER)
+    network_id, labelling_id = save_one(worker)
+    correct_track(owner, ref(), 0, verdict="is", name=BEN.name)
+    seen = annotation(ref(), tracks=[in_place(track(0))], labels=[known(ADA, BEN)])
+    with writing(worker) as connection:
+        write_outcomes(connection, [seen], network_id=network_id, labelling_id=labelling_id, refresh=True)
+    assert run(worker, "SELECT identity, confidence FROM content_labels") == [(BEN.name, 1.0)]
+    for role, statement in (
+        (WORKER, "INSERT INTO corrections DEFAULT VALUES"),
+        (WORKER, "UPDATE corrections SET withdrawn_at = now()"),
+        (READER, "SELECT * FROM corrections"),
+        (PRODUCER, "SELECT * FROM overruled_labels"),
+    ):
+        assert refused(service.engine(role), statement), (role, statement)
+    owner.dispose()
+
+
 def test_a_producer_registers_and_writes_no_result(service: Service) -> None:
     producer = service.engine(PRODUCER)
     store = Store(producer)
@@ -207,11 +229,17 @@ def test_sqlite_has_no_roles(make_database: Callable[..., str]) -> None:
     engine.dispose()
 
 
-def save_one(engine: Engine) -> None:
-    """Do what a worker does with a media, on its way from registration to labels."""
+def in_place(seen: FaceTrack) -> FaceTrack:
+    """Return a track whose boxes can be found again."""
+    return replace(seen, boxes_xyxy=np.array([[10, 10, 60, 80]] * len(seen.pts_ms), np.float32))
+
+
+def save_one(engine: Engine) -> tuple[int, int]:
+    """Do what a worker does with a media, on its way from registration to labels; return network and labelling."""
     store = Store(engine)
     network_id = store.register_network(SPEC)
     labelling_id = store.register_labelling(network_id, model="test@1", digest="1", photographs={ADA: 3, BEN: 2})
-    outcome = annotation(ref(), tracks=[track(0)], labels=[known(ADA, BEN)])
+    outcome = annotation(ref(), tracks=[in_place(track(0))], labels=[known(ADA, BEN)])
     with writing(engine) as connection:
         write_outcomes(connection, [outcome], network_id=network_id, labelling_id=labelling_id)
+    return network_id, labelling_id
