@@ -1,8 +1,9 @@
 """Thresholds and confidence of a gallery, told from drawn clips instead of made-up tracks.
 
-The logarithm of the likelihood ratio of «it is this person» to «it is a stranger» is a plane over the score and the
-logarithm of the face's size: a logistic regression over all tracks, of which known people's and strangers' weigh the
-same.
+The logarithm of the likelihood ratio of «it is this person» to «it is somebody else» is a plane over the score and the
+logarithm of the face's size: a logistic regression of right names over all tracks, in which known people's and strangers'
+weigh the same. A known person's track whose nearest person is another counts among the wrong ones.
+
 Thresholds lie on its contour lines: at each size the score at which a name is as likely, so that over all sizes a share
 of the strangers gets one.
 """
@@ -49,19 +50,21 @@ def calibrate(trial: Trial) -> Calibration:
 
     """
     now, folds = trial.held.bundle.calibration, trial.folds
-    counts = folds.is_right | ~folds.is_known  # whoever is taken for somebody else tells of neither
     sizes = np.array([_face_px(trial, number) for number in folds.tracks.tolist()], np.float64)
-    points = fit_points(folds.scores[counts], sizes[counts], folds.is_known[counts], rates=now.rates)
+    points = fit_points(folds.scores, sizes, is_known=folds.is_known, is_right=folds.is_right, rates=now.rates)
     return replace(now, points=points)
 
 
-def fit_points(scores: F64, face_px: F64, is_known: Flags, *, rates: Sequence[float]) -> tuple[SizePoint, ...]:
+def fit_points(
+    scores: F64, face_px: F64, *, is_known: Flags, is_right: Flags, rates: Sequence[float]
+) -> tuple[SizePoint, ...]:
     """Fit likelihood ratios and thresholds.
 
     Args:
         scores: f64 (N,), of the nearest person; -inf of tracks that are too poor.
         face_px: f64 (N,), sizes of the faces.
-        is_known: bool (N,), whether that person is seen; else a stranger is.
+        is_known: bool (N,), whether somebody of the gallery is seen; else a stranger is.
+        is_right: bool (N,), whether that is the nearest person.
         rates: shares of strangers' tracks that get a name, for which there are thresholds.
 
     Raises:
@@ -73,7 +76,7 @@ def fit_points(scores: F64, face_px: F64, is_known: Flags, *, rates: Sequence[fl
     least = min(int(known.sum()), int(strangers.sum()))
     if least < MIN_TRACKS:
         raise ConfigError(f"a calibration needs {MIN_TRACKS} tracks of known people and of strangers, not {least}")
-    plane = _fitted(_design(scores[is_told], face_px[is_told]), is_known[is_told])
+    plane = _fitted(_design(scores[is_told], face_px[is_told]), is_known[is_told], is_right[is_told])
     ratios = np.full(int((~is_known).sum()), -np.inf)  # of strangers; those who are too poor get no name
     ratios[is_told[~is_known]] = _design(scores[strangers], face_px[strangers]) @ plane
     limits = [score_at_rate(ratios, np.ones(len(ratios)), rate) for rate in rates]
@@ -112,14 +115,14 @@ def _design(scores: F64, face_px: F64) -> F64:
     return np.stack([scores, level, scores * level, np.ones_like(scores)], axis=1)
 
 
-def _fitted(design: F64, is_known: Flags) -> F64:
+def _fitted(design: F64, is_known: Flags, is_right: Flags) -> F64:
     """Return f64 (4,), what the columns of a design (N, 4) are multiplied by; by Newton's method."""
     weights = np.where(is_known, 0.5 / is_known.sum(), 0.5 / (~is_known).sum())
     ridge = np.diag([_RIDGE / len(design)] * 3 + [0.0])
     plane = np.zeros(design.shape[1])
     for _ in range(_STEPS):
         predicted = 1.0 / (1.0 + np.exp(-(design @ plane)))
-        gradient = design.T @ (weights * (predicted - is_known)) + ridge @ plane
+        gradient = design.T @ (weights * (predicted - is_right)) + ridge @ plane
         curvature = (design * (weights * predicted * (1.0 - predicted))[:, None]).T @ design + ridge
         step = np.linalg.solve(curvature + _TINY * np.eye(len(plane)), gradient)
         plane = plane - step / max(1.0, float(np.abs(step).max()) / _LARGEST_STEP)
