@@ -1,8 +1,8 @@
 """Thresholds and confidence of a gallery, told from drawn clips instead of made-up tracks.
 
 The logarithm of the likelihood ratio of «it is this person» to «it is somebody else» is a plane over the score and the
-logarithm of the face's size: a logistic regression of right names over all tracks, in which known people's and strangers'
-weigh the same. A known person's track whose nearest person is another counts among the wrong ones.
+logarithm of the face's size: a logistic regression of right names over all tracks, of which known people's and
+strangers' weigh the same. A known person's track whose nearest person is another counts among the wrong ones.
 
 Thresholds lie on its contour lines: at each size the score at which a name is as likely, so that over all sizes a share
 of the strangers gets one.
