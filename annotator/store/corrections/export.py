@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import select
 
-from annotator.errors import ConfigError, ModelError
+from annotator.errors import ConfigError, CorrectionError, InputError, ModelError
 from annotator.pipeline import Annotator
 from annotator.recognition.labels import format_label
 from annotator.store.codec import decode_boxes, encode_boxes
@@ -18,7 +18,7 @@ from annotator.store.corrections.listing import Correction
 from annotator.store.corrections.matching import find_track
 from annotator.store.store import Store
 from annotator.store.tables import contents
-from annotator.types import U8, MediaAnnotation, MediaFailure, MediaRef
+from annotator.types import U8, KnownMedia, MediaAnnotation, MediaFailure, MediaOutcome, MediaRef
 
 _NAME_DIGITS: Final = 12  # of the digest of a clip's bytes, in names of files
 
@@ -73,30 +73,20 @@ def write_crops(
         else:
             of_media[one.media_uri].append(one)
     digests = _digests(store, standing)
-    crops, people, seen_tracks = 0, set(), 0
+    crops, people, written_tracks = 0, set(), 0
     for outcome in annotator.annotate([MediaRef(uri, uri) for uri in of_media]):
         on_media()
         uri = outcome.media.uri
-        if not isinstance(outcome, MediaAnnotation):
-            why = outcome.message if isinstance(outcome, MediaFailure) else "it was not read"
-            left_out.append((uri, why))
-            continue
         for one in of_media[uri]:
-            faces = _faces(outcome, one, annotator) if outcome.content_sha256 == digests[one.content_id] else None
-            if faces is None:
-                left_out.append((uri, f"it does not show the face of {one.identity.name} any more, or has changed"))
-                continue
             try:
-                written = _write(faces, folder, one, outcome.content_sha256)
-            except ModelError as error:
-                left_out.append((one.identity.name, str(error)))
-                continue
-            if not written:
-                left_out.append((uri, f"the faces of {one.identity.name} are too small or too blurred"))
-                continue
-            crops, seen_tracks = crops + written, seen_tracks + 1
-            people.add(one.identity)
-    return WrittenCrops(crops, seen_tracks, len(people), tuple(left_out))
+                sha256 = digests[one.content_id]
+                written = _write(_faces(outcome, one, annotator, sha256), folder, one, sha256)
+            except (InputError, ModelError) as error:
+                left_out.append((uri, str(error)))
+            else:
+                crops, written_tracks = crops + written, written_tracks + 1
+                people.add(one.identity)
+    return WrittenCrops(crops, written_tracks, len(people), tuple(left_out))
 
 
 def _digests(store: Store, standing: Sequence[Correction]) -> dict[int, str]:
@@ -105,15 +95,25 @@ def _digests(store: Store, standing: Sequence[Correction]) -> dict[int, str]:
         return {content_id: bytes(sha256).hex() for content_id, sha256 in connection.execute(wanted)}
 
 
-def _faces(annotation: MediaAnnotation, one: Correction, annotator: Annotator) -> U8 | None:
-    """Return the good faces of the track that is meant, u8 (K, 112, 112, 3) RGB; None where there is no such track."""
-    boxes = {track.track_no: decode_boxes(encode_boxes(track)) for track in annotation.tracks}
-    track_no = find_track(one.boxes, boxes)
+def _faces(outcome: MediaOutcome | KnownMedia, one: Correction, annotator: Annotator, sha256: str) -> U8:
+    """Return the good faces of the track that is meant, u8 (K, 112, 112, 3) RGB.
+
+    Raises:
+        CorrectionError: there are none; says why.
+
+    """
+    if not isinstance(outcome, MediaAnnotation):
+        raise CorrectionError(outcome.message if isinstance(outcome, MediaFailure) else "it was not read")
+    boxes = {track.track_no: decode_boxes(encode_boxes(track)) for track in outcome.tracks}
+    track_no = find_track(one.boxes, boxes) if outcome.content_sha256 == sha256 else None
     if track_no is None:
-        return None
-    (track,) = [track for track in annotation.tracks if track.track_no == track_no]
+        raise CorrectionError(f"it does not show the face of {one.identity.name} any more, or has changed")
+    (track,) = [track for track in outcome.tracks if track.track_no == track_no]
     sizes, quality = track.evidence.face_px.astype(np.float32), track.evidence.quality.astype(np.float32)
-    return track.best_faces[annotator.identifier.calibration.usable_faces(sizes, quality)]
+    is_good = annotator.identifier.calibration.usable_faces(sizes, quality)
+    if not is_good.any():
+        raise CorrectionError(f"the faces of {one.identity.name} are too small or too blurred")
+    return track.best_faces[is_good]
 
 
 def _write(faces: U8, folder: Path, one: Correction, sha256: str) -> int:

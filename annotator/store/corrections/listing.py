@@ -86,7 +86,11 @@ def _of_contents(
         seen = decode_boxes(bytes(row.boxes))
         track_no = find_track(seen, boxes.get(row.content_id, {}))
         identity = people[row.identity_id]
-        why = "no track is there any more" if row.content_id in annotated else "what is shown was not made from it yet"
+        why = (
+            "no track is there any more"
+            if row.content_id in annotated
+            else "the network that is shown has not annotated it yet"
+        )
         yield Correction(
             correction_id=row.id,
             content_id=row.content_id,

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from annotator.cli import run_command
+from annotator.recognition.labels import parse_label
+from annotator.recognition.photographs import people_folders, read_aligned
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "corrections.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^    annotator (.*?)(?:  .*)?$", PAGE, re.MULTILINE)
@@ -61,9 +62,11 @@ def test_the_commands_of_the_page_do_what_it_says(run: Run, clips: Path, tmp_pat
     assert folders == ["Eileen_Collins", "Joe_Biden_[m.012gx2]"]
     pictures = sorted((tmp_path / "faces").rglob("*.png"))
     assert f"{len(pictures)} faces of 2 people, from 2 tracks" in out
-    for picture in pictures:
-        with Image.open(picture) as face:
-            assert face.size == (112, 112)
+    assert {path.parent for path in pictures} == set(people_folders(tmp_path / "faces")), (
+        "as models build --people reads"
+    )
+    assert read_aligned(pictures).shape == (len(pictures), 112, 112, 3)
+    assert [parse_label(folder).name for folder in folders] == ["Eileen Collins", "Joe Biden"]
 
     code, out, err = run(*enroll)
     assert code == 0, err
