@@ -221,8 +221,9 @@ def test_making_the_index_waits_for_others_and_lets_workers_write_meanwhile(
 
 @pytest.mark.parametrize("index", ["ix_chunks_due_of_network", "ix_chunks_age_of_network"])
 def test_an_index_of_waiting_chunks_that_was_broken_off_is_made_anew(old_database: str, index: str) -> None:
-    upgrade(old_database)
     engine = open_engine(old_database)
+    with migrating(engine) as connection:
+        command.upgrade(alembic_config(connection), "0009")
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0008'"))
         broken_off = text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = CAST(:name AS regclass)")

@@ -58,9 +58,13 @@ def test_a_first_signal_is_noted_and_a_second_one_ends_as_always() -> None:
     # A signal to the process may be taken by any of its threads, later than the next line, and end the process that
     # tests; `raise_signal` gives it to this thread, at once.
     assert threading.current_thread() is threading.main_thread()
-    with signals_noted() as noted:
-        signal.raise_signal(signal.SIGTERM)
-        assert noted == [signal.SIGTERM]
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets programs beside it ignore SIGINT
+    try:
+        with signals_noted() as noted:
+            signal.raise_signal(signal.SIGTERM)
+            assert noted == [signal.SIGTERM]
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
