@@ -21,12 +21,14 @@ from annotator.build import build_source
 from annotator.errors import ConfigError
 from annotator.pipeline import Annotator
 from annotator.recognition.alignment import ARCFACE_TEMPLATE_XY, FACE_SIDE_PX, align_faces
+from annotator.recognition.calibration import Calibration
 from annotator.recognition.crops import ALIGNED
 from annotator.recognition.decision import NamedTracks
 from annotator.recognition.evidence import EvidenceStack
 from annotator.settings import Settings
 from annotator.types import F32, U8, Candidate, FaceDetections, Identity, TrackEvidence, TrackLabel
 from tests.faults.faces import MIN_SATURATION, PEOPLE, SIDE_PX, portrait
+from tests.made_up_bundles import CALIBRATION
 
 # What ANNOTATOR_MODEL may name: (version of the network, how many people it knows).
 MODELS: Final = {"doubles@1": (1, 3), "doubles@2": (1, 4), "doubles@3": (2, 4)}
@@ -126,6 +128,10 @@ class SquareIdentifier:
     @property
     def identities(self) -> Sequence[Identity]:
         return self._people
+
+    @property
+    def calibration(self) -> Calibration:
+        return CALIBRATION  # is only written down: how sure it is comes from the squares
 
     def identify(self, tracks: Sequence[TrackEvidence]) -> list[TrackLabel]:
         return [self._label(track) for track in tracks]
