@@ -2,13 +2,14 @@
 
 import logging
 import signal
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from annotator.errors import ConfigError
-from trainer.fitting.places import logged_to, people_of, signals_noted
+from trainer.fitting.places import logged_to, people_of
 from trainer.workdir import Experiment as Places
 
 
@@ -55,16 +56,23 @@ def test_what_is_said_stands_in_the_log_file_once(tmp_path: Path) -> None:
 
 
 def test_a_first_signal_is_noted_and_a_second_one_ends_as_always() -> None:
-    # A signal to the process may be taken by any of its threads, later than the next line, and end the process that
-    # tests; `raise_signal` gives it to this thread, at once.
-    assert threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets programs beside it ignore SIGINT
-    try:
+    # In a process of its own: signals that go astray end it, and not the process that tests.
+    program = """if True:
+        import signal
+        from trainer.fitting.places import signals_noted
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets programs beside it ignore SIGINT
         with signals_noted() as noted:
             signal.raise_signal(signal.SIGTERM)
-            assert noted == [signal.SIGTERM]
-            with pytest.raises(KeyboardInterrupt):
+            print([signal.Signals(number).name for number in noted], flush=True)
+            try:
                 signal.raise_signal(signal.SIGINT)
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGINT, before)
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+            signal.raise_signal(signal.SIGTERM)
+            print("not reached", flush=True)
+    """
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.stdout.splitlines() == ["['SIGTERM']", "interrupted"], ended.stderr
+    assert ended.returncode == -signal.SIGTERM
