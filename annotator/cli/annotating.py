@@ -12,11 +12,13 @@ from typing import Any
 from annotator.build import s3_access
 from annotator.cli.entry import FAILED, OK, one_line
 from annotator.cli.output import ResultTable, err, print_json_line, progress, remark
+from annotator.cli.redacting import chosen_redaction
 from annotator.cli.session import Told, annotate_media
 from annotator.cli.workplace import Workplace, open_workplace
 from annotator.errors import AnnotatorError
 from annotator.media import expand_sources
 from annotator.render.names import picture_names
+from annotator.render.redaction import Redaction
 from annotator.results import MediaResult, to_json_line
 from annotator.settings import load_settings
 from annotator.types import MediaRef
@@ -29,6 +31,7 @@ class AnnotateOptions:
     Attributes:
         as_json: JSON lines instead of a table.
         render_folder: where the clips go with boxes and names; None writes none.
+        redacted: whose faces are hidden on them: names, ``"unknown"``, ``"all"``.
         is_saved: whether the database is used.
         is_refreshed: annotate again what is saved.
         settings: values for ``load_settings``.
@@ -37,6 +40,7 @@ class AnnotateOptions:
 
     as_json: bool = False
     render_folder: Path | None = None
+    redacted: Sequence[str] = ()
     is_saved: bool = True
     is_refreshed: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +54,7 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
 
     Raises:
         InputError: a source is not there.
+        IdentityError: nobody has a name whose faces are to be hidden.
         ConfigError: the settings cannot work.
 
     """
@@ -62,6 +67,11 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
     with ExitStack() as stack:
         is_drawn = options.render_folder is not None
         workplace = stack.enter_context(open_workplace(settings, is_saved=options.is_saved, keep_faces=is_drawn))
+        redaction = chosen_redaction(
+            options.redacted,
+            known=workplace.annotator.identifier.photographs,
+            store=workplace.saving.store if workplace.saving else None,
+        )
         started = time.perf_counter()
         told = annotate_media(
             workplace.annotator,
@@ -72,7 +82,7 @@ def annotate_sources(sources: Sequence[str], options: AnnotateOptions) -> int:
         )
         is_on_terminal = options.as_json and sys.stdout.isatty()  # the lines themselves show how far it is
         done = stack.enter_context(progress("annotating", total=len(refs), is_shown=not is_on_terminal))
-        drawing = _Drawing(workplace, options.render_folder, picture_names(refs, given=sources))
+        drawing = _Drawing(workplace, options.render_folder, picture_names(refs, given=sources), redaction)
         table = None if options.as_json else ResultTable([ref.media_id for ref in refs])
         tally = _Tally()
         ready = _counted(drawing.draw(told), done)
@@ -115,6 +125,7 @@ class _Drawing:
     workplace: Workplace
     folder: Path | None
     names: Mapping[str, PurePosixPath]
+    redaction: Redaction
     failed: int = 0
 
     def draw(self, told: Iterable[Told]) -> Iterator[MediaResult]:
@@ -124,7 +135,12 @@ class _Drawing:
 
                 target = self.folder / self.names[one.annotation.media.uri]
                 try:
-                    render_media(one.annotation, source=self.workplace.every_frame, target=target)
+                    render_media(
+                        one.annotation,
+                        source=self.workplace.every_frame,
+                        target=target,
+                        redaction=self.redaction,
+                    )
                 except AnnotatorError as error:
                     self.failed += 1
                     remark(f"{one.result.media} could not be drawn: {one_line(error)}")

@@ -62,6 +62,13 @@ def annotate(  # noqa: PLR0913 - options of a command
         Path | None,
         typer.Option(metavar="DIR", help="Write each clip again with boxes and names, and a contact sheet."),
     ] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|unknown|all",
+            help="With --render: hide these faces, and look at every frame for them unless told otherwise; repeatable.",
+        ),
+    ] = None,
     no_save: Annotated[bool, typer.Option("--no-save", help="Leave the database alone.")] = False,
     refresh: Annotated[bool, typer.Option("--refresh", help="Do it again, and replace what is saved.")] = False,
     database: Database = None,
@@ -73,20 +80,29 @@ def annotate(  # noqa: PLR0913 - options of a command
     Examples:
     - `annotator annotate clips/` names everybody in a folder and below it
     - `annotator annotate film.mp4 --every 500ms --render out/` looks closer, and draws what it found
+    - `annotator annotate film.mp4 --render out/ --redact "Amelia Earhart" --redact unknown` hides her, and strangers
     - `annotator annotate s3://bucket/gifs/ --json > found.jsonl` writes a line per media, for programs
     - `annotator annotate clips/ --min-precision 0.98` gives only names that are so sure
 
     Exit code: 0, or 1 where some media failed; the others are annotated all the same.
 
     """
-    sampling = one_sampling(frames, every, is_all=all_frames)
+    if redact and render is None:
+        raise typer.BadParameter("--redact goes with --render")
+    looks_closely = bool(redact) and frames is None and every is None
+    sampling = one_sampling(frames, every, is_all=all_frames or looks_closely)
     multiply_in_one_thread()
     from annotator.cli.annotating import AnnotateOptions, annotate_sources
 
     settings: dict[str, Any] = {"model": model, "database_url": database, "sampling": sampling}
     settings |= {"detection": {"min_face_px": min_face_px}, "prior": prior, "min_precision": min_precision}
     options = AnnotateOptions(
-        as_json=as_json, render_folder=render, is_saved=not no_save, is_refreshed=refresh, settings=settings
+        as_json=as_json,
+        render_folder=render,
+        redacted=tuple(redact or ()),
+        is_saved=not no_save,
+        is_refreshed=refresh,
+        settings=settings,
     )
     raise typer.Exit(annotate_sources(sources, options))
 

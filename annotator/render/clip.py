@@ -10,6 +10,7 @@ from typing import Final
 from annotator.decoding import FrameSource
 from annotator.render.drawing import draw_marks, readable_scale
 from annotator.render.marks import drawn_tracks, marks_at
+from annotator.render.redaction import NOTHING_HIDDEN, FaceHider, Redaction, shown_and_hidden
 from annotator.render.sheet import contact_sheet
 from annotator.render.writers import FrameWriter, write_gif, write_mp4, write_still
 from annotator.tracking import TrackingParams, is_cut, shot_thumbnails
@@ -51,16 +52,20 @@ class _Timeline:
         return 1000 / max(1.0, statistics.median(steps)) if steps else 1.0
 
 
-def render_media(annotation: MediaAnnotation, *, source: FrameSource, target: Path) -> Rendering:
+def render_media(
+    annotation: MediaAnnotation, *, source: FrameSource, target: Path, redaction: Redaction = NOTHING_HIDDEN
+) -> Rendering:
     """Write a media with boxes, names and confidence, and its contact sheet.
 
-    The media is decoded twice: for its shot boundaries, then for its frames; one frame is held at a time.
+    Faces that are to be hidden are hidden on both, and have neither box nor name. The media is decoded twice: for its
+    shot boundaries, then for its frames; one frame is held at a time.
 
     Args:
         annotation: a fresh one: rows keep no faces.
         source: opens media and yields **every** distinct frame.
         target: path of the pictures, with the name of the media; an ending that says what was written is added where
             it differs. Folders are made, older pictures replaced.
+        redaction: whose faces are hidden.
 
     Raises:
         InputError: the media can no longer be decoded.
@@ -70,15 +75,17 @@ def render_media(annotation: MediaAnnotation, *, source: FrameSource, target: Pa
     """
     timeline = _read_timeline(annotation, source)
     path, writing = _writer(target, timeline)
-    tracks = drawn_tracks(annotation.tracks, annotation.labels)
+    drawn = drawn_tracks(annotation.tracks, annotation.labels)
+    tracks, hidden = shown_and_hidden(drawn, annotation.labels, redaction)
+    hider = FaceHider(hidden, timeline.cuts_ms)
     scale = readable_scale(annotation.clip.width_px, annotation.clip.height_px)
     with writing as writer:
         for number, (pts_ms, image) in enumerate(_frames(annotation.media, source)):
             marks = marks_at(pts_ms, tracks, cuts_ms=timeline.cuts_ms)
-            writer.add(draw_marks(image, marks, scale=scale), shown_ms=timeline.shown_ms(number))
+            writer.add(draw_marks(hider.hide(image, pts_ms), marks, scale=scale), shown_ms=timeline.shown_ms(number))
     sheet = target.with_name(f"{target.name}.faces.png")
     with write_still(sheet) as writer:
-        writer.add(contact_sheet(annotation), shown_ms=0)
+        writer.add(contact_sheet(annotation, redaction=redaction), shown_ms=0)
     return Rendering(path, sheet)
 
 

@@ -9,6 +9,9 @@ import numpy as np
 from annotator.render.drawing import TRACK_COLOURS, UNKNOWN_COLOUR, Colour, FaceMark
 from annotator.types import FaceTrack, TrackLabel
 
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2, in pixels of the frame; may reach beyond it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnTrack:
@@ -58,17 +61,27 @@ def marks_at(pts_ms: int, tracks: Sequence[DrawnTrack], *, cuts_ms: Sequence[int
     """
     marks = []
     for drawn in tracks:
-        box = _box_at(pts_ms, drawn.track, cuts_ms)
+        box = box_at(pts_ms, drawn.track, cuts_ms)
         if box is not None:
             marks.append(FaceMark(box, drawn.text, drawn.colour))
     return marks
 
 
-def _box_at(pts_ms: int, track: FaceTrack, cuts_ms: Sequence[int]) -> tuple[float, float, float, float] | None:
+def box_at(pts_ms: int, track: FaceTrack, cuts_ms: Sequence[int], *, held_ms: int = 0) -> Box | None:
+    """Return where the face of a track is on a frame, None where it is not there.
+
+    Args:
+        pts_ms: when the frame appears.
+        track: of the same media.
+        cuts_ms: when the frames appear that begin a new shot, ascending.
+        held_ms: how long, beyond its share of displayed time, the box stands still before the first sampled frame that
+            shows the face, and after the last one.
+
+    """
     first, last = int(track.pts_ms[0]), int(track.pts_ms[-1])
     if not first <= pts_ms <= last:
         near = first if pts_ms < first else last
-        is_shown = track.start_ms <= pts_ms < track.end_ms
+        is_shown = track.start_ms - held_ms <= pts_ms < track.end_ms + held_ms
         if not is_shown or _has_cut(min(pts_ms, near), max(pts_ms, near), cuts_ms):
             return None
     corners = (np.interp(pts_ms, track.pts_ms, track.boxes_xyxy[:, corner]) for corner in range(4))

@@ -16,6 +16,7 @@ from annotator.render.drawing import (
     text_width_px,
 )
 from annotator.render.marks import DrawnTrack, confidence_in_words, drawn_tracks
+from annotator.render.redaction import NOTHING_HIDDEN, Redaction
 from annotator.results import span_in_words, verdict_in_words
 from annotator.types import U8, MediaAnnotation, TrackLabel
 
@@ -33,15 +34,17 @@ NAME_PX: Final = 220
 BAR_PX: Final = 90
 ROW_PX: Final = FACE_PX + 2 * GAP_PX
 QUIET: Colour = (90, 90, 90)
+HIDDEN: Colour = (205, 205, 205)
 RULE: Colour = (225, 225, 225)
 BAR: Colour = (190, 205, 225)
 
 
-def contact_sheet(annotation: MediaAnnotation) -> U8:
+def contact_sheet(annotation: MediaAnnotation, *, redaction: Redaction = NOTHING_HIDDEN) -> U8:
     """Draw one row per track, those longest on screen where there are very many.
 
     Args:
         annotation: a fresh one: rows keep no faces.
+        redaction: whose faces and names are left out.
 
     Returns:
         u8 (H, W, 3), RGB, on white.
@@ -59,7 +62,11 @@ def contact_sheet(annotation: MediaAnnotation) -> U8:
             sheet, "no face found", left=GAP_PX, baseline=HEADER_PX + 40, size_px=TITLE_PX, style=(QUIET, REGULAR)
         )
     for number, (drawn, label) in enumerate(shown):
-        _draw_row(sheet[HEADER_PX + number * ROW_PX :][:ROW_PX], drawn, label, faces=faces)
+        row = sheet[HEADER_PX + number * ROW_PX :][:ROW_PX]
+        if redaction.covers(label):
+            _draw_hidden_row(row, drawn, faces=faces)
+        else:
+            _draw_row(row, drawn, label, faces=faces, left_out=redaction.names)
     return sheet
 
 
@@ -84,12 +91,27 @@ def _draw_header(sheet: U8, annotation: MediaAnnotation, *, left_out: int) -> No
     draw_text(sheet, line, left=GAP_PX, baseline=51, size_px=TEXT_PX, style=(QUIET, REGULAR))
 
 
-def _draw_row(row: U8, drawn: DrawnTrack, label: TrackLabel, *, faces: int) -> None:
+def _draw_hidden_row(row: U8, drawn: DrawnTrack, *, faces: int) -> None:
+    """Say when a hidden face is seen; grey squares stand for its pictures."""
     row[0] = RULE
-    track = drawn.track
-    for number, face in enumerate(track.best_faces[:MAX_FACES]):
+    _draw_faces(row, np.broadcast_to(np.array(HIDDEN, np.uint8), (*drawn.track.best_faces.shape[:3], 3)))
+    left = GAP_PX + faces * (FACE_PX + GAP_PX) + GAP_PX // 2
+    _line(row, 0, f"{drawn.track.track_no}  redacted", left, weight=BOLD)
+    _line(row, 1, span_in_words(drawn.track.start_ms, drawn.track.end_ms), left, colour=QUIET)
+
+
+def _draw_faces(row: U8, crops: U8) -> None:
+    for number, face in enumerate(crops[:MAX_FACES]):
         left = GAP_PX + number * (FACE_PX + GAP_PX)
         row[GAP_PX : GAP_PX + FACE_PX, left : left + FACE_PX] = face
+
+
+def _draw_row(
+    row: U8, drawn: DrawnTrack, label: TrackLabel, *, faces: int, left_out: frozenset[str] = frozenset()
+) -> None:
+    row[0] = RULE
+    track = drawn.track
+    _draw_faces(row, track.best_faces)
     left = GAP_PX + faces * (FACE_PX + GAP_PX)
     row[GAP_PX : GAP_PX + FACE_PX, left - GAP_PX // 2 - 2 : left - GAP_PX // 2 + 2] = drawn.colour
     left += GAP_PX // 2
@@ -98,14 +120,15 @@ def _draw_row(row: U8, drawn: DrawnTrack, label: TrackLabel, *, faces: int) -> N
     size = f", faces of {np.median(track.evidence.face_px):.0f} px" if len(track.evidence) else ""
     span = span_in_words(track.start_ms, track.end_ms)
     _line(row, 1, f"{span}, {track.screen_time_ms / 1000:.1f} s on screen{size}", left, colour=QUIET)
-    _draw_candidates(row, label, left)
+    _draw_candidates(row, label, left, left_out=left_out)
 
 
-def _draw_candidates(row: U8, label: TrackLabel, left: int) -> None:
+def _draw_candidates(row: U8, label: TrackLabel, left: int, *, left_out: frozenset[str]) -> None:
     """Draw the nearest names, each with its score as a bar and as numbers."""
-    scores = [max(0.0, one.score) for one in label.candidates[:MAX_CANDIDATES]]
+    candidates = [one for one in label.candidates if one.identity.name not in left_out][:MAX_CANDIDATES]
+    scores = [max(0.0, one.score) for one in candidates]
     full = max([1.0, *scores])
-    for number, (one, score) in enumerate(zip(label.candidates, scores, strict=False)):
+    for number, (one, score) in enumerate(zip(candidates, scores, strict=True)):
         top = GAP_PX + (2 + number) * LINE_PX + 1
         bar_left = left + NAME_PX
         corner = (bar_left + round(BAR_PX * score / full), top + LINE_PX - 6)

@@ -150,6 +150,34 @@ def test_what_was_found_is_drawn(annotate: Annotate, clips: Path, tmp_path: Path
         assert getattr(source, "n_frames", 1) == getattr(rendered, "n_frames", 1)
 
 
+def test_redacted_clips_show_no_face_any_more(annotate: Annotate, clips: Path, tmp_path: Path) -> None:
+    _, before, _ = annotate(clips / "pan.gif", "--redact", "all", "--render", tmp_path / "out")
+    _, after, _ = annotate(tmp_path / "out" / "pan.gif", "--all", "--no-save")
+    assert before[str(clips / "pan.gif")]["faces"]
+    assert [line["faces"] for line in after.values()] == [0]
+
+
+def test_only_the_faces_of_the_name_are_hidden(annotate: Annotate, clips: Path, tmp_path: Path) -> None:
+    wish = ["--redact", "barack  OBAMA", "--render", tmp_path / "out"]
+    _, before, _ = annotate(clips / "two_people.gif", *wish)
+    _, after, _ = annotate(tmp_path / "out" / "two_people.gif", "--all", "--no-save")
+    (left,) = [names(line) for line in after.values()]
+    assert "Barack Obama" in names(before[str(clips / "two_people.gif")])
+    assert left == [name for name in names(before[str(clips / "two_people.gif")]) if name != "Barack Obama"]
+    assert left
+
+
+def test_a_name_that_hides_nobody_is_refused_before_anything_is_drawn(
+    annotate: Annotate, clips: Path, tmp_path: Path
+) -> None:
+    for further in ([], ["--no-save"]):
+        code, _, said = annotate(clips / "pan.gif", "--redact", "Barak Obamma", "--render", tmp_path / "out", *further)
+        assert code == 2
+        assert "nobody" in said
+    assert not (tmp_path / "out").exists()
+    assert annotate(clips / "pan.gif", "--redact", "all")[0] == 2
+
+
 def test_nothing_is_written_without_saving(annotate: Annotate, clips: Path, tmp_path: Path) -> None:
     annotate(clips / "pan.gif", "--no-save")
     assert not list(tmp_path.rglob("*.db"))
