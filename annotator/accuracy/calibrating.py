@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from annotator.accuracy.evaluation import Trial
 from annotator.accuracy.measures import Flags, score_at_rate
+from annotator.accuracy.trial import Trial
 from annotator.errors import ConfigError
 from annotator.recognition.calibration import F64, Calibration, SizePoint
 from annotator.recognition.evidence import pool_track

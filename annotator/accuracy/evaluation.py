@@ -1,23 +1,21 @@
-"""What is found and named in drawn clips, told by what was drawn: the rows of a report on accuracy.
+"""What is found and named in drawn clips, told by what was drawn: the tables of a report on accuracy.
 
 Thresholds come from the people of one part and are used on those of the other; confidences are the model's own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from annotator.accuracy.intervals import F64, Interval, bootstrap, interval_of, share
-from annotator.accuracy.judging import judge, judge_in_folds
+from annotator.accuracy.judging import judge
 from annotator.accuracy.measures import (
     MIN_EXPECTED,
     PRIORS,
     RATES,
-    Flags,
     JudgedTracks,
     calibration_error,
     found_over,
@@ -28,11 +26,16 @@ from annotator.accuracy.measures import (
     strangers_named,
     strangers_over,
 )
-from annotator.accuracy.scenes import Scene, plan_scene
-from annotator.accuracy.subjects import HeldOut, Part, Subject
-from annotator.accuracy.tracks import SeenFace, SeenTrack, ShownClip, Span
+from annotator.accuracy.rows import Row, share_of
+from annotator.accuracy.subjects import Subject
+from annotator.accuracy.tracks import SeenFace, SeenTrack
+from annotator.accuracy.trial import Trial, quality_of, size_of
+from annotator.accuracy.whole_clips import clip_rows, not_live_rows
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
+
+if TYPE_CHECKING:
+    from annotator.accuracy.intervals import Interval
 
 CONFIDENCES: Final = (0.98, 0.9)
 """From which on names are counted."""
@@ -55,30 +58,6 @@ GALLERIES: Final = (24, 100, 300)
 
 _SURE: Final = 0.5  # from which on a name is likelier right than wrong
 _TOLD_APART: Final = ("posters", "cartoons")
-_OTHERS: Final = 3  # faces that posters and cartoons of one clip may show
-_PEOPLE_A_CLIP: Final = (1, 1, 2, 2, 3)
-_TINY: Final = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table.
-
-    Attributes:
-        what: what is told of.
-        count: of how many.
-        values: by name; None where there is nothing to measure.
-
-    """
-
-    what: str
-    count: int
-    values: Mapping[str, Interval | None]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        values = {name: one.to_json() if one else None for name, one in self.values.items()}
-        return {"what": self.what, "count": self.count, "values": values}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,65 +74,6 @@ class Meant:
     what: str
     tracks: Callable[[SeenTrack], bool] = lambda _: True
     people: Callable[[Subject], bool] = lambda _: True
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """Drawn clips of the people of one part, and what is said of them.
-
-    Attributes:
-        held: the gallery and the photographs.
-        clips: that were drawn and annotated.
-        tracks: all that were found.
-        folds: tracks named by galleries that lack a fifth of the people each, so that everybody is a stranger once.
-
-    """
-
-    held: HeldOut
-    clips: Sequence[ShownClip]
-    tracks: Sequence[SeenTrack] = field(init=False)
-    folds: JudgedTracks = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Name everybody."""
-        put = object.__setattr__
-        put(self, "tracks", [track for clip in self.clips for track in clip.tracks])
-        put(self, "folds", judge_in_folds(self.tracks, self.held.subjects, self.held.bundle))
-
-    def subject(self, track: SeenTrack) -> Subject:
-        """Return who is on a track that lies on a photograph."""
-        if track.photograph is None:
-            raise ValueError("nothing was drawn there")
-        return self.held.subjects[track.photograph]
-
-    def which(self, judged: JudgedTracks, is_meant: Callable[[SeenTrack], bool]) -> Flags:
-        """Return bool (N,), which judged tracks are meant."""
-        flags = np.array([is_meant(track) for track in self.tracks], np.bool_)
-        return np.asarray(flags[judged.tracks], np.bool_)
-
-
-def plan_clips(held: HeldOut, part: Part, *, sources: Sequence[str], seed: int, most: int | None = None) -> list[Scene]:
-    """Plan clips that show each photograph of the people of one part once, among others of them.
-
-    Args:
-        held: the photographs.
-        part: of the people.
-        sources: of the photographs.
-        seed: of all that is left to chance.
-        most: how many clips; all by default.
-
-    """
-    numbers = held.numbers(part, sources=sources)
-    random = np.random.default_rng(seed)
-    rest = [numbers[place] for place in random.permutation(len(numbers))]
-    scenes: list[Scene] = []
-    while rest and (most is None or len(scenes) < most):
-        count = int(random.choice(_PEOPLE_A_CLIP))
-        group, rest = rest[:count], rest[count:]
-        others = random.choice(numbers, min(_OTHERS, len(numbers)), replace=False).tolist()
-        name = f"{part}-{seed}-{len(scenes):05d}"
-        scenes.append(plan_scene(name, group, others=others, seed=int(random.integers(2**31))))
-    return scenes
 
 
 def tables_of(
@@ -183,16 +103,6 @@ def tables_of(
     return found | ({"groups": group_rows(trial, limits, groups)} if groups else {})
 
 
-def size_of(track: SeenTrack) -> float:
-    """Return the largest side of a track's faces, in pixels of the clip; 0 without faces."""
-    return float(track.evidence.face_px.max()) if len(track.evidence) else 0.0
-
-
-def quality_of(track: SeenTrack) -> float:
-    """Return the quality of a track's best face; 0 without faces."""
-    return float(track.evidence.quality.max()) if len(track.evidence) else 0.0
-
-
 def thresholds(development: Trial) -> dict[float, float]:
     """Return the scores above which the shares ``RATES`` of strangers' tracks are, among the people of one part."""
     strangers = development.folds.scores[~development.folds.is_known]
@@ -206,7 +116,7 @@ def detection_rows(trial: Trial) -> list[Row]:
 
     def row(what: str, mine: Sequence[SeenFace]) -> Row:
         hits = np.array([(one.clip, one.shot, one.photograph) in found for one in mine], np.bool_)
-        return Row(what, len(mine), {"found": _share_of(hits, [one.clip for one in mine])})
+        return Row(what, len(mine), {"found": share_of(hits, [one.clip for one in mine])})
 
     rows = [
         row(_range(low, high, "px"), [face for face in faces if low <= face.face_px < high])
@@ -306,58 +216,6 @@ def gallery_rows(trial: Trial, *, seed: int) -> list[Row]:
     return rows
 
 
-def clip_rows(trial: Trial) -> list[Row]:
-    """Return how right clips are: who is in them, and when; by names at least so sure as the model's threshold.
-
-    Somebody who is only on a poster or a cartoon of a clip is not in it; such names are told apart.
-    """
-    identifier = Identifier(Gallery.from_bundle(trial.held.bundle))
-    known = {identity.name for identity in identifier.identities}
-    labels = iter(identifier.identify([track.evidence for track in trial.tracks]))
-    given, pictured, shown, units_given, units_shown = [], [], [], [], []
-    overlaps: list[tuple[float, float, float]] = []
-    units: list[str] = []
-    for clip in trial.clips:
-        drawn = _drawn_spans(clip, trial.held.subjects, known)
-        on_pictures = {trial.held.subjects[face.photograph].person for face in clip.faces if face.kind != "live"}
-        named: dict[str, list[Span]] = {}
-        for track in clip.tracks:
-            label = next(labels)
-            if label.identity is not None:
-                named.setdefault(label.identity.name, []).extend(track.spans)
-        for name in named:
-            given.append(name in drawn)
-            pictured.append(name not in drawn and name in on_pictures)
-            units_given.append(clip.scene.name)
-        for name, spans in drawn.items():
-            shown.append(name in named)
-            units_shown.append(clip.scene.name)
-            if name in named:
-                overlaps.append(_in_time(spans, named[name]))
-                units.append(clip.scene.name)
-    times = np.array(overlaps).reshape(-1, 3)
-    return [
-        Row("names that are right, of those given to a clip", len(given), {"share": _share_of(given, units_given)}),
-        Row("names of people who are on a poster there", len(given), {"share": _share_of(pictured, units_given)}),
-        Row("people who are named, of the known ones in a clip", len(shown), {"share": _share_of(shown, units_shown)}),
-        Row("time that a name is shown, intersection over union", len(units), {"mean": _mean_of(times[:, 0], units)}),
-        Row("first appearance, off by (s)", len(units), {"mean": _mean_of(times[:, 1] / 1000, units)}),
-        Row("last appearance, off by (s)", len(units), {"mean": _mean_of(times[:, 2] / 1000, units)}),
-    ]
-
-
-def not_live_rows(trial: Trial) -> list[Row]:
-    """Return which share of the tracks on posters, cartoons and on nothing that was drawn get a name."""
-    identifier = Identifier(Gallery.from_bundle(trial.held.bundle))
-    labels = identifier.identify([track.evidence for track in trial.tracks])
-    rows = []
-    for what, kind in (("posters", "poster"), ("cartoons", "cartoon"), ("nothing that was drawn", None)):
-        mine = [(track, label) for track, label in zip(trial.tracks, labels, strict=True) if track.kind == kind]
-        named = [label.identity is not None for _, label in mine]
-        rows.append(Row(f"tracks on {what}", len(mine), {"named": _share_of(named, [track.clip for track, _ in mine])}))
-    return rows
-
-
 def group_rows(trial: Trial, limits: Mapping[float, float], groups: Mapping[str, Mapping[str, str]]) -> list[Row]:
     """Return what is found by groups of people.
 
@@ -383,50 +241,6 @@ def is_bound_only(judged: JudgedTracks, rate: float) -> bool:
 def strangers_of(judged: JudgedTracks) -> int:
     """Return how many different strangers there are; people count who are left out."""
     return len({subject for subject, is_known in zip(judged.subjects, judged.is_known, strict=True) if not is_known})
-
-
-def _drawn_spans(clip: ShownClip, subjects: Mapping[int, Subject], known: set[str]) -> dict[str, list[Span]]:
-    spans: dict[str, list[Span]] = {}
-    for face in clip.faces:
-        person = subjects[face.photograph].person
-        if face.kind == "live" and person in known:
-            spans.setdefault(person, []).append(face.span)
-    return spans
-
-
-def _in_time(drawn: Sequence[Span], named: Sequence[Span]) -> tuple[float, float, float]:
-    """Return the intersection over union of two times, and by how much beginnings and ends differ, in ms."""
-    edges = sorted({edge for span in (*drawn, *named) for edge in span})
-    both = either = 0
-    for start, end in pairwise(edges):
-        is_drawn, is_named = (any(a <= start < b for a, b in spans) for spans in (drawn, named))
-        both += (end - start) * (is_drawn and is_named)
-        either += (end - start) * (is_drawn or is_named)
-    first, last = (abs(pick(drawn) - pick(named)) for pick in (_first, _last))
-    return both / max(either, 1), float(first), float(last)
-
-
-def _first(spans: Iterable[Span]) -> int:
-    return min(start for start, _ in spans)
-
-
-def _last(spans: Iterable[Span]) -> int:
-    return max(end for _, end in spans)
-
-
-def _share_of(hits: Sequence[bool] | Flags, units: Sequence[str]) -> Interval | None:
-    if not len(units):
-        return None
-    flags = np.array(hits, np.bool_)
-    value, replicates = bootstrap(units, lambda counts: np.array([share(flags, counts)]))
-    return interval_of(float(value[0]), replicates[:, 0])
-
-
-def _mean_of(values: F64, units: Sequence[str]) -> Interval | None:
-    if not len(units):
-        return None
-    value, replicates = bootstrap(units, lambda counts: np.array([(values * counts).sum() / max(counts.sum(), _TINY)]))
-    return interval_of(float(value[0]), replicates[:, 0])
 
 
 def _has_enough_pixels(track: SeenTrack) -> bool:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.accuracy import tables
-from annotator.accuracy.evaluation import Trial, is_bound_only, plan_clips, tables_of, thresholds
+from annotator.accuracy.evaluation import is_bound_only, tables_of, thresholds
 from annotator.accuracy.measures import RATES
 from annotator.accuracy.scenes import Scene
 from annotator.accuracy.subjects import PARTS, HeldOut, photographed
 from annotator.accuracy.tracks import ShownClip, show_clips
+from annotator.accuracy.trial import Trial, plan_clips
 from annotator.build import build_annotator, build_gallery
 from annotator.cli.output import err, out, progress, remark
 from annotator.errors import ConfigError, LocalDiskError

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from annotator.accuracy.calibrating import calibrate
-from annotator.accuracy.evaluation import Trial, precision_rows, strangers_of, tables_of, thresholds
+from annotator.accuracy.evaluation import precision_rows, strangers_of, tables_of, thresholds
 from annotator.accuracy.measures import PRIORS, calibration_curve
+from annotator.accuracy.trial import Trial
 from annotator.settings import load_settings
 from benchmarks.accuracy.drawn import SEED, held_out, trials
 from benchmarks.accuracy.page import write_page

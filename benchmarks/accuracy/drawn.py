@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from annotator.accuracy.evaluation import Trial, plan_clips
 from annotator.accuracy.kept import keep_clips, kept_clips
 from annotator.accuracy.scenes import Scene
 from annotator.accuracy.subjects import PARTS, STRANGERS, HeldOut, Part, hold_out
 from annotator.accuracy.tracks import ShownClip, show_clips
+from annotator.accuracy.trial import Trial, plan_clips
 from annotator.build import build_annotator, build_detector, build_engine
 from annotator.pipeline import Annotator
 from annotator.recognition.collection import BuildSources, collect_pictures

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from annotator.accuracy.evaluation import Trial
+from annotator.accuracy.trial import Trial
 from annotator.recognition.bundle import CREDITS, LICENSE, MODEL_CARD, write_bundle
 from annotator.recognition.calibration import Calibration
 from annotator.recognition.revocation import read_revocation_list

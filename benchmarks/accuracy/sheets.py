@@ -6,7 +6,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
-from annotator.accuracy.evaluation import Trial, quality_of, size_of
+from annotator.accuracy.trial import Trial, quality_of, size_of
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 

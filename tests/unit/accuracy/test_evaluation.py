@@ -7,14 +7,10 @@ import pytest
 
 from annotator.accuracy.evaluation import (
     Meant,
-    Trial,
-    clip_rows,
     detection_rows,
     found_row,
     gallery_rows,
     group_rows,
-    not_live_rows,
-    plan_clips,
     precision_rows,
     recognition_rows,
     thresholds,
@@ -24,6 +20,8 @@ from annotator.accuracy.measures import RATES
 from annotator.accuracy.scenes import Kind, plan_scene
 from annotator.accuracy.subjects import PARTS, HeldOut, Subject, part_of
 from annotator.accuracy.tracks import SeenFace, SeenTrack, ShownClip, Span
+from annotator.accuracy.trial import Trial, plan_clips
+from annotator.accuracy.whole_clips import clip_rows, not_live_rows
 from annotator.recognition.bundle import ModelBundle
 from annotator.types import TrackEvidence
 from tests.made_up_bundles import PEOPLE, SIZE, direction_of, identity_of, unit, write_made_up_bundle
