@@ -135,6 +135,8 @@ class ModelBundle:
             )
         for name, array in (("prototypes", prototypes), ("photo_counts", counts), ("mean", mean)):
             object.__setattr__(self, name, array)
+        if self.calibration.clip_centre and len(self.calibration.clip_centre) != size:
+            raise ModelError(f"the calibration of the model bundle {self.name} has a centre of another length")
         if self.projection is not None and self.projection.bias.shape != mean.shape:
             raise ModelError(f"the projection of the model bundle {self.name} does not lead to its prototypes")
         if self.network is not None and self.network.network_id != self.embedder:

@@ -58,6 +58,9 @@ class Calibration:
         cohort: neighbours whose similarities normalise a score.
         min_confidence: names that are less sure are not given, even if their score reaches the threshold; 0 leaves the
             thresholds alone.
+        clip_centre: (E,), mean embedding of faces in clips, where the prototypes are: what tracks are centred by.
+            Faces in clips are smaller and poorer than photographs, and all shifted the same way; empty: by the mean of
+            the gallery.
 
     """
 
@@ -70,6 +73,7 @@ class Calibration:
     min_quality: float
     cohort: int
     min_confidence: float = 0.0
+    clip_centre: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check.
@@ -98,6 +102,7 @@ class Calibration:
             and 0.0 <= self.min_face_px <= self.sharp_below_px < np.inf
             and self.cohort > 0
             and 0.0 <= self.min_confidence < 1.0
+            and bool((np.abs(self.clip_centre) <= 1.0).all())
         )
         if not fine:
             raise ModelError("the calibration of the model bundle is out of range: build the bundle again")
@@ -226,10 +231,11 @@ class Calibration:
         return prior + sure
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values; what leaves the thresholds alone is left out, so that digests stay."""
+        """Return it as JSON values; what changes nothing is left out, so that digests stay."""
         values = asdict(self)
-        if not self.min_confidence:
-            del values["min_confidence"]
+        for name in ("min_confidence", "clip_centre"):
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod
@@ -251,8 +257,10 @@ class Calibration:
                 for point in value["points"]
             )
             rates = tuple(float(rate) for rate in value["rates"])
-            rest = {name: float(number) for name, number in value.items() if name not in ("points", "rates", "cohort")}
-            return cls(points=points, rates=rates, cohort=int(value["cohort"]), **rest)
+            clip_centre = tuple(float(number) for number in value.get("clip_centre", ()))
+            read = ("points", "rates", "cohort", "clip_centre")
+            rest = {name: float(number) for name, number in value.items() if name not in read}
+            return cls(points=points, rates=rates, cohort=int(value["cohort"]), clip_centre=clip_centre, **rest)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ModelError(f"the calibration of the model bundle cannot be read ({error}): build it again") from error
 

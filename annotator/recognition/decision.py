@@ -4,8 +4,8 @@ The rule, for each track:
 
 1. faces that are too small, or small and blurred, say nothing; without any other the answer is «unknown, too poor»;
 2. the mean of the faces' unit embeddings, weighted by their quality, through the projection of the bundle where it has
-   one, minus the gallery's mean, to unit length;
-3. its cosine to each person's mean prototype, centred alike;
+   one, minus the mean of faces in clips, to unit length;
+3. its cosine to each person's mean prototype, minus the mean of the gallery, to unit length;
 4. minus half of the sum of two means: of the track's, and of the prototype's, similarity to the 300 nearest *other*
    prototypes (c-norm): a face that resembles everybody, or a prototype that does, must be nearer to count;
 5. the best person is named if the score reaches the threshold for the face's size, and is as sure as is asked for, else
@@ -123,7 +123,7 @@ class Identifier:
         """
         self._gallery = gallery
         self._calibration = calibration or gallery.bundle.calibration
-        self._scorer = Scorer(gallery, cohort=self._calibration.cohort)
+        self._scorer = Scorer(gallery, cohort=self._calibration.cohort, clip_centre=self._calibration.clip_centre)
 
     @property
     def gallery(self) -> Gallery:

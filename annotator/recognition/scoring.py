@@ -4,6 +4,7 @@ All is float64 and rounded at the end, so that the order in which a processor su
 bfloat16, only says who is worth a score, with a margin for its errors: the scores that come out are the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -54,17 +55,19 @@ class ScoreTerms:
 class Scorer:
     """Scores of embeddings against a gallery. Immutable; safe to use from several threads."""
 
-    def __init__(self, gallery: Gallery, *, cohort: int) -> None:
+    def __init__(self, gallery: Gallery, *, cohort: int, clip_centre: Sequence[float] = ()) -> None:
         """Centre the gallery and measure how alike its people are.
 
         Args:
             gallery: whom to compare with.
             cohort: neighbours that normalise a score; fewer where the bundle has fewer people.
+            clip_centre: (E,), what embeddings of clips are centred by; by default the gallery's mean.
 
         """
         bundle = gallery.bundle
         self._comparable = bundle.comparable
         self._centre = bundle.mean.astype(np.float64)
+        self._clip_centre = np.array(clip_centre, np.float64) if len(clip_centre) else self._centre
         step = -(-len(bundle.prototypes) // MAX_COHORT_POOL) if len(bundle.prototypes) else 1
         pool = self._centred(bundle.prototypes[::step].astype(np.float64))
         prototypes = self._centred(gallery.prototypes.astype(np.float64))
@@ -180,7 +183,7 @@ class Scorer:
         return np.concatenate(rows), np.concatenate(columns), np.concatenate(scores)
 
     def _probes(self, embeddings: F64) -> F64:
-        return self._centred(self._comparable(unit(embeddings)))
+        return unit(self._comparable(unit(embeddings)) - self._clip_centre)
 
     def _centred(self, embeddings: F64) -> F64:
         return unit(embeddings - self._centre)

@@ -131,7 +131,9 @@ def _scores(bundle: ModelBundle, tracks: F64, *, is_plain: bool) -> F64:
     if is_plain:
         unit = bundle.comparable(tracks / np.linalg.norm(tracks, axis=1, keepdims=True))
         return np.asarray(unit @ bundle.prototypes.astype(np.float64).T, np.float64)
-    return Scorer(Gallery.from_bundle(bundle), cohort=bundle.calibration.cohort).scores(tracks)
+    calibration = bundle.calibration
+    scorer = Scorer(Gallery.from_bundle(bundle), cohort=calibration.cohort, clip_centre=calibration.clip_centre)
+    return scorer.scores(tracks)
 
 
 def size_points(trials: Mapping[int, TrialScores], rates: Sequence[float]) -> tuple[SizePoint, ...]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,11 @@ def test_prototypes_that_are_no_unit_vectors_are_refused(folder: Path, bundle: M
         np.savez(file, prototypes=prototypes, photo_counts=bundle.photo_counts, mean=bundle.mean)
     put(folder, PROTOTYPES, (folder / "p.npz").read_bytes())
     refused(folder, "not of unit length")
+
+
+def test_a_centre_of_another_length_is_refused(bundle: ModelBundle) -> None:
+    with pytest.raises(ModelError, match="centre of another length"):
+        replace(bundle, calibration=replace(bundle.calibration, clip_centre=(0.1, 0.2)))
 
 
 def test_people_on_the_bundles_list_are_not_in_it(bundle: ModelBundle, tmp_path: Path) -> None:

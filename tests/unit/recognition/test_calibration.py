@@ -112,6 +112,9 @@ def test_small_faces_and_small_blurred_ones_say_nothing(
 
 def test_it_comes_back_from_json(calibration: Calibration) -> None:
     assert Calibration.from_json(calibration.to_json()) == calibration
+    centred = replace(calibration, clip_centre=(0.1, -0.2))
+    assert Calibration.from_json(centred.to_json()) == centred
+    assert "clip_centre" not in calibration.to_json()
 
 
 @pytest.mark.parametrize(
@@ -127,6 +130,9 @@ def test_it_comes_back_from_json(calibration: Calibration) -> None:
         {"cohort": "many"},
         {"min_confidence": 1.0},
         {"min_confidence": -0.1},
+        {"clip_centre": [0.1, 2.0]},
+        {"clip_centre": [float("nan")]},
+        {"clip_centre": 3},
         {"surprise": 1},
     ],
 )

@@ -119,13 +119,16 @@ def _bundle_of(prototypes: np.ndarray) -> ModelBundle:
     )
 
 
-def test_scores_are_those_of_the_formula(bundle: ModelBundle) -> None:
+@pytest.mark.parametrize("is_shifted", [False, True])
+def test_scores_are_those_of_the_formula(bundle: ModelBundle, *, is_shifted: bool) -> None:
     gallery = Gallery.from_bundle(bundle)
-    probe = np.random.default_rng(4).normal(0, 1, 32)
-    scores = Scorer(gallery, cohort=10).scores(probe[None])[0]
+    random = np.random.default_rng(4)
+    probe = random.normal(0, 1, 32)
+    clip_centre = random.normal(0, 0.1, 32) if is_shifted else bundle.mean
+    scores = Scorer(gallery, cohort=10, clip_centre=clip_centre.tolist() if is_shifted else ()).scores(probe[None])[0]
     unit = lambda vector: vector / np.linalg.norm(vector)  # noqa: E731 - a formula
     centred = np.stack([unit(row.astype(np.float64) - bundle.mean) for row in bundle.prototypes])
-    near = centred @ unit(unit(probe) - bundle.mean)
+    near = centred @ unit(unit(probe) - clip_centre)
     for person in (0, 13, 39, int(near.argmax())):
         others = np.delete(np.arange(40), person)
         probe_level = np.sort(near[others])[-10:].mean()
