@@ -200,6 +200,8 @@ def build_bundle(options: BuildOptions) -> None:
             detector=build_detector(settings, engine),
             info=info,
         )
+    for name, why in report.left_out.items():
+        remark(f"left out {name}: {why}")
     for picture, why in report.dropped:
         remark(f"left out {picture}: {why}")
     bundle = report.bundle

@@ -122,11 +122,13 @@ class BuildReport:
     Attributes:
         bundle: as written.
         dropped: ``(folder/picture, why)`` of the pictures left out.
+        left_out: why people were left out who have pictures, by name.
 
     """
 
     bundle: ModelBundle
     dropped: tuple[tuple[str, str], ...]
+    left_out: Mapping[str, str]
 
 
 def build_bundle(
@@ -169,6 +171,7 @@ def build_bundle(
         "normalisation": "(x - 127.5) / 128, inside the network",
         "licence": info.licence,
         "people": len(gallery.names),
+        "people_left_out": dict(sorted(Counter(pictures.left_out.values()).items())),
         "photographs": len(gallery.person),
         "photographs_dropped": dict(sorted(Counter(why for _, why in gallery.dropped).items())),
         "data_sha256": data_sha256,
@@ -182,7 +185,7 @@ def build_bundle(
         LICENSE: info.licence_text,
     }
     write_bundle(out, bundle, texts=texts, revoked=info.revoked or RevocationList(data_sha256[:32]))
-    return BuildReport(bundle, tuple(gallery.dropped))
+    return BuildReport(bundle, tuple(gallery.dropped), dict(sorted(pictures.left_out.items())))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,6 +309,7 @@ def _card(bundle: ModelBundle, info: BundleInfo) -> str:
         "version": bundle.version,
         "embedder": bundle.embedder,
         "people": f"{len(bundle.identities):,}",
+        "people_left_out": sum(bundle.manifest["people_left_out"].values()),
         "photographs": f"{bundle.manifest['photographs']:,}",
         "dropped": sum(bundle.manifest["photographs_dropped"].values()),
         "with_id": sum(person.kg_mid is not None for person in bundle.identities),

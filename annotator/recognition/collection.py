@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -45,6 +45,7 @@ class BuildSources:
         labels: a ``labels.csv`` whose Knowledge Graph ids are taken over where the name is the same (case aside), or
             None. Namesakes get the id too.
         excluded: a CSV file with ``picture,why`` of pictures found wrong by eye, or None.
+        left_out: a CSV file with ``name,why`` of people whom the bundle must not know, or None.
 
     """
 
@@ -55,6 +56,7 @@ class BuildSources:
     known_sources: str = ""
     labels: Path | None = None
     excluded: Path | None = None
+    left_out: Path | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Collection:
         people: the name of each.
         sources: where a person's pictures came from, by name.
         skipped: ``(folder/picture, why)`` of whole photographs without a clear face, and of excluded pictures.
+        left_out: why people are left out who have pictures, by name.
 
     """
 
@@ -75,6 +78,7 @@ class Collection:
     people: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, crops: U8, paths: Sequence[Path], sources: str) -> None:
         """Add pictures of one person."""
@@ -98,6 +102,7 @@ class Collection:
             people=[self.people[index] for index in order],
             sources=self.sources,
             skipped=self.skipped,
+            left_out=self.left_out,
         )
 
 
@@ -110,25 +115,32 @@ def collect_pictures(sources: BuildSources, *, embedder: FaceEmbedding, detector
     """Read all pictures of people.
 
     Raises:
-        ConfigError: a folder is missing or a crop has another size.
+        ConfigError: a folder or a list is missing, or a crop has another size.
         UndecodableMediaError: a file is no picture.
 
     """
     table = {folder: row for path in sources.people_tables for folder, row in read_people_table(path).items()}
-    excluded = _read_excluded(sources.excluded)
+    excluded = _read_reasons(sources.excluded, of="picture")
+    unwanted = _read_reasons(sources.left_out, of="name")
     collection = Collection(skipped=sorted(excluded.items()))
     for folder in [folder for root in sources.gallery_dirs for folder in people_folders(root)]:
         row = table.get(folder.name, {})
+        if _is_left_out(_name(folder, row), unwanted, collection):
+            continue
         paths = [path for path in picture_files(folder) if picture_name(path) not in excluded]
         collection.add(_name(folder, row), read_aligned(paths), paths, row.get("sources", ""))
     for folder in [folder for root in sources.known_dirs for folder in people_folders(root)]:
         name = _name(folder, table.get(folder.name, {}))
+        if _is_left_out(name, unwanted, collection):
+            continue
         paths = [path for path in picture_files(folder) if picture_name(path) not in excluded]
         found, kept = _photographed(paths, detector=detector, collection=collection)
         choice = choose_faces(found, like=collection.of(name), embedder=embedder)
         crops = [faces[index].crop for faces, index in zip(found, choice, strict=True)]
         if crops:
             collection.add(name, np.stack(crops), kept, sources.known_sources)
+    for name in sorted(unwanted.keys() - collection.left_out.keys()):
+        _log.warning("nobody here is called %s, whom %s leaves out: is the name spelled so?", name, sources.left_out)
     _log.info("read %d pictures of %d people", len(collection.crops), len(collection.sources))
     return collection.in_order()
 
@@ -148,13 +160,25 @@ def _name(folder: Path, row: object) -> str:
     return parse_label(str(name or folder.name)).name
 
 
-def _read_excluded(path: Path | None) -> dict[str, str]:
+def _is_left_out(name: str, unwanted: Mapping[str, str], collection: Collection) -> bool:
+    """Say whether the bundle must not know somebody; note it, and log it once."""
+    if name in unwanted and name not in collection.left_out:
+        collection.left_out[name] = unwanted[name]
+        _log.info("left out %s: %s", name, unwanted[name])
+    return name in unwanted
+
+
+def _read_reasons(path: Path | None, *, of: str) -> dict[str, str]:
+    """Return the column ``why`` of a CSV file by another column."""
     if path is None:
         return {}
     if not path.is_file():
-        raise ConfigError(f"there is no list of excluded pictures at {path}")
+        raise ConfigError(f"there is no list of what is left out at {path}")
     with path.open(encoding="utf-8", newline="") as file:
-        return {row["picture"]: row["why"] for row in csv.DictReader(file)}
+        rows = csv.DictReader(file)
+        if not {of, "why"} <= set(rows.fieldnames or ()):
+            raise ConfigError(f"{path} must have the columns {of} and why")
+        return {row[of]: row["why"] for row in rows}
 
 
 def _photographed(

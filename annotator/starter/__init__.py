@@ -1,8 +1,8 @@
 """The starter model: a bundle of public figures that comes with the package, under terms of its own.
 
 ``bundle/`` is the bundle; ``source/`` is what it is made from besides pictures: the card with gaps for the figures, the
-terms, the pictures found wrong by eye, and the revocation list, all written by hand; and the calibration, which
-``python -m benchmarks.accuracy --calibrate`` fits to drawn clips.
+terms, the pictures found wrong by eye, the people who are left out, and the revocation list, all written by hand; and
+the calibration, which ``python -m benchmarks.accuracy --calibrate`` fits to drawn clips.
 """
 
 import json
@@ -57,6 +57,7 @@ def starter_sources(data: Path) -> BuildSources:
         known_sources="ageitgey/face_recognition",
         labels=data / "giphy_labels.csv",
         excluded=_SOURCE / "excluded.csv",
+        left_out=_SOURCE / "left_out.csv",
     )
 
 

@@ -1,5 +1,6 @@
 """A bundle is built from photographs, the same way every time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             save(person, take, root / "gallery" / f"Person_{person:02}" / f"{take}.png")
     save(99, 0, root / "gallery" / "Person_05" / "wrong.png")
     save(3, 0, root / "gallery" / "Person_03" / "repeated.png")
+    for take in range(EACH):
+        save(77, take, root / "gallery" / "Not_Public" / f"{take}.png")
+    save(77, EACH, root / "known" / "Not_Public" / "whole.png")
     for stranger in range(40):
         save(200 + stranger, 0, root / "strangers" / f"{stranger}.png")
     save(50, 0, root / "known" / "New_One" / "a.png")
@@ -41,6 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "gallery.csv").write_text("folder,name,sources\nPerson_07,Dr. Seven,here;there\n")
     (root / "labels.csv").write_text("Labels,Index\nperson_01_[m.01],0\n")
     (root / "excluded.csv").write_text("picture,why\nPerson_02/3.png,by eye\n")
+    (root / "left_out.csv").write_text("name,why\nNot Public,a child\nMisspelled One,a child\n")
     return root
 
 
@@ -53,6 +58,7 @@ def sources_of(data: Path) -> BuildSources:
         known_sources="elsewhere",
         labels=data / "labels.csv",
         excluded=data / "excluded.csv",
+        left_out=data / "left_out.csv",
     )
 
 
@@ -88,6 +94,44 @@ def test_what_was_left_out_is_said(built: tuple[BuildReport, Path]) -> None:
         ("Person_05/wrong.png", "unlike the others"),
         ("New_One/empty.png", "no clear face"),
     }
+
+
+def test_who_must_not_be_known_is_left_out_and_that_is_said(built: tuple[BuildReport, Path]) -> None:
+    bundle = load_bundle(built[1])
+    assert "Not Public" not in {person.name for person in bundle.identities}
+    likeness = bundle.prototypes @ PatternEmbedder().embed(face_of(77)[None])[0]
+    assert likeness.max() < 0.8, "nor is the face somebody else's"
+    assert dict(built[0].left_out) == {"Not Public": "a child"}
+    assert bundle.manifest["people_left_out"] == {"a child": 1}
+    assert not any("Not_Public" in picture for picture, _ in built[0].dropped), "pictures of nobody are not counted"
+
+
+def test_the_log_says_who_is_left_out_and_which_name_nobody_has(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        build(data, tmp_path)
+    said = [(record.levelname, record.getMessage()) for record in caplog.records if "left out" in record.getMessage()]
+    assert said == [("INFO", "left out Not Public: a child")]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "Misspelled One" in warnings[0]
+
+
+@pytest.mark.parametrize("text", [None, "person,why\nNot Public,a child\n", ""])
+def test_a_list_that_cannot_be_read_leaves_nobody_in_by_mistake(data: Path, tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "left_out.csv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=r"left_out\.csv"):
+        build_bundle(
+            replace(sources_of(data), left_out=path),
+            out=tmp_path / "out",
+            embedder=PatternEmbedder(),
+            detector=TileDetector(),
+            info=INFO,
+            params=PARAMS,
+        )
 
 
 def test_the_persons_own_face_is_taken_from_a_photograph_of_two(built: tuple[BuildReport, Path]) -> None:
