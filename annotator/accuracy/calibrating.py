@@ -1,5 +1,7 @@
 """Thresholds and confidence of a gallery, told from drawn clips instead of made-up tracks.
 
+Faces in clips are shifted against photographs, all the same way: their mean is what tracks are centred by.
+
 The logarithm of the likelihood ratio of «it is this person» to «it is somebody else» is a plane over the score and the
 logarithm of the face's size: a logistic regression of right names over all tracks, of which known people's and
 strangers' weigh the same. A known person's track whose nearest person is another counts among the wrong ones.
@@ -18,7 +20,7 @@ from annotator.accuracy.measures import Flags, score_at_rate
 from annotator.accuracy.trial import Trial
 from annotator.errors import ConfigError
 from annotator.recognition.calibration import F64, Calibration, SizePoint
-from annotator.recognition.evidence import pool_track
+from annotator.recognition.evidence import pool_track, unit
 
 SIZES_PX: Final = (32.0, 48.0, 64.0, 96.0, 128.0)
 """Of the points. Between them slopes, intercepts and thresholds are taken to be straight, beyond them level."""
@@ -40,7 +42,7 @@ _TINY: Final = 1e-12
 
 
 def calibrate(trial: Trial) -> Calibration:
-    """Return the calibration of the trial's gallery with other points, fitted to its tracks.
+    """Return the calibration of the trial's gallery with another centre and other points, fitted to its tracks.
 
     Args:
         trial: drawn clips; none of its people may be among those on whom the result is reported.
@@ -49,7 +51,9 @@ def calibrate(trial: Trial) -> Calibration:
         ConfigError: there are too few tracks.
 
     """
-    now, folds = trial.held.bundle.calibration, trial.folds
+    now = replace(trial.held.bundle.calibration, clip_centre=_clip_centre(trial))
+    held = replace(trial.held, bundle=replace(trial.held.bundle, calibration=now))
+    folds = Trial(held, trial.clips).folds
     sizes = np.array([_face_px(trial, number) for number in folds.tracks.tolist()], np.float64)
     points = fit_points(folds.scores, sizes, is_known=folds.is_known, is_right=folds.is_right, rates=now.rates)
     return replace(now, points=points)
@@ -95,14 +99,25 @@ def fit_points(
     return tuple(points)
 
 
+def _clip_centre(trial: Trial) -> tuple[float, ...]:
+    """Return (E,), the mean embedding of the tracks of living people, where the prototypes are."""
+    pooled = [_pooled(trial, number) for number in np.unique(trial.folds.tracks).tolist()]
+    embeddings = np.stack([embedding for embedding, size_px in pooled if size_px >= SIZES_PX[0]])
+    centre = trial.held.bundle.comparable(unit(embeddings)).mean(axis=0)
+    return tuple(round(number, _DIGITS) for number in centre.tolist())
+
+
 def _face_px(trial: Trial, number: int) -> float:
     """Return the size that a track counts as, as the decision takes it."""
+    return _pooled(trial, number)[1]
+
+
+def _pooled(trial: Trial, number: int) -> tuple[F64, float]:
+    """Return a track's embedding, f64 (D,), and its size, as the decision takes them; of no usable face nothing, 1."""
     evidence = trial.tracks[number].evidence
-    if not len(evidence):
-        return 1.0
     sizes, quality = evidence.face_px.astype(np.float32), evidence.quality.astype(np.float32)
     is_usable = trial.held.bundle.calibration.usable_faces(sizes, quality)
-    return pool_track(evidence, is_usable)[1] if is_usable.any() else 1.0
+    return pool_track(evidence, is_usable) if is_usable.any() else (np.zeros(0), 1.0)
 
 
 def _level(face_px: F64) -> F64:

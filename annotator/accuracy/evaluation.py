@@ -30,7 +30,7 @@ from annotator.accuracy.rows import Row, share_of
 from annotator.accuracy.subjects import Subject
 from annotator.accuracy.tracks import SeenFace, SeenTrack
 from annotator.accuracy.trial import Trial, quality_of, size_of
-from annotator.accuracy.whole_clips import clip_rows, not_live_rows
+from annotator.accuracy.whole_clips import clip_rows, confusion_rows, not_live_rows
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 
@@ -97,6 +97,7 @@ def tables_of(
         "recognition": recognition_rows(trial, limits),
         "detection": detection_rows(trial),
         "names and times": clip_rows(trial),
+        "confusion": confusion_rows(trial),
         "not live": not_live_rows(trial),
         "gallery": gallery_rows(trial, seed=seed),
     }
@@ -104,8 +105,15 @@ def tables_of(
 
 
 def thresholds(development: Trial) -> dict[float, float]:
-    """Return the scores above which the shares ``RATES`` of strangers' tracks are, among the people of one part."""
-    strangers = development.folds.scores[~development.folds.is_known]
+    """Return the logarithms of likelihood ratios above which the shares ``RATES`` of strangers' tracks are.
+
+    The model's own thresholds are scores of one likelihood ratio, too: a small face needs a higher score.
+
+    Args:
+        development: people of one part, who are not those that are reported on.
+
+    """
+    strangers = development.folds.log_ratios[~development.folds.is_known]
     return {rate: score_at_rate(strangers, np.ones(len(strangers)), rate) for rate in RATES}
 
 

@@ -48,7 +48,7 @@ def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifi
         is_known and name == subject.person
         for is_known, name, (_, subject, _) in zip(known, nearest, live, strict=True)
     ]
-    told = [(_score(label), _log_ratio(label, prior)) for label in labels]
+    told = [(_score(label), log_ratio_of(label, prior)) for label in labels]
     return JudgedTracks(
         is_known=np.array(known, np.bool_),
         is_right=np.array(right, np.bool_),
@@ -106,7 +106,8 @@ def _score(label: TrackLabel) -> float:
     return label.candidates[0].score if label.candidates and label.verdict != "too_poor" else -np.inf
 
 
-def _log_ratio(label: TrackLabel, prior: float) -> float:
+def log_ratio_of(label: TrackLabel, prior: float) -> float:
+    """Return the logarithm of «it is the nearest person» to «it is a stranger», of a label under a prior."""
     if not label.candidates or label.verdict == "too_poor":
         return -np.inf
     confidence = float(np.clip(label.candidates[0].confidence, _ROUNDED, 1.0 - _ROUNDED))

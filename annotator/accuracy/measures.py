@@ -116,14 +116,14 @@ def recall_at(judged: JudgedTracks, *, confidence: float, prior: float) -> Inter
     return _share_of(judged, is_found, judged.is_known)
 
 
-def found_over(judged: JudgedTracks, min_score: float) -> Interval | None:
-    """Return which share of known people's tracks is found with a score above a threshold that was chosen elsewhere."""
-    return _share_of(judged, (judged.scores > min_score) & judged.is_right, judged.is_known)
+def found_over(judged: JudgedTracks, min_log_ratio: float) -> Interval | None:
+    """Return which share of known people's tracks is found over a threshold that was chosen elsewhere."""
+    return _share_of(judged, (judged.log_ratios > min_log_ratio) & judged.is_right, judged.is_known)
 
 
-def strangers_over(judged: JudgedTracks, min_score: float) -> Interval | None:
-    """Return which share of strangers' tracks gets a score above a threshold that was chosen elsewhere."""
-    return _share_of(judged, judged.scores > min_score, ~judged.is_known)
+def strangers_over(judged: JudgedTracks, min_log_ratio: float) -> Interval | None:
+    """Return which share of strangers' tracks gets a name over a threshold that was chosen elsewhere."""
+    return _share_of(judged, judged.log_ratios > min_log_ratio, ~judged.is_known)
 
 
 def nearest_is_right(judged: JudgedTracks) -> Interval | None:

@@ -1,13 +1,14 @@
 """Whole clips: whether the people who are named are in them, and when; and what gets a name and is no live person."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
+from annotator.accuracy.intervals import wilson
 from annotator.accuracy.rows import Row, mean_of, share_of
 from annotator.accuracy.subjects import Subject
-from annotator.accuracy.tracks import ShownClip, Span
+from annotator.accuracy.tracks import SeenTrack, ShownClip, Span
 from annotator.accuracy.trial import Trial
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
@@ -53,6 +54,36 @@ def clip_rows(trial: Trial) -> list[Row]:
     ]
 
 
+def confusion_rows(trial: Trial) -> list[Row]:
+    """Return how often people are taken for each other, by names at least so sure as the model's threshold.
+
+    That two faces seen at once get one name, and that somebody of the gallery gets another's, is what an assignment of
+    names to all faces of a frame, or a wider margin between people who look alike, could mend.
+    """
+    identifier = Identifier(Gallery.from_bundle(trial.held.bundle))
+    known = {identity.name for identity in identifier.identities}
+    labels = iter(identifier.identify([track.evidence for track in trial.tracks]))
+    is_twice: list[bool] = []
+    is_mistaken: list[bool] = []
+    for clip in trial.clips:
+        told = [(track, next(labels).identity) for track in clip.tracks]
+        named = [(track, trial.subject(track), identity) for track, identity in told if _is_live(track)]
+        is_mistaken += [
+            identity is not None and identity.name != subject.person
+            for _, subject, identity in named
+            if subject.person in known
+        ]
+        is_twice += [
+            one[2] is not None and one[2] == other[2]
+            for one, other in combinations(named, 2)
+            if one[1].key != other[1].key and _are_at_once(one[0].spans, other[0].spans)
+        ]
+    return [
+        _counted("faces of two people, seen at once, that got one name", is_twice),
+        _counted("tracks of known people that got the name of another", is_mistaken),
+    ]
+
+
 def not_live_rows(trial: Trial) -> list[Row]:
     """Return which share of the tracks on posters, cartoons and on nothing that was drawn get a name."""
     identifier = Identifier(Gallery.from_bundle(trial.held.bundle))
@@ -63,6 +94,18 @@ def not_live_rows(trial: Trial) -> list[Row]:
         named = [label.identity is not None for _, label in mine]
         rows.append(Row(f"tracks on {what}", len(mine), {"named": share_of(named, [track.clip for track, _ in mine])}))
     return rows
+
+
+def _counted(what: str, hits: Sequence[bool]) -> Row:
+    return Row(what, len(hits), {"share": wilson(sum(hits), len(hits))})
+
+
+def _is_live(track: SeenTrack) -> bool:
+    return track.kind == "live" and track.photograph is not None
+
+
+def _are_at_once(one: Sequence[Span], other: Sequence[Span]) -> bool:
+    return any(start < end_other and start_other < end for start, end in one for start_other, end_other in other)
 
 
 def _drawn_spans(clip: ShownClip, subjects: Mapping[int, Subject], known: set[str]) -> dict[str, list[Span]]:

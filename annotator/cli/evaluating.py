@@ -150,7 +150,7 @@ def _write(folder: Path, values: Mapping[str, Any]) -> None:
         "## Faces found",
         tables.shares(values["detection"], ("found",), "faces drawn in"),
         "## Clips: who, and when",
-        tables.figures(values["names and times"]),
+        tables.figures([*values["names and times"], *values["confusion"]]),
         "## What is no live person: names given",
         tables.shares(values["not live"], ("named",), ""),
         "## When the gallery grows",

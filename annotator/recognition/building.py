@@ -100,8 +100,8 @@ class BundleInfo:
         model_card: a text with ``$placeholders``, those of ``DEFAULT_CARD``.
         licence_text: the text of the licence.
         revoked: the revocation list that the bundle carries; by default an empty one, its salt taken from the pictures.
-        points: a calibration that was fitted elsewhere, to drawn clips; by default it is told from made-up tracks.
-        calibrated: for the manifest, where these come from and how reliable they are.
+        calibration: one that was fitted elsewhere, to drawn clips; by default it is told from made-up tracks.
+        calibrated: for the manifest, where it comes from and how reliable it is.
 
     """
 
@@ -111,7 +111,7 @@ class BundleInfo:
     model_card: str = DEFAULT_CARD
     licence_text: str = "All rights reserved.\n"
     revoked: RevocationList | None = None
-    points: tuple[SizePoint, ...] | None = None
+    calibration: Calibration | None = None
     calibrated: Mapping[str, Any] | None = None
 
 
@@ -178,7 +178,7 @@ def build_bundle(
         "metrics": trial_metrics(trials, gallery.left_out, points, params),
         **({"calibrated": dict(info.calibrated)} if info.calibrated is not None else {}),
     }
-    bundle = replace(draft, calibration=params.calibration(info.points or points), manifest=manifest)
+    bundle = replace(draft, calibration=info.calibration or params.calibration(points), manifest=manifest)
     texts = {
         CREDITS: credits_table(bundle, pictures.sources),
         MODEL_CARD: _card(bundle, info),

@@ -71,6 +71,6 @@ def starter_info() -> BundleInfo:
         model_card=(_SOURCE / "MODEL_CARD.md").read_text(encoding="utf-8"),
         licence_text=(_SOURCE / "LICENSE").read_text(encoding="utf-8"),
         revoked=read_revocation_list(_SOURCE / "revoked.json"),
-        points=Calibration.from_json(told["calibration"]).points,
+        calibration=Calibration.from_json(told["calibration"]),
         calibrated=told["calibrated"],
     )

@@ -44,12 +44,12 @@ def write_starter(calibration: Calibration, said: Mapping[str, Any]) -> None:
     """Write the calibration beside what the starter model is made from, and into the bundle.
 
     Args:
-        calibration: its points.
+        calibration: its centre and points.
         said: for the manifest.
 
     """
     bundle = load_starter()
-    whole = replace(bundle.calibration, points=calibration.points)
+    whole = replace(bundle.calibration, points=calibration.points, clip_centre=calibration.clip_centre)
     told = {"calibration": whole.to_json(), "calibrated": said}
     STARTER_CALIBRATION.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     texts = {name: (STARTER_BUNDLE / name).read_text(encoding="utf-8") for name in _TEXTS}

@@ -6,6 +6,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
+from annotator.accuracy.judging import log_ratio_of
 from annotator.accuracy.trial import Trial, quality_of, size_of
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
@@ -34,11 +35,12 @@ def write_sheets(folder: Path, trial: Trial, limits: Mapping[float, float]) -> N
         if track.kind != "live" or track.photograph is None or not label.candidates:
             continue
         subject, first = trial.subject(track), label.candidates[0]
+        ratio = log_ratio_of(label, identifier.prior)
         told = f"{first.score:.2f} {size_of(track):.0f} px q {quality_of(track):.2f}"
-        if first.identity.name != subject.person and first.score > limits[RATE]:
-            wrong.append((first.score, track.photograph, f"{told}\n{first.identity.name}"))
-        elif subject.person and (first.identity.name != subject.person or first.score <= limits[RATE]):
-            missed.append((first.score, track.photograph, f"{told}\n{subject.person}"))
+        if first.identity.name != subject.person and ratio > limits[RATE]:
+            wrong.append((ratio, track.photograph, f"{told}\n{first.identity.name}"))
+        elif subject.person and (first.identity.name != subject.person or ratio <= limits[RATE]):
+            missed.append((ratio, track.photograph, f"{told}\n{subject.person}"))
     for name, found in (("wrong", wrong), ("missed", missed)):
         found.sort(reverse=name == "wrong")
         step = max(1, len(found) // MOST)

@@ -1,10 +1,13 @@
-"""A picture that is moved about does not change inside; a face whose mouth or eyes move does."""
+"""A picture that is moved about does not change inside; a face whose mouth or eyes move does.
+
+A picture in a clip is one that does not change while the frame around it does.
+"""
 
 import cv2
 import numpy as np
 import pytest
 
-from annotator.aliveness import inner_change
+from annotator.aliveness import frame_change, inner_change, is_picture
 from annotator.types import U8
 
 SIDE = 112
@@ -110,3 +113,67 @@ def test_faces_are_not_written_to() -> None:
     before = faces.copy()
     inner_change(faces)
     np.testing.assert_array_equal(faces, before)
+
+
+def shown(*frames: U8) -> U8:
+    """Return frames made small, as the tracker keeps them: u8 (K, 36, 64, 3)."""
+    return np.stack([cv2.resize(frame, (64, 36), interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def with_somebody_at(left_px: int, scene: U8) -> U8:
+    """Return the scene with somebody dark in it, a sixth of its width wide."""
+    peopled = scene.copy()
+    peopled[100:, left_px : left_px + 75] = (30, 20, 10)
+    return peopled
+
+
+def with_caption(scene: U8) -> U8:
+    """Return the scene with white letters below."""
+    written = scene.copy()
+    cv2.putText(written, "WHEN YOU SEE IT", (20, 430), cv2.FONT_HERSHEY_DUPLEX, 1.4, (255, 255, 255), 3)
+    return written
+
+
+SCENES = range(10, 14)
+POSTER = np.stack([crop(large_face(1), shift_px=shift_px) for shift_px in (0.0, 0.6, -0.8)])
+TALKING = np.stack([crop(large_face(1)), crop(with_open_mouth(large_face(1))), crop(large_face(1))])
+
+
+@pytest.mark.parametrize("seed", SCENES)
+def test_a_photograph_that_comes_nearer_or_gets_a_caption_is_a_frame_that_hardly_changes(seed: int) -> None:
+    scene = large_face(seed)
+    nearer = scene[14:-14, 14:-14]
+    assert frame_change(shown(scene, with_caption(scene), nearer)) == pytest.approx(0.0, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", SCENES)
+def test_somebody_who_walks_through_a_scene_changes_the_frame(seed: int) -> None:
+    scene = large_face(seed)
+    change = frame_change(shown(with_somebody_at(60, scene), with_somebody_at(200, scene)))
+    assert change is not None
+    assert change > 0.1
+
+
+def test_one_frame_cannot_tell() -> None:
+    assert frame_change(shown(large_face(1))) is None
+
+
+def test_faces_that_are_one_picture_where_other_things_move_are_a_picture_in_a_clip() -> None:
+    walking = shown(*(with_somebody_at(left_px, large_face(11)) for left_px in (60, 150, 240)))
+    assert is_picture(POSTER, walking) is True
+
+
+def test_a_photograph_that_is_shown_as_a_clip_is_no_picture_in_a_clip() -> None:
+    scene = large_face(11)
+    assert is_picture(POSTER, shown(scene, with_caption(scene), scene)) is False
+
+
+def test_a_face_that_changes_is_no_picture() -> None:
+    walking = shown(*(with_somebody_at(left_px, large_face(11)) for left_px in (60, 150, 240)))
+    assert is_picture(TALKING, walking) is False
+
+
+@pytest.mark.parametrize(("faces", "expected"), [(POSTER[:1], None), (POSTER[:2], None), (TALKING[:2], False)])
+def test_two_faces_can_tell_only_that_they_are_no_picture(*, faces: U8, expected: bool | None) -> None:
+    walking = shown(*(with_somebody_at(left_px, large_face(11)) for left_px in (60, 150)))
+    assert is_picture(faces, walking[: len(faces)]) is expected

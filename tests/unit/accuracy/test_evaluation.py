@@ -21,7 +21,7 @@ from annotator.accuracy.scenes import Kind, plan_scene
 from annotator.accuracy.subjects import PARTS, HeldOut, Subject, part_of
 from annotator.accuracy.tracks import SeenFace, SeenTrack, ShownClip, Span
 from annotator.accuracy.trial import Trial, plan_clips
-from annotator.accuracy.whole_clips import clip_rows, not_live_rows
+from annotator.accuracy.whole_clips import clip_rows, confusion_rows, not_live_rows
 from annotator.recognition.bundle import ModelBundle
 from annotator.types import TrackEvidence
 from tests.made_up_bundles import PEOPLE, SIZE, direction_of, identity_of, unit, write_made_up_bundle
@@ -84,13 +84,13 @@ def test_faces_found_are_counted_by_size(held: HeldOut) -> None:
     assert rows["from 96 px"].values["found"] is None
 
 
-def test_thresholds_are_scores_that_strangers_exceed_so_often(held: HeldOut) -> None:
+def test_thresholds_are_ratios_that_strangers_exceed_so_often(held: HeldOut) -> None:
     trial = Trial(held, everybody())
     limits = thresholds(trial)
-    scores = trial.folds.scores[~trial.folds.is_known]
+    ratios = trial.folds.log_ratios[~trial.folds.is_known]
     assert set(limits) == set(RATES)
     for rate, limit in limits.items():
-        assert (scores > limit).mean() <= rate
+        assert (ratios > limit).mean() <= rate
     assert limits[0.01] <= limits[0.001]
 
 
@@ -100,6 +100,17 @@ def test_known_people_are_found_and_strangers_are_not(held: HeldOut) -> None:
     assert row.count == PEOPLE
     assert value(row.values["nearest"]) == value(row.values["found at 1.0%"]) == 1.0
     assert value(row.values["strangers at 1.0%"]) == 0.0
+
+
+def test_people_taken_for_each_other_are_counted(held: HeldOut) -> None:
+    right, mistaken, stranger = clip(0), clip(1, like=2), clip(UNKNOWN[0])
+    twice = ShownClip(right.scene, right.faces, (*right.tracks, *clip(1, like=0).tracks, *clip(0).tracks))
+    later = ShownClip(right.scene, right.faces, (*right.tracks, *clip(1, like=0, spans=((1000, 2000),)).tracks))
+    at_once, other = confusion_rows(Trial(held, [right, mistaken, stranger, twice, later]))
+
+    # Of four pairs one is of a person drawn twice, and one is not seen at once.
+    assert (at_once.count, value(at_once.values["share"])) == (2, 1.0)
+    assert (other.count, value(other.values["share"])) == (7, pytest.approx(3 / 7))
 
 
 def test_who_is_taken_for_somebody_else_is_not_found(held: HeldOut) -> None:
