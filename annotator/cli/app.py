@@ -10,6 +10,7 @@ import typer
 from annotator.cli.application import make_application
 from annotator.cli.arguments import one_sampling
 from annotator.cli.corrections_app import correct, corrections
+from annotator.cli.export_app import export
 from annotator.cli.models_app import models_app
 from annotator.cli.options import (
     AllFrames,
@@ -282,6 +283,7 @@ def search(
 
 app.command()(correct)
 app.command()(corrections)
+app.command()(export)
 
 
 @app.command()
