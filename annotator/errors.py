@@ -13,6 +13,7 @@
     │   ├── IdentityError           "identity"       a name that nobody has, or that somebody else has
     │   ├── CorrectionError         "correction"     a track that is to be corrected and is not there
     │   ├── StrangerError           "stranger"       a group of strangers that is not there, or cannot be what is asked
+    │   ├── AccountError            "account"        an account of the web application that is not there, or cannot be
     │   └── BacklogStoppedError     "stopped"        a backlog that was stopped takes nothing more
     ├── TransientError       "transient"   worth trying again later, with back-off
     │   ├── SourceUnavailableError  "source_unavailable"  time-out, 5xx or a broken transfer
@@ -131,6 +132,12 @@ class StrangerError(InputError):
     """A group of strangers that is not there, tracks that are not in it, or groups that cannot be one."""
 
     reason = "stranger"
+
+
+class AccountError(InputError):
+    """An account of the web application that is not there, a name or password that cannot be one."""
+
+    reason = "account"
 
 
 class BacklogStoppedError(InputError):

@@ -285,6 +285,24 @@ class MetricsSettings(_Group):
     host: str = Field(default="127.0.0.1", description="address it listens at; 0.0.0.0 for all")
 
 
+class WebSettings(_Group):
+    """How `annotator web` is reached, and how long somebody stays logged in; docs/web.md."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="address it listens at; others need accounts")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8765, description="its port; 0 takes any that is free")
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#@]+/?$",
+        description="how browsers reach it, where that is through a proxy: https://faces.example.org",
+    )
+    session_hours: Annotated[float, Field(gt=0, le=720)] = Field(
+        default=12.0, description="longest time logged in, whatever happens"
+    )
+    idle_minutes: Annotated[float, Field(ge=2)] = Field(
+        default=120.0, description="time without a request after which somebody is logged out"
+    )
+
+
 class LogSettings(_Group):
     """What the programs of the queue write to stderr."""
 
@@ -359,6 +377,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     retraining: RetrainingSettings = RetrainingSettings()
     metrics: MetricsSettings = MetricsSettings()
+    web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")
 

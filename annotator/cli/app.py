@@ -26,6 +26,7 @@ from annotator.cli.options import (
 )
 from annotator.cli.processor import multiply_in_one_thread
 from annotator.cli.strangers_app import strangers_app
+from annotator.cli.web_app import web_app
 
 app = make_application(
     "annotator",
@@ -36,6 +37,7 @@ app = make_application(
 db_app = typer.Typer(help="The tables of the database.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(strangers_app, name="strangers")
+app.add_typer(web_app, name="web")
 app.add_typer(db_app, name="db")
 worker_app = typer.Typer(
     help="What a supervisor asks about the worker of this machine. Start one with `celery -A workers worker -Q gpu`;"

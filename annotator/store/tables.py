@@ -740,3 +740,69 @@ store_settings = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+# ------------------------------------------------------------------------------------------------- the web application
+
+web_accounts = Table(
+    "web_accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True, comment="in small letters"),
+    Column("password_hash", Text, nullable=False, comment="argon2id, with its salt and parameters"),
+    Column("role", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("disabled_at", UtcTime),
+    CheckConstraint("role IN ('reader', 'reviewer', 'operator', 'admin')", name="role"),
+)
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("secret_sha256", LargeBinary, primary_key=True),
+    Column("account_id", Integer, ForeignKey("web_accounts.id"), comment="NULL: whoever sits at the machine"),
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("address", Text, nullable=False),
+    Index(None, "account_id"),
+)
+
+web_tokens = Table(
+    "web_tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, ForeignKey("web_accounts.id"), nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False, unique=True),
+    Column("role", Text, nullable=False, comment="at most that of its account counts"),
+    Column("purpose", Text, nullable=False, comment="what its owner calls it"),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("used_at", UtcTime),
+    CheckConstraint("role IN ('reader', 'reviewer', 'operator', 'admin')", name="role"),
+    Index(None, "account_id"),
+)
+
+# Attempts to log in that were wrong, or are under way.
+web_attempts = Table(
+    "web_attempts",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("name", Text, nullable=False, comment="as typed: there may be no such account"),
+    Column("address", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index(None, "name"),
+    Index(None, "address"),
+    Index(None, "at"),
+)
+
+web_audit = Table(
+    "web_audit",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("happened_at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False, comment="a name, not an account: the record outlives accounts"),
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text),
+    Column("details", Json),
+)

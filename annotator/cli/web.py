@@ -1,0 +1,181 @@
+"""``annotator web`` and its accounts."""
+
+import getpass
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from annotator.cli.database import open_store
+from annotator.cli.output import err, out, print_json_line, print_table, remark
+from annotator.errors import AccountError, ConfigError
+from annotator.settings import load_settings
+from annotator.store.promotions import who_is_this
+from annotator.store.web.accounts import (
+    Account,
+    Role,
+    add_account,
+    change_password,
+    change_role,
+    disable_account,
+    list_accounts,
+)
+from annotator.store.web.audit import record_deed
+
+NEEDS_EXTRA = "the web application needs its extra: pip install 'celebrity-annotator[web]'"
+
+
+def run_web(*, settings: Mapping[str, Any]) -> None:
+    """Answer requests until Ctrl-C.
+
+    Raises:
+        ConfigError: the extra is missing, the address is taken, or others would reach it without logging in.
+
+    """
+    try:
+        from annotator.web.serving import serve  # noqa: PLC0415 - of an extra
+        from annotator.web.site import Keys, Site  # noqa: PLC0415
+    except ModuleNotFoundError as exc:
+        raise ConfigError(f"{NEEDS_EXTRA} ({exc.name} is missing)") from exc
+    loaded = load_settings(**settings)
+    address: list[str] = []
+
+    def tell_key(key: str) -> None:
+        _say(f"{address[0]}/enter?key={key}", "Open this address; it opens once, and then there is another one:")
+
+    def tell_ready(where: str) -> None:
+        address.append(where)
+        if site.is_open_to_the_machine():
+            keys.renew()
+        else:
+            _say(where, "People log in here:")
+        err().print("Ctrl-C stops it.")
+
+    keys = Keys(tell_key)
+    with open_store(loaded) as store:
+        site = Site(store, loaded, keys)
+        serve(site, on_ready=tell_ready)
+    err().print("stopped")
+
+
+def _say(address: str, words: str) -> None:
+    err().print(words)
+    err().print(f"  {address}", markup=False, soft_wrap=True)
+
+
+def add_user(name: str, *, role: str, is_from_stdin: bool, settings: Mapping[str, Any]) -> None:
+    """Add an account.
+
+    Raises:
+        AccountError: name, role or password cannot be, or the name is taken.
+
+    """
+    chosen = Role.of(role)
+    password_hash = _hash(_ask_password(is_from_stdin=is_from_stdin))
+    with open_store(load_settings(**settings)) as store, store.writing() as connection:
+        account = add_account(connection, name, password_hash=password_hash, role=chosen)
+        _record(connection, "added an account", account)
+    out().print(f"{account.name} may log in as {account.role.word}", markup=False)
+
+
+def list_users(*, as_json: bool, settings: Mapping[str, Any]) -> None:
+    """Print all accounts."""
+    with open_store(load_settings(**settings), must_exist=True) as store, store.reading() as connection:
+        accounts = list_accounts(connection)
+    if as_json:
+        for one in accounts:
+            print_json_line(
+                {
+                    "name": one.name,
+                    "role": one.role.word,
+                    "created_at": one.created_at.isoformat(),
+                    "disabled_at": None if one.disabled_at is None else one.disabled_at.isoformat(),
+                }
+            )
+        return
+    if not accounts:
+        remark(
+            "Nobody: `annotator web` is for whoever sits at this machine. `annotator web users add NAME` changes that."
+        )
+        return
+    rows = [[one.name, one.role.word, f"{one.created_at:%Y-%m-%d}", _state(one)] for one in accounts]
+    print_table(["name", "role", "since", "state"], rows)
+
+
+def change_user_role(name: str, role: str, *, settings: Mapping[str, Any]) -> None:
+    """Change what an account may do.
+
+    Raises:
+        AccountError: there is no such account, or role.
+
+    """
+    chosen = Role.of(role)
+    with open_store(load_settings(**settings), must_exist=True) as store, store.writing() as connection:
+        account = change_role(connection, name, chosen)
+        _record(connection, "changed a role", account)
+    out().print(f"{account.name} is {account.role.word} now", markup=False)
+
+
+def change_user_password(name: str, *, is_from_stdin: bool, settings: Mapping[str, Any]) -> None:
+    """Change the password of an account.
+
+    Raises:
+        AccountError: there is no such account, or the password cannot be one.
+
+    """
+    password_hash = _hash(_ask_password(is_from_stdin=is_from_stdin))
+    with open_store(load_settings(**settings), must_exist=True) as store, store.writing() as connection:
+        account = change_password(connection, name, password_hash)
+        _record(connection, "changed a password", account)
+    out().print(f"{account.name} has another password now", markup=False)
+
+
+def disable_user(name: str, *, settings: Mapping[str, Any]) -> None:
+    """Let an account log in no more.
+
+    Raises:
+        AccountError: there is no such account.
+
+    """
+    with open_store(load_settings(**settings), must_exist=True) as store, store.writing() as connection:
+        account = disable_account(connection, name)
+        _record(connection, "disabled an account", account)
+    out().print(f"{account.name} may not log in any more", markup=False)
+
+
+def _state(account: Account) -> str:
+    return "" if account.disabled_at is None else f"disabled since {account.disabled_at:%Y-%m-%d}"
+
+
+def _hash(password: str) -> str:
+    try:
+        from annotator.web.passwords import hash_password  # noqa: PLC0415 - of an extra
+    except ModuleNotFoundError as exc:
+        raise ConfigError(f"{NEEDS_EXTRA} ({exc.name} is missing)") from exc
+    return hash_password(password)
+
+
+def _ask_password(*, is_from_stdin: bool) -> str:
+    if is_from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise AccountError("nobody can be asked for the password here: give it with --password-stdin")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != password:
+        raise AccountError("the two passwords differ: do it again")
+    return password
+
+
+def _record(connection: Connection, action: str, account: Account) -> None:
+    """Put on record what is done at the command line, too."""
+    record_deed(
+        connection,
+        f"{who_is_this()} (command line)",
+        action,
+        address="",
+        now=datetime.now(UTC),
+        subject=account.name,
+        details={"role": account.role.word},
+    )

@@ -1,0 +1,131 @@
+"""From a request to an answer: who asks, may they, is the form ours; and what becomes of errors."""
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from annotator.errors import AnnotatorError, StoreUnavailableError
+from annotator.store.web.accounts import Role
+from annotator.store.web.sessions import find_session, note_session
+from annotator.web.errors import WebError, web_error_of
+from annotator.web.security import SAFE_METHODS, is_csrf_token, is_from_elsewhere
+from annotator.web.site import Site
+from annotator.web.visit import Form, Page, Visit, Visitor
+
+LONGEST_FORM: Final = 256 * 1024
+CSRF_FIELD: Final = "csrf"
+CSRF_HEADER: Final = "x-csrf-token"
+_LOG: Final = logging.getLogger(__name__)
+
+
+def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
+    """Return what Starlette calls for a row of the table of routes."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            form = await _read_form(request) if page.method == "POST" and not page.is_api else {}
+        except WebError as error:
+            return error_answer(Visit(site, request, Visitor(), pages), error)
+        return await run_in_threadpool(_answer, page, Visit(site, request, Visitor(), pages, form))
+
+    return serve
+
+
+async def _read_form(request: Request) -> Form:
+    length = request.headers.get("content-length", "")
+    if not length.isdigit():
+        raise WebError(411, "The form does not say how long it is.")
+    if int(length) > LONGEST_FORM:
+        raise WebError(413, f"A form may have {LONGEST_FORM // 1024} KiB.")
+    async with request.form(max_files=0, max_fields=200) as fields:
+        return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+def _answer(page: Page, visit: Visit) -> Response:
+    """Answer in a thread of the pool; whatever goes wrong becomes a page or a problem in JSON."""
+    try:
+        visit = _with_visitor(visit)
+        refusal = _refusal(page, visit)
+        return refusal if refusal is not None else page.answer(visit)
+    except WebError as error:
+        return error_answer(visit, error)
+    except AnnotatorError as error:
+        return error_answer(visit, web_error_of(error))
+    except Exception:  # noqa: BLE001 - the boundary: a page that fails must not take the program along
+        _LOG.exception("%s %s", visit.request.method, page.path)
+        return error_answer(visit, WebError(500, "It is noted in the log of the program."))
+
+
+def _with_visitor(visit: Visit) -> Visit:
+    return Visit(visit.site, visit.request, visitor_of(visit.site, visit.request), visit.pages, visit.form)
+
+
+def visitor_of(site: Site, request: Request) -> Visitor:
+    """Return who makes a request, by its cookie."""
+    secret = request.cookies.get(site.cookie)
+    if not secret:
+        return Visitor()
+    now = site.now()
+    with site.store.reading() as connection:
+        session = find_session(connection, secret, lifetime=site.lifetime, now=now)
+    if session is None or (session.account is None and not site.is_open_to_the_machine()):
+        return Visitor(secret=secret)  # it may still show that a form for logging in is ours
+    if session.must_be_noted(now):
+        # Reading goes on while the database takes no writes; the session merely ends sooner.
+        with contextlib.suppress(StoreUnavailableError), site.store.writing() as connection:
+            note_session(connection, secret, now=now)
+    role = Role.ADMIN if session.account is None else session.account.role
+    return Visitor(session.account, role, secret)
+
+
+def _refusal(page: Page, visit: Visit) -> Response | None:
+    """Return what is said to whoever may not, None where the page may answer.
+
+    Raises:
+        WebError: said as an error.
+
+    """
+    request, visitor = visit.request, visit.visitor
+    if page.method not in SAFE_METHODS and not visitor.has_token:
+        origin = visit.site.settings.web.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+        given = visit.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER)
+        if is_from_elsewhere(request.headers, origin.rstrip("/")) or not is_csrf_token(visitor.secret, given):
+            if visitor.role is None and page.role is not None:
+                raise _not_logged_in(page)
+            raise WebError(403, "The form was not sent by a page of this session: load the page again, then send it.")
+    if page.role is None:
+        return None
+    if visitor.role is None:
+        if page.is_api or page.method != "GET":
+            raise _not_logged_in(page)
+        target = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""), safe="")
+        return RedirectResponse(f"{visit.url('login')}?next={target}", status_code=303)
+    if visitor.role < page.role:
+        raise WebError(403, f"It needs the role {page.role.word}, and you are {visitor.role.word}: ask an admin.")
+    return None
+
+
+def _not_logged_in(page: Page) -> WebError:
+    if page.is_api:
+        return WebError(
+            401, "Send a token, as Authorization: Bearer TOKEN, or log in.", headers={"WWW-Authenticate": "Bearer"}
+        )
+    return WebError(401, "You are not logged in, or no longer: log in, and do it again.")
+
+
+def error_answer(visit: Visit, error: WebError) -> Response:
+    """Return an error as a page, or for programs as a problem of RFC 9457."""
+    if visit.request.url.path.startswith("/api/"):
+        problem = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail}
+        return JSONResponse(
+            problem, status_code=error.status, headers=error.headers, media_type="application/problem+json"
+        )
+    answer = visit.page("error.html", status=error.status, error=error)
+    answer.headers.update(error.headers)
+    return answer

@@ -1,0 +1,65 @@
+"""The application: the table of routes behind the guard, over one store."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from annotator.errors import ConfigError
+from annotator.store.web.accounts import has_accounts
+from annotator.web.answering import answering, error_answer
+from annotator.web.errors import WebError
+from annotator.web.routes import PAGES
+from annotator.web.security import Guard
+from annotator.web.site import LOOPBACK, Site
+from annotator.web.visit import Page, Visit, Visitor
+
+
+def make_application(site: Site, *, pages: Sequence[Page] = PAGES) -> ASGIApp:
+    """Return the application, for an ASGI server.
+
+    Args:
+        site: what requests share; its store stays the caller's.
+        pages: the table of routes.
+
+    Raises:
+        ConfigError: others than this machine could reach it, and nobody would have to log in.
+
+    """
+    refuse_to_be_open(site)
+
+    async def not_answered(request: Request, error: Exception) -> Response:
+        """Tell of what no row of the table takes: an unknown path, another method."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        detail = "There is no such page." if status == 404 else "This address does not take that."
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return error_answer(Visit(site, request, Visitor(), pages), WebError(status, detail, headers=headers))
+
+    routes = [Route(page.path, answering(page, site, pages), methods=[page.method], name=page.name) for page in pages]
+    routes.append(Route("/static/{name}", site.static.serve, name="static"))
+    starlette = Starlette(routes=routes, exception_handlers={HTTPException: not_answered})
+    return Guard(starlette, hosts=site.hosts, is_secure=site.is_secure)
+
+
+def refuse_to_be_open(site: Site) -> None:
+    """Refuse an address that others reach as long as nobody would have to log in.
+
+    Raises:
+        ConfigError: it is such an address.
+
+    """
+    web = site.settings.web
+    if web.host in LOOPBACK and web.public_url is None:
+        return
+    with site.store.reading() as connection:
+        if has_accounts(connection):
+            return
+    where = web.public_url or web.host
+    raise ConfigError(
+        f"nobody would have to log in at {where}, and others than this machine reach it:"
+        " make an account first (`annotator web users add NAME --role admin`), or leave host and public_url out"
+    )

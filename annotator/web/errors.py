@@ -1,0 +1,55 @@
+"""Why a request is not answered as asked: what a page or the API tells of it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from annotator.errors import AnnotatorError, IdentityError, InputError, TransientError
+
+TITLES: Final[Mapping[int, str]] = {
+    400: "That cannot be",
+    401: "Log in first",
+    403: "You may not do that",
+    404: "Not here",
+    405: "Not in this way",
+    409: "Changed meanwhile",
+    411: "How long is it?",
+    413: "Too large",
+    422: "That cannot be",
+    429: "Too often",
+    500: "This went wrong",
+    503: "Not now",
+}
+
+
+class WebError(Exception):
+    """A request that is answered with an error.
+
+    Attributes:
+        status: of HTTP.
+        detail: a sentence with the remedy.
+        headers: what else the answer carries.
+
+    """
+
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """Keep status and sentence."""
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    @property
+    def title(self) -> str:
+        """What all errors of this status are called."""
+        return TITLES.get(self.status, "This went wrong")
+
+
+def web_error_of(error: AnnotatorError) -> WebError:
+    """Return how an error of the package is told."""
+    if isinstance(error, IdentityError):
+        return WebError(404, str(error))
+    if isinstance(error, InputError):
+        return WebError(400, str(error))
+    if isinstance(error, TransientError):
+        return WebError(503, str(error), headers={"Retry-After": "10"})
+    return WebError(500, str(error))

@@ -1,0 +1,161 @@
+"""Logging in and out, and the key of whoever sits at the machine."""
+
+import secrets
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.responses import RedirectResponse, Response
+
+from annotator.errors import AccountError
+from annotator.store.web.accounts import account_name, change_password, find_account
+from annotator.store.web.attempts import forget_attempts, take_attempt
+from annotator.store.web.audit import record_deed
+from annotator.store.web.sessions import begin_session, end_session
+from annotator.web.errors import WebError
+from annotator.web.passwords import hash_password, is_password
+from annotator.web.site import NOBODY_ELSE
+from annotator.web.visit import Visit, Visitor
+
+_WRONG: Final = "Name or password is wrong."
+
+
+def show_login(visit: Visit) -> Response:
+    """Show the form; whoever is logged in goes on."""
+    if visit.visitor.role is not None:
+        return RedirectResponse(_target(visit), status_code=303)
+    # Without a session the form is shown to be ours by a cookie of its own, which the session then replaces.
+    secret = visit.visitor.secret or secrets.token_urlsafe(32)
+    visit = Visit(visit.site, visit.request, Visitor(secret=secret), visit.pages)
+    answer = _login_page(visit)
+    _set_cookie(visit, answer, secret)
+    return answer
+
+
+def log_in(visit: Visit) -> Response:
+    """Look at name and password, and open a session.
+
+    Raises:
+        WebError: too many were wrong.
+
+    """
+    site, typed = visit.site, visit.form.get("name", "")
+    try:
+        name = account_name(typed)
+    except AccountError:
+        name = typed.strip().lower()[:64]
+    with site.store.writing() as connection:
+        wait = take_attempt(connection, name, visit.address, now=visit.now)
+        account = find_account(connection, name)
+    if wait is not None:
+        seconds = max(1, round(wait.total_seconds()))
+        raise WebError(
+            429,
+            f"Too many passwords were wrong. Try again in {-(-seconds // 60)} minutes.",
+            headers={"Retry-After": str(seconds)},
+        )
+    usable = account if account is not None and account.disabled_at is None else None
+    is_right = is_password(None if usable is None else usable.password_hash, visit.form.get("password", ""))
+    with site.store.writing() as connection:
+        if usable is None or not is_right:
+            record_deed(connection, name or "nobody", "failed to log in", address=visit.address, now=visit.now)
+            return _login_page(visit, message=_WRONG, status=401)
+        forget_attempts(connection, name, visit.address)
+        record_deed(connection, name, "logged in", address=visit.address, now=visit.now)
+        secret = begin_session(
+            connection, usable.account_id, lifetime=site.lifetime, now=visit.now, address=visit.address
+        )
+    answer = RedirectResponse(_target(visit), status_code=303)
+    _set_cookie(visit, answer, secret)
+    return answer
+
+
+def enter(visit: Visit) -> Response:
+    """Open a session for whoever has the key that the program has printed.
+
+    Raises:
+        WebError: the key is spent, or there are accounts.
+
+    """
+    site = visit.site
+    if not site.is_open_to_the_machine():
+        return visit.redirect("login")
+    if not site.keys.spend(visit.request.query_params.get("key", "")):
+        raise WebError(403, "This address was used already, or is of an earlier start: open the one printed last.")
+    with site.store.writing() as connection:
+        record_deed(connection, NOBODY_ELSE, "entered with the key", address=visit.address, now=visit.now)
+        secret = begin_session(connection, None, lifetime=site.lifetime, now=visit.now, address=visit.address)
+    answer = visit.redirect("home")
+    _set_cookie(visit, answer, secret)
+    return answer
+
+
+def log_out(visit: Visit) -> Response:
+    """Close the session."""
+    if visit.visitor.secret is not None:
+        with visit.site.store.writing() as connection:
+            end_session(connection, visit.visitor.secret)
+            visit.record(connection, "logged out")
+    answer = visit.redirect("login")
+    answer.delete_cookie(visit.site.cookie, path="/", secure=visit.site.is_secure, httponly=True, samesite="lax")
+    return answer
+
+
+def show_account(visit: Visit) -> Response:
+    """Show who is logged in, and let them change the password."""
+    return visit.page("account.html", message=None)
+
+
+def change_own_password(visit: Visit) -> Response:
+    """Change the password; all sessions of the account end."""
+    account = visit.visitor.account
+    if account is None:
+        raise WebError(400, "There are no accounts here: `annotator web users add NAME` makes one.")
+    with visit.site.store.writing() as connection:
+        wait = take_attempt(connection, account.name, visit.address, now=visit.now)
+    if wait is not None:
+        raise WebError(429, "Too many passwords were wrong. Try again later.")
+    if not is_password(account.password_hash, visit.form.get("password", "")):
+        return visit.page("account.html", message="The present password is wrong.", status=400)
+    try:
+        new = hash_password(visit.form.get("new_password", ""))
+    except AccountError as error:
+        return visit.page("account.html", message=f"{error}.", status=400)
+    with visit.site.store.writing() as connection:
+        forget_attempts(connection, account.name, visit.address)
+        change_password(connection, account.name, new)
+        visit.record(connection, "changed the password")
+    return visit.redirect("login")
+
+
+def _login_page(visit: Visit, *, message: str | None = None, status: int = 200) -> Response:
+    return visit.page(
+        "login.html",
+        status=status,
+        message=message,
+        next=_target(visit),
+        typed=visit.form.get("name", ""),
+        is_open_to_the_machine=visit.site.is_open_to_the_machine(),
+    )
+
+
+def _target(visit: Visit) -> str:
+    """Return where to go after logging in: a path of ours, whatever the address says."""
+    given = visit.form.get("next") or visit.request.query_params.get("next") or ""
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        return visit.url("home")
+    is_ours = given.startswith("/") and not given.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    return given if is_ours and given.isprintable() else visit.url("home")
+
+
+def _set_cookie(visit: Visit, answer: Response, secret: str) -> None:
+    answer.set_cookie(
+        visit.site.cookie,
+        secret,
+        max_age=round(visit.site.lifetime.longest.total_seconds()),
+        path="/",
+        secure=visit.site.is_secure,
+        httponly=True,
+        samesite="lax",
+    )

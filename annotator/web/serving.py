@@ -1,0 +1,83 @@
+"""Run the application until it is told to stop."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+
+from annotator.errors import ConfigError
+from annotator.web.application import make_application
+from annotator.web.site import LOOPBACK, Site
+
+# Requests under way may end, so long; then they are broken off.
+_STOP_WITHIN_S: Final = 5
+_BACKLOG: Final = 128
+
+
+def serve(site: Site, *, on_ready: Callable[[str], None]) -> None:
+    """Answer requests until SIGINT or SIGTERM; what is under way is answered before it ends.
+
+    Args:
+        site: what requests share.
+        on_ready: is told the address, once it is bound.
+
+    Raises:
+        ConfigError: the address cannot be taken, or others would reach it and nobody would have to log in.
+
+    """
+    application = make_application(site)
+    listening = _listen(site.settings.web.host, site.settings.web.port)
+    config = uvicorn.Config(
+        application,
+        access_log=False,  # it would hold whom people look for
+        log_config=None,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_STOP_WITHIN_S,
+        # A proxy on this machine tells where a request comes from; nobody else is believed.
+        proxy_headers=site.settings.web.public_url is not None,
+        forwarded_allow_ips="127.0.0.1",
+    )
+    with listening, _stopping_is_no_error():
+        on_ready(_address(site, listening))
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def _stopping_is_no_error() -> Iterator[None]:
+    """Let a signal that has stopped the server, which sends it again when it has stopped, do nothing more."""
+    former = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as exc:
+        raise ConfigError(f"{host} is no address to listen at: {exc}") from exc
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except OSError as exc:
+        listening.close()
+        raise ConfigError(
+            f"{host}, port {port}, cannot be listened at ({exc.strerror}): choose another one with --port"
+        ) from exc
+    return listening
+
+
+def _address(site: Site, listening: socket.socket) -> str:
+    web = site.settings.web
+    if web.public_url is not None:
+        return web.public_url.rstrip("/")
+    host = web.host if web.host in LOOPBACK else socket.gethostname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"

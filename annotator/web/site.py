@@ -1,0 +1,108 @@
+"""What all requests share: the database, how long sessions last, templates, the clock."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from annotator.settings import Settings
+from annotator.store.store import Store
+from annotator.store.web.accounts import has_accounts
+from annotator.store.web.sessions import Lifetime
+from annotator.web.static import StaticFiles
+from annotator.web.templates import Templates
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+# Whoever sits at the machine, in the record of who did what.
+NOBODY_ELSE: Final = "this machine"
+
+
+def now_utc() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class Keys:
+    """Secrets that open the application once, to whoever sits at the machine; as soon as there are accounts, none do.
+
+    A key is in an address, so it is worth nothing once it was used: addresses stay in histories.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Say who is told of each new key."""
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._key = ""
+
+    def renew(self) -> None:
+        """Make a key, and tell it."""
+        with self._lock:
+            self._key = secrets.token_urlsafe(24)
+        self._tell(self._key)
+
+    def spend(self, given: str) -> bool:
+        """Say whether it is the key; there is another one then."""
+        with self._lock:
+            is_right = bool(self._key) and secrets.compare_digest(self._key.encode(), given.encode())
+            if is_right:
+                self._key = ""
+        if is_right:
+            self.renew()
+        return is_right
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """What all requests share.
+
+    Attributes:
+        store: the database.
+        settings: all of them.
+        keys: what opens it where there are no accounts.
+        now: the clock.
+        static: style sheets and scripts.
+        templates: what pages are made of.
+
+    """
+
+    store: Store
+    settings: Settings
+    keys: Keys = field(default_factory=Keys)
+    now: Callable[[], datetime] = now_utc
+    static: StaticFiles = field(default_factory=StaticFiles)
+    templates: Templates = field(default_factory=Templates)
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """How long a session lasts."""
+        web = self.settings.web
+        return Lifetime(timedelta(hours=web.session_hours), timedelta(minutes=web.idle_minutes))
+
+    @property
+    def is_secure(self) -> bool:
+        """Browsers reach it by https only."""
+        return (self.settings.web.public_url or "").startswith("https://")
+
+    @property
+    def cookie(self) -> str:
+        """The cookie of a session. Browsers take the prefix from https alone, and from no neighbour of our host."""
+        return "__Host-session" if self.is_secure else "annotator_session"
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """Names under which it may be asked for; None is any."""
+        public = self.settings.web.public_url
+        of_public = set() if public is None else {urlsplit(public).hostname or ""}
+        if self.settings.web.host in LOOPBACK:
+            return LOOPBACK | of_public
+        return frozenset(of_public) or None
+
+    def is_open_to_the_machine(self) -> bool:
+        """Say whether there are no accounts, and whoever has the key may do everything."""
+        if self.settings.web.host not in LOOPBACK or self.settings.web.public_url is not None:
+            return False
+        with self.store.reading() as connection:
+            return not has_accounts(connection)

@@ -1,0 +1,167 @@
+"""One request, and who makes it: what the functions that answer are given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from annotator.store.web.accounts import Account, Role
+from annotator.store.web.audit import record_deed
+from annotator.web.errors import WebError
+from annotator.web.security import csrf_token
+from annotator.web.site import NOBODY_ELSE, Site
+
+Form = Mapping[str, str]
+Method = Literal["GET", "POST", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who makes a request.
+
+    Attributes:
+        account: who is logged in; None is nobody, or whoever sits at the machine.
+        role: what the visitor may do; None is nobody known.
+        secret: of the cookie that came along; None is none.
+        has_token: came with a token of the API, which no browser sends by itself.
+
+    """
+
+    account: Account | None = None
+    role: Role | None = None
+    secret: str | None = None
+    has_token: bool = False
+
+    @property
+    def name(self) -> str:
+        """As the record has it."""
+        return NOBODY_ELSE if self.account is None else self.account.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Visit:
+    """One request.
+
+    Attributes:
+        site: what all requests share.
+        request: of Starlette.
+        visitor: who makes it.
+        pages: all of the table, for links.
+        form: the fields of a form that was sent; empty for others.
+
+    """
+
+    site: Site
+    request: Request
+    visitor: Visitor
+    pages: "Sequence[Page]"
+    form: Form = field(default_factory=dict)
+
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return self.site.now()
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return "unknown" if self.request.client is None else self.request.client.host
+
+    def url(self, name: str, **values: object) -> str:
+        """Return the path of a page by its name."""
+        return str(self.request.app.url_path_for(name, **values))
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """Answer with a page.
+
+        Args:
+            template: its file.
+            status: of HTTP.
+            values: what it shows.
+
+        """
+        shared = {
+            "url": self.url,
+            "static": self.site.static.path,
+            "csrf": csrf_token(self.visitor.secret) if self.visitor.secret else "",
+            "visitor": self.visitor,
+            "menu": self._menu(),
+            "here": self.request.url.path,
+        }
+        return HTMLResponse(self.site.templates.render(template, shared | values), status_code=status)
+
+    def redirect(self, name: str, **values: object) -> RedirectResponse:
+        """Answer with the address of another page, which the browser asks for with GET."""
+        return RedirectResponse(self.url(name, **values), status_code=303)
+
+    def record(
+        self,
+        connection: Connection,
+        action: str,
+        *,
+        subject: str | None = None,
+        **details: Any,  # noqa: ANN401 - JSON
+    ) -> None:
+        """Put on record what the visitor does, in the transaction of the deed."""
+        record_deed(
+            connection,
+            self.visitor.name,
+            action,
+            address=self.address,
+            now=self.now,
+            subject=subject,
+            details=details or None,
+        )
+
+    def number(self, name: str, *, least: int = 1, most: int, usual: int) -> int:
+        """Return a whole number of the address's query.
+
+        Raises:
+            WebError: it is none, or out of bounds.
+
+        """
+        given = self.request.query_params.get(name, "")
+        if not given:
+            return usual
+        if not given.isascii() or not given.isdigit() or not least <= int(given[:20]) <= most:
+            raise WebError(400, f"{name} must be a whole number from {least} to {most}, got {given[:40]!r}.")
+        return int(given)
+
+    def _menu(self) -> list[tuple[str, str]]:
+        return [
+            (page.menu, self.url(page.name))
+            for page in self.pages
+            if page.menu is not None and self.visitor.role is not None and page.role is not None
+            if self.visitor.role >= page.role
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A row of the table of routes.
+
+    Attributes:
+        path: as Starlette has it: ``/people/{person_id:int}``.
+        name: for links.
+        answer: is called in a thread: it may ask the database and wait.
+        role: who may, with all above; None is everybody, also who is not logged in.
+        method: of HTTP; GET answers HEAD, too.
+        menu: under which word it is in the menu; None is not there.
+
+    """
+
+    path: str
+    name: str
+    answer: Callable[[Visit], Response]
+    role: Role | None
+    method: Method = "GET"
+    menu: str | None = None
+
+    @property
+    def is_api(self) -> bool:
+        """It is for programs: errors are JSON, and nobody is sent to the page where people log in."""
+        return self.path.startswith("/api/")

@@ -1,0 +1,98 @@
+"""Each route, asked by each role: the table of routes says who may, and nothing else does."""
+
+import re
+
+import pytest
+
+from annotator.store import Store
+from annotator.store.web.accounts import Role
+from annotator.web.routes import PAGES
+from annotator.web.visit import Page
+from tests.web_client import Browser, WebForTests
+
+
+def path_of(page: Page) -> str:
+    """Return an address of the route: numbers for numbers, a word for words. Nothing of the sort may be there."""
+    return re.sub(r"\{\w+\}", "x", re.sub(r"\{\w+:int\}", "999999", page.path))
+
+
+def ask(browser: Browser, page: Page, token: str) -> int:
+    return browser.client.request(page.method, path_of(page), headers={"x-csrf-token": token}, **body(page)).status_code
+
+
+def body(page: Page) -> dict[str, dict[str, str]]:
+    return {"data": {"nothing": ""}} if page.method == "POST" else {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
+def test_each_route_answers_whom_the_table_names_and_nobody_below(sqlite_store: Store, page: Page) -> None:
+    web = WebForTests(sqlite_store)
+    accounts = {role: web.account(role) for role in Role}
+    nobody = web.browser()
+    token = nobody.csrf()
+    if page.role is None:
+        assert ask(nobody, page, token) not in {403, 405, 500}
+    elif page.method == "GET" and not page.is_api:
+        refused = nobody.get(path_of(page))
+        assert (refused.status_code, refused.headers["location"].partition("?")[0]) == (303, "/login")
+    else:
+        assert ask(nobody, page, token) == 401
+    for role in Role:
+        browser = web.browser()
+        browser.log_in_as(accounts[role])
+        status = ask(browser, page, browser.csrf())
+        assert status not in ({405, 500} if page.name == "log_in" else {401, 405, 500})
+        if page.role is not None and page.name != "change_password":
+            assert (status == 403) == (role < page.role)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.method != "GET"], ids=lambda page: page.path)
+def test_nothing_changes_without_the_token_of_a_form(sqlite_store: Store, page: Page) -> None:
+    browser = WebForTests(sqlite_store).browser(Role.ADMIN)
+    assert ask(browser, page, "0" * 64) == 403
+
+
+def test_there_is_no_page_that_is_not_in_the_table(sqlite_store: Store) -> None:
+    browser = WebForTests(sqlite_store).browser(Role.ADMIN)
+    missing = browser.get("/no/such/page")
+    assert missing.status_code == 404
+    assert "There is no such page." in missing.text
+    assert browser.client.put("/").status_code == 405
+    problem = browser.get("/api/v1/no-such-thing")
+    assert problem.headers["content-type"] == "application/problem+json"
+    assert problem.json()["status"] == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/no/such/page", "/healthz", "/static/nothing.css", "/api/v1/none"])
+def test_every_answer_carries_the_headers_that_guard_it(sqlite_store: Store, path: str) -> None:
+    answer = WebForTests(sqlite_store).browser(Role.READER).get(path)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "same-origin"
+
+
+def test_style_sheets_are_kept_for_ever_under_the_name_of_their_content(sqlite_store: Store) -> None:
+    browser = WebForTests(sqlite_store).browser()
+    found = re.search(r'href="(/static/site\.[0-9a-f]{12}\.css)"', browser.get("/login").text)
+    assert found is not None
+    sheet = browser.get(found[1])
+    assert sheet.headers["content-type"].startswith("text/css")
+    assert "immutable" in sheet.headers["cache-control"]
+    assert browser.get("/static/site.css").status_code == 404
+
+
+def test_no_page_holds_script_or_style_of_its_own(sqlite_store: Store) -> None:
+    browser = WebForTests(sqlite_store).browser(Role.ADMIN)
+    for page in PAGES:
+        if page.method == "GET" and "{" not in page.path and not page.is_api:
+            html = browser.get(page.path).text
+            assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:", html), page.path
+            assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", html), page.path
+
+
+def test_each_row_of_the_table_has_a_name_of_its_own() -> None:
+    assert len({page.name for page in PAGES}) == len(PAGES)

@@ -1,0 +1,103 @@
+"""`annotator web` as people start it: a process of its own, asked over a socket, stopped by a signal."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ANNOTATOR = Path(sys.executable).with_name("annotator")
+
+
+def run(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ANNOTATOR, *arguments],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PATH": os.environ["PATH"], "ANNOTATOR_DATA_DIR": str(folder)},
+        cwd=folder,
+    )
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the application at a free port; give the process and the address that it prints."""
+    process = subprocess.Popen(
+        [ANNOTATOR, "web", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "ANNOTATOR_DATA_DIR": str(folder)},
+        cwd=folder,
+    )
+    try:
+        assert process.stderr is not None
+        found = next(found for line in process.stderr if (found := re.search(r"http://\S+", line)))
+        yield process, found[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_an_address_that_opens_it_and_ends_well_when_told_to(tmp_path: Path, number: signal.Signals) -> None:
+    with running(tmp_path) as (process, address):
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(address, timeout=30) as page:
+            assert "Nothing is annotated yet" in page.read().decode()
+            assert "server" not in page.headers
+        process.send_signal(number)
+        told = process.communicate(timeout=30)[1]
+        assert process.returncode == 0, told
+        assert "stopped" in told
+
+
+def test_with_an_account_it_asks_for_the_password(tmp_path: Path) -> None:
+    added = run(tmp_path, "web", "users", "add", "Eve", "--role", "admin", "--password-stdin", typed="twelve letters\n")
+    assert (added.returncode, added.stdout) == (0, "eve may log in as admin\n")
+    with running(tmp_path) as (_, address):
+        assert "key" not in address
+        with urllib.request.build_opener().open(address, timeout=30) as page:
+            assert page.url.endswith("/login?next=%2F")
+            assert 'autocomplete="current-password"' in page.read().decode()
+
+
+def test_accounts_are_added_listed_changed_and_disabled(tmp_path: Path) -> None:
+    for name, role in (("eve", "admin"), ("bob", "reader")):
+        run(tmp_path, "web", "users", "add", name, "--role", role, "--password-stdin", typed="twelve letters\n")
+    assert run(tmp_path, "web", "users", "role", "bob", "reviewer").stdout == "bob is reviewer now\n"
+    assert run(tmp_path, "web", "users", "disable", "eve").stdout == "eve may not log in any more\n"
+    listed = run(tmp_path, "web", "users", "list", "--json").stdout.splitlines()
+    assert [re.search(r'"name": ?"(\w+)", ?"role": ?"(\w+)"', line)[0] for line in listed]  # type: ignore[index]
+    assert "reviewer" in listed[0]
+    assert '"disabled_at": null' not in listed[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "said"),
+    [
+        (("web", "users", "add", "eve", "--password-stdin"), "short\n", "12 to 1024 letters"),
+        (("web", "users", "add", "eve", "--role", "king", "--password-stdin"), "twelve letters\n", "king is no role"),
+        (("web", "users", "add", "e v e", "--password-stdin"), "twelve letters\n", "cannot be the name"),
+        (("web", "users", "add", "eve"), "", "--password-stdin"),
+        (("web", "users", "list"), "", "there is no database"),
+        (("web", "--host", "0.0.0.0"), "", "nobody would have to log in at 0.0.0.0"),
+        (("web", "--host", "no.such.host.invalid"), "", "nobody would have to log in"),
+    ],
+)
+def test_what_cannot_be_is_one_line_with_the_remedy(
+    tmp_path: Path, arguments: tuple[str, ...], typed: str, said: str
+) -> None:
+    refused = run(tmp_path, *arguments, typed=typed)
+    assert refused.returncode == 2, refused.stderr
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
