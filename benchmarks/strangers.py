@@ -3,6 +3,7 @@
     python benchmarks/strangers.py                     # quality, on ../shared/data/people, then speed
     python benchmarks/strangers.py --only quality      # 20 minutes on two cores, most of it embedding; kept in --cache
     python benchmarks/strangers.py --only speed --tracks 100000
+    python benchmarks/strangers.py --only rows         # the same from an SQLite database, and 1,000 tracks more
 
 Quality: people of the gallery and strangers are drawn by lot into three parts. One part plays the people whom the model
 knows: its mean is the centre. The constants of `annotator/grouping` were chosen on another part (--part chosen shows
@@ -12,7 +13,8 @@ precision, recall and F in per cent, with 95 % intervals over people drawn again
 orders of arrival.
 
 Speed: made-up points. A quarter of the tracks show somebody who is seen once; of the others, so many that a few people
-have thousands and most two or three (Zipf's law), two tracks of a person have a cosine of 0.5.
+have thousands and most two or three (Zipf's law), two tracks of a person have a cosine of 0.5. With --only rows, rows
+of clips with two tracks each, and what is measured is a run of `annotator strangers group`: over all, over what is new.
 """
 
 import argparse
@@ -20,10 +22,10 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory, gettempdir
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,10 @@ from annotator.recognition.evidence import EvidenceStack, unit
 from annotator.recognition.photographs import people_folders, picture_files, read_aligned
 from annotator.runtime import create_engine
 from annotator.starter import STARTER_BUNDLE
+from annotator.store import Store
+from annotator.store.bulk import insert_rows
+from annotator.store.codec import StoredBoxes, encode_boxes
+from annotator.store.strangers.running import group_strangers
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES_PX = (112, 64, 48, 32)
@@ -56,6 +62,9 @@ MADE_UP = 20_000
 ORDERS = 3
 EMBEDDING_SIZE = 128
 SPREAD_PEOPLE = 20_000  # most tracks of one made-up person
+ADDED = 1_000  # tracks that come later
+BESIDE = 2  # tracks of a clip
+FACE_PX = 80.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,8 +256,57 @@ def measure_speed(count: int) -> None:
     agreement = harmonic(*(float(one.mean()) for one in b_cubed(people, groups)))
     print(
         f"{count:,} made-up tracks of {people.max() + 1:,} people: {took:.0f} s, {processor:.0f} s of processor time, "
-        f"{_memory_mib() - before:.0f} MiB more; {len(np.unique(groups)):,} groups, F {100 * agreement:.1f}"
+        f"at most {_most_memory_mib() - before:.0f} MiB more; {len(np.unique(groups)):,} groups,"
+        f" F {100 * agreement:.1f}"
     )
+
+
+def measure_rows(count: int, bundle: ModelBundle) -> None:
+    """Print how long the rows of made-up tracks take in a database, and then some more of them."""
+    centred = replace(bundle, mean=np.zeros_like(bundle.mean))  # made-up points are
+    _, vectors = made_up_points(count + ADDED)
+    with TemporaryDirectory() as folder, Store.open(Path(folder) / "strangers.db") as store:
+        network_id = store.register_network({"name": "made up"})
+        for first, last in ((0, count), (count, count + ADDED), (count + ADDED, count + ADDED)):
+            for start in range(first, last, 1 << 15):
+                write_tracks(store, network_id, vectors[start : min(start + (1 << 15), last)], first=start)
+            started, used = time.perf_counter(), time.process_time()
+            done = group_strangers(store.engine, centred, network_id)
+            took, processor = time.perf_counter() - started, time.process_time() - used
+            print(
+                f"{done.tracks:,} new tracks beside {first:,}: {took:.1f} s, {processor:.1f} s of processor time,"
+                f" {done.founded:,} new groups; at most {_most_memory_mib():.0f} MiB",
+                flush=True,
+            )
+
+
+def write_tracks(store: Store, network_id: int, vectors: I16, *, first: int) -> None:
+    """Write made-up tracks as rows: clips of two tracks, which no frame shows together."""
+    places = np.arange(first, first + len(vectors))
+    content_ids, track_nos = (places // BESIDE + 1).tolist(), (places % BESIDE).tolist()
+    embeddings = unit(vectors.astype(np.float64)).astype("<f2")
+    sharp = np.array([1.0], "<f2").tobytes()
+    of_track = {"content_id": content_ids, "track_no": track_nos}
+    times = {"first_ms": 0, "last_ms": 100, "screen_ms": 100}
+    faces = {"faces": 1, "face_px": FACE_PX, "quality": 1.0}
+    clip = {"width_px": 200, "height_px": 200, "frames_decoded": 2, "frames_distinct": 2, "frames_sampled": 2}
+    same = {"network_id": network_id}
+    with store.writing() as connection:
+        seen = {"content_id": sorted(set(content_ids))}
+        insert_rows(connection, "annotations", seen, same=same | clip | {"faces": BESIDE}, now=["annotated_at"])
+        boxes = [_boxes(number) for number in track_nos]
+        insert_rows(connection, "tracks", of_track | {"boxes": boxes}, same=same | times | faces | {"shot_no": 0})
+        evidence = {"embeddings": [one.tobytes() for one in embeddings]}
+        sizes = {"face_px": np.array([FACE_PX], "<f2").tobytes(), "quality": sharp}
+        insert_rows(connection, "track_embeddings", of_track | evidence, same=same | sizes)
+
+
+def _boxes(frame: int) -> bytes:
+    """Return the row's form of one box on one frame."""
+    times = np.array([frame], np.int64)
+    ones = np.ones(1, np.float32)
+    box = np.array([[10, 10, 90, 90]], np.float32)
+    return encode_boxes(StoredBoxes(times, 100 * times, 100 * times, 100 + times, box, ones, ones))
 
 
 def _memory_mib() -> float:
@@ -256,21 +314,28 @@ def _memory_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / (1 << 20)
 
 
+def _most_memory_mib() -> float:
+    """Return the most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("people", nargs="?", type=Path, default=ROOT / ".." / "shared" / "data" / "people")
-    parser.add_argument("--only", choices=("quality", "speed"))
+    parser.add_argument("--only", choices=("quality", "speed", "rows"))
     parser.add_argument("--part", choices=("held-out", "chosen"), default="held-out")
-    parser.add_argument("--tracks", type=int, default=1_000_000, help="of the measurement of speed")
+    parser.add_argument("--tracks", type=int, default=1_000_000, help="of the measurements of speed")
     parser.add_argument("--model", type=Path, default=STARTER_BUNDLE)
     parser.add_argument("--cache", type=Path, default=Path(gettempdir()) / "annotator-strangers")
     arguments = parser.parse_args()
-    if arguments.only != "speed":
+    if arguments.only in {None, "quality"}:
         part = HELD_OUT if arguments.part == "held-out" else CHOSEN
         measure_quality(load_bundle(arguments.model), arguments.people, part=part, cache=arguments.cache)
-    if arguments.only != "quality":
+    if arguments.only in {None, "speed"}:
         measure_speed(arguments.tracks)
+    if arguments.only == "rows":
+        measure_rows(arguments.tracks, load_bundle(arguments.model))
 
 
 if __name__ == "__main__":

@@ -93,8 +93,8 @@ class Comparing:
         for group, point in zip(groups.tolist(), points.tolist(), strict=True):
             start = group * _MEMBERS
             scores = self._table.columns(start, start + _MEMBERS) @ probes[point]
-            rows = start + np.flatnonzero(scores >= 0.0)
-            yield rows, np.full(len(rows), point), scores[rows - start]
+            (rows,) = (scores >= 0.0).nonzero()
+            yield start + rows, np.full(len(rows), point), scores[rows]
 
     def _by_float32(self, probes: F32) -> Iterator[_Reached]:
         changed = np.array(sorted(row for row in self._changed if row < self._size), np.int64)

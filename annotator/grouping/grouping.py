@@ -71,9 +71,9 @@ class Grouping:
         """What the next group is called."""
         return self._table.next_number
 
-    def restore(self, group: StoredGroup) -> int:
-        """Take in a group that was there before; return its row."""
-        return self._table.restore(group, step=self._step)
+    def restore(self, groups: Sequence[StoredGroup]) -> range:
+        """Take in groups that were there before; return their rows."""
+        return self._table.restore(groups, step=self._step)
 
     def restore_member(self, key: TrackKey, row: int) -> None:
         """Take in that a track was in a group before. Only those matter whose contents have several, or may yet."""
@@ -210,4 +210,4 @@ class _Moved:
     def compare(self, probe: F32) -> Candidates:
         """Return those whose threshold a probe reaches."""
         scores = self._columns[: len(self._rows)] @ probe
-        return [(float(scores[place]), self._rows[place]) for place in np.flatnonzero(scores >= 0.0).tolist()]
+        return [(float(scores[place]), self._rows[place]) for place in (scores >= 0.0).nonzero()[0].tolist()]

@@ -9,7 +9,6 @@ and their order.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -112,16 +111,16 @@ def centre_of(total: NDArray[np.int32]) -> F32:
     """Return the grid's point in the direction of a sum of points.
 
     Args:
-        total: i32 (E,).
+        total: i32 (..., E): one sum, or many.
 
     Returns:
-        f32 (E,), whole numbers; zeros for a sum of no length.
+        f32 (..., E), whole numbers; zeros for a sum of no length.
 
     """
     exact = total.astype(np.float64)
     # So few points are summed up (threshold.MOST_SUMMED) that this is a whole number under 2**53, exact in any order.
-    length = sqrt(float(exact @ exact))
-    return np.asarray(np.rint(exact * (STEPS / max(length, 1.0))), np.float32)
+    length = np.sqrt(np.vecdot(exact, exact))[..., None]
+    return np.asarray(np.rint(exact * (STEPS / np.maximum(length, 1.0))), np.float32)
 
 
 def _lengths(face_px: F64) -> F64:

@@ -1,5 +1,6 @@
 """The groups that there are, as arrays: the sum of each one's points, and where that points to."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -59,20 +60,23 @@ class GroupTable:
         self._is_kept: list[bool] = []
         self._into: dict[int, int] = {}
 
-    def restore(self, group: StoredGroup, *, step: int) -> int:
-        """Take in a group that was there before; return its row."""
-        row = self._new_row(group.number, is_kept=group.is_kept)
-        self._tracks[row] = group.tracks
-        self._totals[row] = group.total
-        self._move(row, step)
-        return row
+    def restore(self, groups: Sequence[StoredGroup], *, step: int) -> range:
+        """Take in groups that were there before; return their rows."""
+        rows = range(self.size, self.size + len(groups))
+        for one in groups:
+            self._new_row(one.number, tracks=one.tracks, is_kept=one.is_kept)
+        if groups:
+            mine = slice(rows.start, rows.stop)
+            self._totals[mine] = [one.total for one in groups]
+            self._columns[mine, :-1] = centre_of(self._totals[mine])
+            self._columns[mine, -1] = self._least(mine, step)
+        return rows
 
     def found(self, point: I16, *, step: int) -> int:
         """Make a group of one track; return its row."""
-        row = self._new_row(self.next_number, is_kept=False)
+        row = self._new_row(self.next_number, tracks=1, is_kept=False)
         self.next_number += 1
         self.founded += 1
-        self._tracks[row] = 1
         self._totals[row] = point
         self._move(row, step)
         return row
@@ -104,8 +108,8 @@ class GroupTable:
 
     def raise_thresholds(self, step: int) -> None:
         """Write the thresholds of a step into all rows."""
-        for row in range(self.size):
-            self._columns[row, -1] = -needed(self._summed(row), 1, step)
+        rows = slice(0, self.size)
+        self._columns[rows, -1] = self._least(rows, step)
 
     def columns(self, start: int, stop: int) -> F32:
         """Return f32 (stop - start, E + 1): centres, and less their threshold. Whole numbers."""
@@ -133,15 +137,20 @@ class GroupTable:
     def _summed(self, row: int) -> int:
         return min(self._tracks[row], MOST_SUMMED)
 
+    def _least(self, rows: slice, step: int) -> F32:
+        """Return the last column of some rows, f32 (n,): less what a track must be similar to them."""
+        summed, which = np.unique(np.minimum(self._tracks[rows], MOST_SUMMED), return_inverse=True)
+        return np.array([-needed(one, 1, step) for one in summed.tolist()], np.float32)[which]
+
     def _move(self, row: int, step: int) -> None:
         self._columns[row, :-1] = centre_of(self._totals[row])
         self._columns[row, -1] = -needed(self._summed(row), 1, step)
 
-    def _new_row(self, number: int, *, is_kept: bool) -> int:
+    def _new_row(self, number: int, *, tracks: int, is_kept: bool) -> int:
         if self.size == len(self._columns):
             self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)])
             self._totals = np.concatenate([self._totals, np.zeros_like(self._totals)])
-        self._tracks.append(0)
+        self._tracks.append(tracks)
         self._numbers.append(number)
         self._is_kept.append(is_kept)
         self.size += 1

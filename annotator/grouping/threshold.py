@@ -1,7 +1,10 @@
 """From which similarity on a track belongs to a group, and two groups are one."""
 
-from functools import cache
+from bisect import bisect_left
+from functools import cache, lru_cache
+from itertools import accumulate, repeat
 from math import sqrt
+from operator import mul
 from statistics import NormalDist
 from typing import Final
 
@@ -24,6 +27,9 @@ MOST_SUMMED: Final = 1 << 15
 
 _STEP: Final = 1.1  # how much an archive grows until the threshold is raised
 _DIGITS: Final = 4  # of the threshold: a last bit of a logarithm does not matter
+_MOST_STEPS: Final = 256  # tens of millions of millions of groups
+_SIZES: Final = tuple(accumulate(repeat(_STEP, _MOST_STEPS), mul, initial=float(LEAST_GROUPS)))
+_KEPT: Final = 1 << 16
 
 
 def step_of(groups: int) -> int:
@@ -32,11 +38,7 @@ def step_of(groups: int) -> int:
     >>> step_of(0), step_of(1_500), step_of(1_000_000)
     (0, 5, 73)
     """
-    step, size = 0, float(LEAST_GROUPS)
-    while size < groups:
-        size *= _STEP
-        step += 1
-    return step
+    return bisect_left(_SIZES, groups)
 
 
 @cache
@@ -52,6 +54,7 @@ def threshold_at(step: int) -> float:
     return round(-STRANGERS_SPREAD * NormalDist().inv_cdf(reached), _DIGITS)
 
 
+@lru_cache(maxsize=_KEPT)
 def needed(members: int, others: int, step: int) -> int:
     """Return the similarity that two groups need to be one, in units of ``1 / ONE``.
 

@@ -92,14 +92,16 @@ def load_grouping(connection: Connection, state: State, *, dimensions: int, seen
     table = GroupTable(dimensions, founded=state.founded, next_number=state.next_no)
     grouping = Grouping(table, seen_together=seen_together)
     groups, tracks = track_groups.c, grouped_tracks.c
-    row_of = {}
+    row_of: dict[int, int] = {}
     there = select(groups.group_no, groups.tracks, groups.total, groups.is_kept).where(
         groups.network_id == state.network_id, groups.merged_into.is_(None)
     )
     in_order = there.order_by(groups.group_no).execution_options(stream_results=True)
     for some in connection.execute(in_order).partitions(_READ_AT_ONCE):
-        for number, count, total, is_kept in some:
-            row_of[number] = grouping.restore(StoredGroup(number, count, decode_total(total), is_kept=is_kept))
+        stored = [
+            StoredGroup(number, count, decode_total(total), is_kept=is_kept) for number, count, total, is_kept in some
+        ]
+        row_of.update(zip((one.number for one in stored), grouping.restore(stored), strict=True))
     beside = func.count().over(partition_by=tracks.content_id)
     members = (
         select(tracks.content_id, tracks.track_no, tracks.is_fixed, groups.survivor_no, beside.label("beside"))

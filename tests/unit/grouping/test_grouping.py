@@ -123,8 +123,10 @@ def test_a_run_that_goes_on_with_stored_groups_comes_to_the_same(after: int) -> 
     merged = {lost for lost, _ in united}
     next_number = max(one.number for one in stored) + 1 if not merged else max(*merged, *numbers) + 1
     second = Grouping(GroupTable(SIZE, founded=first.founded, next_number=next_number), seen_together=never)
-    for one in reversed(stored):
-        second.restore(one)
+    half = len(stored) // 2
+    assert [*second.restore(stored[half:]), *second.restore([]), *second.restore(stored[:half])] == [
+        *range(len(stored))
+    ]
     numbers += [second.number_now(row) for row in added(second, vectors[after:], first=after)]
     later = dict(second.take_changes()[1])
     while any(number in later for number in numbers):
@@ -172,7 +174,12 @@ def bridged(*, seen_together: SeenTogether = never, kept: Sequence[int] = ()) ->
     if kept:
         stored, _ = grouping.take_changes()
         grouping = Grouping(GroupTable(SIZE, founded=2, next_number=3), seen_together=seen_together)
-        restored = {one.number: grouping.restore(one._replace(is_kept=one.number in kept)) for one in stored}
+        restored = {
+            one.number: row
+            for one, row in zip(
+                stored, grouping.restore([one._replace(is_kept=one.number in kept) for one in stored]), strict=True
+            )
+        }
         rows = [restored[1], restored[2], restored[2], restored[1]]
         for key, row in zip([(1, 0), (1, 1), (2, 0), (3, 0)], rows, strict=True):
             grouping.restore_member(key, row)
@@ -239,7 +246,7 @@ def test_what_has_been_taken_is_not_told_again() -> None:
 def test_a_group_of_very_many_goes_on_to_take_tracks_and_its_centre_stays() -> None:
     grouping = Grouping(GroupTable(SIZE, founded=1, next_number=2), seen_together=never)
     total = in_plane(0).astype(np.int32)[0] * MOST_SUMMED
-    grouping.restore(StoredGroup(1, MOST_SUMMED + 10, total, is_kept=False))
+    grouping.restore([StoredGroup(1, MOST_SUMMED + 10, total, is_kept=False)])
     added(grouping, in_plane(3))
     (stored,), _ = grouping.take_changes()
     assert stored.tracks == MOST_SUMMED + 11
