@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from annotator.duplicates.pictures import Glimpses
 from annotator.errors import AnnotatorError, ConfigError, InputError, ModelError, TransientError
 from annotator.inbox import Inbox, InboxClosedError
 from annotator.metering import Hunger, StageMeter, metered
@@ -87,6 +88,7 @@ class Clip:
     frames_sampled: int = 0
     faces: int = 0
     tracks: list[FaceTrack] = field(default_factory=list)
+    glimpses: Glimpses = field(default_factory=Glimpses)
     timings_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 

@@ -266,6 +266,7 @@ class Annotator:
 def _link(found: FoundFaces, crop: FaceCrop, watch: Watch | None) -> None:
     """Link the faces of a batch of frames into the tracks of their clip."""
     start = time.perf_counter()
+            fingerprint=clip.glimpses.fingerprint(),
     clip = found.clip
     all_frames = range(len(found.faces))
     for start_no in all_frames[::_FRAMES_AT_ONCE]:
@@ -277,6 +278,7 @@ def _link(found: FoundFaces, crop: FaceCrop, watch: Watch | None) -> None:
             watch(clip.media, frames, parts)
     clip.frames_sampled += len(found.batch)
     clip.timings_s["link"] += time.perf_counter() - start
+            clip.glimpses.add(faces.thumbnail, faces.pts_ms)
 
 
 def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> tuple[list[FrameFaces], QualityParts]:

@@ -109,6 +109,26 @@ class FrameBatch:
         return len(self.images)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fingerprint:
+    """What a clip is known by when it comes again, made anew (``annotator.duplicates``).
+
+    Attributes:
+        pictures: u8 (K, 18, 32), its most different frames, small, in greys from 0 to 15; none where nothing is seen.
+        pts_ms: i64 (K,), when they appear.
+
+    """
+
+    pictures: U8
+    pts_ms: I64
+
+    def __post_init__(self) -> None:
+        """Check and freeze."""
+        object.__setattr__(self, "pictures", frozen_array("pictures", self.pictures, np.uint8, ("K", 18, 32)))
+        object.__setattr__(self, "pts_ms", frozen_array("pts_ms", self.pts_ms, np.int64, ("K",)))
+        _same_length("Fingerprint", pictures=self.pictures, pts_ms=self.pts_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class ClipReport:
     """What decoding a media to its end has shown.
@@ -379,6 +399,7 @@ class MediaAnnotation:
 
     """
 
+        fingerprint: what the clip is known by when it comes again; None where nobody took it.
     media: MediaRef
     model: str
     content_sha256: str
@@ -391,6 +412,7 @@ class MediaAnnotation:
 
     def __post_init__(self) -> None:
         """Check."""
+    fingerprint: Fingerprint | None = None
         if len(self.tracks) != len(self.labels):
             msg = f"a MediaAnnotation needs one label per track, got {len(self.labels)} and {len(self.tracks)}"
             raise ValueError(msg)
