@@ -1,0 +1,86 @@
+"""``annotator enroll``, ``identities`` and ``search``: their arguments and their help."""
+
+# ruff: noqa: PLC0415 - each imports what it needs when it runs: --help is quick
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from annotator.cli.options import AsCsv, AsJson, Database, Model
+from annotator.cli.processor import multiply_in_one_thread
+
+
+def enroll(
+    name: Annotated[str, typer.Argument(help="The person's name, in quotes.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO…", help="Photographs of the person.")],
+    *,
+    face: Annotated[
+        int | None,
+        typer.Option(min=1, help="Which face, where a photograph shows several: 1 is the leftmost."),
+    ] = None,
+    model: Model = None,
+    database: Database = None,
+) -> None:
+    """Add a person from photographs, without training.
+
+    A photograph with no face, with several, or with somebody else's face is refused, and the reason said. What is
+    annotated already gets the new name the next time it is asked for, without being decoded.
+
+    Example: `annotator enroll "Eileen Collins" portrait.jpg another.jpg`
+
+    """
+    multiply_in_one_thread()
+    from annotator.cli.enrolling import enroll as enroll_person
+
+    enroll_person(name, photos, face=face, settings={"model": model, "database_url": database})
+
+
+def identities(
+    *,
+    rename: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="OLD NEW", help="Correct a name; the old one still finds.")
+    ] = None,
+    merge: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="NAME INTO", help="Make two people one, under the second name.")
+    ] = None,
+    as_json: AsJson = False,
+    database: Database = None,
+) -> None:
+    """List who is known, correct names, merge people.
+
+    Examples:
+    - `annotator identities --rename "Sarah Gellar" "Sarah Michelle Gellar"`
+    - `annotator identities --merge "The Rock" "Dwayne Johnson"`
+
+    """
+    from annotator.cli.people import list_people, merge_people, rename_person
+
+    settings = {"database_url": database}
+    if rename is not None:
+        rename_person(*rename, settings=settings)
+    if merge is not None:
+        merge_people(*merge, settings=settings)
+    if rename is None and merge is None:
+        list_people(as_json=as_json, settings=settings)
+
+
+def search(
+    name: Annotated[str, typer.Argument(help="A name; case and accents do not matter.")],
+    *,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    database: Database = None,
+) -> None:
+    """Find the media that show a person, surest first.
+
+    Example: `annotator search "jennifer aniston" --min-confidence 0.9 --csv`
+
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("give --json or --csv, not both")
+    from annotator.cli.people import search_person
+
+    form: Literal["json", "csv", "table"] = "json" if as_json else "csv" if as_csv else "table"
+    search_person(name, min_confidence=min_confidence, form=form, settings={"database_url": database})
