@@ -206,6 +206,8 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
         ConfigError: there is no such bundle, or two people would carry one name.
         ModelError: the bundle fails its checks, or another one is installed under its name and version.
 
+    People who were taken down are left out.
+
     """
     bundle = open_bundle(settings)
     if store is None:
@@ -216,6 +218,7 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
     renames, merges = _renames_and_merges(known, store.former_names())
     return Gallery.from_bundle(
         bundle,
+    taken_down = store.taken_down(bundle.identities)
         enrolled=[EnrolledPerson(person.identity, person.embeddings, bundle.embedder) for person in people],
         renames=renames,
         merges=merges,
@@ -223,6 +226,7 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
 
 
 def build_identifier(settings: Settings, gallery: Gallery) -> Identifier:
+        removed=taken_down,
     """Make what gives names, under the prior of the settings and as sure as they ask for.
 
     Raises:

@@ -12,6 +12,7 @@
     │   ├── EnrollmentError         "enrollment"     a photograph that cannot stand for a person
     │   ├── IdentityError           "identity"       a name that nobody has, or that somebody else has
     │   ├── CorrectionError         "correction"     a track that is to be corrected and is not there
+    │   ├── TakenDownError          "taken_down"     a person who must not be known any more
     │   ├── StrangerError           "stranger"       a group of strangers that is not there, or cannot be what is asked
     │   ├── AccountError            "account"        an account of the web application that is not there, or cannot be
     │   └── BacklogStoppedError     "stopped"        a backlog that was stopped takes nothing more
@@ -126,6 +127,12 @@ class CorrectionError(InputError):
     """A track that is not there, or of which nothing was said that could be withdrawn."""
 
     reason = "correction"
+
+
+class TakenDownError(InputError):
+    """Somebody who was taken down was to be learnt again. The message does not say who."""
+
+    reason = "taken_down"
 
 
 class StrangerError(InputError):

@@ -18,6 +18,7 @@ from annotator.cli.options import AsJson, Database, MinPrecision, Model, Prior
 from annotator.cli.people_app import enroll, identities, search
 from annotator.cli.processor import multiply_in_one_thread
 from annotator.cli.strangers_app import strangers_app
+from annotator.cli.takedown_app import takedown
 from annotator.cli.web_app import web_app
 from annotator.cli.worker_app import worker_app
 
@@ -41,6 +42,7 @@ app.command()(identities)
 app.command()(search)
 app.command()(correct)
 app.command()(corrections)
+app.command()(takedown)
 app.command()(export)
 
 

@@ -13,6 +13,7 @@ from annotator.store.columns import utc_now
 from annotator.store.identities import find_identities, load_identities, load_identity, register_identities
 from annotator.store.registry import insert_missing
 from annotator.store.tables import enrolled_faces
+from annotator.store.takedowns.tombstones import insist_on_nobody_taken_down
 from annotator.types import F32, Identity, frozen_array
 
 
@@ -54,8 +55,10 @@ def add_enrolled(
     Raises:
         TypeError: the embeddings have another dtype or shape.
         ValueError: not one embedding per photograph.
+        TakenDownError: the person was taken down.
 
     """
+    insist_on_nobody_taken_down(connection, [identity])
     embeddings = frozen_array("embeddings", embeddings, np.float32, ("n", "D"))
     if len(embeddings) != len(photo_sha256):
         raise ValueError(f"one embedding per photograph: got {len(embeddings)} and {len(photo_sha256)}")

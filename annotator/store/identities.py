@@ -20,6 +20,7 @@ from annotator.store.tables import (
     identity_aliases,
     labelling_identities,
 )
+from annotator.store.takedowns.tombstones import insist_on_nobody_taken_down
 from annotator.types import Identity
 
 _SUGGESTIONS: Final = 5
@@ -176,10 +177,12 @@ def rename(connection: Connection, name: str, new_name: str) -> Identity:
 
     Raises:
         IdentityError: nobody or several have the name, or somebody else has the new one.
+        TakenDownError: the new name is of somebody who was taken down.
 
     """
     identity_id = _only_one(connection, name)
     new_name = _checked_name(new_name)
+    insist_on_nobody_taken_down(connection, [Identity(new_name)])
     holder = names_to_ids(connection).get(new_name)
     if holder not in {None, identity_id}:
         raise IdentityError(

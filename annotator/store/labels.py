@@ -2,8 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -23,6 +23,7 @@ from annotator.store.tables import (
     track_embeddings,
     track_labels,
 )
+from annotator.store.takedowns.tombstones import taken_down
 from annotator.types import FaceTrack, Identity, TrackEvidence, TrackLabel
 
 Identify = Callable[[Sequence[TrackEvidence]], Sequence[TrackLabel]]
@@ -122,7 +123,10 @@ def insert_labels(
     columns = {"content_id": sorted(labelled)}
     same = {"labelling_id": labelling_id}
     new = insert_new(connection, "labelled_contents", columns, same=same, now=["labelled_at"])
-    ids = ids_of(connection, _names(labelled[one] for one in new))
+    names = _names(labelled[one] for one in new)
+    ids = ids_of(connection, names)
+    if len(ids) < len(names):
+        labelled = _without_taken_down(connection, labelled, names - ids.keys())
     _insert_rows(connection, labelling_id, [label_rows(labelling_id, one, labelled[one], ids) for one in sorted(new)])
     apply_corrections(connection, labelling_id, new)
     return new
@@ -132,6 +136,23 @@ def _names(labelled: Iterable[Sequence[LabelledTrack]]) -> set[str]:
     """Return the names of all candidates of known tracks."""
     known = (one.label for its_own in labelled for one in its_own if one.label.identity is not None)
     return {candidate.identity.name for label in known for candidate in label.candidates}
+
+
+def _without_taken_down(
+    connection: Connection, labelled: Mapping[int, Sequence[LabelledTrack]], unregistered: set[str]
+) -> dict[int, list[LabelledTrack]]:
+    """Leave out whom a program still knows that was started before the person was taken down."""
+    gone = taken_down(connection, [Identity(name) for name in sorted(unregistered)])
+    return {
+        content_id: [replace(one, label=_without(one.label, gone)) for one in its_own]
+        for content_id, its_own in labelled.items()
+    }
+
+
+def _without(label: TrackLabel, gone: Collection[str]) -> TrackLabel:
+    left = tuple(one for one in label.candidates if one.identity.name not in gone)
+    is_gone = label.identity is not None and label.identity.name in gone
+    return TrackLabel("unknown" if is_gone else label.verdict, left)
 
 
 def delete_labels(connection: Connection, labelling_id: int, content_ids: Sequence[int]) -> None:

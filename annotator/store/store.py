@@ -20,6 +20,7 @@ from annotator.store.queue.requeue import requeue, retry
 from annotator.store.queue.status import Status, read_status
 from annotator.store.registry import batched
 from annotator.store.schema import HEAD, check_engine, count_once, current_revision, upgrade_engine
+from annotator.store.takedowns.tombstones import taken_down
 from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
 # Outcomes in one transaction: enough that the commit costs little, few enough that others wait little.
@@ -362,6 +363,15 @@ class Store:
         """
         with self.writing() as connection:
             return enrolled.remove_enrolled(connection, name, photo_sha256=photo_sha256)
+
+    def taken_down(self, people: Collection[Identity]) -> frozenset[str]:
+        """Return the names of those whom nobody may know any more (``annotator takedown``).
+
+        Whom the database knows was not taken down; each of the others takes 40 ms, where anybody ever was.
+        """
+        with self.reading() as connection:
+            known = identities.ids_of(connection, {one.name for one in people})
+            return taken_down(connection, [one for one in people if one.name not in known])
 
     # ------------------------------------------------------------------------------------------------------- queries
 

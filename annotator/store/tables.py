@@ -550,6 +550,30 @@ overruled_labels = Table(
     sqlite_with_rowid=False,
 )
 
+# People who must not be known any more (annotator.takedown). What a row says of a person goes when it is finished.
+takedowns = Table(
+    "takedowns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("done_by", Text, nullable=False, comment="user and machine"),
+    Column("identity_ids", IdList, nullable=False, comment="who it is, until it is finished; empty then"),
+    Column("embedder", Text, comment="of the faces"),
+    Column("faces", LargeBinary, comment="n as int32, then float32 n x D: what tracks are compared with, NULL then"),
+    Column("after_content_id", BigInteger, nullable=False, server_default=text("0"), comment="tracks done up to here"),
+    Column("done", Json, nullable=False, comment="steps, with how much went in each, and whether it has ended"),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="scrypt of a name, salted; it says no name"),
+    Column("takedown_id", Integer, ForeignKey("takedowns.id"), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    CheckConstraint("length(digest) = 32", name="digest"),
+)
+
 # Tracks of one person, whoever that is (annotator.grouping). A group that has become part of another one stays as a row
 # that points to it, so that joining two rewrites no track.
 groupings = Table(

@@ -15,6 +15,7 @@ from trainer.dataset.listing import left_out_text, samples_text
 from trainer.dataset.planning import Plan, Portrait, plan_dataset, portraits
 from trainer.dataset.splitting import read_sides, sides_text
 from trainer.dataset.surveying import MIN_FACE_PX, all_photographs, opened_surveyor
+from trainer.forgetting import insist_on_nobody_taken_down
 from trainer.labels import LabelTable
 from trainer.problems import ProblemsError
 from trainer.settings import Device
@@ -85,6 +86,7 @@ def prepare(experiment: Experiment, params: PrepareParams, *, device: Device) ->
     Raises:
         ProblemsError: something is wrong with the data; nothing was done.
         ConfigError: the device is not there.
+        TakenDownError: a label is of somebody who was taken down.
         BusyError: another process works on this experiment.
         LocalDiskError: the disk is full; the next run goes on from there.
 
@@ -113,6 +115,7 @@ def _checked_labels(experiment: Experiment) -> LabelTable:
     labels, problems = inspect_experiment(experiment)
     if problems:
         raise ProblemsError((*problems, *unreadable(all_photographs(experiment))))
+    insist_on_nobody_taken_down([label.identity for label in labels.labels])
     for mismatch in mismatches(experiment, labels):
         remark(f"remark: {mismatch}")
     return labels

@@ -25,6 +25,7 @@ from annotator.store.locks import change_corrections
 from annotator.store.promotions import who_is_this
 from annotator.store.registry import active_labelling, active_network, find_media
 from annotator.store.tables import corrections, networks, track_labels
+from annotator.store.takedowns.tombstones import insist_on_nobody_taken_down
 from annotator.types import Identity, MediaRef
 
 _T = TypeVar("_T")
@@ -71,6 +72,7 @@ def correct_track(
         CorrectionError: there is no such media or track.
         IdentityError: nobody has the name, or several.
         ModelError: the name of somebody new cannot be a name.
+        TakenDownError: the person was taken down.
         StoreUnavailableError: the database does not answer.
 
     """
@@ -167,6 +169,7 @@ def _who(connection: Connection, name: str, *, is_new: bool) -> int:
     try:
         found = find_identities(connection, name)
     except IdentityError as error:
+        insist_on_nobody_taken_down(connection, [Identity(" ".join(name.split()))])
         if not is_new:
             hint = f"did you mean {' or '.join(error.suggestions)}? " if error.suggestions else ""
             raise IdentityError(

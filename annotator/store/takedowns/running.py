@@ -1,0 +1,301 @@
+"""The takedown of a person in a database: step by step, each noted in its own transaction, so a kill loses nothing.
+
+A tombstone comes first: from then on nobody learns the person anew. The names come last: they find the rest, if it was
+killed and is called again.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from annotator.store.codec import decode_evidence
+from annotator.store.columns import utc_now
+from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, translated, writing
+from annotator.store.locks import change_corrections, replace_evidence
+from annotator.store.promotions import who_is_this
+from annotator.store.tables import networks, takedowns, tombstones, track_embeddings, track_labels
+from annotator.store.takedowns.faces import find_shown, forget_faces, ungroup, windows
+from annotator.store.takedowns.labels import NAMES, count_labels, forget_labels, forget_names
+from annotator.store.takedowns.texts import forget_in_texts
+from annotator.store.takedowns.tombstones import add_tombstones, digests_of
+from annotator.store.takedowns.whom import Person
+from annotator.types import F32
+
+_F32: Final = np.dtype("<f4")
+_MOST_OF_A_MODEL: Final = 64  # tracks whose mean stands for what the person looks like in the archive
+
+_SMALL: Final = ("enrolled_faces", "identities", "identity_aliases", "corrections", "track_groups", "takedowns")
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownFaces:
+    """What tracks without a name are compared with.
+
+    Attributes:
+        embedder: of the faces; None where there are none.
+        faces: f32 (n, D), unit norm.
+
+    """
+
+    embedder: str | None
+    faces: F32
+
+
+NO_FACES: Final = KnownFaces(None, np.zeros((0, 0), np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Takedown:
+    """A takedown as its row says it.
+
+    Attributes:
+        takedown_id: of the row.
+        started_at: when it began.
+        identity_ids: who, while it is under way.
+        tombstones: of the person, hexadecimal.
+        is_resumed: whether an earlier call has begun it.
+
+    """
+
+    takedown_id: int
+    started_at: datetime
+    identity_ids: tuple[int, ...]
+    tombstones: tuple[str, ...]
+    is_resumed: bool
+
+
+def begin_takedown(engine: Engine, person: Person, known: KnownFaces) -> Takedown:
+    """Write the tombstones and the row of a takedown, or find the row of one that was not finished.
+
+    Args:
+        engine: of the database.
+        person: who.
+        known: what tracks without a name are compared with; of one that is resumed, its row has that.
+
+    """
+    with writing(engine) as connection:
+        digests = digests_of(connection, person.identities)
+        there = (
+            select(takedowns.c.id)
+            .join(tombstones, tombstones.c.takedown_id == takedowns.c.id)
+            .where(tombstones.c.digest.in_(digests), takedowns.c.finished_at.is_(None))
+        )
+        if not person.names:  # a face that nobody has named: its row has the same face
+            there = select(takedowns.c.id).where(
+                takedowns.c.faces == _face_bytes(known.faces), takedowns.c.finished_at.is_(None)
+            )
+        found = connection.execute(there.order_by(takedowns.c.id).limit(1)).scalar_one_or_none()
+        takedown_id = _insert(connection, person, known) if found is None else found
+        add_tombstones(connection, digests, takedown_id=takedown_id)
+        row = connection.execute(select(takedowns).where(takedowns.c.id == takedown_id)).one()
+        ids = tuple(sorted({*row.identity_ids, *person.identity_ids}))
+        connection.execute(update(takedowns).where(takedowns.c.id == takedown_id).values(identity_ids=list(ids)))
+        return Takedown(
+            takedown_id, row.started_at, ids, tuple(one.hex() for one in digests), is_resumed=found is not None
+        )
+
+
+def forget_in_database(engine: Engine, takedown: Takedown, names: Sequence[str]) -> None:
+    """Do all steps in the database but the last one; those that have ended are left out.
+
+    Raises:
+        StoreUnavailableError: the database does not answer; the next call goes on.
+
+    """
+    with reading(engine) as connection:
+        network_ids = connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars().all()
+    for network_id in network_ids:
+        _forget_faces(engine, takedown, network_id)
+
+    def labels(connection: Connection) -> Counts:
+        change_corrections(connection, network_ids)
+        return forget_labels(connection, takedown.identity_ids)
+
+    do_step(engine, takedown, "labels", labels)
+    do_step(engine, takedown, "texts", lambda connection: forget_in_texts(connection, names))
+
+
+def finish_takedown(engine: Engine, takedown: Takedown) -> None:
+    """Take the names away, let the database give up what is deleted, and note that all is done."""
+    do_step(engine, takedown, "names", lambda connection: forget_names(connection, takedown.identity_ids))
+    with writing(engine) as connection:
+        connection.execute(
+            update(takedowns)
+            .where(takedowns.c.id == takedown.takedown_id)
+            .values(finished_at=utc_now(), identity_ids=[], faces=None)
+        )
+    give_up_space(engine)
+
+
+def do_step(engine: Engine, takedown: Takedown, step: str, act: Callable[[Connection], Counts]) -> None:
+    """Do a step and note it, in one transaction; nothing happens where it has ended."""
+    for left in reversed(range(MAX_CONFLICTS)):
+        try:
+            with writing(engine) as connection:
+                if not _has_ended(connection, takedown, step):
+                    _note(connection, takedown, step, act(connection), is_ended=True)
+        except DBAPIError as exc:
+            if not left or not is_conflict(exc):
+                raise
+        else:
+            return
+
+
+def note_step(engine: Engine, takedown: Takedown, step: str, counts: Counts) -> None:
+    """Note a step that is done outside the database; called again, it adds to what was noted."""
+    with writing(engine) as connection:
+        _note(connection, takedown, step, counts, is_ended=True)
+
+
+def steps_of(engine: Engine, takedown: Takedown) -> dict[str, dict[str, int]]:
+    """Return how much went in each step, in the order in which they were begun."""
+    with reading(engine) as connection:
+        done = connection.execute(select(takedowns.c.done).where(takedowns.c.id == takedown.takedown_id)).scalar_one()
+    return {str(step): dict(counts) for step, counts, _ in done}
+
+
+def count_in_database(engine: Engine, person: Person, known: KnownFaces) -> dict[str, dict[str, int]]:
+    """Return how much would go, by step; nothing is changed."""
+    steps: dict[str, dict[str, int]] = {}
+    with reading(engine) as connection:
+        for network_id in connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars().all():
+            named = near = 0
+            for bounds in windows(connection, network_id, after=0):
+                shown = find_shown(
+                    connection,
+                    network_id,
+                    bounds,
+                    identity_ids=person.identity_ids,
+                    faces=known.faces,
+                    embedder=known.embedder,
+                )
+                named, near = named + len(shown.named), near + len(shown.near)
+            steps[f"faces {network_id}"] = {"named": named, "near": near}
+        counts = count_labels(connection, person.identity_ids)
+        steps["labels"] = {name: count for name, count in counts.items() if name not in NAMES}
+        steps["texts"] = forget_in_texts(connection, person.names, is_dry=True)
+        steps["names"] = {name: counts[name] for name in NAMES}
+    return steps
+
+
+def faces_in_archive(connection: Connection, person: Person, *, embedder: str) -> F32:
+    """Return the mean of the tracks that are surest to show somebody, f32 (1, D), unit norm; (0, 0) without any."""
+    labels, stored = track_labels.c, track_embeddings.c
+    specs = connection.execute(select(networks.c.id, networks.c.spec)).all()
+    of_embedder = [row.id for row in specs if row.spec.get("embedder") == embedder]
+    same = (stored.content_id == labels.content_id) & (stored.track_no == labels.track_no)
+    rows = connection.execute(
+        select(stored.embeddings, stored.face_px, stored.quality)
+        .join_from(track_labels, track_embeddings, same)
+        .where(labels.identity_id.in_(person.identity_ids), stored.network_id.in_(of_embedder))
+        .order_by(labels.confidence.desc(), labels.content_id, labels.track_no)
+        .limit(_MOST_OF_A_MODEL)
+    ).all()
+    found = [decode_evidence(*(bytes(column) for column in row)) for row in rows]
+    means = [one.embeddings.astype(np.float32).mean(axis=0) for one in found if len(one)]
+    if not means:
+        return np.zeros((0, 0), np.float32)
+    total = np.sum(means, axis=0, dtype=np.float64)
+    return np.asarray(total / np.linalg.norm(total), np.float32)[None]
+
+
+def give_up_space(engine: Engine) -> None:
+    """Let the file of the database lose what was deleted: until then the bytes are there, though nothing finds them.
+
+    On Postgres the small tables let new rows take the place; of the others that is left to its autovacuum, since only
+    VACUUM FULL rewrites a file at once, and locks its table meanwhile.
+    """
+    with translated(engine):
+        if engine.dialect.name == "postgresql":
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text(f"VACUUM {', '.join(_SMALL)}"))
+            return
+        with contextlib.closing(engine.raw_connection()) as raw:  # outside transactions
+            raw.cursor().execute("VACUUM")
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _forget_faces(engine: Engine, takedown: Takedown, network_id: int) -> None:
+    step = f"faces {network_id}"
+    with reading(engine) as connection:
+        row = connection.execute(select(takedowns).where(takedowns.c.id == takedown.takedown_id)).one()
+        if _has_ended(connection, takedown, step):
+            return
+        begun = any(one[0] == step for one in row.done)
+        bounds = list(windows(connection, network_id, after=row.after_content_id if begun else 0))
+    faces = _faces_of(row)
+    for first_last in bounds:
+
+        def forget(connection: Connection, first_last: tuple[int, int] = first_last) -> Counts:
+            replace_evidence(connection, network_id)
+            shown = find_shown(
+                connection,
+                network_id,
+                first_last,
+                identity_ids=takedown.identity_ids,
+                faces=faces,
+                embedder=row.embedder,
+            )
+            groups = ungroup(connection, network_id, shown.all, identity_ids=takedown.identity_ids)
+            forget_faces(connection, network_id, shown.all)
+            return {"named": len(shown.named), "near": len(shown.near), "groups": groups}
+
+        with writing(engine) as connection:
+            _note(connection, takedown, step, forget(connection), is_ended=False, after=first_last[1])
+    with writing(engine) as connection:
+        _note(connection, takedown, step, {}, is_ended=True, after=0)
+
+
+def _face_bytes(faces: F32) -> bytes:
+    """Return faces, f32 (n, D), as ``takedowns.faces`` has them: n as int32, then the numbers."""
+    return np.array([len(faces)], "<i4").tobytes() + faces.astype(_F32).tobytes()
+
+
+def _faces_of(row: Any) -> F32:  # noqa: ANN401 - a row
+    """Return the faces of a takedown's row, f32 (n, D)."""
+    if row.faces is None:
+        return np.zeros((0, 0), np.float32)
+    count = int(np.frombuffer(row.faces[:4], "<i4")[0])
+    return np.frombuffer(row.faces, _F32, offset=4).astype(np.float32).reshape(count, -1)
+
+
+def _insert(connection: Connection, person: Person, known: KnownFaces) -> int:
+    faces = _face_bytes(known.faces) if len(known.faces) else None
+    added = connection.execute(
+        insert(takedowns)
+        .values(
+            started_at=utc_now(),
+            done_by=who_is_this(),
+            identity_ids=list(person.identity_ids),
+            embedder=known.embedder,
+            faces=faces,
+            done=[],
+        )
+        .returning(takedowns.c.id)
+    )
+    return int(added.scalar_one())
+
+
+def _has_ended(connection: Connection, takedown: Takedown, step: str) -> bool:
+    done = connection.execute(select(takedowns.c.done).where(takedowns.c.id == takedown.takedown_id)).scalar_one()
+    return any(name == step and is_ended for name, _, is_ended in done)
+
+
+def _note(
+    connection: Connection, takedown: Takedown, step: str, counts: Counts, *, is_ended: bool, after: int | None = None
+) -> None:
+    this = takedowns.c.id == takedown.takedown_id
+    done = connection.execute(select(takedowns.c.done).where(this)).scalar_one()
+    before = next((dict(one[1]) for one in done if one[0] == step), {})
+    sums = before | {name: before.get(name, 0) + count for name, count in counts.items()}
+    noted = [one for one in done if one[0] != step] + [[step, sums, is_ended]]
+    values: dict[str, Any] = {"done": noted} | ({} if after is None else {"after_content_id": after})
+    connection.execute(update(takedowns).where(this).values(**values))

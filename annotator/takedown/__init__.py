@@ -1,0 +1,1 @@
+"""What is known of a person goes: from the database, from models, from work directories and caches."""

@@ -1,0 +1,63 @@
+"""What is said of a takedown, for the record: what went and when, and no word of who it was."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TakedownReport:
+    """A takedown, done or looked at only.
+
+    Attributes:
+        takedown: its number in the database; None where nothing was done.
+        started_at: ISO 8601, UTC; None where nothing was done.
+        is_done: False for a dry run.
+        is_resumed: whether it went on with one that was killed.
+        tombstones: of the person, hexadecimal: whoever knows the name and the database can reckon them anew.
+        steps: how much went in each step, or would go.
+        left: what a person has to do, a sentence each.
+        names: of the person; only where somebody asked for them.
+
+    """
+
+    takedown: int | None
+    started_at: str | None
+    is_done: bool
+    is_resumed: bool
+    tombstones: Sequence[str]
+    steps: Mapping[str, Mapping[str, int]]
+    left: Sequence[str] = ()
+    names: Sequence[str] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was found of the person; what is in the cache is of nobody in particular."""
+        return not any(any(counts.values()) for step, counts in self.steps.items() if step != "cache")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        named = {"names": list(self.names)} if self.names else {}
+        return named | {
+            "takedown": self.takedown,
+            "started_at": self.started_at,
+            "done": self.is_done,
+            "resumed": self.is_resumed,
+            "tombstones": list(self.tombstones),
+            "steps": {step: dict(counts) for step, counts in self.steps.items()},
+            "left": list(self.left),
+        }
+
+    def to_text(self) -> str:
+        """Return it as lines to be read."""
+        lines = [
+            f"takedown {self.takedown}, begun {self.started_at}" if self.is_done else "dry run: nothing was changed"
+        ]
+        lines += [f"names: {', '.join(self.names)}"] if self.names else []
+        lines += [f"tombstone {one}" for one in self.tombstones]
+        verb = "went" if self.is_done else "would go"
+        for step, counts in self.steps.items():
+            told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            lines.append(f"{step}: {told or 'nothing'} {verb}")
+        lines += [f"left to do: {one}" for one in self.left]
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,225 @@
+"""``annotator takedown``: find all that is known of a person, say how much, and take it away."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Engine, select, update
+
+from annotator.build import STARTER_FOLDER, bundle_folder, open_bundle, open_library
+from annotator.demo.portraits import PORTRAITS
+from annotator.errors import AnnotatorError, IdentityError, LocalDiskError
+from annotator.library import S3, manifest_digest
+from annotator.settings import Settings
+from annotator.store import Store
+from annotator.store.tables import models
+from annotator.store.takedowns.running import (
+    NO_FACES,
+    KnownFaces,
+    begin_takedown,
+    count_in_database,
+    faces_in_archive,
+    finish_takedown,
+    forget_in_database,
+    note_step,
+    steps_of,
+)
+from annotator.store.takedowns.texts import NameFinder
+from annotator.store.takedowns.tombstones import has_tombstone
+from annotator.store.takedowns.whom import Person, enrolled_of, find_person
+from annotator.takedown.bundles import Known, find_bundles, rewrite_without
+from annotator.takedown.folders import sweep_folder
+from annotator.takedown.report import TakedownReport
+
+GOLDEN: Final = "golden.db*"
+"""What was found on golden clips, kept in the cache: it is made again where it is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        name: a name, an alias, an identity id or a Knowledge Graph id; None for a face that nobody has named.
+        face: of a picture of the person, with what is known of her or him otherwise.
+        folders: work directories, exports and reports that are swept, too.
+        is_dry: only look.
+        tells_name: whether the report says the name.
+
+    """
+
+    name: str | None
+    face: KnownFaces = NO_FACES
+    folders: Sequence[Path] = ()
+    is_dry: bool = True
+    tells_name: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    person: Person
+    known: KnownFaces
+    bundles: Sequence[Known]
+
+
+def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownReport:
+    """Take a person down, or say what would go.
+
+    It may be killed at any time: called again, with the same name, it goes on.
+
+    Args:
+        store: the database.
+        settings: say where models and caches are.
+        wanted: what is asked for.
+
+    Raises:
+        IdentityError: several people may be meant, or nothing is known of anybody of this name.
+        ModelError: a bundle fails its checks.
+        LocalDiskError: a folder cannot be changed; what was done stays.
+        StoreUnavailableError: the database does not answer; what was done stays.
+
+    """
+    found = _find(store, settings, wanted)
+    names = found.person.names
+    left = _left(settings, found, wanted)
+    if wanted.is_dry:
+        steps = count_in_database(store.engine, found.person, found.known)
+        steps["models"] = {"models": len(found.bundles)} if found.bundles else {}
+        steps["cache"] = {"files": len(_cached(settings, names))}
+        for number, folder in enumerate(wanted.folders, start=1):
+            steps[f"folder {number}"] = sweep_folder(folder, names, is_dry=True).counts()
+        report = TakedownReport(
+            None,
+            None,
+            False,
+            False,
+            (),
+            steps,
+            left,
+            names if wanted.tells_name else (),
+        )
+        _insist_on_something(store, report, found, wanted)
+        return report
+    takedown = begin_takedown(store.engine, found.person, found.known)
+    forget_in_database(store.engine, takedown, names)
+    try:
+        for known in found.bundles:
+            _rewrite(store.engine, known, names)
+            note_step(store.engine, takedown, "models", {"models": 1})
+        for path in _cached(settings, names):
+            path.unlink(missing_ok=True)
+            note_step(store.engine, takedown, "cache", {"files": 1})
+        for number, folder in enumerate(wanted.folders, start=1):
+            note_step(store.engine, takedown, f"folder {number}", sweep_folder(folder, names).counts())
+    except OSError as error:
+        raise LocalDiskError(
+            f"{error.filename} cannot be changed ({error.strerror}): change its rights, and call this again"
+        ) from error
+    finish_takedown(store.engine, takedown)
+    return TakedownReport(
+        takedown=takedown.takedown_id,
+        started_at=takedown.started_at.isoformat(),
+        is_done=True,
+        is_resumed=takedown.is_resumed,
+        tombstones=takedown.tombstones,
+        steps=steps_of(store.engine, takedown),
+        left=left,
+        names=names if wanted.tells_name else (),
+    )
+
+
+def _find(store: Store, settings: Settings, wanted: Wanted) -> _Found:
+    if wanted.name is None:
+        return _Found(Person((), ()), wanted.face, ())
+    with store.reading() as connection:
+        person = find_person(connection, wanted.name)
+    bundles = find_bundles(_bundle_folders(settings), person.identities)
+    embedders = [known.bundle.embedder for known in bundles]
+    embedder = wanted.face.embedder or (embedders[0] if embedders else _embedder_of(settings))
+    if embedder is None:
+        return _Found(person, NO_FACES, bundles)
+    with store.reading() as connection:
+        faces = [wanted.face.faces, enrolled_of(connection, person, embedder=embedder)]
+        faces.append(faces_in_archive(connection, person, embedder=embedder))
+    faces += [
+        known.prototypes for known in bundles if known.bundle.embedder == embedder and known.bundle.projection is None
+    ]
+    there = [one for one in faces if len(one)]
+    return _Found(person, KnownFaces(embedder, np.concatenate(there)) if there else NO_FACES, bundles)
+
+
+def _embedder_of(settings: Settings) -> str | None:
+    try:
+        return open_bundle(settings).embedder
+    except AnnotatorError:
+        return None
+
+
+def _bundle_folders(settings: Settings) -> list[Path]:
+    """Return the folders of all models that are on this machine."""
+    folders = [STARTER_FOLDER, *open_library(settings).folders()]
+    cached = settings.cache_dir / "bundles"
+    folders += sorted(one for one in cached.iterdir() if one.is_dir()) if cached.is_dir() else []
+    if not settings.model.startswith(S3):
+        folders.append(bundle_folder(settings))
+    return folders
+
+
+def _cached(settings: Settings, names: Sequence[str]) -> list[Path]:
+    """Return the files of the cache that go: of golden clips, and portraits of the demo."""
+    finder = NameFinder.of(names)
+    portraits = [
+        path
+        for portrait in PORTRAITS
+        if finder.is_alone(portrait.name)
+        for path in (settings.cache_dir / "demo").glob(f"{portrait.key}.*")
+    ]
+    return sorted([*settings.cache_dir.glob(GOLDEN), *portraits])
+
+
+def _rewrite(engine: Engine, known: Known, names: Sequence[str]) -> None:
+    """Replace a bundle, and let the row of an installed one say what is there now."""
+    before = manifest_digest(known.bundle.manifest)
+    bundle = rewrite_without(known, names)
+    with engine.begin() as connection:
+        same = (models.c.name == bundle.name, models.c.version == str(bundle.version), models.c.digest == before)
+        if connection.execute(select(models.c.id).where(*same)).first() is not None:
+            connection.execute(
+                update(models)
+                .where(*same)
+                .values(digest=manifest_digest(bundle.manifest), manifest=dict(bundle.manifest))
+            )
+
+
+def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
+    """Return what no program can do here."""
+    left = [
+        "media are not changed: whoever annotates them anew finds a face without a name",
+        "backups, and models and folders on other machines, still have the person: call this there, let backups go",
+    ]
+    if settings.models_uri is not None and settings.models_uri.startswith(S3):
+        left.append(
+            "models in the bucket still have the prototype: build them anew without it, and remove the former ones"
+        )
+    if not wanted.folders:
+        left.append("no work directory was named: give --folder for each, and for exports and pictures that were drawn")
+    if wanted.name is None:
+        left.append("a face without a name leaves no tombstone: it is found again when a clip is annotated anew")
+    if any(" " not in name for name in found.person.names):
+        left.append("a name of a single word is not looked for within sentences: look through reports yourself")
+    return left
+
+
+def _insist_on_something(store: Store, report: TakedownReport, found: _Found, wanted: Wanted) -> None:
+    if not report.is_empty:
+        return
+    with store.reading() as connection:
+        is_gone = any(has_tombstone(connection, one) for one in found.person.identities)
+    if not is_gone:
+        raise IdentityError(
+            "nothing is known of this person, neither in the database nor in a model: write the name as"
+            " `annotator identities` does, or, if nobody of this name may ever be learnt, add --yes",
+            name=wanted.name or "",
+        )

@@ -1,0 +1,399 @@
+"""``annotator takedown``, on both databases: afterwards every store is searched for the person."""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import insert, select, text
+
+from annotator.cli import run_command
+from annotator.errors import TakenDownError
+from annotator.recognition.bundle import load_bundle
+from annotator.recognition.decision import Identifier
+from annotator.recognition.gallery import Gallery
+from annotator.store import Store
+from annotator.store.columns import utc_now
+from annotator.store.tables import outbox, promotions, takedowns, tombstones, track_embeddings, work
+from annotator.types import FaceTrack, Identity, MediaRef
+from tests.made_up_bundles import EMBEDDER, direction_of, identity_of, track_of, write_made_up_bundle
+from tests.store_values import annotation, track
+from tests.traces import traces_in_database, traces_in_files
+from trainer.dataset.findings import Content, FileStamp, Findings, FoundFace
+from trainer.dataset.hashing import appearance_of
+
+GONE, OTHER, STRANGER, ENROLLED = 3, 4, 60, 61
+NAME, ALIAS = identity_of(GONE).name, "Third Somebody"
+NAMES = (NAME, ALIAS)
+FACE = direction_of(GONE)
+GONE_IDS = (GONE + 1,)  # people of a bundle get theirs in order
+
+
+def face_of(person: int, number: int, *, seed: int) -> FaceTrack:
+    made = track(number, start_ms=300 * number)
+    return replace(
+        made,
+        frame_index=np.arange(3, dtype=np.int64) + 10 * number,
+        evidence=track_of(person, seed=seed),
+        best_faces=np.zeros((3, 112, 112, 3), np.uint8),
+    )
+
+
+CLIPS: dict[str, Sequence[int]] = {
+    "hello.gif": (GONE, OTHER),
+    "party.gif": (OTHER, STRANGER, GONE),
+    "end.gif": (STRANGER,),
+    "again.gif": (GONE,),
+}
+
+
+def fill(url: str, model: Path) -> None:
+    """Annotate four clips and say of them whatever can be said."""
+    identifier = Identifier(Gallery.from_bundle(write_made_up_bundle(model)))
+    with Store.open(url) as store:
+        network_id = store.register_network({"embedder": EMBEDDER, "sampling": "even"})
+        labelling_id = store.register_labelling(
+            network_id,
+            model=identifier.model,
+            digest=identifier.digest,
+            photographs=identifier.photographs,
+            calibration=identifier.calibration.to_json(),
+        )
+        for content, (name, people) in enumerate(CLIPS.items(), start=1):
+            tracks = [face_of(person, number, seed=content) for number, person in enumerate(people)]
+            one = annotation(
+                MediaRef(f"s3://gifs/{name}", f"s3://gifs/{name}", None),
+                content=content,
+                tracks=tracks,
+                labels=identifier.identify([one.evidence for one in tracks]),
+            )
+            store.save([one], network_id=network_id, labelling_id=labelling_id)
+        digests = [hashlib.sha256(bytes([one])).hexdigest() for one in range(2)]
+        noisy = np.stack([track_of(GONE, seed=90).embeddings[0], track_of(GONE, seed=91).embeddings[0]])
+        unit = np.asarray(noisy / np.linalg.norm(noisy, axis=1, keepdims=True), np.float32)
+        store.add_enrolled(identity_of(GONE), embedder=EMBEDDER, embeddings=unit, photo_sha256=digests)
+        store.rename(NAME, ALIAS)
+        store.rename(ALIAS, NAME)
+        with store.writing() as connection:
+            connection.execute(
+                insert(promotions).values(
+                    kind="refusal",
+                    labelling_id=labelling_id,
+                    happened_at=utc_now(),
+                    done_by="somebody@somewhere",
+                    report={"people": [{"name": NAME, "lost": 3}], "said": f"{NAME.lower()} loses 3", "other": OTHER},
+                )
+            )
+            connection.execute(
+                insert(outbox).values(
+                    run_id=1,
+                    event="media.annotated",
+                    idempotency_key="1",
+                    payload={"labels": [{"identity": NAME}], "media_uri": "s3://gifs/hello.gif"},
+                    created_at=utc_now(),
+                )
+            )
+            connection.execute(
+                work.update().values(message=f"it shows {NAME.replace(' ', '_')} and cannot be read", reason="odd")
+            )
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    """A work directory with an experiment of two people, as the trainer leaves it."""
+    folder = tmp_path / "workdir" / "example"
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    with_findings = []
+    for person in (GONE, OTHER):
+        label = identity_of(person).name.replace(" ", "_")
+        for kind in ("raw_dataset", "train_dataset", "val_dataset", "set_aside/raw_dataset"):
+            (folder / kind / label).mkdir(parents=True)
+            (folder / kind / label / "1.jpg").write_bytes(b"a picture" + bytes([person]))
+        with_findings.append((label, person))
+    (folder / "labels.csv").write_text("Label,Index\nPerson_03_[m.03],0\nPerson_04_[m.04],1\n", encoding="utf-8")
+    (folder / "dataset.csv").write_text(
+        "crop,label,photograph\ntrain_dataset/Person_03/1.jpg,Person_03_[m.03],Person_03/1.jpg\n"
+        "train_dataset/Person_04/1.jpg,Person_04_[m.04],Person_04/1.jpg\n",
+        encoding="utf-8",
+    )
+    (folder / "doctor").mkdir()
+    (folder / "doctor" / "report.html").write_text("<p>Of Person 03 two look alike.</p>", encoding="utf-8")
+    (folder / "doctor" / "accepted.csv").write_text("id\n12ab\n", encoding="utf-8")
+    (folder / "model").mkdir()
+    with (folder / "model" / "last.npz").open("wb") as file:
+        np.savez(file, head=np.stack([FACE, direction_of(OTHER)]))
+    with Findings(folder / "prepared.db", spec={"detector": 1}) as findings:
+        for label, person in with_findings:
+            digest = hashlib.sha256(bytes([person])).hexdigest()
+            face = FoundFace(0, 0.99, 80.0, np.zeros(4, np.float32), np.zeros((5, 2), np.float32), direction_of(person))
+            content = Content(digest, (64, 64), appearance_of(picture), (face,))
+            findings.add([FileStamp(f"{label}/1.jpg", 9, 1, digest)], [content])
+    return tmp_path / "workdir"
+
+
+@pytest.fixture
+def places(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive, a model in a folder and the same one installed, a cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANNOTATOR_DATABASE_URL", database_url)
+    monkeypatch.setenv("ANNOTATOR_MODEL", str(tmp_path / "model"))
+    monkeypatch.setenv("ANNOTATOR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(tmp_path / "cache"))
+    fill(database_url, tmp_path / "model")
+    assert run_command(["models", "install", str(tmp_path / "model")]) == 0
+    assert run_command(["strangers", "group"]) == 0
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    (tmp_path / "cache" / "golden.db").write_bytes(FACE.tobytes())
+    return tmp_path
+
+
+def traces(database_url: str, folder: Path) -> list[str]:
+    with Store.open(database_url) as store:
+        found = traces_in_database(store.engine, NAMES, FACE, ids=GONE_IDS)
+    return found + traces_in_files([folder], NAMES, FACE)
+
+
+def counts(url: str) -> dict[str, int]:
+    with Store.open(url) as store, store.reading() as connection:
+        tables = ("tracks", "annotations", "media", "contents", "labelled_contents", "content_labels", "identities")
+        return {one: connection.execute(text(f"SELECT count(*) FROM {one}")).scalar_one() for one in tables}
+
+
+def take_down(*arguments: object) -> int:
+    return run_command(["takedown", *map(str, arguments)])
+
+
+def test_afterwards_nothing_of_the_person_is_left_in_any_store(
+    places: Path, workdir: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = traces(database_url, places)
+    for store in (
+        "identities.name",
+        "enrolled_faces.embedding",
+        "track_embeddings.embeddings",
+        "track_labels.identity_id",
+    ):
+        assert any(one.startswith(store) for one in before), store
+    for store in ("prototypes.npy", "prepared.db", "last.npz", "golden.db", "labels.csv", "report.html"):
+        assert any(store in one for one in before), store
+    assert take_down(NAME, "--folder", workdir, "--yes", "--report", places / "record.json") == 0
+    assert traces(database_url, places) == []
+    said = capsys.readouterr()
+    assert NAME not in said.out + said.err
+
+
+def test_everybody_else_stays(places: Path, workdir: Path, database_url: str) -> None:
+    before = counts(database_url)
+    assert take_down(NAME, "--folder", workdir, "--yes") == 0
+    after = counts(database_url)
+    assert {name: before[name] - count for name, count in after.items() if count != before[name]} == {
+        "content_labels": 3,
+        "identities": 1,
+    }
+    with Store.open(database_url) as store:
+        found = {one.media_uri for one in store.search(identity_of(OTHER).name).found}
+        assert found == {"s3://gifs/hello.gif", "s3://gifs/party.gif"}
+    bundle = load_bundle(places / "model")
+    assert [one.name for one in bundle.identities] == [identity_of(one).name for one in range(40) if one != GONE]
+    example = workdir / "example"
+    assert sorted(path.name for path in (example / "raw_dataset").iterdir()) == ["Person_04"]
+    assert (example / "doctor" / "accepted.csv").exists()
+    with (example / "labels.csv").open(encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["Label", "Index"], ["Person_04_[m.04]", "1"]]
+    with sqlite3.connect(example / "prepared.db") as connection:
+        assert [one[0] for one in connection.execute("SELECT path FROM photographs")] == ["Person_04/1.jpg"]
+        assert connection.execute("SELECT count(*) FROM faces").fetchone() == (1,)
+    connection.close()
+
+
+def test_what_is_annotated_goes_on_to_be_labelled_without_the_person(places: Path, database_url: str) -> None:
+    assert take_down(NAME, "--yes") == 0
+    assert run_command(["relabel", "--activate"]) == 0
+    with Store.open(database_url) as store, store.reading() as connection:
+        names = connection.execute(text("SELECT DISTINCT identity FROM content_labels")).scalars().all()
+    assert names == [identity_of(OTHER).name]
+    assert traces(database_url, places / "model") == []
+
+
+def test_without_yes_it_only_says_what_would_go(
+    places: Path, workdir: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = traces(database_url, places)
+    capsys.readouterr()
+    assert take_down(NAME, "--folder", workdir, "--json") == 0
+    would = json.loads(capsys.readouterr().out)
+    assert traces(database_url, places) == before
+    assert take_down(NAME, "--folder", workdir, "--yes", "--json") == 0
+    did = json.loads(capsys.readouterr().out)
+    assert (would["done"], did["done"]) == (False, True)
+    for step in would["steps"]:
+        expected = {name: count for name, count in would["steps"][step].items() if count}
+        happened = {name: count for name, count in did["steps"].get(step, {}).items() if count}
+        happened.pop("groups", None)  # how many groups go is known when they do
+        assert happened == expected, step
+
+
+def test_the_report_says_who_it_was_only_if_asked(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert take_down(NAME, "--yes", "--report", places / "record.json") == 0
+    record = json.loads((places / "record.json").read_text(encoding="utf-8"))
+    assert NAME not in json.dumps(record) + capsys.readouterr().out
+    assert record["takedown"] == 1
+    assert {len(one) for one in record["tombstones"]} == {64}
+    assert take_down(NAME, "--yes", "--tell-name", "--report", places / "record.json") == 0
+    assert json.loads((places / "record.json").read_text(encoding="utf-8"))["names"] == [NAME]
+
+
+@pytest.mark.parametrize("wanted", [NAME, NAME.upper(), ALIAS, "/m/03", str(GONE + 1)])
+def test_a_person_is_meant_by_name_alias_or_id(places: Path, database_url: str, wanted: str) -> None:
+    assert take_down(wanted, "--yes") == 0
+    assert traces(database_url, places) == []
+
+
+def test_a_name_that_nothing_knows_is_refused(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert places
+    assert take_down("Nobody Atall") == 2
+    assert "nothing is known" in capsys.readouterr().err
+
+
+def test_it_can_be_called_again(places: Path, database_url: str) -> None:
+    assert places
+    assert take_down(NAME, "--yes") == 0
+    assert take_down(NAME) == 0
+    assert take_down(NAME, "--yes") == 0
+    with Store.open(database_url) as store, store.reading() as connection:
+        rows = connection.execute(select(takedowns)).all()
+        assert [(row.finished_at is None, row.identity_ids, row.faces) for row in rows] == [(False, [], None)] * 2
+
+
+KILLED = """
+import os, signal, sys
+from annotator.cli import run_command
+from {module} import {name} as real
+import {user} as user
+calls = []
+def act(*arguments, **named):
+    calls.append(1)
+    if len(calls) == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **named)
+user.{name} = act
+raise SystemExit(run_command(sys.argv[1:]))
+"""
+RUNNING = "annotator.store.takedowns.running"
+TAKEDOWN = "annotator.takedown.running"
+POINTS = [
+    (RUNNING, "annotator.store.takedowns.faces", "forget_faces", 1),
+    (RUNNING, "annotator.store.takedowns.labels", "forget_labels", 1),
+    (RUNNING, "annotator.store.takedowns.texts", "forget_in_texts", 1),
+    (TAKEDOWN, "annotator.takedown.bundles", "rewrite_without", 2),
+    (TAKEDOWN, "annotator.takedown.folders", "sweep_folder", 1),
+    (TAKEDOWN, RUNNING, "finish_takedown", 1),
+    (RUNNING, RUNNING, "give_up_space", 1),
+    ("annotator.takedown.bundles", "annotator.recognition.bundle", "write_bundle", 1),
+]
+
+
+@pytest.mark.parametrize(("user", "module", "name", "call"), POINTS)
+def test_killed_at_any_step_it_goes_on(  # noqa: PLR0917 - fixtures
+    places: Path, workdir: Path, database_url: str, user: str, module: str, name: str, call: int
+) -> None:
+    program = KILLED.format(user=user, module=module, name=name, call=call)
+    arguments = ["takedown", NAME, "--folder", str(workdir), "--yes"]
+    ended = subprocess.run([sys.executable, "-c", program, *arguments], check=False, env=dict(os.environ), timeout=120)
+    assert ended.returncode == -signal.SIGKILL
+    assert run_command(arguments) == 0
+    assert traces(database_url, places) == []
+    with Store.open(database_url) as store, store.reading() as connection:
+        assert (
+            connection.execute(select(takedowns.c.finished_at)).scalars().all()[0] is not None
+            or name == "give_up_space"
+        )
+
+
+def refused(store: Store, act: object) -> bool:
+    with pytest.raises(TakenDownError) as raised:
+        act()  # type: ignore[operator]
+    assert NAME not in str(raised.value)
+    assert store
+    return True
+
+
+def test_the_person_cannot_be_learnt_again(places: Path, database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert take_down(NAME, "--yes") == 0
+    one = np.asarray(FACE[None], np.float32)
+    with Store.open(database_url) as store:
+        for name in (NAME, NAME.lower(), NAME.replace(" ", "_"), ALIAS):
+            assert refused(
+                store,
+                lambda name=name: store.add_enrolled(
+                    Identity(name), embedder=EMBEDDER, embeddings=one, photo_sha256=["00" * 32]
+                ),
+            )
+        assert refused(store, lambda: store.rename(identity_of(OTHER).name, ALIAS))
+        assert refused(
+            store,
+            lambda: store.add_enrolled(
+                Identity("Under Another Name", "/m/03"), embedder=EMBEDDER, embeddings=one, photo_sha256=["00" * 32]
+            ),
+        )
+    capsys.readouterr()
+    assert run_command(["correct", "s3://gifs/hello.gif", "--track", "0", "--is", NAME, "--new"]) == 2
+    assert "taken down" in capsys.readouterr().err
+    assert traces(database_url, places) == []
+
+
+def test_a_model_that_still_has_the_person_does_not_name_her(places: Path, database_url: str) -> None:
+    assert take_down(NAME, "--yes") == 0
+    write_made_up_bundle(places / "newer", version=2)
+    assert run_command(["relabel", "--model", str(places / "newer"), "--activate"]) == 0
+    with Store.open(database_url) as store:
+        assert traces_in_database(store.engine, NAMES, FACE, ids=GONE_IDS) == []
+
+
+def test_a_program_that_still_knows_the_person_writes_unknown_instead(places: Path, database_url: str) -> None:
+    identifier = Identifier(Gallery.from_bundle(load_bundle(places / "model")))
+    assert take_down(NAME, "--yes") == 0
+    with Store.open(database_url) as store:
+        labelling_id = store.active_labelling()
+        assert labelling_id is not None
+        evidence = [face_of(GONE, 0, seed=99), face_of(OTHER, 1, seed=99)]
+        labels = identifier.identify([one.evidence for one in evidence])
+        assert [one.identity for one in labels] == [identity_of(GONE), identity_of(OTHER)]
+        new = MediaRef("s3://gifs/new.gif", "s3://gifs/new.gif", None)
+        store.save(
+            [annotation(new, content=9, tracks=evidence, labels=labels)], network_id=1, labelling_id=labelling_id
+        )
+        told = store.load_annotations(labelling_id, [new])[new.uri].result
+        assert [one.identity.name for one in told.labels] == [identity_of(OTHER).name]
+
+
+def test_a_track_that_is_like_the_person_and_has_no_name_loses_its_embeddings(places: Path, database_url: str) -> None:
+    with Store.open(database_url) as store, store.writing() as connection:
+        connection.execute(text("DELETE FROM track_labels WHERE content_id = 4"))
+        connection.execute(text("DELETE FROM content_labels_by WHERE content_id = 4"))
+    assert take_down(NAME, "--yes") == 0
+    with Store.open(database_url) as store, store.reading() as connection:
+        table = track_embeddings.c
+        rows = connection.execute(select(table.content_id, table.track_no, table.embeddings)).all()
+    emptied = sorted((content_id, track_no) for content_id, track_no, data in rows if not len(data))
+    assert emptied == [(1, 0), (2, 2), (4, 0)]
+    assert places
+
+
+def test_tombstones_do_not_say_the_name(places: Path, database_url: str) -> None:
+    assert take_down(NAME, "--yes") == 0
+    with Store.open(database_url) as store, store.reading() as connection:
+        digests = [bytes(one) for one in connection.execute(select(tombstones.c.digest)).scalars()]
+    plain = [hash_(word.encode()).digest() for hash_ in (hashlib.sha256,) for word in ("name person03", NAME)]
+    assert len(digests) == 3  # name, alias, Knowledge Graph id
+    assert not set(digests) & set(plain)
+    assert places

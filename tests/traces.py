@@ -1,0 +1,111 @@
+"""Looks for a person in every store: all columns of all tables, all bytes of all files, archives unpacked."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine, MetaData, select
+
+from annotator.store.takedowns.texts import NameFinder
+
+NEAR = 0.7
+"""Cosine from which numbers are taken for the person's face."""
+
+
+def traces_in_database(
+    engine: Engine, names: Sequence[str], face: np.ndarray, *, ids: Sequence[int] = (), near: float = NEAR
+) -> list[str]:
+    """Return where a person is found: ``table.column: what``.
+
+    Args:
+        engine: of the database.
+        names: of the person.
+        face: f32 (D,), unit norm: what her or his embeddings are near to.
+        ids: that no column of identities may have.
+        near: cosine from which numbers are taken for the face.
+
+    """
+    found = []
+    metadata = MetaData()
+    metadata.reflect(engine)
+    with engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            for row in connection.execute(select(table)).mappings():
+                for column, value in row.items():
+                    what = _trace(value, names, face, near)
+                    is_id = str(column).removesuffix("_id") in {"identity", "other_identity", "runner_up"}
+                    if is_id and value in ids:
+                        what = f"id {value}"
+                    if column == "candidates" and any(one[0] in ids for one in _parsed(value) or []):
+                        what = "a candidate"
+                    found += [f"{table.name}.{column}: {what}"] if what else []
+    return sorted(set(found))
+
+
+def traces_in_files(
+    folders: Sequence[Path], names: Sequence[str], face: np.ndarray, *, near: float = NEAR
+) -> list[str]:
+    """Return which files say the person's name, in their path or their bytes, or have a face like hers or his."""
+    found = []
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if NameFinder.of(names).is_within(path.name) or NameFinder.of(names).is_alone(path.name):
+                found.append(f"{path}: its name")
+            if path.is_file():
+                found += [f"{path}: {what}" for what in _traces_in_bytes(path.read_bytes(), names, face, near)]
+    return found
+
+
+def _traces_in_bytes(content: bytes, names: Sequence[str], face: np.ndarray, near: float) -> Iterator[str]:
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.namelist():
+                inside = archive.read(member)
+                if member.endswith(".npy"):
+                    array = np.load(io.BytesIO(inside), allow_pickle=False)
+                    if array.dtype.kind == "f" and array.shape[-1:] == face.shape and _is_near(array, face, near):
+                        yield f"a face in {member}"
+                    inside = array.tobytes()
+                for what in _traces_in_bytes(inside, names, face, near):
+                    yield f"{what} in {member}"
+    what = _trace(content, names, face, near)
+    if what:
+        yield what
+
+
+def _trace(value: Any, names: Sequence[str], face: np.ndarray, near: float) -> str | None:
+    if isinstance(value, bytes | memoryview):
+        content = bytes(value)
+        spelt = [form.encode() for name in names for form in (name, name.replace(" ", "_"), name.casefold())]
+        if any(form in content for form in spelt):
+            return "the name"
+        exact = [face.astype(kind).tobytes() for kind in ("<f2", "<f4", "<f8")]
+        if any(form in content for form in exact):
+            return "the face, bit for bit"
+        for kind in ("<f2", "<f4"):
+            width = len(face) * np.dtype(kind).itemsize
+            if content and len(content) % width == 0 and len(content) < 1 << 20:
+                with np.errstate(all="ignore"):
+                    if _is_near(np.frombuffer(content, kind).reshape(-1, len(face)), face, near):
+                        return f"a face, as {kind}"
+        return None
+    if isinstance(value, str | dict | list):
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        finder = NameFinder.of(names)
+        return "the name" if finder.is_within(text) or finder.is_alone(text) else None
+    return None
+
+
+def _is_near(array: np.ndarray, face: np.ndarray, near: float) -> bool:
+    rows = array.reshape(-1, len(face)).astype(np.float64)
+    norms = np.linalg.norm(rows, axis=1)
+    good = np.isfinite(rows).all(axis=1) & (norms > 1e-6) & (norms < 1e6)
+    return bool(good.any() and ((rows[good] @ face) / norms[good]).max() >= near)
+
+
+def _parsed(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
