@@ -41,7 +41,7 @@ def evaluate(  # noqa: PLR0913 - options of a command
     when in whole clips. Half of the people give the thresholds, the other half is reported; whoever the model does not
     know counts as a stranger, and each fifth of its people is left out once.
 
-    What is drawn and found is kept in the cache, a few clips at a time. It may be interrupted: called again, it goes on.
+    It may be interrupted: what is drawn and found is kept in the cache, a few clips at a time, and it goes on there.
 
     Examples:
     - `annotator evaluate photographs/ --strangers others/ --model mine@3`

@@ -1,16 +1,36 @@
-"""`annotator evaluate` on a few photographs, in this process."""
+"""`annotator evaluate` on a few photographs, in this process; one that is interrupted is a process of its own."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from annotator.accuracy.kept import CLIPS_A_PART
 from annotator.cli import run_command
+from annotator.cli.entry import INTERRUPTED
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 PEOPLE, STRANGERS, CLIPS = 16, 16, 4
+START_S = 500
+"""In which a process has loaded its networks and drawn a few clips."""
+
+IN_A_PROCESS = """
+import signal, sys
+from annotator.cli import run_command
+
+if __name__ == "__main__":  # the processes that draw import this
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets programs beside it ignore SIGINT
+    sys.exit(run_command(sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -50,6 +70,61 @@ def test_it_says_how_right_names_are(
     assert report.startswith("# How sure the names of starter@1 are")
     assert "| region: " in report
     assert "report/report.md" in said.err
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    photographs: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    networks = cache / "celebrity-annotator" / "networks"
+    networks.mkdir(parents=True, exist_ok=True)
+    mine = photographs / "cache"
+    (mine / "celebrity-annotator").mkdir(parents=True)
+    (mine / "celebrity-annotator" / "networks").symlink_to(networks)
+    monkeypatch.chdir(photographs)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(mine))
+    kept = mine / "celebrity-annotator" / "accuracy" / "clips"
+    asked = ["evaluate", "people", "--strangers", "strangers", "--clips", str(CLIPS_A_PART + 1), "--json"]
+    said = interrupted(asked, photographs, once=lambda: any(kept.glob("clips-*.npz")))
+    assert "a run that is interrupted goes on there" in said
+    assert said.rstrip().endswith("annotator: interrupted")
+    assert "Traceback" not in said
+    assert not (photographs / "evaluation").exists()
+    before = {path: path.stat().st_mtime_ns for path in kept.glob("clips-*.npz")}
+    assert 1 <= len(before) < 4
+
+    assert run_command(asked) == 0
+    first = capsys.readouterr().out
+    after = {path: path.stat().st_mtime_ns for path in kept.glob("clips-*.npz")}
+    assert len(after) == 4, "two parts of each half of the people"
+    assert before.items() <= after.items()
+
+    assert run_command([*asked, "--fresh"]) == 0
+    assert json.loads(capsys.readouterr().out)["clips"] == json.loads(first)["clips"]
+    anew = {path: path.stat().st_mtime_ns for path in kept.glob("clips-*.npz")}
+    assert anew.keys() == after.keys()
+    assert not anew.items() & after.items()
+
+
+def interrupted(arguments: list[str], folder: Path, *, once: Callable[[], bool]) -> str:
+    """Run a command, press Ctrl-C once something is so, and return what it has said on stderr."""
+    (folder / "program.py").write_text(IN_A_PROCESS)
+    with subprocess.Popen(
+        [sys.executable, "program.py", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        last_look = time.monotonic() + START_S
+        while not once() and child.poll() is None and time.monotonic() < last_look:
+            threading.Event().wait(0.05)
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: all of its processes get it
+        said = child.communicate(timeout=120)[1]
+    assert child.returncode == INTERRUPTED, said
+    return said
 
 
 @pytest.mark.parametrize(
