@@ -202,11 +202,11 @@ def open_library(settings: Settings) -> Library:
 def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
     """Put together whom faces are compared with: the bundle's people and those of the database.
 
+    People who were taken down are left out.
+
     Raises:
         ConfigError: there is no such bundle, or two people would carry one name.
         ModelError: the bundle fails its checks, or another one is installed under its name and version.
-
-    People who were taken down are left out.
 
     """
     bundle = open_bundle(settings)
@@ -214,19 +214,19 @@ def build_gallery(settings: Settings, *, store: Store | None = None) -> Gallery:
         return Gallery.from_bundle(bundle)
     _insist_on_installed(bundle, store)
     people = store.list_enrolled(bundle.embedder)
+    taken_down = store.taken_down(bundle.identities)
     known = {identity.name for identity in bundle.identities} | {person.identity.name for person in people}
     renames, merges = _renames_and_merges(known, store.former_names())
     return Gallery.from_bundle(
         bundle,
-    taken_down = store.taken_down(bundle.identities)
         enrolled=[EnrolledPerson(person.identity, person.embeddings, bundle.embedder) for person in people],
         renames=renames,
         merges=merges,
+        removed=taken_down,
     )
 
 
 def build_identifier(settings: Settings, gallery: Gallery) -> Identifier:
-        removed=taken_down,
     """Make what gives names, under the prior of the settings and as sure as they ask for.
 
     Raises:

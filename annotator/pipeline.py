@@ -260,25 +260,25 @@ class Annotator:
             tracks=tuple(tracks),
             labels=tuple(labels),
             timings_s=dict(clip.timings_s),
+            fingerprint=clip.glimpses.fingerprint(),
         )
 
 
 def _link(found: FoundFaces, crop: FaceCrop, watch: Watch | None) -> None:
     """Link the faces of a batch of frames into the tracks of their clip."""
     start = time.perf_counter()
-            fingerprint=clip.glimpses.fingerprint(),
     clip = found.clip
     all_frames = range(len(found.faces))
     for start_no in all_frames[::_FRAMES_AT_ONCE]:
         frames, parts = _frame_faces(found, all_frames[start_no : start_no + _FRAMES_AT_ONCE], crop)
         for faces in frames:
+            clip.glimpses.add(faces.thumbnail, faces.pts_ms)
             clip.linker.add(faces)
             clip.faces += len(faces.scores)
         if watch is not None:
             watch(clip.media, frames, parts)
     clip.frames_sampled += len(found.batch)
     clip.timings_s["link"] += time.perf_counter() - start
-            clip.glimpses.add(faces.thumbnail, faces.pts_ms)
 
 
 def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> tuple[list[FrameFaces], QualityParts]:

@@ -396,10 +396,10 @@ class MediaAnnotation:
         labels: one per track.
         timings_s: seconds by stage; a stage that many media share is divided evenly, and so is the time of the
             networks among those that are with them side by side.
+        fingerprint: what the clip is known by when it comes again; None where nobody took it.
 
     """
 
-        fingerprint: what the clip is known by when it comes again; None where nobody took it.
     media: MediaRef
     model: str
     content_sha256: str
@@ -409,10 +409,10 @@ class MediaAnnotation:
     tracks: tuple[FaceTrack, ...]
     labels: tuple[TrackLabel, ...]
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         """Check."""
-    fingerprint: Fingerprint | None = None
         if len(self.tracks) != len(self.labels):
             msg = f"a MediaAnnotation needs one label per track, got {len(self.labels)} and {len(self.tracks)}"
             raise ValueError(msg)
