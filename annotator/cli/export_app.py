@@ -22,7 +22,7 @@ def _time(text: str | datetime) -> datetime:
 def export(  # noqa: PLR0913 - options of a command
     *,
     form: Annotated[
-        Literal["jsonl", "csv", "webvtt"],
+        Literal["jsonl", "csv", "parquet", "webvtt", "rekognition", "video-intelligence", "video-indexer"],
         typer.Option("--format", help="Which form; docs/exports.md shows each."),
     ] = "jsonl",
     output: Annotated[
@@ -60,6 +60,7 @@ def export(  # noqa: PLR0913 - options of a command
     - `annotator export > found.jsonl` writes a line for each media
     - `annotator export --format csv --person "Joe Biden" --min-confidence 0.9 --output biden.csv`
     - `annotator export --format webvtt --output subtitles/` writes tracks for players
+    - `annotator export --format rekognition --output answers/` writes what Amazon Rekognition would answer, a file each
 
     """
     from annotator.cli.exporting import ExportOptions

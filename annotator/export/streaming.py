@@ -9,8 +9,9 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from annotator.errors import ConfigError
-from annotator.export import json_lines, webvtt
+from annotator.export import json_lines, rekognition, video_indexer, video_intelligence, webvtt
 from annotator.export.files import write_file, write_folder
+from annotator.export.parquet import parquet_pieces
 from annotator.export.reading import read_media
 from annotator.export.records import ExportedMedia
 from annotator.export.rows import RowKind, csv_lines
@@ -66,7 +67,11 @@ def _csv(media: Iterable[ExportedMedia], kind: RowKind) -> Iterator[bytes]:
 FORMS: Final[dict[str, Form]] = {
     "jsonl": _json_form("a JSON object for each media", json_lines.to_line),
     "csv": Form("a row for each person in a media", ".csv", "text/csv; charset=utf-8", _csv, None),
+    "parquet": Form("the same rows for analysis", ".parquet", "application/vnd.apache.parquet", parquet_pieces, None),
     "webvtt": Form("tracks for players", webvtt.SUFFIX, "text/vtt; charset=utf-8", None, webvtt.webvtt_files),
+    "rekognition": _json_form("answers of Amazon Rekognition's GetCelebrityRecognition", rekognition.to_response),
+    "video-intelligence": _json_form("answers of Google's Video Intelligence", video_intelligence.to_response),
+    "video-indexer": _json_form("insights of Azure AI Video Indexer", video_indexer.to_insights),
 }
 
 
