@@ -7,7 +7,7 @@ import numpy as np
 
 from annotator.duplicates.pictures import Glimpses
 from annotator.tracking import shot_thumbnails
-from annotator.types import U8
+from annotator.types import U8, Fingerprint
 
 
 def drawn_scene(seed: int) -> U8:
@@ -27,9 +27,14 @@ def as_thumbnails(scenes: Sequence[U8]) -> U8:
     return np.concatenate([shot_thumbnails([scene]) for scene in scenes])
 
 
-def pictures_of(*scenes: U8) -> U8:
-    """Return the pictures of a clip of these scenes: u8 (K, 18, 32)."""
+def fingerprint_of(*scenes: U8) -> Fingerprint:
+    """Return what a clip of these scenes is known by."""
     glimpses = Glimpses()
     for number, one in enumerate(as_thumbnails(scenes)):
-        glimpses.add(one, number)
-    return glimpses.fingerprint().pictures
+        glimpses.add(one, 100 * number)
+    return glimpses.fingerprint()
+
+
+def pictures_of(*scenes: U8) -> U8:
+    """Return the pictures of a clip of these scenes: u8 (K, 18, 32)."""
+    return fingerprint_of(*scenes).pictures

@@ -72,9 +72,9 @@ def _traces_in_bytes(content: bytes, names: Sequence[str], face: np.ndarray, nea
                     inside = array.tobytes()
                 for what in _traces_in_bytes(inside, names, face, near):
                     yield f"{what} in {member}"
-    what = _trace(content, names, face, near)
-    if what:
-        yield what
+    found = _trace(content, names, face, near)
+    if found:
+        yield found
 
 
 def _trace(value: Any, names: Sequence[str], face: np.ndarray, near: float) -> str | None:

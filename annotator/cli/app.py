@@ -12,6 +12,7 @@ from annotator.cli.application import make_application
 from annotator.cli.confidence_app import calibrate, evaluate
 from annotator.cli.corrections_app import correct, corrections
 from annotator.cli.database_app import db_app
+from annotator.cli.duplicates_app import duplicates
 from annotator.cli.export_app import export
 from annotator.cli.models_app import models_app
 from annotator.cli.options import AsJson, Database, MinPrecision, Model, Prior
@@ -42,6 +43,7 @@ app.command()(identities)
 app.command()(search)
 app.command()(correct)
 app.command()(corrections)
+app.command()(duplicates)
 app.command()(takedown)
 app.command()(export)
 

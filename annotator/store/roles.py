@@ -58,7 +58,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(_COUNTS, _ALL),
         **dict.fromkeys(("work", "chunks", "stale_contents", "worker_sessions", "roll_ups"), _ALL),
         **dict.fromkeys(("media", "runs", "store_settings"), _CHANGE),
-        "contents": _ADD,
+        **dict.fromkeys(("contents", "fingerprints"), _ADD),
         **dict.fromkeys(("missing_media", "grouped_tracks", "grouped_contents"), "SELECT, DELETE"),
         **dict.fromkeys(("listing_shards", "relabellings", "corrections", *VIEWS), _READ),
     },

@@ -222,4 +222,33 @@ JOIN media m ON m.content_id = b.content_id AND m.deleted_at IS NULL
 JOIN sources s ON s.id = m.source_id
 WHERE b.network_id = (SELECT network_id FROM active)
 """,
+    "duplicate_media": """
+SELECT f.family_id AS family,
+       s.uri || m.key AS media_uri,
+       f.changes AS changes,
+       f.likeness AS likeness,
+       (SELECT o.uri || n.key FROM media n JOIN sources o ON o.id = n.source_id
+        WHERE n.id = (SELECT min(p.id) FROM media p WHERE p.content_id = f.like_content_id AND p.deleted_at IS NULL)
+       ) AS like_uri,
+       s.uri AS source_uri,
+       m.key AS media_key,
+       m.id AS media_id,
+       f.content_id AS content_id
+FROM content_families f
+JOIN media m ON m.content_id = f.content_id AND m.deleted_at IS NULL
+JOIN sources s ON s.id = m.source_id
+""",
+    "family_labels": """
+SELECT f.family_id AS family,
+       i.name AS identity,
+       i.kg_mid AS kg_mid,
+       max(l.confidence) AS confidence,
+       count(DISTINCT l.content_id) AS contents,
+       (SELECT count(*) FROM content_families g WHERE g.family_id = f.family_id) AS family_contents
+FROM content_families f
+JOIN content_labels_by l ON l.content_id = f.content_id AND l.labelling_id = (SELECT labelling_id FROM active)
+JOIN identities a ON a.id = l.identity_id
+JOIN identities i ON i.id = a.survivor_id
+GROUP BY f.family_id, i.id, i.name, i.kg_mid
+""",
 }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from annotator.recognition.photographs import PICTURE_SUFFIXES
 from annotator.store.takedowns.texts import NameFinder
 
 FITTED: Final = ("model", "logs")
@@ -109,8 +110,11 @@ class _Matcher:
         return self.finder.is_within(text) or any(self.finder.is_alone(part) for part in Path(text).parts)
 
     def is_in_file(self, path: Path) -> bool:
-        """Say whether a file has the name in it; within arrays and pictures only where it stands letter by letter."""
-        if path.stat().st_size > _MAX_TEXT_BYTES:
+        """Say whether a file has the name in it; among other bytes only where it stands letter by letter.
+
+        Pictures are not looked into: a caption that names the person makes no picture of somebody else hers or his.
+        """
+        if path.suffix.lower() in PICTURE_SUFFIXES or path.stat().st_size > _MAX_TEXT_BYTES:
             return False
         content = path.read_bytes()
         try:

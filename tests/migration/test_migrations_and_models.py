@@ -218,12 +218,12 @@ def test_an_sqlite_store_is_made_on_opening_and_postgres_is_left_to_its_owner(
             assert inspect(store.engine).has_table("media")
 
 
-BROKEN = """
+BROKEN = f"""
 import sqlalchemy as sa
 from alembic import op
 
 revision = "9998"
-down_revision = "0011"
+down_revision = "{schema.HEAD}"
 
 
 def upgrade() -> None:

@@ -192,6 +192,8 @@ def test_afterwards_nothing_of_the_person_is_left_in_any_store(
 
 
 def test_everybody_else_stays(places: Path, workdir: Path, database_url: str) -> None:
+    captioned = workdir / "example" / "raw_dataset" / "Person_04" / "2.jpg"
+    captioned.write_bytes(b"\xff\xd8 a caption: beside Person 03.")
     before = counts(database_url)
     assert take_down(NAME, "--folder", workdir, "--yes") == 0
     after = counts(database_url)
@@ -205,7 +207,7 @@ def test_everybody_else_stays(places: Path, workdir: Path, database_url: str) ->
     bundle = load_bundle(places / "model")
     assert [one.name for one in bundle.identities] == [identity_of(one).name for one in range(40) if one != GONE]
     example = workdir / "example"
-    assert sorted(path.name for path in (example / "raw_dataset").iterdir()) == ["Person_04"]
+    assert [path.name for path in sorted((example / "raw_dataset").rglob("*"))] == ["Person_04", "1.jpg", "2.jpg"]
     assert (example / "doctor" / "accepted.csv").exists()
     with (example / "labels.csv").open(encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["Label", "Index"], ["Person_04_[m.04]", "1"]]

@@ -1,0 +1,1 @@
+"""Families of contents that show one clip, as rows."""
