@@ -128,13 +128,17 @@ def build_source(
         time_limit_s: how long a media may take in all; see :class:`MediaSource`.
 
     """
-    limits = _decode_limits(settings)
     return MediaSource(
-        reader=MediaReader(fetch=_fetch_limits(settings), decode=limits, s3=s3_access(settings)),
+        reader=build_reader(settings),
         sampling=sampling or _sampling(settings),
-        limits=limits,
+        limits=_decode_limits(settings),
         time_limit_s=time_limit_s,
     )
+
+
+def build_reader(settings: Settings) -> MediaReader:
+    """Make what brings media to files, within the limits of the settings."""
+    return MediaReader(fetch=_fetch_limits(settings), decode=_decode_limits(settings), s3=s3_access(settings))
 
 
 def build_detector(settings: Settings, engine: Engine) -> MtcnnDetector:

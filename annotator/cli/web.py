@@ -3,7 +3,7 @@
 import getpass
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,9 +20,11 @@ from annotator.store.web.accounts import (
     change_password,
     change_role,
     disable_account,
+    known_account,
     list_accounts,
 )
 from annotator.store.web.audit import record_deed
+from annotator.store.web.tokens import add_token, list_tokens, remove_token
 
 NEEDS_EXTRA = "the web application needs its extra: pip install 'celebrity-annotator[web]'"
 
@@ -35,6 +37,7 @@ def run_web(*, settings: Mapping[str, Any]) -> None:
 
     """
     try:
+        from annotator.build import build_reader  # noqa: PLC0415 - takes a while to import
         from annotator.web.serving import serve  # noqa: PLC0415 - of an extra
         from annotator.web.site import Keys, Site  # noqa: PLC0415
     except ModuleNotFoundError as exc:
@@ -55,7 +58,7 @@ def run_web(*, settings: Mapping[str, Any]) -> None:
 
     keys = Keys(tell_key)
     with open_store(loaded) as store:
-        site = Site(store, loaded, keys)
+        site = Site(store, loaded, keys, reader=build_reader(loaded))
         serve(site, on_ready=tell_ready)
     err().print("stopped")
 
@@ -143,6 +146,65 @@ def disable_user(name: str, *, settings: Mapping[str, Any]) -> None:
         account = disable_account(connection, name)
         _record(connection, "disabled an account", account)
     out().print(f"{account.name} may not log in any more", markup=False)
+
+
+def add_user_token(name: str, *, role: str, purpose: str, days: int, settings: Mapping[str, Any]) -> None:
+    """Make a token of the API and print it.
+
+    Raises:
+        AccountError: there is no such account or role, or the account may do less.
+
+    """
+    chosen, now = Role.of(role), datetime.now(UTC)
+    with open_store(load_settings(**settings), must_exist=True) as store, store.writing() as connection:
+        lasts = timedelta(days=days)
+        token = add_token(connection, name, role=chosen, purpose=purpose, now=now, lasts=lasts)
+        _record(connection, "made a token", known_account(connection, name))
+    out().print(token, markup=False, soft_wrap=True)
+    remark("Keep it: it is shown once. A program sends it as `Authorization: Bearer TOKEN`.")
+
+
+def list_user_tokens(*, as_json: bool, settings: Mapping[str, Any]) -> None:
+    """Print what is known of all tokens of the API; a token itself cannot be looked up."""
+    with open_store(load_settings(**settings), must_exist=True) as store, store.reading() as connection:
+        tokens = list_tokens(connection)
+    if as_json:
+        for one in tokens:
+            times = {"created_at": one.created_at, "expires_at": one.expires_at, "used_at": one.used_at}
+            print_json_line(
+                {"number": one.token_id, "name": one.account.name, "role": one.role.word, "purpose": one.purpose}
+                | {name: None if time is None else time.isoformat() for name, time in times.items()}
+            )
+        return
+    if not tokens:
+        remark("There are none: `annotator web tokens add NAME --for PURPOSE` makes one.")
+        return
+    rows = [
+        [
+            str(one.token_id),
+            one.account.name,
+            one.role.word,
+            one.purpose,
+            "" if one.expires_at is None else f"{one.expires_at:%Y-%m-%d}",
+            "never" if one.used_at is None else f"{one.used_at:%Y-%m-%d}",
+        ]
+        for one in tokens
+    ]
+    print_table(["number", "account", "role", "for", "until", "last used"], rows, right=["number"])
+
+
+def remove_user_token(number: int, *, settings: Mapping[str, Any]) -> None:
+    """Let a token work no more.
+
+    Raises:
+        AccountError: there is no such token.
+
+    """
+    with open_store(load_settings(**settings), must_exist=True) as store, store.writing() as connection:
+        removed = [one for one in list_tokens(connection) if one.token_id == number]
+        remove_token(connection, number)
+        _record(connection, "removed a token", removed[0].account)
+    out().print(f"token {number} works no more", markup=False)
 
 
 def _state(account: Account) -> str:

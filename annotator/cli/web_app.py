@@ -10,7 +10,9 @@ from annotator.cli.options import AsJson, Database
 
 web_app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 users_app = typer.Typer(help="Accounts of the web application.", no_args_is_help=True)
+tokens_app = typer.Typer(help="What programs send to the API instead of logging in.", no_args_is_help=True)
 web_app.add_typer(users_app, name="users")
+web_app.add_typer(tokens_app, name="tokens")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the account; capitals do not matter.")]
 RoleName = Annotated[
@@ -108,3 +110,40 @@ def disable(name: Name, *, database: Database = None) -> None:
     from annotator.cli.web import disable_user
 
     disable_user(name, settings={"database_url": database})
+
+
+@tokens_app.command("add")
+def add_token(
+    name: Name,
+    *,
+    purpose: Annotated[str, typer.Option("--for", metavar="PURPOSE", help="What it is for, to know it again.")],
+    role: RoleName = "reader",
+    days: Annotated[int, typer.Option(min=1, max=3660, help="How long it works.")] = 90,
+    database: Database = None,
+) -> None:
+    """Make a token for an account, and print it: it cannot be looked up later.
+
+    Example: `annotator web tokens add eve --for dashboard`
+
+    """
+    from annotator.cli.web import add_user_token
+
+    add_user_token(name, role=role, purpose=purpose, days=days, settings={"database_url": database})
+
+
+@tokens_app.command("list")
+def list_tokens(*, as_json: AsJson = False, database: Database = None) -> None:
+    """Say which tokens there are, for what, and when each was last used."""
+    from annotator.cli.web import list_user_tokens
+
+    list_user_tokens(as_json=as_json, settings={"database_url": database})
+
+
+@tokens_app.command("remove")
+def remove_token(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As `list` shows it.")], *, database: Database = None
+) -> None:
+    """Let a token work no more, at once."""
+    from annotator.cli.web import remove_user_token
+
+    remove_user_token(number, settings={"database_url": database})

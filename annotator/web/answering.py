@@ -13,12 +13,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from annotator.errors import AnnotatorError, StoreUnavailableError
 from annotator.store.web.accounts import Role
 from annotator.store.web.sessions import find_session, note_session
+from annotator.store.web.tokens import find_token, note_token
 from annotator.web.errors import WebError, web_error_of
 from annotator.web.security import SAFE_METHODS, is_csrf_token, is_from_elsewhere
 from annotator.web.site import Site
 from annotator.web.visit import Form, Page, Visit, Visitor
 
 LONGEST_FORM: Final = 256 * 1024
+_ASKS_FOR_A_TOKEN: Final = {"WWW-Authenticate": "Bearer"}
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "x-csrf-token"
 _LOG: Final = logging.getLogger(__name__)
@@ -52,6 +54,8 @@ def _answer(page: Page, visit: Visit) -> Response:
     try:
         visit = _with_visitor(visit)
         refusal = _refusal(page, visit)
+        if page.is_api:
+            visit.site.rates.count(f"{visit.visitor.name} {visit.address}")
         return refusal if refusal is not None else page.answer(visit)
     except WebError as error:
         return error_answer(visit, error)
@@ -67,7 +71,15 @@ def _with_visitor(visit: Visit) -> Visit:
 
 
 def visitor_of(site: Site, request: Request) -> Visitor:
-    """Return who makes a request, by its cookie."""
+    """Return who makes a request, by its cookie, or for the API by a token.
+
+    Raises:
+        WebError: the token is none of ours.
+
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme and request.url.path.startswith("/api/"):
+        return _owner_of(site, token.strip() if scheme.lower() == "bearer" else "")
     secret = request.cookies.get(site.cookie)
     if not secret:
         return Visitor()
@@ -82,6 +94,18 @@ def visitor_of(site: Site, request: Request) -> Visitor:
             note_session(connection, secret, now=now)
     role = Role.ADMIN if session.account is None else session.account.role
     return Visitor(session.account, role, secret)
+
+
+def _owner_of(site: Site, token: str) -> Visitor:
+    now = site.now()
+    with site.store.reading() as connection:
+        found = find_token(connection, token, now=now)
+    if found is None:
+        raise WebError(401, "The token is unknown, has expired or was taken back.", headers=dict(_ASKS_FOR_A_TOKEN))
+    if found.must_be_noted(now):
+        with contextlib.suppress(StoreUnavailableError), site.store.writing() as connection:
+            note_token(connection, found.token_id, now=now)
+    return Visitor(found.account, found.role, token, has_token=True)
 
 
 def _refusal(page: Page, visit: Visit) -> Response | None:
@@ -114,7 +138,7 @@ def _refusal(page: Page, visit: Visit) -> Response | None:
 def _not_logged_in(page: Page) -> WebError:
     if page.is_api:
         return WebError(
-            401, "Send a token, as Authorization: Bearer TOKEN, or log in.", headers={"WWW-Authenticate": "Bearer"}
+            401, "Send a token, as Authorization: Bearer TOKEN, or log in.", headers=dict(_ASKS_FOR_A_TOKEN)
         )
     return WebError(401, "You are not logged in, or no longer: log in, and do it again.")
 

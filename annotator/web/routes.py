@@ -3,11 +3,18 @@
 from typing import Final
 
 from annotator.store.web.accounts import Role
-from annotator.web.pages import entrance, overview
+from annotator.web.api import document, endpoints, objects
+from annotator.web.api.operation import Operation
+from annotator.web.pages import entrance, media, overview, people, search
 from annotator.web.visit import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     Page("/", "home", overview.show_home, Role.READER, menu="Overview"),
+    Page("/search", "search", search.show_search, Role.READER, menu="Search"),
+    Page("/people", "people", people.show_people, Role.READER, menu="People"),
+    Page("/people/{person_id:int}", "person", people.show_person, Role.READER),
+    Page("/media/{media_id:int}", "media", media.show_media, Role.READER),
+    Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER),
     Page("/record", "record", overview.show_record, Role.ADMIN, menu="Record"),
     Page("/account", "account", entrance.show_account, Role.READER),
     Page("/account/password", "change_password", entrance.change_own_password, Role.READER, "POST"),
@@ -15,5 +22,43 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/login", "log_in", entrance.log_in, None, "POST"),
     Page("/logout", "log_out", entrance.log_out, Role.READER, "POST"),
     Page("/enter", "enter", entrance.enter, None),
+    Page(
+        "/api/v1/people",
+        "people_list",
+        endpoints.tell_people,
+        Role.READER,
+        operation=Operation("People, most seen first", objects.PeopleTold, endpoints.PeopleParameters),
+    ),
+    Page(
+        "/api/v1/people/{person_id:int}",
+        "person_details",
+        endpoints.tell_person,
+        Role.READER,
+        operation=Operation("One person", objects.PersonDetailsTold),
+    ),
+    Page(
+        "/api/v1/appearances",
+        "appearances",
+        endpoints.tell_appearances,
+        Role.READER,
+        operation=Operation(
+            "Media that show one person, or several at once", objects.FoundPageTold, endpoints.AppearanceParameters
+        ),
+    ),
+    Page(
+        "/api/v1/media",
+        "media_list",
+        endpoints.tell_media_list,
+        Role.READER,
+        operation=Operation("Media, newest first", objects.MediaPageTold, endpoints.MediaParameters),
+    ),
+    Page(
+        "/api/v1/media/{media_id:int}",
+        "media_details",
+        endpoints.tell_media,
+        Role.READER,
+        operation=Operation("Who is in a media, and when", objects.MediaDetailsTold),
+    ),
+    Page("/api/v1/openapi.json", "openapi", document.tell_document, Role.READER),
     Page("/healthz", "health", overview.tell_health, None),
 )

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from annotator.media.reader import MediaReader
 from annotator.settings import Settings
 from annotator.store.store import Store
 from annotator.store.web.accounts import has_accounts
 from annotator.store.web.sessions import Lifetime
+from annotator.web.rates import Rates
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
 
@@ -63,7 +65,9 @@ class Site:
         settings: all of them.
         keys: what opens it where there are no accounts.
         now: the clock.
+        rates: how often the API is asked.
         static: style sheets and scripts.
+        reader: brings media to files, to be shown; None shows none.
         templates: what pages are made of.
 
     """
@@ -72,7 +76,9 @@ class Site:
     settings: Settings
     keys: Keys = field(default_factory=Keys)
     now: Callable[[], datetime] = now_utc
+    rates: Rates = field(default_factory=Rates)
     static: StaticFiles = field(default_factory=StaticFiles)
+    reader: MediaReader | None = None
     templates: Templates = field(default_factory=Templates)
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -14,6 +14,9 @@ from annotator.store.web.audit import record_deed
 from annotator.web.errors import WebError
 from annotator.web.security import csrf_token
 from annotator.web.site import NOBODY_ELSE, Site
+
+if TYPE_CHECKING:
+    from annotator.web.api.operation import Operation
 
 Form = Mapping[str, str]
 Method = Literal["GET", "POST", "DELETE"]
@@ -151,6 +154,7 @@ class Page:
         role: who may, with all above; None is everybody, also who is not logged in.
         method: of HTTP; GET answers HEAD, too.
         menu: under which word it is in the menu; None is not there.
+        operation: what the description of the API says of it; None for pages.
 
     """
 
@@ -160,6 +164,7 @@ class Page:
     role: Role | None
     method: Method = "GET"
     menu: str | None = None
+    operation: "Operation | None" = None
 
     @property
     def is_api(self) -> bool:

@@ -82,6 +82,21 @@ def test_accounts_are_added_listed_changed_and_disabled(tmp_path: Path) -> None:
     assert '"disabled_at": null' not in listed[1]
 
 
+def test_a_token_is_made_shown_once_listed_and_removed(tmp_path: Path) -> None:
+    run(tmp_path, "web", "users", "add", "eve", "--password-stdin", typed="twelve letters\n")
+    token = run(tmp_path, "web", "tokens", "add", "eve", "--for", "dashboard").stdout.strip()
+    assert token.startswith("ann_")
+    listed = run(tmp_path, "web", "tokens", "list", "--json").stdout
+    assert '"purpose": "dashboard"' in listed
+    assert token not in listed
+    with running(tmp_path) as (_, address):
+        ask = urllib.request.Request(f"{address}/api/v1/people", headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - ours
+        with urllib.request.build_opener().open(ask, timeout=30) as answer:
+            assert answer.status == 200
+    assert run(tmp_path, "web", "tokens", "remove", "1").stdout == "token 1 works no more\n"
+    assert "there is no token 1" in run(tmp_path, "web", "tokens", "remove", "1").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "typed", "said"),
     [

@@ -1,0 +1,216 @@
+"""Media that show one person or several: filtered, surest first, page by page, at any size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, exists, or_, select, tuple_
+
+from annotator.store.tables import (
+    active,
+    annotations,
+    content_labels_by,
+    labellings,
+    media,
+    sources,
+    track_labels,
+    tracks,
+)
+from annotator.store.web.people import ids_of_people
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for.
+
+    Attributes:
+        people: who must be in the media, all of them; of each, the ids that mean the person. The labels of the first
+            one give the order.
+        is_in_one_shot: all of them in one and the same shot.
+        min_confidence: of each of their labels, in [0, 1].
+        since: only what was labelled then or later; None takes all.
+        before: only what was labelled before; None takes all.
+        labelling_id: whose names; None is the labelling that is shown.
+
+    """
+
+    people: tuple[tuple[int, ...], ...]
+    is_in_one_shot: bool = False
+    min_confidence: float = 0.0
+    since: datetime | None = None
+    before: datetime | None = None
+    labelling_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of a search ended; the next one goes on behind it, whatever is added meanwhile.
+
+    Attributes:
+        confidence: of the first person's label.
+        content_id: of the content.
+        media_id: of the media.
+
+    """
+
+    confidence: float
+    content_id: int
+    media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """One person in one media.
+
+    Attributes:
+        identity_id: as the label holds it.
+        confidence: of the label.
+        first_ms: start of the first appearance.
+        last_ms: end of the last one.
+        screen_ms: displayed time with the person.
+
+    """
+
+    identity_id: int
+    confidence: float
+    first_ms: int
+    last_ms: int
+    screen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMedia:
+    """A media that shows whom is looked for.
+
+    Attributes:
+        media_id: its number.
+        uri: where it is.
+        size_wh: of its frames, in pixels.
+        duration_ms: how long it is; None for a picture.
+        labelled_at: when it got its names.
+        appearances: of those looked for, in their order.
+        place: where a page that ends here goes on.
+
+    """
+
+    media_id: int
+    uri: str
+    size_wh: tuple[int, int]
+    duration_ms: int | None
+    labelled_at: datetime
+    appearances: tuple[Appearance, ...]
+    place: Place
+
+
+def find_media_with(
+    connection: Connection, question: Question, *, limit: int, after: Place | None = None
+) -> list[FoundMedia]:
+    """Return media that show people, surest first.
+
+    Args:
+        connection: any.
+        question: what is looked for.
+        limit: at most so many.
+        after: where the page before ended.
+
+    """
+    ids = [ids_of_people(connection, meant) for meant in question.people]
+    if not ids or not all(ids):
+        return []
+    labels = [content_labels_by.alias(f"person_{number}") for number in range(len(ids))]
+    statement = _statement(question, labels, ids).limit(limit)
+    if after is not None:
+        first = labels[0].c
+        rest = tuple_(first.content_id, media.c.id) > tuple_(after.content_id, after.media_id)
+        statement = statement.where(
+            first.confidence <= after.confidence, or_(first.confidence < after.confidence, rest)
+        )
+    return [_found(row, len(ids)) for row in connection.execute(statement)]
+
+
+def _statement(question: Question, labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> Select[*tuple[Any, ...]]:
+    first = labels[0].c
+    labelling: Any = question.labelling_id
+    if labelling is None:
+        labelling = select(active.c.labelling_id).scalar_subquery()
+    columns = [
+        column.label(f"{column.name}_{number}")
+        for number, one in enumerate(labels)
+        for column in (one.c.identity_id, one.c.confidence, one.c.first_ms, one.c.last_ms, one.c.screen_ms)
+    ]
+    statement: Select[*tuple[Any, ...]] = (
+        select(
+            media.c.id.label("media_id"),
+            (sources.c.uri + media.c.key).label("uri"),
+            first.content_id,
+            first.labelled_at,
+            annotations.c.width_px,
+            annotations.c.height_px,
+            annotations.c.duration_ms,
+            *columns,
+        )
+        .join_from(labels[0], media, (media.c.content_id == first.content_id) & media.c.deleted_at.is_(None))
+        .join(sources, sources.c.id == media.c.source_id)
+        .join(labellings, labellings.c.id == first.labelling_id)
+        .join(
+            annotations,
+            (annotations.c.network_id == labellings.c.network_id) & (annotations.c.content_id == first.content_id),
+        )
+    )
+    for one in labels[1:]:
+        statement = statement.join(
+            one, (one.c.labelling_id == first.labelling_id) & (one.c.content_id == first.content_id)
+        )
+    for one, its_ids in zip(labels, ids, strict=True):
+        statement = statement.where(one.c.identity_id.in_(its_ids), one.c.confidence >= question.min_confidence)
+    statement = statement.where(first.labelling_id == labelling)
+    if question.since is not None:
+        statement = statement.where(first.labelled_at >= question.since)
+    if question.before is not None:
+        statement = statement.where(first.labelled_at < question.before)
+    if question.is_in_one_shot and len(ids) > 1:
+        statement = statement.where(_in_one_shot(first, ids))
+    return statement.order_by(first.confidence.desc(), first.content_id, media.c.id)
+
+
+def _in_one_shot(first: Any, ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN401 - SQL expressions
+    """Return whether there is a shot with a track of each of them."""
+    network = select(labellings.c.network_id).where(labellings.c.id == first.labelling_id).scalar_subquery()
+    condition = []
+    shots = []
+    for number, its_ids in enumerate(ids):
+        label, track = track_labels.alias(f"label_{number}"), tracks.alias(f"track_{number}")
+        condition += [
+            label.c.labelling_id == first.labelling_id,
+            label.c.content_id == first.content_id,
+            label.c.identity_id.in_(its_ids),
+            track.c.network_id == network,
+            track.c.content_id == first.content_id,
+            track.c.track_no == label.c.track_no,
+        ]
+        shots.append(track.c.shot_no)
+    condition += [shot == shots[0] for shot in shots[1:]]
+    return exists().where(*condition)
+
+
+def _found(row: Any, people: int) -> FoundMedia:  # noqa: ANN401 - a row of _statement
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    return FoundMedia(
+        media_id=row.media_id,
+        uri=row.uri,
+        size_wh=(row.width_px, row.height_px),
+        duration_ms=row.duration_ms,
+        labelled_at=row.labelled_at,
+        appearances=tuple(
+            Appearance(
+                identity_id=values[f"identity_id_{number}"],
+                confidence=values[f"confidence_{number}"],
+                first_ms=values[f"first_ms_{number}"],
+                last_ms=values[f"last_ms_{number}"],
+                screen_ms=values[f"screen_ms_{number}"],
+            )
+            for number in range(people)
+        ),
+        place=Place(row.confidence_0, row.content_id, row.media_id),
+    )

@@ -1,0 +1,101 @@
+"""The OpenAPI document of the API, made from the table of routes: it cannot say what is not so."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
+
+from annotator import __version__
+from annotator.web.api.operation import ref
+from annotator.web.visit import Page, Visit
+
+_TEMPLATE: Final = "#/components/schemas/{model}"
+_PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
+
+
+def tell_document(visit: Visit) -> Response:
+    """Tell the document."""
+    return JSONResponse(openapi_document(visit.pages))
+
+
+def openapi_document(pages: Sequence[Page]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of those rows that have an operation."""
+    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    paths: dict[str, Any] = {}
+    for page in pages:
+        if page.operation is not None:
+            path = re.sub(r"\{(\w+)(?::\w+)?\}", r"{\1}", page.path)
+            paths.setdefault(path, {})[page.method.lower()] = _operation(page, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Celebrity Annotator",
+            "version": __version__,
+            "description": "Who is in GIFs, videos and pictures, when, and how sure that is.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
+    operation = page.operation
+    assert operation is not None  # noqa: S101 - for the type checker
+    answer: dict[str, Any] = {"type": "object"}
+    if operation.answer is not None:
+        schemas |= _definitions(operation.answer, "serialization")
+        answer = dict(ref(operation.answer))
+    errors = {"400": "the query cannot be", "401": "no token", "403": "another role is needed", "404": "not there"}
+    errors |= {"429": "too many requests", "503": "the database does not answer"}
+    return {
+        "operationId": page.name,
+        "summary": operation.summary,
+        "parameters": [*_in_path(page), *_in_query(operation.parameters)],
+        "responses": {
+            "200": {"description": operation.summary, "content": {"application/json": {"schema": answer}}},
+            "304": {"description": "who asks has it, by its ETag"},
+            **{
+                status: {
+                    "description": words,
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+                for status, words in errors.items()
+            },
+        },
+    }
+
+
+def _in_path(page: Page) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+):int\}", page.path):
+        schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _in_query(model: type[BaseModel]) -> Iterator[dict[str, Any]]:
+    schema = model.model_json_schema()
+    for name, described in schema.get("properties", {}).items():
+        one = {key: value for key, value in described.items() if key not in {"title", "description"}}
+        if "anyOf" in one:  # a query cannot say null: it leaves the name out
+            one = next(kind for kind in one["anyOf"] if kind.get("type") != "null")
+        told = {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": one}
+        yield told | ({"description": described["description"]} if "description" in described else {})
+
+
+def _definitions(model: type[BaseModel], mode: Any) -> dict[str, Any]:  # noqa: ANN401 - pydantic's literal
+    schema = model.model_json_schema(ref_template=_TEMPLATE, mode=mode)
+    return {**schema.pop("$defs", {}), model.__name__: schema}

@@ -1,0 +1,110 @@
+"""What the description of the API says of a route, and what the route reads and answers with accordingly."""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.responses import Response
+
+from annotator.web.errors import WebError
+from annotator.web.visit import Visit
+
+
+class Parameters(BaseModel):
+    """The query of an address; names that are not known are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Told(BaseModel):
+    """An object that the API answers with."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+_P = TypeVar("_P", bound=Parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the description of the API says of a route.
+
+    Attributes:
+        summary: a sentence.
+        answer: the object that it answers with; None is described elsewhere.
+        parameters: its query.
+
+    """
+
+    summary: str
+    answer: type[Told] | None
+    parameters: type[Parameters] = Parameters
+
+
+def read_parameters(visit: Visit, kind: type[_P]) -> _P:
+    """Return the query of the address.
+
+    Raises:
+        WebError: a name is unknown, or a value cannot be.
+
+    """
+    query = visit.request.query_params
+    given: dict[str, Any] = {}
+    for name in query:
+        field = kind.model_fields.get(name)
+        is_list = field is not None and get_origin(field.annotation) is tuple
+        values = query.getlist(name)
+        if len(values) > 1 and not is_list:
+            raise WebError(400, f"{name} is given {len(values)} times; it can be given once.")
+        given[name] = values if is_list else values[0]
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        raise WebError(400, f"{name[:80] or 'The query'}: {first['msg']}.") from None
+
+
+def json_answer(visit: Visit, value: Told) -> Response:
+    """Answer with an object; who has it already, by its ETag, gets nothing anew."""
+    body = value.model_dump_json().encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+    known = {one.strip().removeprefix("W/") for one in visit.request.headers.get("if-none-match", "").split(",")}
+    if etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def to_cursor(*values: float) -> str:
+    """Return where a page ended, as text that nobody need understand."""
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str, *kinds: type[int] | type[float]) -> tuple[Any, ...]:
+    """Return the values of :func:`to_cursor`.
+
+    Raises:
+        WebError: it is none of ours.
+
+    """
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if len(values) == len(kinds) and all(
+            type(value) in ((int, float) if kind is float else (int,)) and abs(value) < 2**63
+            for value, kind in zip(values, kinds, strict=True)
+        ):
+            return tuple(kind(value) for value, kind in zip(values, kinds, strict=True))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        pass
+    raise WebError(400, "cursor: it must be what an answer gave as next, unchanged.")
+
+
+def ref(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

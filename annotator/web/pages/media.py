@@ -1,0 +1,149 @@
+"""One media: the player with boxes that follow faces, who is in it when, and what each model has said."""
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
+
+from annotator.media.sniff import sniff
+from annotator.results import TrackResult
+from annotator.store.identities import find_identities
+from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media
+from annotator.web.api.endpoints import name_of
+from annotator.web.errors import WebError
+from annotator.web.visit import Visit
+
+_VIDEOS: Final = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv"})
+# What a browser is told that a media is, by the name of its format. Nothing else is handed out.
+_TYPES: Final = {
+    "GIF": "image/gif",
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "APNG": "image/png",
+    "WebP": "image/webp",
+    "animated WebP": "image/webp",
+    "mp4 or mov": "video/mp4",
+    "webm or mkv": "video/webm",
+}
+# What a media is allowed, should a browser take it for a page after all: nothing.
+_NOTHING: Final = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "private, max-age=600"}
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A row of the timeline: one person, or one stranger.
+
+    Attributes:
+        name: who; None is somebody unknown.
+        person_id: of the person's page; None for a stranger.
+        colour: number of the colour, the same in the player.
+        confidence: of the surest track.
+        tracks: in order of time.
+
+    """
+
+    name: str | None
+    person_id: int | None
+    colour: int
+    confidence: float | None
+    tracks: tuple[TrackResult, ...]
+
+
+def show_media(visit: Visit) -> Response:
+    """Show a media."""
+    row = _row(visit)
+    with visit.site.store.reading() as connection:
+        stored = load_media(connection, row)
+        history = labellings_of(connection, row)
+        tracks = () if stored is None else stored.result.tracks
+        names = {name for track in tracks if (name := name_of(track.label)) is not None}
+        ids = {name: find_identities(connection, name)[0] for name in names}
+    lanes = _lanes(tracks, ids)
+    duration_ms = _duration(stored.result.duration_ms if stored else None, tracks)
+    return visit.page(
+        "media.html",
+        row=row,
+        name=short_name(row.ref.uri),
+        is_video=is_video(row.ref.uri),
+        result=None if stored is None else stored.result,
+        lanes=lanes,
+        duration_ms=duration_ms,
+        history=history,
+        tracks_json=json.dumps(_for_player(lanes), separators=(",", ":")),
+    )
+
+
+def send_media(visit: Visit) -> Response:
+    """Send the bytes of a media, to whoever may look; parts of it, too, as players ask for."""
+    reader = visit.site.reader
+    if reader is None:
+        raise WebError(404, "Media are not shown here.")
+    with contextlib.ExitStack() as stack:
+        local = stack.enter_context(reader.open(_row(visit).ref))
+        with local.path.open("rb") as file:
+            kind = sniff(file, name=local.ref.media_id).name
+        media_type = _TYPES.get(kind)
+        if media_type is None:
+            raise WebError(404, f"A browser does not show {kind}.")
+        done = BackgroundTask(stack.pop_all().close)
+        return FileResponse(local.path, media_type=media_type, headers=_NOTHING, background=done)
+
+
+def short_name(uri: str) -> str:
+    """Return the last part of an address.
+
+    >>> short_name("s3://gifs/tv/rachel%20waits.gif"), short_name("https://example.org/")
+    ('rachel waits.gif', 'https://example.org/')
+    """
+    return unquote(PurePosixPath(urlsplit(uri).path).name) or uri
+
+
+def is_video(uri: str) -> bool:
+    """Say whether an address looks like that of a video, which takes another element of a page than a picture."""
+    return PurePosixPath(urlsplit(uri).path).suffix.lower() in _VIDEOS
+
+
+def _row(visit: Visit) -> KnownMediaRow:
+    media_id = visit.request.path_params["media_id"]
+    with visit.site.store.reading() as connection:
+        row = find_media_row(connection, media_id) if media_id < 2**63 else None
+    if row is None:
+        raise WebError(404, "There is no such media, or it is gone.")
+    return row
+
+
+def _lanes(tracks: tuple[TrackResult, ...], ids: dict[str, int]) -> list[Lane]:
+    """Return a lane for each person, surest first, and one for each unknown track behind them."""
+    by_name: dict[str, list[TrackResult]] = {}
+    for track in tracks:
+        if (name := name_of(track.label)) is not None:
+            by_name.setdefault(name, []).append(track)
+    best = {name: max(one.label.candidates[0].confidence for one in its_own) for name, its_own in by_name.items()}
+    known = sorted(by_name, key=lambda name: (-best[name], name))
+    lanes = [Lane(name, ids[name], number, best[name], tuple(by_name[name])) for number, name in enumerate(known)]
+    strangers = [track for track in tracks if name_of(track.label) is None]
+    return lanes + [Lane(None, None, len(known) + number, None, (track,)) for number, track in enumerate(strangers)]
+
+
+def _duration(duration_ms: int | None, tracks: tuple[TrackResult, ...]) -> int:
+    return max(duration_ms or 0, *(track.end_ms for track in tracks), 1) if tracks else (duration_ms or 1)
+
+
+def _for_player(lanes: list[Lane]) -> list[dict[str, object]]:
+    return [
+        {
+            "name": lane.name or "unknown",
+            "confidence": lane.confidence,
+            "colour": lane.colour % 8,
+            "start": track.start_ms,
+            "end": track.end_ms,
+            "boxes": [[box.pts_ms, *box.xyxy] for box in track.boxes],
+        }
+        for lane in lanes
+        for track in lane.tracks
+    ]

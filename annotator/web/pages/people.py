@@ -1,0 +1,57 @@
+"""People: the list, and a page for each."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from annotator.store.web.finding import Question, find_media_with
+from annotator.store.web.people import describe_person, find_person, list_people, suggest_people
+from annotator.web.api.operation import from_cursor, to_cursor
+from annotator.web.errors import WebError
+from annotator.web.pages.media import is_video, short_name
+from annotator.web.visit import Visit
+
+_ROWS: Final = 60
+_CLIPS: Final = 12
+_LARGEST_ID: Final = 2**31 - 1
+
+
+def show_people(visit: Visit) -> Response:
+    """Show people, most seen first, or those whose names begin as typed."""
+    query = visit.request.query_params
+    typed, cursor = query.get("q", "")[:100], query.get("cursor", "")
+    after = from_cursor(cursor, int, int) if cursor else None
+    with visit.site.store.reading() as connection:
+        if typed.strip():
+            people = suggest_people(connection, typed, limit=_ROWS)
+        else:
+            people = list_people(connection, limit=_ROWS + 1, after=after)
+    shown = people[:_ROWS]
+    more = to_cursor(shown[-1].media, shown[-1].person_id) if len(people) > _ROWS else None
+    return visit.page("people.html", people=shown, typed=typed, next_cursor=more)
+
+
+def show_person(visit: Visit) -> Response:
+    """Show one person; who was merged into somebody is that person."""
+    person_id = visit.request.path_params["person_id"]
+    with visit.site.store.reading() as connection:
+        person = find_person(connection, person_id) if person_id <= _LARGEST_ID else None
+        if person is None:
+            raise WebError(404, "There is no such person.")
+        details = describe_person(connection, person)
+        found = find_media_with(connection, Question(people=((person.person_id,),)), limit=_CLIPS + 1)
+    if person.person_id != person_id:
+        return visit.redirect("person", person_id=person.person_id)
+    return visit.page(
+        "person.html",
+        person=person,
+        details=details,
+        clips=[(one, short_name(one.uri), is_video(one.uri)) for one in found[:_CLIPS]],
+        has_more=len(found) > _CLIPS,
+        all_query=urlencode({"person": person.name}),
+        together=[
+            (one, media, urlencode([("person", person.name), ("person", one.name)]))
+            for one, media in details.companions
+        ],
+    )

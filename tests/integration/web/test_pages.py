@@ -1,0 +1,104 @@
+"""What the pages show, as HTML."""
+
+from pathlib import Path
+
+import pytest
+
+from annotator.build import build_reader
+from annotator.store import Store
+from annotator.store.web.accounts import Role
+from annotator.types import MediaRef
+from annotator.web.application import make_application
+from tests import web_archive
+from tests.media_factory import GifPart, flat, gif_bytes
+from tests.web_client import Browser, WebForTests
+
+
+@pytest.fixture
+def browser(sqlite_store: Store) -> Browser:
+    web_archive.fill(sqlite_store)
+    return WebForTests(sqlite_store).browser(Role.READER)
+
+
+def test_a_search_shows_media_and_its_address_can_be_sent(browser: Browser) -> None:
+    page = browser.get("/search?person=ada+lovelace&person=ben+brown")
+    assert page.status_code == 200
+    assert page.text.index("both.gif") < page.text.index("apart.gif")
+    assert "ada.mp4" not in page.text
+    assert 'value="ben brown"' in page.text
+    assert "apart.gif" not in browser.get("/search?person=ada+lovelace&person=ben+brown&in_one_shot=1").text
+
+
+def test_an_unknown_name_suggests_near_ones(browser: Browser) -> None:
+    page = browser.get("/search?person=Ada+Lovelase")
+    assert page.status_code == 404
+    assert '<a class="chip" href="?person=Ada%20Lovelace">' in page.text or "?person=Ada+Lovelace" in page.text
+
+
+@pytest.mark.parametrize(
+    "query", ["min_confidence=high", "min_confidence=nan", "since=yesterday", "until=9999-12-31", "cursor=x"]
+)
+def test_what_cannot_be_asked_is_told(browser: Browser, query: str) -> None:
+    page = browser.get(f"/search?person=ada+lovelace&{query}")
+    assert page.status_code == 400
+    assert "That cannot be" in page.text
+
+
+def test_names_are_text_and_never_markup(sqlite_store: Store, browser: Browser) -> None:
+    sqlite_store.rename("Ada Lovelace", '<script src="x">Ada</script>')
+    for path in ("/people", "/people/1", "/search?person=ada+lovelace"):
+        assert "<script src=" not in browser.get(path).text.replace('<script src="/static/', "")
+        assert "&lt;script" in browser.get(path).text
+
+
+def test_a_media_shows_who_is_in_it_when_and_what_each_model_says(sqlite_store: Store) -> None:
+    ids = web_archive.fill(sqlite_store)
+    page = WebForTests(sqlite_store).browser(Role.READER).get(f"/media/{ids['ada']}")
+    assert page.status_code == 200
+    for shown in ("Ada Lovelace", "60 %", "unknown", "track 1", "test@1", "<video"):
+        assert shown in page.text
+
+
+def test_a_person_leads_to_clips_and_to_whom_they_are_seen_with(browser: Browser) -> None:
+    listed = browser.get("/people?q=ada").text
+    assert "3 media" in listed
+    page = browser.get(listed.partition('href="/people/')[2].partition('"')[0].join(["/people/", ""])).text
+    assert "both.gif" in page
+    assert "person=Ada+Lovelace&amp;person=B%C3%A9n+Brown" in page
+
+
+def test_who_was_merged_leads_to_who_took_over(sqlite_store: Store, browser: Browser) -> None:
+    ids = {one["name"]: one["person_id"] for one in browser.get("/api/v1/people").json()["items"]}
+    sqlite_store.merge("Bén Brown", "Ada Lovelace")
+    answer = browser.get(f"/people/{ids['Bén Brown']}")
+    assert answer.headers["location"] == f"/people/{ids['Ada Lovelace']}"
+
+
+def test_a_media_is_sent_as_what_it_is_in_parts_too_and_only_to_who_is_logged_in(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    paths = [tmp_path / name for name in ("both.gif", "apart.gif", "ada.gif")]
+    paths[0].write_bytes(gif_bytes([GifPart(flat(1)), GifPart(flat(2))]))
+    paths[1].write_bytes(b"<html><script>alert(1)</script>")
+    refs = tuple(MediaRef(path.name, path.as_uri(), None) for path in paths)
+    ids = web_archive.fill(sqlite_store, media=refs)  # type: ignore[arg-type]
+    web = WebForTests(sqlite_store)
+    object.__setattr__(web.site, "reader", build_reader(web.site.settings))
+    web.application = make_application(web.site)
+    browser = web.browser(Role.READER)
+    whole = browser.get(f"/media/{ids['both']}/file")
+    assert (whole.headers["content-type"], whole.content) == ("image/gif", paths[0].read_bytes())
+    assert "sandbox" in whole.headers["content-security-policy"]
+    part = browser.get(f"/media/{ids['both']}/file", headers={"range": "bytes=0-5"})
+    assert (part.status_code, part.content) == (206, paths[0].read_bytes()[:6])
+    assert browser.get(f"/media/{ids['apart']}/file").status_code == 400
+    assert browser.get(f"/media/{ids['ada']}/file").status_code in {400, 404}
+    assert web.browser().get(f"/media/{ids['both']}/file").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/search?person=ada+lovelace", "/people"])
+def test_a_page_is_small(browser: Browser, path: str) -> None:
+    html = browser.get(path)
+    linked = [part.partition('"')[0] for part in html.text.split('"/static/')[1:]]
+    size = len(html.content) + sum(len(browser.get(f"/static/{one}").content) for one in set(linked))
+    assert size < 60_000
