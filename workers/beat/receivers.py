@@ -5,6 +5,8 @@ resolved once, and the connection goes to an address that was checked. Redirects
 beyond some bytes, and a timer cuts the connection at the end of its time, wherever it stands then.
 """
 
+import base64
+import binascii
 import contextlib
 import hashlib
 import hmac
@@ -29,6 +31,11 @@ from annotator.store.queue.deliveries import CallBack
 SIGNATURE_HEADER: Final = "Annotator-Signature"
 EVENT_HEADER: Final = "Annotator-Event"
 KEY_HEADER: Final = "Idempotency-Key"
+# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+WEBHOOK_ID_HEADER: Final = "webhook-id"
+WEBHOOK_TIME_HEADER: Final = "webhook-timestamp"
+WEBHOOK_SIGNATURE_HEADER: Final = "webhook-signature"
+_WEBHOOK_SECRET: Final = "whsec_"  # noqa: S105  (what such secrets begin with)
 _MAX_ANSWER_BYTES: Final = 64 << 10
 _PORTS: Final = {"http": 80, "https": 443}
 _GONE: Final = 410
@@ -101,7 +108,7 @@ def check_callback_url(url: str, settings: CallbackSettings) -> str:
 
     Raises:
         InputError: it is no http(s) address, or its host may not be called.
-        ConfigError: call-backs cannot be signed.
+        ConfigError: call-backs cannot be signed: there is no secret, or it cannot be read.
 
     """
     host = str(_parts_of(url).hostname)
@@ -111,6 +118,9 @@ def check_callback_url(url: str, settings: CallbackSettings) -> str:
         )
     if settings.secret is None:
         raise ConfigError("Call-backs are signed: set ANNOTATOR_CALLBACKS__SECRET, here and for beat.")
+    for secret in (settings.secret, settings.previous_secret):
+        if secret is not None:
+            _webhook_key(secret.get_secret_value())
     return url
 
 
@@ -134,6 +144,44 @@ def sign(body: bytes, secrets: Sequence[str], *, at_s: int) -> str:
     signed = f"{at_s}.".encode() + body
     digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
     return ",".join([f"t={at_s}", *(f"v1={digest}" for digest in digests)])
+
+
+def sign_as_webhook(body: bytes, secrets: Sequence[str], *, key: str, at_s: int) -> dict[str, str]:
+    """Return the headers of Standard Webhooks, whose libraries check them; there is a signature for each secret.
+
+    Args:
+        body: as it is sent.
+        secrets: as of the settings. One that begins with ``whsec_`` is base64, as the specification has it; another is
+            the key itself.
+        key: of the call-back. Its id has no full stop, as the specification asks for.
+        at_s: when it is sent.
+
+    Raises:
+        ConfigError: a secret begins with ``whsec_`` and is no base64.
+
+    >>> headers = sign_as_webhook(b"{}", ["a secret of the receiver"], key="backlog.finished-7", at_s=1700000000)
+    >>> headers["webhook-id"], headers["webhook-timestamp"], headers["webhook-signature"][:11]
+    ('backlog-finished-7', '1700000000', 'v1,8ecp+cNN')
+    """
+    webhook_id = key.replace(".", "-")
+    signed = f"{webhook_id}.{at_s}.".encode() + body
+    digests = [hmac.new(_webhook_key(secret), signed, hashlib.sha256).digest() for secret in secrets]
+    return {
+        WEBHOOK_ID_HEADER: webhook_id,
+        WEBHOOK_TIME_HEADER: str(at_s),
+        WEBHOOK_SIGNATURE_HEADER: " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests),
+    }
+
+
+def _webhook_key(secret: str) -> bytes:
+    if not secret.startswith(_WEBHOOK_SECRET):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_WEBHOOK_SECRET), validate=True)
+    except binascii.Error as error:
+        raise ConfigError(
+            "ANNOTATOR_CALLBACKS__SECRET begins with whsec_ and is no base64: give it whole, or without whsec_"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +244,14 @@ class Sender:
     def send(self, callback: CallBack) -> Answer:
         """Send a call-back."""
         body = json.dumps(callback.payload, ensure_ascii=False, separators=(",", ":")).encode()
+        at_s = int(time.time())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "celebrity-annotator",
             KEY_HEADER: callback.key,
             EVENT_HEADER: callback.event,
-            SIGNATURE_HEADER: sign(body, self._secrets, at_s=int(time.time())),
+            SIGNATURE_HEADER: sign(body, self._secrets, at_s=at_s),
+            **sign_as_webhook(body, self._secrets, key=callback.key, at_s=at_s),
         }
         deadline_s = time.monotonic() + self._timeout_s
         is_kept = self._connection is not None

@@ -1,5 +1,6 @@
 """Call-backs, from the transaction of a result to a real HTTP server."""
 
+import base64
 import hashlib
 import hmac
 import http.server
@@ -23,7 +24,7 @@ from annotator.store.registry import register_network
 from annotator.store.tables import outbox, runs, sources
 from workers.beat.callbacks import Deliverer
 from workers.beat.forgetting import forget_all
-from workers.beat.receivers import check_callback_url, sign
+from workers.beat.receivers import check_callback_url, sign, sign_as_webhook
 
 SECRET = "a secret that nobody guesses"  # noqa: S105  (of this test)
 FORMER = "the secret of last year"
@@ -193,6 +194,44 @@ def test_while_the_secret_changes_both_sign(bench: Bench, server: ReceiverServer
     at, found = signatures(server.seen[0])
     body = server.seen[0].body
     assert ",".join(f"v1={one}" for one in found) == sign(body, [SECRET, FORMER], at_s=int(at)).split(",", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("secret", "key"),
+    [
+        (SECRET, SECRET.encode()),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
+    ],
+)
+def test_libraries_of_standard_webhooks_can_check_it(
+    bench: Bench, server: ReceiverServer, secret: str, key: bytes
+) -> None:
+    bench.backlog(7, server.url())
+    bench.deliver(secret=secret, previous_secret=FORMER)
+    (seen,) = server.seen
+    webhook_id, at = seen.headers["webhook-id"], seen.headers["webhook-timestamp"]
+    assert "." not in webhook_id
+    assert abs(int(at) - time.time()) < TIMEOUT_S
+    signed = f"{webhook_id}.{at}.".encode() + seen.body
+    expected = [base64.b64encode(hmac.new(one, signed, hashlib.sha256).digest()) for one in (key, FORMER.encode())]
+    assert seen.headers["webhook-signature"] == " ".join(f"v1,{one.decode()}" for one in expected)
+
+
+def test_a_signature_is_that_of_the_specification() -> None:
+    # The example of the specification's libraries.
+    headers = sign_as_webhook(
+        b'{"test": 2432232314}',
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        key="msg_p5jXN8AQM9LWM0D4loKWxJek",
+        at_s=1614265330,
+    )
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_secret_that_cannot_be_read_is_refused() -> None:
+    settings = CallbackSettings(allowed_hosts=("hooks.example.com",), secret="whsec_no base64 at all!")  # type: ignore[arg-type]  # noqa: S106
+    with pytest.raises(ConfigError, match="is no base64"):
+        check_callback_url("https://hooks.example.com/", settings)
 
 
 def test_an_error_is_tried_again_with_the_same_key(bench: Bench, server: ReceiverServer) -> None:
