@@ -6,8 +6,11 @@ person as a class has the person in its last layer, so the fit goes, too.
 """
 
 import csv
+import gzip
 import io
 import sqlite3
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -99,7 +102,9 @@ class _Matcher:
     def of(cls, names: Sequence[str]) -> Self:
         several = [name for name in names if len(name.split()) > 1]
         forms = {form for name in several for form in (name, name.replace(" ", "_"), name.replace(" ", "-"))}
-        return cls(NameFinder.of(names), tuple(sorted(form.encode() for form in forms)))
+        # Arrays of NumPy have letters of four bytes.
+        spelt = {form.encode(encoding) for form in forms for encoding in ("utf-8", "utf-32-le")}
+        return cls(NameFinder.of(names), tuple(sorted(spelt)))
 
     def is_path(self, path: Path) -> bool:
         """Say whether a folder or file on a path is named after the person."""
@@ -116,11 +121,32 @@ class _Matcher:
         """
         if path.suffix.lower() in PICTURE_SUFFIXES or path.stat().st_size > _MAX_TEXT_BYTES:
             return False
-        content = path.read_bytes()
+        return any(self._is_in(content) for content in _contents(path))
+
+    def _is_in(self, content: bytes) -> bool:
         try:
             return self.finder.is_within(content.decode())
         except UnicodeDecodeError:
             return any(form in content for form in self.in_bytes)
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file: of an archive (.npz, .zip) each member's, of a compressed one what is in it."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    if member.file_size <= _MAX_TEXT_BYTES:
+                        yield member.filename.encode()
+                        yield archive.read(member)
+            return
+        if path.suffix == ".gz":
+            with gzip.open(path) as file:
+                yield file.read(_MAX_TEXT_BYTES)
+            return
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        pass  # it is no archive after all, or a broken one: its bytes are what it has
+    yield path.read_bytes()
 
 
 def _has_class(path: Path, matcher: _Matcher) -> bool:

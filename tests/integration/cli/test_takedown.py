@@ -1,6 +1,7 @@
 """``annotator takedown``, on both databases: afterwards every store is searched for the person."""
 
 import csv
+import gzip
 import hashlib
 import json
 import os
@@ -128,6 +129,11 @@ def workdir(tmp_path: Path) -> Path:
     (folder / "doctor").mkdir()
     (folder / "doctor" / "report.html").write_text("<p>Of Person 03 two look alike.</p>", encoding="utf-8")
     (folder / "doctor" / "accepted.csv").write_text("id\n12ab\n", encoding="utf-8")
+    with (folder / "names.npz").open("wb") as file:
+        np.savez_compressed(file, names=np.array([NAME, "Somebody Else"]))
+    with gzip.open(folder / "log.jsonl.gz", "wb") as packed:
+        packed.write(b'{"identity": "Person 03"}')
+    (folder / "others.npz").write_bytes(b"PK no archive")
     (folder / "model").mkdir()
     with (folder / "model" / "last.npz").open("wb") as file:
         np.savez(file, head=np.stack([FACE, direction_of(OTHER)]))
@@ -209,6 +215,9 @@ def test_everybody_else_stays(places: Path, workdir: Path, database_url: str) ->
     example = workdir / "example"
     assert [path.name for path in sorted((example / "raw_dataset").rglob("*"))] == ["Person_04", "1.jpg", "2.jpg"]
     assert (example / "doctor" / "accepted.csv").exists()
+    assert (example / "others.npz").exists()
+    assert not (example / "names.npz").exists()
+    assert not (example / "log.jsonl.gz").exists()
     with (example / "labels.csv").open(encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["Label", "Index"], ["Person_04_[m.04]", "1"]]
     with sqlite3.connect(example / "prepared.db") as connection:
