@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from annotator.aliveness import is_picture
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.detecting import MAX_GAP_MS, DetectingRun, FaceDetector, FoundFaces
 from annotator.metering import NoMeter, SharedStage, StageMeter, metered
@@ -232,7 +233,12 @@ class Annotator:
         used = 0
         for clip, draft in drafts:
             count = len(draft.best)
-            clip.tracks.append(draft.finish(embeddings[used : used + count], keep_faces=self._params.keep_faces))
+            with metered(self._meter, "link"):
+                picture = is_picture(draft.best_faces, draft.best_thumbnails)
+            track = draft.finish(
+                embeddings[used : used + count], keep_faces=self._params.keep_faces, is_picture=picture
+            )
+            clip.tracks.append(track)
             clip.timings_s["embed"] += seconds * count / len(faces)
             used += count
 
@@ -309,7 +315,7 @@ def _frame_faces(found: FoundFaces, numbers: range, crop: FaceCrop) -> tuple[lis
             pts_ms=int(batch.pts_ms[number]),
             from_ms=int(batch.from_ms[number]),
             shown_ms=int(batch.shown_ms[number]),
-            thumbnail=thumbnails[index],
+            thumbnail=thumbnails[index].copy(),  # a track that holds one does not hold those of the other frames
             boxes_xyxy=by_frame[index].boxes_xyxy,
             scores=by_frame[index].scores,
             quality=quality[part],

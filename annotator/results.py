@@ -50,6 +50,7 @@ class TrackResult:
         screen_time_ms: displayed time with the face.
         label: who it is.
         boxes: in order of presentation.
+        is_picture: whether it shows a picture of somebody that is in the clip; see ``FaceTrack``.
 
     """
 
@@ -59,6 +60,7 @@ class TrackResult:
     screen_time_ms: int
     label: TrackLabel
     boxes: tuple[TrackBox, ...]
+    is_picture: bool | None = None
 
     @classmethod
     def of(cls, track: FaceTrack, label: TrackLabel) -> Self:
@@ -74,6 +76,7 @@ class TrackResult:
                 TrackBox(pts_ms, (x1, y1, x2, y2))
                 for pts_ms, (x1, y1, x2, y2) in zip(track.pts_ms.tolist(), corners, strict=True)
             ),
+            is_picture=track.is_picture,
         )
 
 
@@ -134,6 +137,11 @@ class MediaResult:
             labels=content_labels(outcome),
             tracks=tuple(TrackResult.of(*pair) for pair in zip(outcome.tracks, outcome.labels, strict=True)),
         )
+
+    def is_only_on_pictures(self, identity: Identity) -> bool:
+        """Say whether all tracks of a person are taken for pictures; one that was not measured is not."""
+        seen = [track.is_picture is True for track in self.tracks if track.label.identity == identity]
+        return bool(seen) and all(seen)
 
 
 def content_labels(annotation: MediaAnnotation) -> tuple[ContentLabel, ...]:
@@ -209,6 +217,7 @@ def to_json_line(result: MediaResult | MediaOutcome) -> dict[str, Any]:
                 "start_ms": label.start_ms,
                 "end_ms": label.end_ms,
                 "screen_time_ms": label.screen_time_ms,
+                "is_picture": told.is_only_on_pictures(label.identity),
             }
             for label in told.labels
         ],
@@ -224,6 +233,7 @@ def _track_line(track: TrackResult) -> dict[str, Any]:
         "confidence": None if label.confidence is None else round(label.confidence, CONFIDENCE_DIGITS),
         "start_ms": track.start_ms,
         "end_ms": track.end_ms,
+        "is_picture": track.is_picture,
         "boxes": [{"pts_ms": box.pts_ms, "xyxy": list(box.xyxy)} for box in track.boxes],
         "candidates": [
             {"identity": one.identity.name, "confidence": round(one.confidence, CONFIDENCE_DIGITS)}

@@ -12,7 +12,7 @@ person by their embeddings are joined afterwards (``join_fragments``).
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -93,6 +93,17 @@ class FrameFaces:
 NO_FACES = np.zeros((0, 112, 112, 3), np.uint8)
 
 
+class _KeptFace(NamedTuple):
+    """One of the best faces of a track; the first two order them, and no two of a track have both alike."""
+
+    quality: float
+    minus_sample_no: int
+    face_px: float
+    crop: U8
+    taken: U8  # by the embedder
+    thumbnail: U8
+
+
 @dataclass(slots=True, eq=False)
 class TrackDraft:
     """A track that is being followed; it becomes a ``FaceTrack`` when its best faces are embedded."""
@@ -107,20 +118,24 @@ class TrackDraft:
     scores: list[float] = field(default_factory=list)
     quality: list[float] = field(default_factory=list)
     last_look: F32 | None = None
-    # (quality, -order, face_px, crop, input): a heap whose smallest entry is the worst face kept.
-    best: list[tuple[float, int, float, U8, U8]] = field(default_factory=list)
+    best: list["_KeptFace"] = field(default_factory=list)  # a heap whose smallest entry is the worst face kept
 
     @property
     def best_faces(self) -> U8:
         """Return u8 (K, 112, 112, 3), the best crops, best first."""
-        return np.stack([crop for _, _, _, crop, _ in self._ranked()])
+        return np.stack([face.crop for face in self._ranked()])
 
     @property
     def best_inputs(self) -> U8:
         """Return u8 (K, S, S, 3), the same faces as the embedder takes them."""
-        return np.stack([one for _, _, _, _, one in self._ranked()])
+        return np.stack([face.taken for face in self._ranked()])
 
-    def _ranked(self) -> list[tuple[float, int, float, U8, U8]]:
+    @property
+    def best_thumbnails(self) -> U8:
+        """Return u8 (K, 36, 64, 3), for each of these faces the thumbnail of the frame that it is on."""
+        return np.stack([face.thumbnail for face in self._ranked()])
+
+    def _ranked(self) -> list["_KeptFace"]:
         return sorted(self.best, key=lambda face: face[:2], reverse=True)
 
     def add(self, faces: FrameFaces, index: int, *, sample_no: int, keep: int) -> None:
@@ -136,26 +151,28 @@ class TrackDraft:
         self.last_look = faces.looks[index]
         crop = faces.crops[index]
         taken = crop if faces.inputs is None else faces.inputs[index]
-        entry = (float(faces.quality[index]), -sample_no, float(faces.face_px[index]), crop, taken)
+        quality, face_px = float(faces.quality[index]), float(faces.face_px[index])
+        entry = _KeptFace(quality, -sample_no, face_px, crop, taken, faces.thumbnail)
         if len(self.best) < keep:
             heapq.heappush(self.best, entry)
         elif entry[:2] > self.best[0][:2]:
             heapq.heapreplace(self.best, entry)
 
-    def finish(self, embeddings: F32, *, keep_faces: bool) -> FaceTrack:
+    def finish(self, embeddings: F32, *, keep_faces: bool, is_picture: bool | None = None) -> FaceTrack:
         """Return the track, not numbered yet, with the embeddings of its best faces.
 
         Args:
             embeddings: f32 (K, D), in the order of ``best_faces``; they are rounded to float16, the stored precision,
                 so that the decision sees exactly what is stored.
             keep_faces: whether the track keeps the crops.
+            is_picture: see ``FaceTrack``.
 
         """
         ranked = self._ranked()
         evidence = TrackEvidence(
             embeddings=embeddings.astype(np.float16),
-            face_px=np.array([face_px for _, _, face_px, _, _ in ranked], np.float16),
-            quality=np.array([quality for quality, *_ in ranked], np.float16),
+            face_px=np.array([face.face_px for face in ranked], np.float16),
+            quality=np.array([face.quality for face in ranked], np.float16),
         )
         return FaceTrack(
             track_no=0,
@@ -169,6 +186,7 @@ class TrackDraft:
             quality=np.array(self.quality, np.float32),
             evidence=evidence,
             best_faces=self.best_faces if keep_faces else NO_FACES,
+            is_picture=is_picture,
         )
 
 
@@ -401,4 +419,16 @@ def _join(first: FaceTrack, second: FaceTrack, *, keep: int) -> FaceTrack:
         }
     )
     crops = np.concatenate([first.best_faces, second.best_faces])
-    return replace(first, **both, evidence=evidence, best_faces=crops[best] if len(crops) else NO_FACES)
+    return replace(
+        first,
+        **both,
+        evidence=evidence,
+        best_faces=crops[best] if len(crops) else NO_FACES,
+        is_picture=_both_pictures(first.is_picture, second.is_picture),
+    )
+
+
+def _both_pictures(first: bool | None, second: bool | None) -> bool | None:  # noqa: FBT001 - two of the same
+    """Say it of two fragments of one person: one that lives tells for both, and one that cannot tell says nothing."""
+    told = [one for one in (first, second) if one is not None]
+    return all(told) if told else None

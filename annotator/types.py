@@ -229,6 +229,8 @@ class FaceTrack:
         evidence: the embeddings of its best faces.
         best_faces: u8 (K, 112, 112, 3), aligned RGB crops of the faces that were embedded, in the order of
             ``evidence``; none where nobody asked for them.
+        is_picture: whether it shows a picture of somebody that is in the clip: a poster, a photograph in a hand; an
+            estimate, see ``annotator.aliveness``. None where it was not measured: too few faces.
 
     """
 
@@ -243,6 +245,7 @@ class FaceTrack:
     quality: F32
     evidence: TrackEvidence
     best_faces: U8
+    is_picture: bool | None = None
 
     def __post_init__(self) -> None:
         """Check and freeze."""

@@ -95,7 +95,7 @@ def result_rows(result: MediaResult) -> Iterator[tuple[str | Text, ...]]:
     for label in result.labels:
         yield (
             media,
-            Text(label.identity.name, style="bold"),
+            _who(label.identity.name, is_picture=result.is_only_on_pictures(label.identity)),
             percent(label.confidence),
             span_in_words(label.start_ms, label.end_ms),
             f"{label.screen_time_ms / 1000:.1f} s",
@@ -119,6 +119,10 @@ def result_rows(result: MediaResult) -> Iterator[tuple[str | Text, ...]]:
         media = ""
     if result.status == "damaged":
         yield media, Text(f"damaged: {result.reason}", style="yellow"), "", "", ""
+
+
+def _who(name: str, *, is_picture: bool) -> Text:
+    return Text.assemble((name, "bold"), (", on a picture", "dim")) if is_picture else Text(name, style="bold")
 
 
 class ResultTable:

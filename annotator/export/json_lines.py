@@ -55,4 +55,5 @@ def _as_track(track: ExportedTrack) -> TrackResult:
             TrackBox(pts_ms, (x1, y1, x2, y2))
             for pts_ms, (x1, y1, x2, y2) in zip(track.boxes.pts_ms.tolist(), boxes, strict=True)
         ),
+        is_picture=track.is_picture,
     )

@@ -181,6 +181,7 @@ def _tracks(
                 boxes=decode_boxes(bytes(row.boxes)),
                 name=name,
                 candidates=_candidates(label, wanted),
+                is_picture=row.is_picture,
             )
         )
     return found

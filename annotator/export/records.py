@@ -38,6 +38,7 @@ class ExportedTrack:
         boxes: where and when it was seen.
         name: who it is; None where it is nobody who is told.
         candidates: the nearest people, best first; only tracks that have got a name keep them.
+        is_picture: whether it shows a picture of somebody that is in the clip; None where it was not measured.
 
     """
 
@@ -49,6 +50,7 @@ class ExportedTrack:
     boxes: StoredBoxes
     name: ExportedName | None
     candidates: tuple[Candidate, ...]
+    is_picture: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

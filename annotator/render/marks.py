@@ -34,16 +34,20 @@ def confidence_in_words(confidence: float) -> str:
 
 
 def drawn_tracks(tracks: Sequence[FaceTrack], labels: Sequence[TrackLabel]) -> list[DrawnTrack]:
-    """Give each track its text and its colour: one colour a person, grey for unknown ones."""
+    """Give each track its text and its colour: one colour a person, grey for unknown ones.
+
+    The text of a track that shows a picture in the clip says so.
+    """
     colour_by_name: dict[str, Colour] = {}
     drawn = []
     for track, label in zip(tracks, labels, strict=True):
+        where = ", on a picture" if track.is_picture else ""
         if label.identity is None or label.confidence is None:
-            drawn.append(DrawnTrack(track, "unknown", UNKNOWN_COLOUR))
+            drawn.append(DrawnTrack(track, f"unknown{where}", UNKNOWN_COLOUR))
             continue
         name = label.identity.name
         colour = colour_by_name.setdefault(name, TRACK_COLOURS[len(colour_by_name) % len(TRACK_COLOURS)])
-        drawn.append(DrawnTrack(track, f"{name} {confidence_in_words(label.confidence)}", colour))
+        drawn.append(DrawnTrack(track, f"{name} {confidence_in_words(label.confidence)}{where}", colour))
     return drawn
 
 

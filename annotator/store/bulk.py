@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Double, Integer, LargeBinary, SmallInteger
+from sqlalchemy import BigInteger, Boolean, Connection, Double, Integer, LargeBinary, SmallInteger
 from sqlalchemy.dialects import postgresql
 
 from annotator.store.columns import sqlite_time
@@ -17,7 +17,7 @@ from annotator.store.tables import metadata
 
 # Columns by name, all of one length; or one value for all rows.
 Columns = Mapping[str, Sequence[Any]]
-_PLAIN: Final = (BigInteger, Double, Integer, SmallInteger)
+_PLAIN: Final = (BigInteger, Boolean, Double, Integer, SmallInteger)
 
 
 def insert_rows(
@@ -121,10 +121,12 @@ def array_literal(values: Sequence[Any], kind: Any) -> str:  # noqa: ANN401  (a 
     r"""Return a column as the text of an array of Postgres.
 
     Args:
-        values: numbers, texts (JSON too) or bytes; None is NULL.
+        values: numbers, truth values, texts (JSON too) or bytes; None is NULL.
         kind: the column's type.
 
     >>> from sqlalchemy import Text
+    >>> array_literal([True, None], Boolean())
+    '{True, NULL}'
     >>> array_literal([1, None], Integer()), array_literal(['a "b" \\', None], Text())
     ('{1, NULL}', '{"a \\"b\\" \\\\",NULL}')
     >>> array_literal([b"\x00\xff"], LargeBinary())

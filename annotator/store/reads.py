@@ -55,6 +55,7 @@ class StoredTrack:
         boxes: where and when it was seen.
         evidence: the embeddings of its best faces.
         label: who it is. Without an ``identify``, an unknown track has no candidates, and «too poor» reads «unknown».
+        is_picture: whether it shows a picture of somebody that is in the clip; None where it was not measured.
 
     """
 
@@ -63,6 +64,7 @@ class StoredTrack:
     boxes: StoredBoxes
     evidence: TrackEvidence
     label: TrackLabel
+    is_picture: bool | None
 
     def told(self) -> TrackResult:
         """Tell it as a fresh track is told."""
@@ -78,6 +80,7 @@ class StoredTrack:
                 TrackBox(pts_ms, (x1, y1, x2, y2))
                 for pts_ms, (x1, y1, x2, y2) in zip(self.boxes.pts_ms.tolist(), corners, strict=True)
             ),
+            is_picture=self.is_picture,
         )
 
 
@@ -256,16 +259,19 @@ def _load_tracks(
             )
             for key, label in guessed
         }
-    shots = connection.execute(
-        select(tracks.c.content_id, tracks.c.track_no, tracks.c.shot_no).where(
+    rows = connection.execute(
+        select(tracks.c.content_id, tracks.c.track_no, tracks.c.shot_no, tracks.c.is_picture).where(
             tracks.c.network_id == network_id, tracks.c.content_id.in_(content_ids)
         )
     )
-    shot_by_key = {(content_id, track_no): shot_no for content_id, track_no, shot_no in shots}
+    row_by_key = {(row.content_id, row.track_no): row for row in rows}
     found: dict[int, list[StoredTrack]] = {content_id: [] for content_id in content_ids}
     for key in keys:
         label = labels.get(key, TrackLabel("unknown", ()))
-        found[key[0]].append(StoredTrack(key[1], shot_by_key[key], boxes[key[0]][key[1]], proofs[key], label))
+        row = row_by_key[key]
+        found[key[0]].append(
+            StoredTrack(key[1], row.shot_no, boxes[key[0]][key[1]], proofs[key], label, row.is_picture)
+        )
     return {content_id: tuple(its_own) for content_id, its_own in found.items()}
 
 

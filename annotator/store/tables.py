@@ -286,6 +286,7 @@ tracks = Table(
     Column("face_px", Double, comment="of its best face, the side of the aligned square in source pixels"),
     Column("quality", Double, comment="of its best face, in [0, 1]"),
     Column("boxes", LargeBinary, nullable=False, comment="annotator.store.codec"),
+    Column("is_picture", Boolean, comment="it shows a picture of somebody in the clip; NULL: not measured"),
     **_BY_NETWORK,
 )
 

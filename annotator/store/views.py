@@ -3,6 +3,7 @@
 They say ``labelling_id = (SELECT labelling_id FROM active)``, not a join: Postgres then leaves the partitions of other
 labellings alone. Counts are read from what ``annotator.store.rollups`` has rolled up; labels of somebody who was merged
 are summed up with those of who took over. ``media_states`` reads the counters of ``annotator.store.queue.counts``.
+``is_picture`` is never NULL, so that NOT leaves out nobody whose faces were not measured.
 """
 
 from typing import Final
@@ -22,7 +23,13 @@ SELECT s.uri || m.key AS media_uri,
        m.key AS media_key,
        m.id AS media_id,
        l.identity_id AS identity_id,
-       l.content_id AS content_id
+       l.content_id AS content_id,
+       coalesce((SELECT min(CASE WHEN t.is_picture THEN 1 ELSE 0 END)
+                 FROM track_labels k
+                 JOIN tracks t ON t.content_id = k.content_id AND t.track_no = k.track_no
+                              AND t.network_id = (SELECT network_id FROM active)
+                 WHERE k.labelling_id = (SELECT labelling_id FROM active)
+                   AND k.content_id = l.content_id AND k.identity_id = l.identity_id), 0) = 1 AS is_picture
 FROM content_labels_by l
 JOIN identities a ON a.id = l.identity_id
 JOIN identities i ON i.id = a.survivor_id
@@ -71,7 +78,8 @@ SELECT s.uri || m.key AS media_uri,
        c.labelled_at AS annotated_at,
        s.uri AS source_uri,
        m.key AS media_key,
-       m.id AS media_id
+       m.id AS media_id,
+       coalesce(t.is_picture, false) AS is_picture
 FROM tracks t
 JOIN labelled_contents c ON c.content_id = t.content_id AND c.labelling_id = (SELECT labelling_id FROM active)
 JOIN media m ON m.content_id = t.content_id AND m.deleted_at IS NULL

@@ -301,6 +301,7 @@ def _track_columns(fresh: Sequence[tuple[int, FaceTrack]]) -> dict[str, list[Any
         "face_px": best,
         "quality": [float(one.evidence.quality[0]) if len(one.evidence) else None for one in found],
         "boxes": [encode_boxes(one) for one in found],
+        "is_picture": [one.is_picture for one in found],
     }
 
 

@@ -147,6 +147,17 @@ def test_a_photograph_that_comes_nearer_or_gets_a_caption_is_a_frame_that_hardly
 
 
 @pytest.mark.parametrize("seed", SCENES)
+def test_a_photograph_that_a_camera_goes_far_over_hardly_changes(seed: int) -> None:
+    scene = large_face(seed)
+    change = frame_change(shown(*(scene[60:330, left_px : left_px + 330] for left_px in (0, 50, 100))))
+    assert change == pytest.approx(0.0, abs=0.03)
+
+
+def test_frames_that_share_too_little_have_changed() -> None:
+    assert frame_change(shown(large_face(12), large_face(13))) == pytest.approx(1.0, abs=0.5)
+
+
+@pytest.mark.parametrize("seed", SCENES)
 def test_somebody_who_walks_through_a_scene_changes_the_frame(seed: int) -> None:
     scene = large_face(seed)
     change = frame_change(shown(with_somebody_at(60, scene), with_somebody_at(200, scene)))

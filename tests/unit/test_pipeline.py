@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import pytest
 
@@ -393,6 +394,38 @@ class NoisyFrames(ScriptedSource):
                 yield FrameBatch(images[index], index, index * 100, index * 100, np.full(len(index), 100, np.int64))
 
         yield ScriptedFrames(f"sha-of-{media.media_id}", batches, 40)
+
+
+class PicturesAndPeople(ScriptedSource):
+    """Seven frames of noise: ``poster`` has somebody who walks past, ``person`` also a face that changes."""
+
+    @contextmanager
+    def open(self, media: MediaRef) -> Iterator[ScriptedFrames]:
+        random = np.random.default_rng(8)
+        scene = cv2.resize(random.integers(0, 256, (15, 20, 3), np.uint8), (80, 60), interpolation=cv2.INTER_CUBIC)
+        images = np.stack([scene] * 7)
+        for number, image in enumerate(images):
+            image[0, 0, 0] = number  # frames are distinct
+            if media.media_id != "photograph":
+                image[46:, 6 * number : 6 * number + 30] = (20, 10, 5)
+            if media.media_id == "person":
+                image[38 : 39 + number, 32:44] = (250, 240, 245)
+        index = np.arange(7, dtype=np.int64)
+        batch = FrameBatch(images, index, index * 100, index * 100, np.full(7, 100, np.int64))
+        yield ScriptedFrames(f"sha-of-{media.media_id}", lambda: iter([batch]), 7)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("poster", True), ("person", False), ("photograph", False)])
+def test_a_track_says_whether_it_shows_a_picture_in_the_clip(name: str, *, expected: bool) -> None:
+    (outcome,) = annotator(source=PicturesAndPeople()).annotate(media(name))
+    assert isinstance(outcome, MediaAnnotation)
+    assert [track.is_picture for track in outcome.tracks] == [expected]
+
+
+def test_a_still_picture_cannot_tell() -> None:
+    (outcome,) = annotator().annotate(media("red-1"))
+    assert isinstance(outcome, MediaAnnotation)
+    assert [track.is_picture for track in outcome.tracks] == [None]
 
 
 class FewFacesDetector(OneFaceDetector):

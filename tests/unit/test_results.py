@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,6 +106,7 @@ def test_the_json_line_has_exactly_the_documented_shape() -> None:
                 "start_ms": 0,
                 "end_ms": 3100,
                 "screen_time_ms": 200,
+                "is_picture": False,
             }
         ],
         "tracks": [
@@ -114,6 +116,7 @@ def test_the_json_line_has_exactly_the_documented_shape() -> None:
                 "confidence": 0.97,
                 "start_ms": 0,
                 "end_ms": 3100,
+                "is_picture": None,
                 "boxes": [
                     {"pts_ms": 50, "xyxy": [31, 20, 142, 161]},
                     {"pts_ms": 3050, "xyxy": [31, 20, 142, 161]},
@@ -125,6 +128,24 @@ def test_the_json_line_has_exactly_the_documented_shape() -> None:
             }
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("pictures", "expected"),
+    [((True,), True), ((True, True), True), ((True, False), False), ((True, None), False), ((None,), False)],
+)
+def test_a_person_is_on_pictures_only_where_all_of_the_tracks_are(
+    pictures: tuple[bool | None, ...], *, expected: bool
+) -> None:
+    tracks = [replace(make_track(number, [0]), is_picture=one) for number, one in enumerate(pictures)]
+    alive = replace(make_track(len(tracks), [0]), is_picture=False)
+    line = to_json_line(annotate(*((track, known(ANISTON, 0.9)) for track in tracks), (alive, known(PITT, 0.8))))
+    assert [label["is_picture"] for label in line["labels"]] == [expected, False]
+    assert [track["is_picture"] for track in line["tracks"]] == [*pictures, False]
+
+
+def test_who_has_no_track_is_on_no_picture() -> None:
+    assert not MediaResult.of(annotate()).is_only_on_pictures(ANISTON)
 
 
 def test_an_unknown_person_has_no_identity_and_no_confidence_in_the_line() -> None:

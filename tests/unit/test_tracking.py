@@ -1,6 +1,7 @@
 """Faces of neighbouring samples become tracks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -241,6 +242,35 @@ def test_fragments_of_one_person_in_one_shot_are_joined() -> None:
     assert joined.screen_time_ms == 600
     assert joined.evidence.quality.tolist() == pytest.approx([0.6] * 4 + [0.2], abs=1e-3)
     assert len(joined.best_faces) == PARAMS.faces_per_track
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (True, True, True),
+        (True, False, False),
+        (False, None, False),
+        (None, True, True),
+        (None, None, None),
+    ],
+)
+def test_joined_fragments_are_a_picture_where_none_that_can_tell_lives(
+    *, first: bool | None, second: bool | None, expected: bool | None
+) -> None:
+    fragments = [
+        replace(finished(number, 0, [4 * number], unit(1, 0, 0)), is_picture=one)
+        for number, one in enumerate((first, second))
+    ]
+    assert [one.is_picture for one in join_fragments(fragments, params=PARAMS)] == [expected]
+
+
+def test_each_of_the_best_faces_comes_with_its_frame() -> None:
+    draft = TrackDraft(0)
+    for sample in range(7):
+        seen = frame(sample, [(0, 10, 20)], quality=0.1 * sample)
+        seen = replace(seen, thumbnail=np.full((36, 64, 3), sample, np.uint8))
+        draft.add(seen, 0, sample_no=sample, keep=PARAMS.faces_per_track)
+    assert draft.best_thumbnails[:, 0, 0, 0].tolist() == [6, 5, 4, 3, 2]
 
 
 @pytest.mark.parametrize(

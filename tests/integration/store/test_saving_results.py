@@ -1,5 +1,6 @@
 """Outcomes become rows, once."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from annotator.store.partitions import make_on
 from annotator.store.queue.counts import recount
 from annotator.store.registry import register_media
 from annotator.store.tables import contents, metadata, tracks
-from annotator.types import Identity, KnownMedia, MediaOutcome, MediaRef
+from annotator.types import Identity, KnownMedia, MediaOutcome, MediaRef, TrackLabel
 from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, digest, failure, known, ref, track, unknown
 
 
@@ -81,6 +82,32 @@ def test_a_stored_media_is_told_as_a_fresh_one(saved: Saved) -> None:
     # The model is told as the labelling calls it.
     assert to_json_line(stored.result) == to_json_line(fresh) | {"model": "test@one"}
     assert stored.result.tracks == fresh.tracks
+
+
+def test_tracks_on_pictures_are_told_and_can_be_left_out(saved: Saved) -> None:
+    """Nobody is left out whose faces were not measured, and a name is on a picture only where all its tracks are."""
+    pictures = (True, True, None, True, False, None)
+    names = (known(ADA), known(BEN), known(CAT), known(CAT), TrackLabel("unknown", ()), TrackLabel("unknown", ()))
+    found = [replace(track(number), is_picture=one) for number, one in enumerate((*pictures, True))]
+    outcome = annotation(ref(), tracks=found, labels=[*names, known(BEN)])
+    saved.save(outcome)
+    stored = saved.store.load_annotations(saved.labelling_id, [outcome.media])[outcome.media.uri]
+    assert [one.is_picture for one in stored.tracks] == [*pictures, True]
+    assert to_json_line(stored.result)["labels"] == to_json_line(outcome)["labels"]
+    alive = saved.query("SELECT identity FROM content_labels WHERE NOT is_picture ORDER BY identity")
+    assert alive == [("Catherine Clark",)]
+    on_pictures = saved.query("SELECT identity FROM content_labels WHERE is_picture ORDER BY identity")
+    assert on_pictures == [("Ada Lovelace",), ("Bén Brown",)]
+    assert saved.query("SELECT track FROM unknown_tracks WHERE NOT is_picture ORDER BY track") == [(4,), (5,)]
+
+
+def test_a_new_labelling_leaves_what_was_seen_of_pictures(saved: Saved) -> None:
+    saved.save(annotation(ref(), tracks=[replace(track(0), is_picture=True)], labels=[known(ADA)]))
+    other = saved.labelling("two")
+    (content_id,) = saved.query("SELECT id FROM contents")[0]
+    saved.label_as(BEN, other, content_id)
+    saved.store.activate(other)
+    assert saved.query("SELECT identity FROM content_labels WHERE is_picture") == [("Bén Brown",)]
 
 
 def test_without_an_identifier_unknown_tracks_are_told_without_candidates(saved: Saved) -> None:

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from annotator.errors import (
     StoreUnavailableError,
 )
 from annotator.results import MediaResult, TrackBox, TrackResult
-from annotator.types import ContentLabel, Identity, TrackLabel
+from annotator.types import Candidate, ContentLabel, Identity, TrackLabel
 
 
 def test_help_is_quick_and_imports_nothing_heavy() -> None:
@@ -248,6 +249,17 @@ def test_the_table_has_a_line_for_each_person_and_names_the_media_once() -> None
         ["", "Angelina Jolie", "91 %", "0:01.0-1:01.0", "2.0 s"],
         ["", "unknown", "", "0.0-1.5 s", "1.2 s"],
     ]
+
+
+def test_the_table_says_who_is_on_a_picture_only() -> None:
+    pitt, jolie = Identity("Brad Pitt"), Identity("Angelina Jolie")
+    labels = (ContentLabel(pitt, 0.999, 0, 3100, 2900), ContentLabel(jolie, 0.91, 0, 3100, 2900))
+    tracks = [
+        TrackResult(number, 0, 3100, 2900, TrackLabel("known", (Candidate(identity, 0.5, 0.9),)), (), is_picture)
+        for number, (identity, is_picture) in enumerate([(pitt, True), (jolie, True), (jolie, False)])
+    ]
+    told_so = replace(told("annotated", labels=labels), tracks=tuple(tracks))
+    assert [row[1] for row in rows(told_so)] == ["Brad Pitt, on a picture", "Angelina Jolie"]
 
 
 def test_the_table_says_why_there_is_no_name() -> None:

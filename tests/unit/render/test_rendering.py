@@ -2,6 +2,7 @@ import io
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,16 @@ def test_a_person_keeps_the_colour_and_unknown_people_are_grey() -> None:
     assert len({one.colour for one in drawn}) == 3
     assert len(set(drawn[1].colour)) == 1
     assert [one.text for one in drawn[:2]] == ["Zoë Kravitz 97 %", "unknown"]
+
+
+def test_a_picture_in_the_clip_is_said_to_be_one() -> None:
+    poster = replace(make_track([0], [10.0]), is_picture=True)
+    drawn = drawn_tracks([poster, poster, make_track([0], [10.0])], [known(), UNKNOWN, known()])
+    assert [one.text for one in drawn] == [
+        "Zoë Kravitz 97 %, on a picture",
+        "unknown, on a picture",
+        "Zoë Kravitz 97 %",
+    ]
 
 
 def test_no_confidence_is_rounded_up_to_certainty() -> None:
