@@ -7,18 +7,20 @@ from typing import Any
 
 from sqlalchemy import select
 
-from annotator.build import build_annotator, build_gallery, build_identifier
+from annotator.build import build_annotator, build_gallery, build_identifier, build_source
 from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.entry import FAILED, OK
 from annotator.cli.output import err, out, print_json_line, print_table, progress, remark
 from annotator.decoding import PipelineParams
 from annotator.errors import ConfigError
+from annotator.media import Sampling
 from annotator.results import span_in_words
 from annotator.settings import load_settings
 from annotator.store.corrections.evidence import enroll_corrected
 from annotator.store.corrections.export import write_crops
 from annotator.store.corrections.listing import Correction, list_corrections
+from annotator.store.corrections.photographs import write_photographs
 from annotator.store.corrections.saying import Corrected, correct_track, withdraw_corrections
 from annotator.store.corrections.words import CorrectionVerdict
 from annotator.store.registry import active_network
@@ -178,8 +180,13 @@ def _standing(store: Store) -> list[Correction]:
         ]
 
 
-def export_corrections(folder: Path, *, settings: Mapping[str, Any]) -> int:
-    """Write the aligned faces of tracks that are somebody by a person's word, a folder for each person.
+def export_corrections(folder: Path, *, whole: bool, settings: Mapping[str, Any]) -> int:
+    """Write pictures of tracks that are somebody by a person's word, a folder for each person.
+
+    Args:
+        folder: where they go.
+        whole: photographs, as `trainer prepare` takes them, instead of aligned faces.
+        settings: values for ``load_settings``.
 
     Returns:
         The exit code: 1 where some media could not be read, or did not show the face again.
@@ -193,13 +200,20 @@ def export_corrections(folder: Path, *, settings: Mapping[str, Any]) -> int:
         standing = _standing(store)
         if not standing:
             remark("Nobody has said yet who somebody is: `annotator correct MEDIA --track N --is NAME` does.")
+        if whole:
+            source = build_source(loaded, sampling=Sampling.all())
+            with progress("reading media", total=len(standing)) as advance:
+                written = write_photographs(store, source, standing, folder, on_media=advance)
+        elif standing:
+            with err().status("loading the model"):
+                annotator = build_annotator(loaded, store=store, params=PipelineParams(keep_faces=True))
+            with progress("reading media", total=len({one.content_id for one in standing})) as advance:
+                written = write_crops(store, annotator, standing, folder, on_media=advance)
+        else:
             return OK
-        with err().status("loading the model"):
-            annotator = build_annotator(loaded, store=store, params=PipelineParams(keep_faces=True))
-        with progress("reading media", total=len({one.content_id for one in standing})) as advance:
-            written = write_crops(store, annotator, standing, folder, on_media=advance)
+    what = "photographs" if whole else "faces"
     out().print(
-        f"{written.crops:,} faces of {written.people:,} people, from {written.tracks:,} tracks, are in {folder}",
+        f"{written.crops:,} {what} of {written.people:,} people, from {written.tracks:,} tracks, are in {folder}",
         markup=False,
         soft_wrap=True,
     )

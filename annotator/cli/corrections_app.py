@@ -72,6 +72,10 @@ def corrections(  # noqa: PLR0913 - options of a command
         Path | None,
         typer.Option(metavar="DIR", help="Instead: write the faces of tracks that ARE somebody, a folder a person."),
     ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="With --export: photographs, as `trainer prepare` takes them, not aligned faces."),
+    ] = False,
     enroll: Annotated[
         bool, typer.Option("--enroll", help="Instead: let these tracks count as evidence of their people.")
     ] = False,
@@ -84,6 +88,7 @@ def corrections(  # noqa: PLR0913 - options of a command
     Examples:
     - `annotator corrections --unmatched` after another model has looked at other frames
     - `annotator corrections --export faces/`, then `annotator models build mine --people faces/ …`
+    - `annotator corrections --export workdir/NAME/raw_dataset --whole`, then `trainer prepare NAME`
     - `annotator corrections --enroll` and tracks elsewhere that are like them get the name, too
 
     Exit code: 0, or 1 where --export could not read some media; the others are written all the same.
@@ -94,12 +99,14 @@ def corrections(  # noqa: PLR0913 - options of a command
         raise typer.BadParameter("give --export or --enroll, not both")
     if (export is not None or enroll) and (unmatched or has_all or as_json):
         raise typer.BadParameter("--unmatched, --all and --json go with the list")
+    if whole and export is None:
+        raise typer.BadParameter("--whole goes with --export DIR")
     from annotator.cli.correcting import enroll_corrections, export_corrections, show_corrections
 
     if export is not None or enroll:
         multiply_in_one_thread()
     if export is not None:
-        raise typer.Exit(export_corrections(export, settings=settings))
+        raise typer.Exit(export_corrections(export, whole=whole, settings=settings))
     if enroll:
         enroll_corrections(settings=settings)
     else:

@@ -14,16 +14,17 @@ from annotator.cli.output import err, out, percent, print_json_line, print_table
 from annotator.cli.pages import write_page
 from annotator.decoding import PipelineParams
 from annotator.errors import ConfigError
-from annotator.explaining.explanation import ExplainedTrack, Explanation, MadeWith, masked
+from annotator.explaining.explanation import ExplainedTrack, Explanation, MadeWith, Said, SaidWord, masked
 from annotator.explaining.page import explanation_html
 from annotator.explaining.reasoning import explain
 from annotator.explaining.watching import SeenFaces
-from annotator.explaining.words import score_in_words, title_of, what_would_change, why
+from annotator.explaining.words import said_in_words, score_in_words, shown_as, what_would_change, why
 from annotator.media import expand_sources
 from annotator.pipeline import Annotator
 from annotator.results import span_in_words
 from annotator.settings import Settings, load_settings
 from annotator.store.connection import sqlite_path
+from annotator.store.corrections.fresh import correct_fresh
 from annotator.store.registry import canonical_json
 from annotator.store.store import Store
 from annotator.types import MediaAnnotation, MediaFailure, MediaRef
@@ -71,12 +72,15 @@ def explain_media(source: str, options: ExplainOptions) -> int:
             annotator = build_annotator(settings, store=store, params=params, watch=seen)
         with err().status("looking at it"):
             (outcome,) = annotator.annotate([media])
+        said = {} if store is None or not isinstance(outcome, MediaAnnotation) else _said(store, outcome, annotator)
     if isinstance(outcome, MediaFailure):
         remark(f"{masked(media.media_id)}: {masked(outcome.message)}")
     if not isinstance(outcome, MediaAnnotation):
         return FAILED
     made_with = _made_with(annotator, None if store is None else str(settings.database_url))
-    explanation = explain(outcome, seen, annotator.identifier, made_with=made_with, track_no=options.track_no)
+    explanation = explain(
+        outcome, seen, annotator.identifier, made_with=made_with, track_no=options.track_no, said=said
+    )
     _tell(explanation, options, media)
     return OK
 
@@ -100,6 +104,17 @@ def _people_of(settings: Settings, options: ExplainOptions) -> Iterator[Store | 
         return
     with open_store(settings, must_exist=True) as store:
         yield store
+
+
+def _said(store: Store, outcome: MediaAnnotation, annotator: Annotator) -> dict[int, Said]:
+    with store.reading() as connection:
+        corrected = correct_fresh(connection, outcome, calibration=annotator.identifier.calibration)
+    return {
+        track_no: Said(
+            tuple(SaidWord(word.verdict, word.identity, word.said_by, word.said_at) for word in one.words), one.label
+        )
+        for track_no, one in corrected.items()
+    }
 
 
 def _made_with(annotator: Annotator, database: str | None) -> MadeWith:
@@ -142,7 +157,12 @@ def _print(explanation: Explanation) -> None:
     if len(explanation.tracks) > 1:
         return
     (track,) = explanation.tracks
-    for sentence in ("", why(track), *what_would_change(track, explanation.made_with.calibration)):
+    for sentence in (
+        "",
+        *said_in_words(track),
+        why(track),
+        *what_would_change(track, explanation.made_with.calibration),
+    ):
         out().print(sentence, markup=False, soft_wrap=True)
 
 
@@ -150,7 +170,7 @@ def _row(track: ExplainedTrack) -> list[str]:
     used = sum(face.use == "used" for face in track.faces)
     return [
         str(track.track_no),
-        title_of(track),
+        shown_as(track),
         score_in_words(track.people[0].score) if track.people else "",
         score_in_words(track.min_score),
         "" if track.label.confidence is None else percent(track.label.confidence),

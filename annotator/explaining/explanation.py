@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from annotator.masking import Masker
@@ -121,6 +122,38 @@ class AtPrior:
     confidence: float
 
 
+@dataclass(frozen=True, slots=True)
+class SaidWord:
+    """What a person has said of a track, and not taken back.
+
+    Attributes:
+        verdict: that it is, or is not, somebody.
+        identity: who.
+        said_by: user and machine.
+        said_at: when.
+
+    """
+
+    verdict: Literal["is", "is not"]
+    identity: Identity
+    said_by: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people have said of a track.
+
+    Attributes:
+        words: in the order of saying; the newest one on a person counts.
+        label: who the track is by that: it stands above the model.
+
+    """
+
+    words: tuple[SaidWord, ...]
+    label: TrackLabel
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ExplainedTrack:
     """Why a track got its label.
@@ -137,6 +170,7 @@ class ExplainedTrack:
         people: the nearest people, best first; none where the gallery is empty or an embedding is not finite.
         at_rates: for each rate that the model has thresholds for; none without a nearest person.
         at_priors: for some priors, the one that is used among them; none without a nearest person.
+        said: what people have said of it; None where nobody has said anything. All else is what the model makes of it.
 
     """
 
@@ -151,6 +185,7 @@ class ExplainedTrack:
     people: tuple[NearPerson, ...]
     at_rates: tuple[AtRate, ...]
     at_priors: tuple[AtPrior, ...]
+    said: Said | None = None
 
     @property
     def gap(self) -> float | None:
@@ -275,7 +310,21 @@ def _track_json(track: ExplainedTrack) -> dict[str, Any]:
         "curve": {"slope": track.point.slope, "intercept": track.point.intercept},
         "at_rates": [{"rate": one.rate, "min_score": one.min_score, "named": one.is_named} for one in track.at_rates],
         "at_priors": [asdict(one) for one in track.at_priors],
+        "corrected": None if track.said is None else _said_json(track.said),
     }
+
+
+def _said_json(said: Said) -> dict[str, Any]:
+    words = [
+        {
+            "verdict": word.verdict,
+            "identity": word.identity.name,
+            "said_by": word.said_by,
+            "said_at": word.said_at.isoformat(),
+        }
+        for word in said.words
+    ]
+    return {**_label_json(said.label), "words": words}
 
 
 def _label_json(label: TrackLabel) -> dict[str, Any]:

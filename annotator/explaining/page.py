@@ -14,8 +14,9 @@ from annotator.explaining.style import STYLE
 from annotator.explaining.words import (
     confidence_in_full,
     rate_in_words,
+    said_in_words,
     score_in_words,
-    title_of,
+    shown_as,
     use_in_words,
     what_would_change,
     why,
@@ -103,7 +104,7 @@ def _head(explanation: Explanation, shown: Sequence[ExplainedTrack]) -> Iterator
     rows = [
         [
             _link(track.track_no, is_shown=track.track_no in shown_numbers),
-            _text(title_of(track)),
+            _text(shown_as(track)),
             _person_score(track),
             score_in_words(track.min_score),
             "" if track.label.confidence is None else confidence_in_full(track.label.confidence),
@@ -134,11 +135,15 @@ def _track(track: ExplainedTrack, made_with: MadeWith) -> str:
     what_if = f"<h3>What would change the answer</h3><ul>{changes}</ul>" if changes else ""
     return (
         f'<article id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">Track {track.track_no}: '
-        f'{_text(title_of(track))}</h2><p class="lead {track.label.verdict}">{_text(why(track))}</p>'
+        f'{_text(shown_as(track))}</h2>{_said(track)}<p class="lead {track.label.verdict}">{_text(why(track))}</p>'
         f"{_facts(_track_facts(track, calibration))}"
         f"{what_if}{_embedded_faces(track, calibration)}{_people(track)}{_curve(track, calibration)}"
         f"{_other_faces(track, calibration)}</article>"
     )
+
+
+def _said(track: ExplainedTrack) -> str:
+    return "".join(f"<p>{_text(sentence)}</p>" for sentence in said_in_words(track))
 
 
 def _track_facts(track: ExplainedTrack, calibration: Calibration) -> Mapping[str, str]:

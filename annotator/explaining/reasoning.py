@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from annotator.explaining.explanation import (
     FaceUse,
     MadeWith,
     NearPerson,
+    Said,
     masked,
 )
 from annotator.explaining.watching import SeenFace, SeenFaces, embedded_places
@@ -39,6 +41,7 @@ def explain(
     *,
     made_with: MadeWith,
     track_no: int | None = None,
+    said: Mapping[int, Said] = MappingProxyType({}),
 ) -> Explanation:
     """Say why the tracks of a media got their labels.
 
@@ -48,6 +51,7 @@ def explain(
         identifier: what named the tracks.
         made_with: what is told of model and network.
         track_no: only this track; None explains all.
+        said: what people have said of tracks, by number.
 
     Raises:
         ConfigError: the media has no such track.
@@ -67,7 +71,10 @@ def explain(
         frames_sampled=annotation.frames_sampled,
         faces=annotation.faces,
         tracks=tuple(
-            _explained(track, label, seen.of_track(annotation.media, track), identifier, photographs=photographs)
+            replace(
+                _explained(track, label, seen.of_track(annotation.media, track), identifier, photographs=photographs),
+                said=said.get(track.track_no),
+            )
             for track, label in chosen
         ),
         tracks_in_media=len(labelled),

@@ -45,8 +45,26 @@ def rate_in_words(rate: float) -> str:
 
 
 def title_of(track: ExplainedTrack) -> str:
-    """Return the name, ``"unknown"`` or ``"unknown, too poor"``."""
+    """Return the name, ``"unknown"`` or ``"unknown, too poor"``: the model's answer, whatever people have said."""
     return _answer(track.label)
+
+
+def shown_as(track: ExplainedTrack) -> str:
+    """Return who the track is to whoever searches: the model's answer, or what people have made of it."""
+    return title_of(track) if track.said is None else f"{_answer(track.said.label)} (corrected)"
+
+
+def said_in_words(track: ExplainedTrack) -> list[str]:
+    """Return sentences on what people have said of a track and what that changes; none where nobody has."""
+    if track.said is None:
+        return []
+    told = [
+        f"{word.said_by} has said on {word.said_at:%Y-%m-%d} that it {word.verdict} {word.identity.name}."
+        for word in track.said.words
+    ]
+    now, before = _answer(track.said.label), title_of(track)
+    change = f"it stays {now}" if now == before else f"it is {now}, where the model says {before}"
+    return [*told, f"That stands above the model: {change}. All that follows is the model's."]
 
 
 def why(track: ExplainedTrack) -> str:

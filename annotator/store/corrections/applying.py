@@ -6,8 +6,8 @@ again and again, whatever is said or withdrawn.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from sqlalchemy import Connection, delete, select, text
@@ -29,12 +29,15 @@ from annotator.store.tables import (
     track_embeddings,
     track_labels,
 )
+from annotator.types import TrackEvidence
 
 Candidates = list[tuple[int, float, float]]
 """Who a track may be, best first: identity id, score and confidence. The first one is the name; none is «unknown»."""
 
 TrackKey = tuple[int, int]
 """A content's id and a track's number in it."""
+
+_Person = TypeVar("_Person")
 
 SURE: Final = 1.0
 """Score and confidence of a name that a person has given."""
@@ -119,9 +122,24 @@ def _answer(
     if ruling.is_person is not None:
         return [(ruling.is_person, SURE, SURE)]
     left = [one for one in said if survivors.get(one[0], one[0]) not in ruling.are_not]
-    if not left or left[0] == said[0]:
-        return left
-    return left if left[0][1] >= bar.of(key) else []
+    return left if keeps_a_name(said, left, least_score=lambda: bar.of(key)) else []
+
+
+def keeps_a_name(
+    said: Sequence[tuple[_Person, float, float]],
+    left: Sequence[tuple[_Person, float, float]],
+    *,
+    least_score: Callable[[], float],
+) -> bool:
+    """Say whether a track that has a name still has one when some candidates are ruled out.
+
+    Args:
+        said: its candidates, the person whom the model names first: whoever, score and confidence.
+        left: those who are not ruled out.
+        least_score: says from which score on the model names somebody.
+
+    """
+    return bool(left) and (left[0] == said[0] or left[0][1] >= least_score())
 
 
 class _Bar:
@@ -140,11 +158,16 @@ class _Bar:
             columns.where(table.network_id == self._network_id, table.content_id == key[0], table.track_no == key[1])
         ).one()
         evidence = decode_evidence(bytes(row.embeddings), bytes(row.face_px), bytes(row.quality))
-        if self._calibration is None or not len(evidence):
-            return np.inf
-        sizes, quality = evidence.face_px.astype(np.float32), evidence.quality.astype(np.float32)
-        _, face_px = pool_track(evidence, self._calibration.usable_faces(sizes, quality))
-        return float(self._calibration.min_scores(np.array([face_px]))[0])
+        return np.inf if self._calibration is None else least_score(evidence, self._calibration)
+
+
+def least_score(evidence: TrackEvidence, calibration: Calibration) -> float:
+    """Return the score from which a track gets a name; beyond every score where no face of it was embedded."""
+    if not len(evidence):
+        return np.inf
+    sizes, quality = evidence.face_px.astype(np.float32), evidence.quality.astype(np.float32)
+    _, face_px = pool_track(evidence, calibration.usable_faces(sizes, quality))
+    return float(calibration.min_scores(np.array([face_px]))[0])
 
 
 def _shown(connection: Connection, labelling_id: int, content_ids: Sequence[int]) -> dict[TrackKey, Candidates]:

@@ -18,7 +18,7 @@ from annotator.store.corrections.listing import Correction
 from annotator.store.corrections.matching import find_track
 from annotator.store.store import Store
 from annotator.store.tables import contents
-from annotator.types import U8, KnownMedia, MediaAnnotation, MediaFailure, MediaOutcome, MediaRef
+from annotator.types import U8, Identity, KnownMedia, MediaAnnotation, MediaFailure, MediaOutcome, MediaRef
 
 _NAME_DIGITS: Final = 12  # of the digest of a clip's bytes, in names of files
 
@@ -28,7 +28,7 @@ class WrittenCrops:
     """What came of an export.
 
     Attributes:
-        crops: pictures that were written.
+        crops: pictures that are there now.
         tracks: tracks that they are of.
         people: people that they show.
         left_out: media or person, and why a track of it is not there.
@@ -72,7 +72,7 @@ def write_crops(
             left_out.append((one.identity.name, "the media that showed this face is gone"))
         else:
             of_media[one.media_uri].append(one)
-    digests = _digests(store, standing)
+    digests = digests_of(store, standing)
     crops, people, written_tracks = 0, set(), 0
     for outcome in annotator.annotate([MediaRef(uri, uri) for uri in of_media]):
         on_media()
@@ -89,7 +89,8 @@ def write_crops(
     return WrittenCrops(crops, written_tracks, len(people), tuple(left_out))
 
 
-def _digests(store: Store, standing: Sequence[Correction]) -> dict[int, str]:
+def digests_of(store: Store, standing: Sequence[Correction]) -> dict[int, str]:
+    """Return the sha256 of the contents that words are on, hexadecimal, by id."""
     wanted = select(contents.c.id, contents.c.sha256).where(contents.c.id.in_({one.content_id for one in standing}))
     with store.reading() as connection:
         return {content_id: bytes(sha256).hex() for content_id, sha256 in connection.execute(wanted)}
@@ -116,9 +117,19 @@ def _faces(outcome: MediaOutcome | KnownMedia, one: Correction, annotator: Annot
     return track.best_faces[is_good]
 
 
+def folder_of(identity: Identity) -> str:
+    """Return what a person's folder is called: the label, which nobody can make a hidden folder or another place.
+
+    Raises:
+        ModelError: the name cannot stand in a label.
+
+    """
+    label = format_label(identity).replace("/", "_")
+    return f"_{label}" if label.startswith(".") else label
+
+
 def _write(faces: U8, folder: Path, one: Correction, sha256: str) -> int:
-    label = format_label(one.identity).replace("/", "_")
-    target = folder / (f"_{label}" if label.startswith(".") else label)
+    target = folder / folder_of(one.identity)
     start_ms = one.boxes.shares[0][0]
     try:
         target.mkdir(parents=True, exist_ok=True)

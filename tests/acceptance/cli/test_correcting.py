@@ -47,7 +47,7 @@ def test_the_commands_of_the_page_do_what_it_says(run: Run, clips: Path, tmp_pat
     code, out, _ = run("annotate", "clip.gif", "--json")
     (before,) = names(out)
     assert sorted(map(str, before)) == ["Barack Obama", "Joe Biden"]
-    is_biden, is_not_obama, is_collins, withdraw, told, unmatched, export, enroll = map(shlex.split, SHOWN)
+    is_biden, is_not_obama, is_collins, withdraw, told, unmatched, export, whole, enroll = map(shlex.split, SHOWN)
     for command in (is_biden, is_not_obama, is_collins):
         code, _, err = run(*command)
         assert code == 0, err
@@ -67,6 +67,20 @@ def test_the_commands_of_the_page_do_what_it_says(run: Run, clips: Path, tmp_pat
     )
     assert read_aligned(pictures).shape == (len(pictures), 112, 112, 3)
     assert [parse_label(folder).name for folder in folders] == ["Eileen Collins", "Joe Biden"]
+
+    code, out, err = run(*whole)
+    assert code == 0, err
+    raw_dataset = Path(whole[whole.index("--export") + 1])
+    assert sorted(path.name for path in raw_dataset.iterdir()) == folders
+    assert len(list(raw_dataset.rglob("*.png"))) == 2
+
+    code, out, err = run("explain", "clip.gif", "--json")
+    assert code == 0, err
+    tracks = json.loads(out)["tracks"]
+    assert [track["corrected"]["identity"] for track in tracks] == ["Joe Biden", "Eileen Collins"]
+    assert [track["identity"] for track in tracks] == before[0:2]
+    said = [[(word["verdict"], word["identity"]) for word in track["corrected"]["words"]] for track in tracks]
+    assert said == [[("is", "Joe Biden"), ("is not", "Barack Obama")], [("is", "Eileen Collins")]]
 
     code, out, err = run(*enroll)
     assert code == 0, err

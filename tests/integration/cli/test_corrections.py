@@ -1,5 +1,6 @@
 """``annotator correct`` and ``annotator corrections`` on both databases, and their page."""
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sqlalchemy import text
 
 from annotator.cli import run_command
@@ -148,6 +150,62 @@ def test_tracks_that_are_somebody_become_evidence_and_find_others(said: Said) ->
     assert (person["enrolled"], person["media"]) == (1, 2)
 
 
+def drawn_clip(path: Path) -> str:
+    """Draw three frames, red, green and blue, and return the digest of the file."""
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    first, *others = [Image.new("RGB", (320, 240), colour) for colour in colours]
+    first.save(path, save_all=True, append_images=others, duration=100)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def corrected_clip(said: Said, saving: Saving, identifier: Identifier, tmp_path: Path) -> tuple[Path, str]:
+    """A clip of which somebody has said who its two tracks are: one and the same person; the second is the best."""
+    path = tmp_path / "three.gif"
+    sha256 = drawn_clip(path)
+    faces = [
+        replace(face_of(50, number, seed=number), quality=np.array(quality, np.float32))
+        for number, quality in enumerate([(0.2, 0.3, 0.4), (0.3, 0.9, 0.1)])
+    ]
+    outcome = replace(annotated(path.as_uri(), 9, faces, identifier), content_sha256=sha256)
+    saving.store.save([outcome], network_id=saving.network_id, labelling_id=saving.labelling_id)
+    said("correct", str(path), "--track", "0", "--is", "Eileen Collins", "--new")
+    said("correct", str(path), "--track", "1", "--is", "Eileen Collins")
+    return path, sha256
+
+
+def test_a_photograph_of_who_somebody_is_goes_to_the_trainer_and_away_with_the_word(
+    said: Said, corrected_clip: tuple[Path, str], tmp_path: Path
+) -> None:
+    path, sha256 = corrected_clip
+    mine = tmp_path / "raw" / "Eileen_Collins_[m.0k9]" / "corrected-mine.png"
+    mine.parent.mkdir(parents=True)
+    Image.new("RGB", (200, 200)).save(mine)
+    export = ("corrections", "--export", str(tmp_path / "raw"), "--whole")
+    assert said(*export)[0].startswith("1 photographs of 1 people, from 1 tracks, are in")
+    (written,) = [one for one in (tmp_path / "raw").rglob("*.png") if one != mine]
+    assert written == mine.with_name(f"corrected-{sha256[:12]}-100ms.png"), "in the folder that the person has"
+    with Image.open(written) as picture:
+        assert (picture.size, picture.getcolors()) == ((140, 130), [(140 * 130, (0, 255, 0))])
+    before = written.stat().st_mtime_ns
+    assert said(*export)[0].startswith("1 photographs")
+    assert written.stat().st_mtime_ns == before
+    said("correct", str(path), "--track", "0", "--withdraw")
+    said("correct", str(path), "--track", "1", "--withdraw")
+    out, err = said(*export)
+    assert out.startswith("0 photographs")
+    assert "Nobody has said yet who somebody is" in err
+    assert sorted((tmp_path / "raw").rglob("*.png")) == [mine]
+
+
+def test_a_clip_that_has_changed_gives_no_photograph(
+    said: Said, corrected_clip: tuple[Path, str], tmp_path: Path
+) -> None:
+    Image.new("RGB", (320, 240), (9, 9, 9)).save(corrected_clip[0])
+    assert "has changed since the face was seen" in said("corrections", "--export", "raw", "--whole", code=1)[1]
+    assert list((tmp_path / "raw").rglob("*.*")) == []
+
+
 class Drawn:
     """Stands for the pipeline: gives what it was given."""
 
@@ -183,6 +241,7 @@ def test_what_is_annotated_anew_is_told_and_drawn_as_it_was_corrected(
         (["correct", CLIP, "--track", "0", "--withdraw"], "nothing was said of track 0"),
         (["corrections", "--enroll", "--export", "x"], "give --export or --enroll, not both"),
         (["corrections", "--enroll", "--all"], "go with the list"),
+        (["corrections", "--whole"], "--whole goes with --export DIR"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(said: Said, arguments: list[str], words: str) -> None:
@@ -190,5 +249,5 @@ def test_what_cannot_be_is_said_in_a_line(said: Said, arguments: list[str], word
 
 
 def test_every_command_of_the_page_can_be_typed() -> None:
-    assert len(SHOWN) == 8
+    assert len(SHOWN) == 9
     assert [complaint for line in SHOWN for complaint in complaints_of_line(line)] == []

@@ -14,6 +14,7 @@ from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.store import Store
 from annotator.store.connection import open_engine
+from annotator.store.corrections.fresh import CorrectedTrack, correct_fresh
 from annotator.store.corrections.listing import Correction, list_corrections
 from annotator.store.corrections.saying import Corrected, correct_track, withdraw_corrections
 from annotator.store.corrections.words import CorrectionVerdict
@@ -186,6 +187,47 @@ def test_who_does_not_reach_the_threshold_is_not_put_in_the_place(make_archive: 
     assert archive.say("is not", first.name).now is None
     assert (1, 0) not in archive.names()
     assert [one[:2] for one in archive.sums() if one[0] == 1] == [(1, "Person 3")]
+
+
+def fresh(archive: Archive, annotation: MediaAnnotation) -> dict[int, CorrectedTrack]:
+    with archive.store.reading() as connection:
+        return correct_fresh(connection, annotation, calibration=archive.identifier.calibration)
+
+
+@pytest.mark.parametrize("between", [-0.01, 0.5], ids=["the next one reaches the threshold", "it does not"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [("is not", "Person 0")],
+        [("is not", "Person 1")],
+        [("is", "Person 7")],
+        [("is", "Person 0"), ("is not", "Person 0")],
+        [("is not", "Person 0"), ("is not", "Person 1"), ("is", "Person 1")],
+    ],
+)
+def test_what_is_annotated_without_saving_is_called_what_its_rows_are(
+    make_archive: Callable[..., Archive], words: Sequence[tuple[CorrectionVerdict, str]], between: float
+) -> None:
+    (_, best), (_, score), *_ = scores_of(seen(0, MIXED))
+    archive = make_archive(min_score=score + between * (best - score))
+    found = annotated(1, [seen(0, MIXED), seen(1, [(3, 1.0)], start_ms=100)], archive.identifier)
+    assert fresh(archive, found) == {}
+    for verdict, name in words:
+        archive.say(verdict, name)
+    corrected = fresh(archive, found)
+    assert corrected.keys() == {0}
+    label = corrected[0].label
+    shown = None if label.identity is None else (label.identity.name, label.confidence)
+    assert shown == archive.names().get((1, 0))
+    assert [(one.verdict, one.identity.name) for one in corrected[0].words] == words
+    withdraw_corrections(archive.engine, ref("1.gif"), 0)
+    assert fresh(archive, found) == {}
+
+
+def test_a_track_that_is_somewhere_else_has_nothing_of_what_was_said(archive: Archive) -> None:
+    archive.say("is", "Person 7")
+    assert fresh(archive, annotated(1, [seen(0, MIXED, x=900.0)], archive.identifier)) == {}
+    assert fresh(archive, annotated(4, [seen(0, MIXED)], archive.identifier)) == {}
 
 
 def test_several_may_be_ruled_out_and_one_who_was_not_named_leaves_the_name_as_it_is(archive: Archive) -> None:

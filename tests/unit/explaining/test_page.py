@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
 
+from annotator.explaining.explanation import Said, SaidWord
 from annotator.explaining.page import MOST_LEFT_OUT, MOST_TRACKS, explanation_html
-from annotator.types import MediaRef
+from annotator.types import Identity, MediaRef, TrackLabel
 from tests.explained_media import KNOWN_PEOPLE, Placed, explained
 
 VOID = {"meta", "img", "br", "circle", "path"}
@@ -88,6 +90,27 @@ def test_hostile_names_and_addresses_are_shown_as_they_are() -> None:
     assert "hunter2" not in page.text
     assert "f00d" not in page.text
     assert page.all("b") == []
+
+
+def test_what_people_have_said_is_on_the_page_and_in_the_json() -> None:
+    explanation = explained()
+    word = SaidWord("is not", Identity(HOSTILE), HOSTILE, datetime(2026, 11, 26, tzinfo=UTC))
+    first = replace(explanation.tracks[0], said=Said((word,), TrackLabel("unknown", ())))
+    page = Page(explanation_html(replace(explanation, tracks=(first, *explanation.tracks[1:]))))
+    assert page.open == []
+    assert page.all("script") == []
+    assert "Track 0: unknown (corrected)" in page.text
+    assert f"{HOSTILE} has said on 2026-11-26 that it is not {HOSTILE}." in page.text
+    told, other = replace(explanation, tracks=(first, explanation.tracks[1])).to_json()["tracks"]
+    assert other["corrected"] is None
+    assert (told["identity"], told["corrected"]["identity"], told["corrected"]["verdict"]) == (
+        "Person 3",
+        None,
+        "unknown",
+    )
+    assert told["corrected"]["words"] == [
+        {"verdict": "is not", "identity": HOSTILE, "said_by": HOSTILE, "said_at": "2026-11-26T00:00:00+00:00"}
+    ]
 
 
 def test_the_numbers_are_those_of_the_explanation() -> None:

@@ -1,12 +1,13 @@
 """An explanation in sentences says what the numbers say."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from annotator.explaining.explanation import ExplainedTrack
-from annotator.explaining.words import use_in_words, what_would_change, why
-from annotator.types import Candidate, TrackLabel
+from annotator.explaining.explanation import ExplainedTrack, Said, SaidWord
+from annotator.explaining.words import said_in_words, shown_as, title_of, use_in_words, what_would_change, why
+from annotator.types import Candidate, Identity, TrackLabel
 from tests.explained_media import CALIBRATION, explained
 
 
@@ -101,3 +102,26 @@ def test_where_names_must_be_surer_it_is_said_and_thresholds_are_not_told_as_rat
     )
     assert told[-1] == "Names are given here from a confidence of 0.98 on, which is in the threshold."
     assert not any("of strangers' tracks reach it" in one for one in told)
+
+
+def test_what_people_have_said_is_told_with_what_it_changes_and_the_reasons_stay(
+    tracks: tuple[ExplainedTrack, ...],
+) -> None:
+    track = tracks[0]
+    assert (said_in_words(track), shown_as(track)) == ([], "Person 3")
+    when = datetime(2026, 11, 26, 10, 30, tzinfo=UTC)
+    words = (
+        SaidWord("is not", Identity("Person 3"), "ann@home", when),
+        SaidWord("is", Identity("Joe Biden"), "bob@work", when),
+    )
+    said = Said(words, TrackLabel("known", (Candidate(Identity("Joe Biden"), 1.0, 1.0),)))
+    corrected = replace(track, said=said)
+    assert said_in_words(corrected) == [
+        "ann@home has said on 2026-11-26 that it is not Person 3.",
+        "bob@work has said on 2026-11-26 that it is Joe Biden.",
+        "That stands above the model: it is Joe Biden, where the model says Person 3. All that follows is the model's.",
+    ]
+    assert (shown_as(corrected), title_of(corrected)) == ("Joe Biden (corrected)", "Person 3")
+    assert why(corrected) == why(track)
+    unchanged = replace(track, said=Said(words[:1], track.label))
+    assert "it stays Person 3" in said_in_words(unchanged)[-1]
