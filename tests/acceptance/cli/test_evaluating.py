@@ -27,8 +27,8 @@ IN_A_PROCESS = """
 import signal, sys
 from annotator.cli import run_command
 
-if __name__ == "__main__":  # the processes that draw import this
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets programs beside it ignore SIGINT
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets programs beside it ignore SIGINT
+if __name__ == "__main__":  # the processes that draw import this, too
     sys.exit(run_command(sys.argv[1:]))
 """
 
