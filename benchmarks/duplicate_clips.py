@@ -41,7 +41,7 @@ def read_clip(path: Path) -> Moving:
     """Return all frames of a clip that differ from the one before; the first few hundred, and not too large."""
     frames: list[U8] = []
     shown: list[int] = []
-    for batch in _sampled(path, Sampling.all()):
+    for batch in sampled_frames(path, Sampling.all()):
         for image, shown_ms in zip(batch.images, batch.shown_ms.tolist(), strict=True):
             factor = min(1.0, MOST_WIDTH_PX / image.shape[1])
             frames.append(_resized(image, factor) if factor < 1 else image.copy())
@@ -51,7 +51,8 @@ def read_clip(path: Path) -> Moving:
     return Moving(np.stack(frames), np.array(shown, np.int64))
 
 
-def _sampled(path: Path, sampling: Sampling) -> Iterator[FrameBatch]:
+def sampled_frames(path: Path, sampling: Sampling) -> Iterator[FrameBatch]:
+    """Decode a file and yield the frames of a policy."""
     limits = DecodeLimits()
     with MediaReader(fetch=FetchLimits(), decode=limits).open(MediaRef(path.name, path.as_uri())) as local:  # noqa: SIM117
         with sample_frames(local, sampling=sampling, limits=limits) as frames:

@@ -14,9 +14,12 @@ looked for among them: what is found must be the clip it was made of, and nothin
 
 Speed: an archive of made-up codes that spread as those of the clips do, eleven a clip, with the clips among them;
 processor time of finding a clip's family, from its pictures to the last comparison.
+
+Cost: processor time of what is taken for it while clips are annotated, beside that of annotating them.
 """
 
 import argparse
+import resource
 import sys
 import tempfile
 import time
@@ -28,7 +31,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from duplicate_clips import CHANGES, Moving, read_clip, write_clip
+from duplicate_clips import CHANGES, Moving, read_clip, sampled_frames, write_clip
 
 from annotator.accuracy.drawing import draw_frames
 from annotator.accuracy.intervals import wilson
@@ -39,9 +42,12 @@ from annotator.duplicates.codes import KEPT, codes_of, window_waves
 from annotator.duplicates.faces import faces_agree
 from annotator.duplicates.index import DuplicateIndex, kept_codes
 from annotator.duplicates.matching import match_clips
+from annotator.duplicates.pictures import Glimpses
+from annotator.media import Sampling
 from annotator.pipeline import Annotator
 from annotator.recognition.photographs import people_folders, picture_files, read_aligned
 from annotator.settings import load_settings
+from annotator.tracking import shot_thumbnails
 from annotator.types import U8, MediaAnnotation, MediaRef, TrackEvidence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +55,8 @@ ORIGINAL = "original"
 PAIRS_OF_REAL, PAIRS_OF_DRAWN, SINGLES_OF_DRAWN = 3, 1, 3
 CODES_OF_A_CLIP = 11
 ASKED_FOR_SPEED = 300
+COST_CLIPS = 12
+PICTURE_BYTES = 288
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +148,12 @@ def make(planned: Planned, folder: Path) -> Iterator[tuple[str, Path]]:
         yield " + ".join(changes), path
 
 
-def annotated(planned: Planned, annotator: Annotator, cache: Path) -> list[Annotated]:
+def annotated(planned: Planned, annotator: Annotator | None, cache: Path) -> list[Annotated]:
     """Make and annotate a clip and its variants, or take them from the cache."""
     kept = cache / f"{planned.name.replace('/', ', ')}-{planned.seed}.npz"
     if not kept.is_file():
+        if annotator is None:
+            raise ValueError(f"{planned.name} is not in the cache")
         with tempfile.TemporaryDirectory(prefix="variants-") as name:
             made = dict(make(planned, Path(name)))
             refs = [MediaRef(kind, path.as_uri()) for kind, path in made.items()]
@@ -180,19 +190,15 @@ def index_of(archive: Sequence[Annotated]) -> DuplicateIndex:
     return index
 
 
-def found_of(one: Annotated, archive: Sequence[Annotated], index: DuplicateIndex, *, with_faces: bool) -> list[str]:
-    """Return the names of the clips of an archive that a clip is one with."""
-    names = []
+def found_of(one: Annotated, archive: Sequence[Annotated], index: DuplicateIndex) -> list[tuple[str, bool]]:
+    """Return the names of the clips of an archive that a clip looks one with, and whether faces agree."""
+    found = []
     for nearby in index.find(one.pictures):
-        if nearby.clip >= len(archive):
-            continue
         other = archive[nearby.clip]
         match = match_clips(one.pictures, other.pictures)
-        if match is None or not match.is_one:
-            continue
-        if not with_faces or faces_agree(one.tracks, other.tracks, is_whole=match.is_whole):
-            names.append(other.name)
-    return names
+        if match is not None and match.is_one:
+            found.append((other.name, faces_agree(one.tracks, other.tracks, is_whole=match.is_whole)))
+    return found
 
 
 def quality(clips: Sequence[Annotated]) -> None:
@@ -202,9 +208,10 @@ def quality(clips: Sequence[Annotated]) -> None:
     index = index_of(archive)
     hard = sum("/" in one.name for one in archive)
     print(f"\n{len(archive)} clips, {hard} of them made to be taken for others, {len(variants)} variants")
+    looks = [found_of(one, archive, index) for one in [*variants, *archive]]
     for with_faces in (False, True):
-        found = [found_of(one, archive, index, with_faces=with_faces) for one in variants]
-        among = [found_of(one, archive, index, with_faces=with_faces) for one in archive]
+        names_of = [[name for name, agree in names if agree or not with_faces] for names in looks]
+        found, among = names_of[: len(variants)], names_of[len(variants) :]
         right = [one.name in names for one, names in zip(variants, found, strict=True)]
         pairs = list(zip([*variants, *archive], [*found, *among], strict=True))
         wrong = [(one, name) for one, names in pairs for name in names if name != one.name]
@@ -276,6 +283,43 @@ def found_of_any(one: Annotated, archive: Sequence[Annotated], index: DuplicateI
     return names
 
 
+def cost(data: Path, annotator: Annotator) -> None:
+    """Print which part of annotating goes into fingerprints."""
+    paths = sorted((data / "clips").iterdir())[:COST_CLIPS]
+    refs = [MediaRef(path.name, path.as_uri()) for path in paths]
+    list(annotator.annotate(refs[:2]))
+    start = _spent_s()
+    done = sum(isinstance(one, MediaAnnotation) for one in annotator.annotate(refs))
+    whole_s = _spent_s() - start
+    seen = []
+    for path in paths:
+        batches = list(sampled_frames(path, Sampling.even()))
+        images = [image for batch in batches for image in batch.images]
+        seen.append((shot_thumbnails(images), np.concatenate([batch.pts_ms for batch in batches]).tolist()))
+    start = time.process_time()
+    sizes = []
+    for thumbnails, pts_ms in seen:
+        glimpses = Glimpses()
+        for thumbnail, at_ms in zip(thumbnails, pts_ms, strict=True):
+            glimpses.add(thumbnail, at_ms)
+        pictures = glimpses.fingerprint().pictures
+        sizes.append(len(pictures) * PICTURE_BYTES + 8 * len(kept_codes(pictures)))
+    part_s = time.process_time() - start
+    print(
+        f"\nfingerprints: {1e3 * part_s / done:.1f} ms of processor time a clip, codes included, of {done} real clips;"
+    )
+    print(
+        f"{100 * part_s / whole_s:.2f} % of annotating them ({1e3 * whole_s / done:.0f} ms a clip, decoders included)"
+    )
+    print(f"stored: {np.mean(sizes):.0f} bytes a clip in the mean, {max(sizes)} at most")
+
+
+def _spent_s() -> float:
+    """Return the processor time of this process and of the decoders that have ended."""
+    spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in spent)
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -284,14 +328,18 @@ def main() -> None:
     parser.add_argument("--part", choices=["development", "test"], default="test")
     parser.add_argument("--drawn", type=int, default=100, help="clips drawn of photographs")
     parser.add_argument("--hard", type=int, default=50, help="of how many of them others are made that resemble them")
-    parser.add_argument("--only", choices=["quality", "speed"])
+    parser.add_argument("--only", choices=["quality", "speed", "cost"])
     parser.add_argument("--clips", type=int, default=1_000_000, help="in the archive that time is measured in")
     parser.add_argument("--kept-only", action="store_true", help="of clips that are in the cache already")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     planned = plan(options.data, options.part, drawn=options.drawn, hard=options.hard)
-    annotator = build_annotator(load_settings())
+    annotator = None if options.kept_only else build_annotator(load_settings())
     cache = options.cache / options.part
+    if annotator is not None and options.only in {None, "cost"}:
+        cost(options.data, annotator)
+    if options.only == "cost":
+        return
     if options.kept_only:
         there = {path.name for path in cache.glob("*.npz")}
         planned = [one for one in planned if f"{one.name.replace('/', ', ')}-{one.seed}.npz" in there]
