@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from annotator.errors import ChangedMeanwhileError, ConfigError, IdentityError, SourceNotFoundError
 from annotator.export import reading as pages
 from annotator.export.reading import read_media
 from annotator.export.records import ExportedMedia
-from annotator.export.selection import Selection
+from annotator.export.selection import Selection, resolve
 from annotator.results import MediaResult, to_json_line
 from annotator.store import Store
 from annotator.store.columns import utc_now
@@ -180,3 +180,20 @@ def test_an_export_writes_nothing(archive: Archive) -> None:
     read(archive)
     with archive.store.reading() as connection:
         assert connection.execute(select(labellings)).all() == before
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("people", [(), ("Brad Pitt",)])
+def test_the_next_page_is_found_and_sorted_by_an_index(archive: Archive, people: tuple[str, ...]) -> None:
+    asked: list[tuple[str, object]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(archive.store.engine, "before_cursor_execute", note)
+    with archive.store.reading() as connection:
+        pages._page(connection, resolve(connection, Selection(people=people)), 1, "a")
+        statement, values = asked[-1]
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()]  # type: ignore[arg-type]
+    assert plan[0].startswith("SEARCH media USING INDEX")
+    assert [step for step in plan if step.startswith(("SCAN", "USE TEMP B-TREE"))] == []
