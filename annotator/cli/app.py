@@ -18,6 +18,7 @@ from annotator.cli.models_app import models_app
 from annotator.cli.options import AsJson, Database, MinPrecision, Model, Prior
 from annotator.cli.people_app import enroll, identities, search
 from annotator.cli.processor import multiply_in_one_thread
+from annotator.cli.space_app import space_app
 from annotator.cli.strangers_app import strangers_app
 from annotator.cli.takedown_app import takedown
 from annotator.cli.web_app import web_app
@@ -31,6 +32,7 @@ app = make_application(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(strangers_app, name="strangers")
+app.add_typer(space_app, name="space")
 app.add_typer(web_app, name="web")
 app.add_typer(db_app, name="db")
 app.add_typer(worker_app, name="worker")

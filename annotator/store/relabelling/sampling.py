@@ -4,7 +4,7 @@ Which contents, their ids decide: a multiple of the golden ratio puts them evenl
 in one after the other. A larger sample holds every smaller one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Connection, Engine, bindparam, text
 from annotator.recognition.decision import TrackRatios
 from annotator.recognition.evidence import EvidenceStack
 from annotator.store.connection import reading
-from annotator.store.relabelling.reading import cut_batches, read_tracks
+from annotator.store.relabelling.reading import StoredTracks, cut_batches, read_tracks
 from annotator.types import I64
 
 BATCH: Final = 2_000
@@ -91,22 +91,14 @@ def sample_tracks(
 
     """
     contents = count_contents(engine, network_id)
-    below = _STEPS if contents <= most else max(1, most * _STEPS // contents)
     found: list[tuple[I64, TrackRatios]] = []
-    sampled = tracks = after = 0
-    while True:
-        with reading(engine) as connection:
-            chosen = _chosen(connection, network_id, after=after, below=below)
-            for batch in cut_batches(chosen, contents=BATCH):
-                stored = read_tracks(connection, network_id, batch)
-                ratios = names.ratios(stored.stacks)
-                found.append((stored.content_id[ratios.place], ratios))
-                tracks += len(stored)
-                if on_batch is not None:
-                    on_batch(len(batch))
-        if not chosen:
-            break
-        sampled, after = sampled + len(chosen), chosen[-1][0]
+    sampled = tracks = 0
+    for content_ids, stored in sampled_batches(engine, network_id, most=most):
+        ratios = names.ratios(stored.stacks)
+        found.append((stored.content_id[ratios.place], ratios))
+        sampled, tracks = sampled + len(content_ids), tracks + len(stored)
+        if on_batch is not None:
+            on_batch(len(content_ids))
     return SampledTracks(
         contents,
         sampled,
@@ -115,6 +107,21 @@ def sample_tracks(
         np.concatenate([one.log_ratios for _, one in found]) if found else np.zeros(0),
         np.concatenate([one.is_named for _, one in found]) if found else np.zeros(0, np.bool_),
     )
+
+
+def sampled_batches(engine: Engine, network_id: int, *, most: int) -> Iterator[tuple[list[int], StoredTracks]]:
+    """Yield a sample of contents in batches, with their tracks; arguments and errors as of :func:`sample_tracks`."""
+    contents = count_contents(engine, network_id)
+    below = _STEPS if contents <= most else max(1, most * _STEPS // contents)
+    after = 0
+    while True:
+        with reading(engine) as connection:
+            chosen = _chosen(connection, network_id, after=after, below=below)
+            for batch in cut_batches(chosen, contents=BATCH):
+                yield batch, read_tracks(connection, network_id, batch)
+        if not chosen:
+            return
+        after = chosen[-1][0]
 
 
 def _chosen(connection: Connection, network_id: int, *, after: int, below: int) -> list[tuple[int, int]]:
