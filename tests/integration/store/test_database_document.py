@@ -65,7 +65,7 @@ def test_each_query_of_the_page_finds_something(filled: Store, query: str) -> No
 
 
 def test_the_page_has_its_queries() -> None:
-    assert len(QUERIES) == 15
+    assert len(QUERIES) == 16
 
 
 @pytest.mark.parametrize("view", VIEWS)
