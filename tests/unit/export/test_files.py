@@ -5,7 +5,7 @@ import threading
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.errors import LocalDiskError
@@ -18,6 +18,7 @@ def media(number: int, uri: str) -> ExportedMedia:
     return ExportedMedia(number, uri, None, "failed", "", "", "m@1", None, None, 0, 0, None, ())
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_key_leads_out_of_the_folder_or_hides(key: str) -> None:
     path = path_of(f"s3://bucket/{key}")
@@ -27,6 +28,7 @@ def test_no_key_leads_out_of_the_folder_or_hides(key: str) -> None:
     assert not any(ord(letter) < 32 for letter in str(path))
 
 
+@settings(deadline=None)  # it writes files
 @given(st.lists(st.text("aA/.%\0\n~", max_size=4), max_size=8))
 def test_each_media_gets_a_file_of_its_own(tmp_path_factory: pytest.TempPathFactory, keys: list[str]) -> None:
     folder = tmp_path_factory.mktemp("out") / "new"
