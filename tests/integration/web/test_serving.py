@@ -1,19 +1,14 @@
 """`annotator web` as people start it: a process of its own, asked over a socket, stopped by a signal."""
 
-import os
 import re
 import signal
 import subprocess
-import sys
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-ANNOTATOR = Path(sys.executable).with_name("annotator")
+from tests.web_process import ANNOTATOR, environment, running
 
 
 def run(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
@@ -24,28 +19,9 @@ def run(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedP
         text=True,
         timeout=120,
         check=False,
-        env={"PATH": os.environ["PATH"], "ANNOTATOR_DATA_DIR": str(folder)},
+        env=environment(folder),
         cwd=folder,
     )
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the application at a free port; give the process and the address that it prints."""
-    process = subprocess.Popen(
-        [ANNOTATOR, "web", "--port", "0"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={"PATH": os.environ["PATH"], "ANNOTATOR_DATA_DIR": str(folder)},
-        cwd=folder,
-    )
-    try:
-        assert process.stderr is not None
-        found = next(found for line in process.stderr if (found := re.search(r"http://\S+", line)))
-        yield process, found[0]
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,91 @@
+"""The pages in a real browser: by keyboard, at the size of a telephone, dark and light, for those who hear them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from annotator.store import Store
+from annotator.types import MediaRef
+from tests import web_archive
+from tests.browsers import open_chromium, watched
+from tests.media_factory import GifPart, flat, gif_bytes
+from tests.web_process import running
+
+LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 780), ("dark", 390, 780)]
+PAGES = ["/", "/search", "/search?person=ada+lovelace&person=ben+brown", "/people", "/people/1", "/record", "/account"]
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A data folder with an archive whose clips are GIFs of 300 x 300; and the number of one."""
+    folder = tmp_path_factory.mktemp("web")
+    paths = [folder / name for name in ("both.gif", "apart.gif", "ada.gif")]
+    for number, path in enumerate(paths):
+        parts = [GifPart(flat(number + 1, 300, 300), delay_cs=20), GifPart(flat(number + 2, 300, 300), delay_cs=60)]
+        path.write_bytes(gif_bytes(parts, size_wh=(300, 300)))
+    both, apart, ada = (MediaRef(path.name, path.as_uri(), None) for path in paths)
+    with Store.open(folder / "annotations.db") as store:
+        return folder, web_archive.fill(store, media=(both, apart, ada))["both"]
+
+
+@pytest.fixture(scope="module")
+def site(archive: tuple[Path, int]) -> Iterator[tuple[Any, str, dict[str, Any]]]:
+    """A browser, the address of the running application, and what a session that is open keeps."""
+    with open_chromium() as browser, running(archive[0]) as (_, address):
+        context = browser.new_context()
+        context.new_page().goto(address)
+        yield browser, address.partition("/enter")[0], context.storage_state()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width_px", "height_px"), LOOKS)
+def test_each_page_is_whole_and_can_be_used_by_everybody(  # noqa: PLR0917 - what is varied
+    site: tuple[Any, str, dict[str, Any]], archive: tuple[Path, int], scheme: str, width_px: int, height_px: int
+) -> None:
+    browser, address, state = site
+    viewport = {"width": width_px, "height": height_px}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, storage_state=state)
+    page = context.new_page()
+    wrong = watched(page)
+    for path in [*PAGES, f"/media/{archive[1]}"]:
+        page.goto(address + path, wait_until="networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width_px, path
+        found = [one for one in Axe().run(page).response["violations"] if one["impact"] in SERIOUS]
+        told = [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]]
+        assert (path, told) == (path, [])
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_two_people_are_found_and_a_clip_is_played_with_the_keyboard_alone(
+    site: tuple[Any, str, dict[str, Any]],
+) -> None:
+    browser, address, state = site
+    page = browser.new_context(storage_state=state).new_page()
+    wrong = watched(page)
+    page.goto(address + "/search")
+    page.keyboard.type("ada")
+    page.wait_for_selector("datalist option[value='Ada Lovelace']", state="attached")
+    page.keyboard.type(" lovelace")
+    page.keyboard.press("Tab")
+    page.keyboard.type("ben brown")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # in one shot
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?person=ada+lovelace&person=ben+brown&in_one_shot=1*")
+    assert page.locator(".clip .title").all_inner_texts() == ["both.gif"]
+    page.locator(".clip > a").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-play][aria-pressed=true]")  # an animation plays by itself
+    page.locator("[data-play]").focus()
+    page.keyboard.press("Space")
+    assert page.locator("[data-play]").get_attribute("aria-pressed") == "false"
+    page.locator("[data-to='0']").first.focus()
+    page.keyboard.press("Enter")
+    drawn = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(one => one)"
+    assert page.locator("canvas.boxes").evaluate(drawn)
+    assert wrong == []
