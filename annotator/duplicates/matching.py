@@ -29,6 +29,7 @@ _MIN_COVER: Final = 0.36  # of the picture that both show: a crop to 60 % of eac
 _PROPOSALS: Final = 6
 _PAIRS: Final = 40  # nearest pairs of codes, of which proposals are taken
 _ROUNDS: Final = 2  # of refining
+_WORTH_REFINING: Final = 0.75  # likeness; of clips that are one it was over 0.9 before refining, which takes most time
 _STEPS: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-3)
 _ANYWHERE: Final = np.full((HEIGHT_PX, WIDTH_PX), 255, np.uint8)
 _FARTHEST: Final = 0.15  # by which refining may change a side
@@ -101,9 +102,10 @@ def match_clips(one: U8, other: U8) -> Match | None:
     found = [(*best, mirrored) for mirrored, way in enumerate(ways) if (best := _best_proposal(way, other, kept))]
     if not found:
         return None
-    _, placing, mirrored = max(found, key=lambda proposal: proposal[0])
+    promise, placing, mirrored = max(found, key=lambda proposal: proposal[0])
     way = ways[mirrored]
-    placing = _refined(way, other, placing)
+    if promise >= _WORTH_REFINING:
+        placing = _refined(way, other, placing)
     likeness, cover = _likeness(way, other, placing)
     return Match(
         likeness=float(likeness.max()),
