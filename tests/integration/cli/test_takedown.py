@@ -24,7 +24,7 @@ from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.store import Store
 from annotator.store.columns import utc_now
-from annotator.store.tables import outbox, promotions, takedowns, tombstones, track_embeddings, work
+from annotator.store.tables import outbox, promotions, takedowns, tombstones, track_embeddings, track_labels, work
 from annotator.types import FaceTrack, Identity, MediaRef
 from tests.made_up_bundles import EMBEDDER, direction_of, identity_of, track_of, write_made_up_bundle
 from tests.store_values import annotation, track
@@ -101,6 +101,16 @@ def fill(url: str, model: Path) -> None:
                     idempotency_key="1",
                     payload={"labels": [{"identity": NAME}], "media_uri": "s3://gifs/hello.gif"},
                     created_at=utc_now(),
+                )
+            )
+            connection.execute(
+                track_labels.update()
+                .where(track_labels.c.identity_id == OTHER + 1)
+                .values(
+                    runner_up_id=GONE + 1,
+                    runner_up_score=0.3,
+                    runner_up_confidence=0.02,
+                    candidates=[[GONE + 1, 0.2, 0.01], [OTHER + 2, 0.1, 0.01]],
                 )
             )
             connection.execute(
