@@ -13,6 +13,7 @@ from annotator.demo.portraits import PORTRAITS
 from annotator.errors import AnnotatorError, IdentityError, LocalDiskError
 from annotator.library import S3, manifest_digest
 from annotator.settings import Settings
+from annotator.space.files import FOLDER
 from annotator.store import Store
 from annotator.store.tables import models
 from annotator.store.takedowns.running import (
@@ -168,7 +169,7 @@ def _bundle_folders(settings: Settings) -> list[Path]:
 
 
 def _cached(settings: Settings, names: Sequence[str]) -> list[Path]:
-    """Return the files of the cache that go: of golden clips, and portraits of the demo."""
+    """Return the files of the cache that go: of golden clips, maps of all people, and portraits of the demo."""
     finder = NameFinder.of(names)
     portraits = [
         path
@@ -176,7 +177,8 @@ def _cached(settings: Settings, names: Sequence[str]) -> list[Path]:
         if finder.is_alone(portrait.name)
         for path in (settings.cache_dir / "demo").glob(f"{portrait.key}.*")
     ]
-    return sorted([*settings.cache_dir.glob(GOLDEN), *portraits])
+    maps = (settings.cache_dir / FOLDER).glob("*.npz")
+    return sorted([*settings.cache_dir.glob(GOLDEN), *maps, *portraits])
 
 
 def _rewrite(engine: Engine, known: Known, names: Sequence[str]) -> None:

@@ -139,3 +139,13 @@ def test_the_export_has_all_people_and_the_sampled_faces(capsys: pytest.CaptureF
     assert len(Path("points/metadata.tsv").read_text(encoding="utf-8").splitlines()) == 33
     assert run_command(["space", "export", "points", "--model", "model"]) == 2
     assert "new or empty" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("identifier")
+def test_a_takedown_deletes_the_map(database_url: str) -> None:
+    assert run_command(["space", "build", "--model", "model"]) == 0
+    assert kept_map(database_url) is not None
+    assert run_command(["takedown", "Person 3"]) == 0
+    assert kept_map(database_url) is not None
+    assert run_command(["takedown", "Person 3", "--yes"]) == 0
+    assert kept_map(database_url) is None
