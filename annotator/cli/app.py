@@ -179,6 +179,9 @@ def evaluate(  # noqa: PLR0913 - options of a command
     clips: Annotated[
         int | None, typer.Option(min=1, help="At most so many clips of each half of the people. [default: all]")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Draw all clips anew, also those that an earlier run has kept.")
+    ] = False,
     as_json: AsJson = False,
     model: Model = None,
 ) -> None:
@@ -188,6 +191,8 @@ def evaluate(  # noqa: PLR0913 - options of a command
     known people among the tracks; how many known people are found, by size, blur and what may make it hard; who and
     when in whole clips. Half of the people give the thresholds, the other half is reported; whoever the model does not
     know counts as a stranger, and each fifth of its people is left out once.
+
+    What is drawn and found is kept in the cache, a few clips at a time. It may be interrupted: called again, it goes on.
 
     Examples:
     - `annotator evaluate photographs/ --strangers others/ --model mine@3`
@@ -199,7 +204,10 @@ def evaluate(  # noqa: PLR0913 - options of a command
     from annotator.cli.evaluating import evaluate as run
 
     settings = {"model": model}
-    run(EvaluateOptions(people, strangers, groups, output, clips, as_json=as_json, settings=settings))
+    options = EvaluateOptions(
+        people, strangers, groups, output, clips, is_fresh=fresh, as_json=as_json, settings=settings
+    )
+    run(options)
 
 
 @app.command()

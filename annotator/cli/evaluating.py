@@ -2,30 +2,28 @@
 
 import csv
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 from annotator.accuracy import tables
 from annotator.accuracy.evaluation import is_bound_only, tables_of, thresholds
+from annotator.accuracy.kept import KeptClips
 from annotator.accuracy.measures import RATES
-from annotator.accuracy.scenes import Scene
 from annotator.accuracy.subjects import PARTS, HeldOut, photographed
-from annotator.accuracy.tracks import ShownClip, show_clips
 from annotator.accuracy.trial import Trial, plan_clips
 from annotator.build import build_annotator, build_gallery
 from annotator.cli.output import err, out, progress, remark
 from annotator.errors import ConfigError, LocalDiskError
-from annotator.pipeline import Annotator
 from annotator.recognition.labels import parse_label
 from annotator.settings import load_settings
 
 REPORT: Final = "report.md"
 VALUES: Final = "report.json"
+KEPT: Final = "accuracy/clips"
+"""Folder in the cache."""
+
 _NAME: Final = "name"
 
 
@@ -39,6 +37,7 @@ class EvaluateOptions:
         groups: a CSV with ``name`` and by what people are grouped; None without.
         output: the folder of the report.
         clips: of each part of the people, at most; None for as many as show every photograph once.
+        is_fresh: draw and annotate all clips anew, also those that an earlier run has kept.
         as_json: the measures as a line of JSON, instead of a table.
         settings: values for ``load_settings``.
 
@@ -49,6 +48,7 @@ class EvaluateOptions:
     groups: Path | None = None
     output: Path = Path("evaluation")
     clips: int | None = None
+    is_fresh: bool = False
     as_json: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ def evaluate(options: EvaluateOptions) -> None:
 
     Raises:
         ConfigError: a folder is missing, or it has too few people of either part.
-        LocalDiskError: the report cannot be written.
+        LocalDiskError: the report, or what is kept meanwhile, cannot be written.
 
     """
     settings = load_settings(**options.settings)
@@ -68,10 +68,13 @@ def evaluate(options: EvaluateOptions) -> None:
         annotator = build_annotator(settings)
     _check(held)
     planned = {part: plan_clips(held, part, sources=_sources(held), seed=0, most=options.clips) for part in PARTS}
-    found: dict[str, Trial] = {}
+    kept = KeptClips(settings.cache_dir / KEPT, is_fresh=options.is_fresh)
+    remark(f"What is drawn and found is kept in {kept.folder}: a run that is interrupted goes on there.")
     with progress("drawing and annotating clips", total=sum(map(len, planned.values()))) as advance:
-        for part, scenes in planned.items():
-            found[part] = Trial(held, _shown(scenes, held, annotator, advance))
+        found = {
+            part: Trial(held, kept.show(scenes, held.photographs, annotator, advance=advance))
+            for part, scenes in planned.items()
+        }
     with err().status("measuring"):
         limits = thresholds(found["development"])
         told = tables_of(found["test"], limits, groups=groups)
@@ -96,17 +99,6 @@ def evaluate(options: EvaluateOptions) -> None:
 
 def _sources(held: HeldOut) -> list[str]:
     return sorted({subject.source for subject in held.subjects.values()})
-
-
-def _shown(
-    scenes: Sequence[Scene], held: HeldOut, annotator: Annotator, advance: Callable[[], None]
-) -> list[ShownClip]:
-    clips = []
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as executor:
-        for clip in show_clips(scenes, held.photographs, annotator, executor):
-            clips.append(clip)
-            advance()
-    return clips
 
 
 def _check(held: HeldOut) -> None:

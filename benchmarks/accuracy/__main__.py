@@ -7,7 +7,8 @@
 
 The gallery is the starter model's without some photographs of most people. These, strangers and photographs of other
 sources are drawn into clips, each of one photograph a face, which go the whole way of any clip. What is drawn and found
-is kept in the cache, so that a run that was interrupted goes on.
+is kept in the cache, a few clips at a time, so that a run that was interrupted goes on, and one that changes only
+judging draws nothing; --fresh draws all anew.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from typing import Any
 
 from annotator.accuracy.calibrating import calibrate
 from annotator.accuracy.evaluation import precision_rows, strangers_of, tables_of, thresholds
+from annotator.accuracy.kept import KeptClips
 from annotator.accuracy.measures import PRIORS, calibration_curve
 from annotator.accuracy.trial import Trial
 from annotator.settings import load_settings
@@ -46,7 +48,8 @@ def main() -> None:
     print(
         f"{len(held.photographs):,} photographs are held out, {len(held.bundle.identities):,} people stay", flush=True
     )
-    found = trials(held, settings, folder, most=chosen.clips)
+    kept = KeptClips(folder / "clips", is_fresh=chosen.fresh)
+    found = trials(held, settings, kept, most=chosen.clips)
     if chosen.calibrate:
         calibration = calibrate(found["development"])
         found = {name: recalibrated(trial, calibration) for name, trial in found.items()}
@@ -79,6 +82,9 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, default=DATA, help="photographs and clips (default: %(default)s)")
     parser.add_argument("--clips", type=int, help="so many of each kind, as a trial; nothing is written")
+    parser.add_argument(
+        "--fresh", action="store_true", help="draw and annotate all clips anew, also those that are kept"
+    )
     parser.add_argument("--calibrate", action="store_true", help="fit the starter model's calibration, and write it")
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="pictures of all wrong names, and of misses")
     chosen = parser.parse_args()

@@ -1,31 +1,25 @@
 """Draws the clips of all parts and annotates them, or takes them from where they were kept."""
 
 import hashlib
-import json
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from annotator.accuracy.kept import keep_clips, kept_clips
-from annotator.accuracy.scenes import Scene
+from annotator.accuracy.kept import KeptClips
 from annotator.accuracy.subjects import PARTS, STRANGERS, HeldOut, Part, hold_out
-from annotator.accuracy.tracks import ShownClip, show_clips
 from annotator.accuracy.trial import Trial, plan_clips
 from annotator.build import build_annotator, build_detector, build_engine
-from annotator.pipeline import Annotator
 from annotator.recognition.collection import BuildSources, collect_pictures
 from annotator.recognition.crops import FaceCrop
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.settings import Settings
 from annotator.starter import load_starter, starter_sources
 from annotator.types import F32, U8
-from benchmarks.speed.machine import stamp
 
 OTHER_SOURCES: Final = ("glint24", "sports5")
 """Photographs of another source than the gallery's: all are drawn, none is in the gallery."""
@@ -99,41 +93,37 @@ def _with_others(sources: BuildSources, people: Path) -> BuildSources:
     )
 
 
-def trials(held: HeldOut, settings: Settings, folder: Path, *, most: int | None) -> dict[str, Trial]:
+def trials(held: HeldOut, settings: Settings, kept: KeptClips, *, most: int | None) -> dict[str, Trial]:
     """Return what is found in the drawn clips: of development people, of test people, and of other sources.
 
     Args:
         held: what is drawn.
         settings: for the annotator.
-        folder: keeps what was found.
+        kept: what was drawn and found already.
         most: how many clips of each; all by default.
 
     """
-    planned: dict[str, list[Scene]] = {
-        part: plan_clips(held, part, sources=OWN_SOURCES, seed=SEED, most=most) for part in PARTS
-    }
+    planned = {str(part): plan_clips(held, part, sources=OWN_SOURCES, seed=SEED, most=most) for part in PARTS}
     other: Part = "test"
     planned["other sources"] = plan_clips(held, other, sources=(*OTHER_SOURCES,), seed=SEED + 1, most=most)
     annotator = build_annotator(settings)
-    return {name: Trial(held, _shown(scenes, held, annotator, folder / name)) for name, scenes in planned.items()}
+    found = {}
+    for name, scenes in planned.items():
+        with _told(name, len(scenes)) as advance:
+            found[name] = Trial(held, kept.show(scenes, held.photographs, annotator, advance=advance))
+    return found
 
 
-def _shown(scenes: Sequence[Scene], held: HeldOut, annotator: Annotator, place: Path) -> list[ShownClip]:
-    """Return the clips, from a file whose name begins with ``place`` if they were kept there by the same program."""
-    plan = [stamp()["commit"], annotator.network_spec, [repr(scene) for scene in scenes]]
-    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-    path = place.with_name(f"{place.name.replace(' ', '-')}-{digest[:16]}.npz")
-    if not path.exists():
-        began_s = time.monotonic()
-        with ProcessPoolExecutor(None, get_context("spawn")) as executor:
-            clips = list(_told(place.name, show_clips(scenes, held.photographs, annotator, executor), len(scenes)))
-        print(f"  {len(clips)} clips in {time.monotonic() - began_s:.0f} s", flush=True)
-        keep_clips(path, clips)
-    return kept_clips(path, scenes)
+@contextmanager
+def _told(name: str, count: int) -> Iterator[Callable[[int], None]]:
+    """Say how far it is, now and then."""
+    began_s, done = time.monotonic(), 0
 
+    def advance(clips: int) -> None:
+        nonlocal done
+        done += clips
+        if clips > 1 or done % 100 == 0:
+            print(f"  {name}: {done} of {count} clips", flush=True)
 
-def _told(name: str, clips: Iterable[ShownClip], count: int) -> Iterable[ShownClip]:
-    for number, clip in enumerate(clips, start=1):
-        if number % 100 == 0 or number == count:
-            print(f"  {name}: {number} of {count} clips", flush=True)
-        yield clip
+    yield advance
+    print(f"  {count} clips in {time.monotonic() - began_s:.0f} s", flush=True)

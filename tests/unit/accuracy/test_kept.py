@@ -1,14 +1,15 @@
-"""Clips that were drawn and annotated come back from the file as they were."""
+"""Clips that were drawn and annotated come back from the file as they were, unless what decides them has changed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from annotator.accuracy.kept import keep_clips, kept_clips
+from annotator.accuracy.kept import KeptClips, keep_clips, kept_clips, part_digest
 from annotator.accuracy.scenes import plan_scene
 from annotator.accuracy.tracks import SeenFace, SeenTrack, ShownClip
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, LocalDiskError
 from annotator.types import TrackEvidence
 
 SCENES = [plan_scene(f"clip{number}", [number], others=[], seed=number) for number in range(3)]
@@ -62,3 +63,41 @@ def test_other_clips_are_told(tmp_path: Path) -> None:
     keep_clips(tmp_path / "clips.npz", clips()[:2])
     with pytest.raises(ConfigError, match="clip2"):
         kept_clips(tmp_path / "clips.npz", SCENES)
+
+
+PHOTOGRAPHS = {number: f"{number:064x}" for number in range(9)}
+NETWORK: dict[str, object] = {"embedder": "sface", "detector": {"min_face_px": 20}}
+
+
+def test_a_part_keeps_its_name_while_nothing_changes_that_decides_it() -> None:
+    name = part_digest(SCENES, PHOTOGRAPHS, NETWORK)
+    assert name == part_digest(list(SCENES), dict(reversed(PHOTOGRAPHS.items())), dict(reversed(NETWORK.items())))
+    assert name == part_digest(SCENES, PHOTOGRAPHS | {8: "another photograph, which is not drawn"}, NETWORK)
+
+
+def test_a_part_has_another_name_once_its_plan_its_photographs_or_the_networks_change() -> None:
+    names = [
+        part_digest(SCENES, PHOTOGRAPHS, NETWORK),
+        part_digest(SCENES[:2], PHOTOGRAPHS, NETWORK),
+        part_digest([replace(SCENES[0], colours=2), *SCENES[1:]], PHOTOGRAPHS, NETWORK),
+        part_digest(SCENES, PHOTOGRAPHS | {1: "another"}, NETWORK),
+        part_digest(SCENES, PHOTOGRAPHS, NETWORK | {"detector": {"min_face_px": 24}}),
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_a_part_has_another_name_once_the_program_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = part_digest(SCENES, PHOTOGRAPHS, NETWORK)
+    monkeypatch.setattr("annotator.accuracy.kept.program_digest", lambda: "of another version")
+    assert part_digest(SCENES, PHOTOGRAPHS, NETWORK) != before
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LocalDiskError, match="cannot be made"):
+        KeptClips(tmp_path / "file" / "clips")
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LocalDiskError, match="cannot be written"):
+        keep_clips(tmp_path / "nowhere" / "clips.npz", clips())
