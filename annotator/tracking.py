@@ -4,9 +4,9 @@ A track is one face followed through one shot. Two faces on neighbouring samples
 alike, or when one has moved and looks very much alike; a face that is missed for a few samples keeps its track open.
 Looks are compared on the aligned crops, without a network: embedding is the dearest step and comes after linking.
 
-Not every shot boundary can be told from motion. Where the picture has changed so much that one may lie there, faces are
-linked only if they overlap and look very much alike, and begin a new track otherwise. Fragments of one shot that prove
-to be the same person by their embeddings are joined afterwards (``join_fragments``).
+Not every shot boundary can be told from motion, nor two people at one place by their looks. Where the picture has changed
+so much that a boundary may lie there, every face begins a new track. Fragments of one shot that prove to be the same
+person by their embeddings are joined afterwards (``join_fragments``).
 """
 
 import heapq
@@ -35,12 +35,10 @@ class TrackingParams:
         max_cut_correlation: correlation of two samples' brightness under which a shot boundary lies between them. In
             real clips boundaries measured -0.3 to 0.36, samples of one shot over 0.3 but for the wildest motion. A
             boundary too many only splits a track; one that is missed leaves it to looks which faces are linked.
-        max_doubt_correlation: correlation under which a boundary may lie there. Shots with backgrounds that resemble
-            each other by chance have it, but wild motion, too.
+        max_doubt_correlation: correlation under which a boundary may lie there, and no face is linked. Shots with
+            backgrounds that resemble each other by chance have it, but wild motion, too.
         min_cut_change: mean change of the pixels, of 1, that must come with either: noise on a black picture has no
             correlation.
-        min_doubt_likeness: likeness that overlapping faces need if a boundary may lie between them; others are not
-            linked then. Two strangers at one place often reach ``min_likeness`` and seldom this.
         faces_per_track: K, how many of a track's best faces are embedded.
         min_join_cosine: cosine between mean embeddings from which fragments of one shot are joined.
 
@@ -54,7 +52,6 @@ class TrackingParams:
     max_cut_correlation: float = 0.3
     max_doubt_correlation: float = 0.7
     min_cut_change: float = 0.05
-    min_doubt_likeness: float = 0.6
     faces_per_track: int = 5
     min_join_cosine: float = 0.5
 
@@ -272,7 +269,6 @@ class TrackLinker:
         self._last_thumbnail: U8 | None = None
         self._shot_no = 0
         self._sample_no = -1
-        self._doubt_at = -1  # the last sample before which a shot boundary may lie
 
     def add(self, faces: FrameFaces) -> None:
         """Link the faces of the next sampled frame; frames come in order of presentation."""
@@ -299,17 +295,16 @@ class TrackLinker:
         return self.take_closed()
 
     def _look_for_boundary(self, thumbnail: U8) -> None:
-        """End all tracks at a shot boundary, and note where there may be one."""
+        """End all tracks at a shot boundary, and where there may be one; these lie in the same shot."""
         before, self._last_thumbnail = self._last_thumbnail, thumbnail
         if before is None:
             return
         correlation = _correlation(before, thumbnail, params=self._params)
         if correlation < self._params.max_doubt_correlation:
-            self._doubt_at = self._sample_no
-        if correlation < self._params.max_cut_correlation:
-            self._shot_no += 1
             self._closed += self._open
             self._open = []
+        if correlation < self._params.max_cut_correlation:
+            self._shot_no += 1
 
     def _close_lost(self) -> None:
         oldest = self._sample_no - 1 - self._params.max_gap_samples
@@ -325,12 +320,8 @@ class TrackLinker:
         likeness = np.array([track.last_look for track in self._open]) @ faces.looks.T
         overlaps = iou >= self._params.min_iou
         has_moved = (shift <= self._params.max_shift) & (ratio <= 2.0)
-        is_in_doubt = np.array([track.seen_at[-1] < self._doubt_at for track in self._open])[:, None]
-        may_link = np.where(
-            is_in_doubt,
-            overlaps & (likeness >= self._params.min_doubt_likeness),
-            (overlaps & (likeness >= self._params.min_likeness))
-            | (has_moved & (likeness >= self._params.min_shifted_likeness)),
+        may_link = (overlaps & (likeness >= self._params.min_likeness)) | (
+            has_moved & (likeness >= self._params.min_shifted_likeness)
         )
         gain = np.where(may_link, iou + np.maximum(likeness, 0) + 1e-3, 0.0)
         rows, columns = least_cost_pairs(-gain)
