@@ -57,7 +57,7 @@ def main() -> None:
         write_starter(calibration, said_of(found["development"], rows))
         print("The starter model is calibrated anew.", flush=True)
     results = {
-        **stamp(),
+        **stamp(with_peers=False),
         "model": held.bundle.model,
         "clips": {name: len(trial.clips) for name, trial in found.items()},
         "real": real_clips(chosen.data, settings),

@@ -45,6 +45,8 @@ def page(results: Mapping[str, Any]) -> str:
         "DETECTION": tables.shares(test["detection"], ("found",), "faces drawn in"),
         "CLIP ROWS": tables.figures(test["names and times"]),
         "CLIP ROWS OTHER": tables.figures(other["names and times"]),
+        "CONFUSION": tables.figures(test["confusion"]),
+        "CONFUSION OTHER": tables.figures(other["confusion"]),
         "NOT LIVE": tables.shares(test["not live"], ("named",), ""),
         "GALLERY": tables.gallery(test["gallery"]),
         "REAL": real(results["real"]),

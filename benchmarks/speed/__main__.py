@@ -40,7 +40,12 @@ def main() -> None:
     for name in chosen.only:
         runs = chosen.runs or (QUICK_RUNS if chosen.quick else FEWER_RUNS.get(name, RUNS))
         say(f"{name}: {(LINES[name].__doc__ or '').splitlines()[0]}")
-        lines[name] = {**stamp(), "runs": runs, "quick": chosen.quick, **LINES[name](Scope(runs, chosen.quick))}
+        lines[name] = {
+            **stamp(with_peers=True),
+            "runs": runs,
+            "quick": chosen.quick,
+            **LINES[name](Scope(runs, chosen.quick)),
+        }
         keep({name: lines[name]}, chosen)
     print(table(lines))
 

@@ -47,12 +47,15 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, dict[str, str]]:
-    """Return the versions of both environments; that of the peers is asked in a process of its own."""
+def versions(*, with_peers: bool) -> dict[str, dict[str, str]]:
+    """Return the versions of our environment and of the peers', which are asked in a process of their own."""
+    ours = {name: version(name) for name in OURS}
+    if not with_peers:
+        return {"ours": ours}
     code = "import sys; from importlib.metadata import version\nfor name in sys.argv[1:]: print(name, version(name))"
     command = [str(PEERS_PYTHON), "-c", code, *PEERS]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    return {"ours": {name: version(name) for name in OURS}, "peers": dict(line.split() for line in told.splitlines())}
+    return {"ours": ours, "peers": dict(line.split() for line in told.splitlines())}
 
 
 def commit() -> str:
@@ -70,11 +73,11 @@ def _git(*words: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
-def stamp() -> dict[str, Any]:
-    """Return what every line keeps of its own."""
+def stamp(*, with_peers: bool) -> dict[str, Any]:
+    """Return what every line keeps of its own; of the peers where it is measured beside them."""
     return {
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit(),
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions(with_peers=with_peers),
     }
