@@ -1,6 +1,8 @@
 """The starter model is whole, small, without pictures, and says what it is."""
 
+import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +12,20 @@ from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.labels import write_labels
 from annotator.recognition.revocation import revoke
-from annotator.starter import STARTER_BUNDLE, load_starter, starter_info
+from annotator.starter import STARTER_BUNDLE, load_starter, starter_info, starter_sources
 from annotator.types import Identity, TrackEvidence
 
 MAX_BYTES = 3_000_000
+PEOPLE = 1226
+ROOT = Path(__file__).resolve().parents[3]
+KINDS = ("tpir", "tpir_few_photographs", "tpir_plain_mean")
 
 
 def test_it_loads_and_knows_as_many_people_as_it_says() -> None:
     bundle = load_starter()
     assert bundle.model == "starter@1"
-    assert len(bundle.identities) == bundle.manifest["people"] == 1230
-    assert bundle.prototypes.shape == (1230, 128)
+    assert len(bundle.identities) == bundle.manifest["people"] == PEOPLE
+    assert bundle.prototypes.shape == (PEOPLE, 128)
     assert int(bundle.photo_counts.sum()) == bundle.manifest["photographs"]
     assert bundle.embedder == "sface-2021dec"
 
@@ -53,7 +58,7 @@ def test_it_is_small_and_holds_no_picture() -> None:
 def test_the_card_has_no_gap_and_the_terms_are_the_written_ones() -> None:
     card = (STARTER_BUNDLE / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "$" not in card
-    assert "1,230 public figures" in card
+    assert f"{PEOPLE:,} public figures" in card
     for topic in ("biometric data", "must not be used", "taken out", "build your own", "three photographs or fewer"):
         assert topic in card, topic
     assert (STARTER_BUNDLE / "LICENSE").read_text(encoding="utf-8") == starter_info().licence_text
@@ -87,8 +92,51 @@ def test_thresholds_rise_as_the_rate_falls_and_hold_at_each_size() -> None:
 def test_a_person_can_be_taken_out_by_a_list_of_ones_own(tmp_path: Path) -> None:
     revoke(tmp_path / "revoked.json", [Identity("50 cent")])
     bundle = load_starter(revocations=tmp_path / "revoked.json")
-    assert len(bundle.identities) == 1229
+    assert len(bundle.identities) == PEOPLE - 1
     assert "50 Cent" not in {person.name for person in bundle.identities}
+
+
+def left_out() -> dict[str, str]:
+    path = starter_sources(Path("data")).left_out
+    assert path is not None
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["name"]: row["why"] for row in csv.DictReader(file)}
+
+
+def test_it_does_not_know_who_may_have_been_a_child_or_is_no_public_figure() -> None:
+    bundle = load_starter()
+    assert len(left_out()) >= 4
+    assert all(left_out().values()), "each for a reason"
+    assert left_out().keys().isdisjoint(person.name for person in bundle.identities)
+    assert bundle.manifest["people_left_out"] == Counter(left_out().values())
+    card = (STARTER_BUNDLE / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"{len(left_out())} people of the sources are left out" in card
+
+
+@pytest.mark.shared
+def test_the_names_left_out_are_spelled_as_those_of_the_photographs(shared_data: Path) -> None:
+    with (shared_data / "people" / "gallery.csv").open(encoding="utf-8", newline="") as file:
+        assert left_out().keys() <= {row["name"] for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+def test_the_pages_say_how_many_people_it_knows(page: str) -> None:
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+    assert f"starter model knows {PEOPLE:,} public figures" in text
+
+
+def test_the_table_of_left_out_people_is_that_of_the_manifest() -> None:
+    manifest = load_starter().manifest
+    metrics = manifest["metrics"]
+    text = (ROOT / "docs" / "identification.md").read_text(encoding="utf-8")
+    assert (
+        f"One picture of each of {metrics['left_out_people']:,} people left out of the prototype; "
+        f"{manifest['people']:,} people in play."
+    ) in text
+    for size, row in metrics["by_face_size"].items():
+        shares = [[row[rate][kind] for kind in KINDS] for rate in ("fpir_0.01", "fpir_0.003", "fpir_0.001")]
+        cells = [f"{100 * own:.1f} ({100 * few:.1f}) / {100 * plain:.1f}" for own, few, plain in shares]
+        assert f"| {size.replace('_', ' ')} | {100 * row['rank_1']:.1f} | {' | '.join(cells)} |" in text
 
 
 @pytest.mark.parametrize(
