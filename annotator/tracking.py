@@ -4,9 +4,9 @@ A track is one face followed through one shot. Two faces on neighbouring samples
 alike, or when one has moved and looks very much alike; a face that is missed for a few samples keeps its track open.
 Looks are compared on the aligned crops, without a network: embedding is the dearest step and comes after linking.
 
-Not every shot boundary can be told from motion, nor two people at one place by their looks. Where the picture has changed
-so much that a boundary may lie there, every face begins a new track. Fragments of one shot that prove to be the same
-person by their embeddings are joined afterwards (``join_fragments``).
+Not every shot boundary can be told from motion, nor two people at one place by their looks. Where the picture has
+changed so much that a boundary may lie there, every face begins a new track. Fragments of one shot that prove to be the
+same person by their embeddings are joined afterwards (``join_fragments``).
 """
 
 import heapq

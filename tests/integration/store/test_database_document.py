@@ -33,9 +33,7 @@ def filled(store: Store) -> Store:
     waiting = fingerprint_of(drawn_scene(1))
     store.save(
         [
-            replace(
-                annotation(rachel, content=1, tracks=[track(0)], labels=[known(JENNIFER)]), fingerprint=waiting
-            ),
+            replace(annotation(rachel, content=1, tracks=[track(0)], labels=[known(JENNIFER)]), fingerprint=waiting),
             replace(annotation(ref("made-anew.gif"), content=4), fingerprint=waiting),
             annotation(ref("pair.gif"), content=2, tracks=[track(0), track(1)], labels=[known(ANGELINA), known(BRAD)]),
             annotation(
