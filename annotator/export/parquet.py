@@ -22,7 +22,7 @@ def parquet_pieces(media: Iterable[ExportedMedia], kind: RowKind) -> Iterator[by
     """
     arrow, parquet = _import()
     rows = ROWS[kind]
-    types = {str: arrow.string(), int: arrow.int64(), float: arrow.float64()}
+    types = {str: arrow.string(), int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
     schema = arrow.schema([(name, types[column]) for name, column in rows.columns.items()])
 
     def table(some: list[tuple[Cell, ...]]) -> Any:  # noqa: ANN401  (pyarrow's)

@@ -65,6 +65,7 @@ class ExportedPerson:
         end_ms: end of the last appearance.
         screen_time_ms: displayed time with the person; frames with two of the person's tracks count once.
         spans: when the person is seen without a break, in order; half-open, in milliseconds.
+        is_picture: whether all of the tracks are taken for pictures of the person; one that was not measured is not.
 
     """
 
@@ -75,6 +76,7 @@ class ExportedPerson:
     end_ms: int
     screen_time_ms: int
     spans: tuple[Span, ...]
+    is_picture: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,4 +134,5 @@ def _sum_up(tracks: list[tuple[ExportedTrack, ExportedName]]) -> ExportedPerson:
         end_ms=max(track.end_ms for track, _ in tracks),
         screen_time_ms=covered_ms(shares),
         spans=tuple(union_of(shares)),
+        is_picture=all(track.is_picture is True for track, _ in tracks),
     )

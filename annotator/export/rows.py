@@ -10,7 +10,7 @@ from annotator.export.records import ExportedMedia
 from annotator.results import CONFIDENCE_DIGITS
 
 RowKind = Literal["people", "tracks"]
-Cell = str | int | float | None
+Cell = str | int | float | bool | None
 # A spreadsheet takes what begins so for a formula, and would run it. An apostrophe says «text»; it is given to what
 # begins with one, too, so that taking away the first apostrophe always gives the text.
 _BEGINS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -18,6 +18,7 @@ _BEGINS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 _OF_MEDIA: Final = {"media_id": int, "media_uri": str, "sha256": str, "duration_ms": int, "model": str}
 _OF_PERSON: Final = {"identity": str, "kg_mid": str, "identity_id": int, "confidence": float}
 _OF_TIME: Final = {"start_ms": int, "end_ms": int, "screen_time_ms": int}
+_LAST: Final = {"annotated_at": str, "is_picture": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,23 @@ class Rows:
 
     """
 
-    columns: dict[str, type[str] | type[int] | type[float]]
+    columns: dict[str, type[str] | type[int] | type[float] | type[bool]]
     of: Callable[[ExportedMedia], Iterator[tuple[Cell, ...]]]
 
 
 def _rows_of_people(media: ExportedMedia) -> Iterator[tuple[Cell, ...]]:
     for one in media.people():
         who = (one.identity.name, one.identity.kg_mid, one.identity_id, round(one.confidence, CONFIDENCE_DIGITS))
-        yield *_of_media(media), *who, one.start_ms, one.end_ms, one.screen_time_ms, len(one.spans), _time(media)
+        yield (
+            *_of_media(media),
+            *who,
+            one.start_ms,
+            one.end_ms,
+            one.screen_time_ms,
+            len(one.spans),
+            _time(media),
+            one.is_picture,
+        )
 
 
 def _rows_of_tracks(media: ExportedMedia) -> Iterator[tuple[Cell, ...]]:
@@ -48,7 +58,8 @@ def _rows_of_tracks(media: ExportedMedia) -> Iterator[tuple[Cell, ...]]:
             who = (name.identity.name, name.identity.kg_mid, name.identity_id, confidence)
         when = (track.start_ms, track.end_ms, track.screen_time_ms)
         faces = len(track.boxes.pts_ms)
-        yield *_of_media(media), *who, *when, track.track_no, track.shot_no, faces, _time(media)
+        seen = (track.track_no, track.shot_no, faces)
+        yield *_of_media(media), *who, *when, *seen, _time(media), track.is_picture
 
 
 def _of_media(media: ExportedMedia) -> tuple[Cell, ...]:
@@ -60,9 +71,9 @@ def _time(media: ExportedMedia) -> str | None:
 
 
 ROWS: Final[dict[RowKind, Rows]] = {
-    "people": Rows(_OF_MEDIA | _OF_PERSON | _OF_TIME | {"spans": int, "annotated_at": str}, _rows_of_people),
+    "people": Rows(_OF_MEDIA | _OF_PERSON | _OF_TIME | {"spans": int} | _LAST, _rows_of_people),
     "tracks": Rows(
-        _OF_MEDIA | _OF_PERSON | _OF_TIME | {"track": int, "shot": int, "faces": int, "annotated_at": str},
+        _OF_MEDIA | _OF_PERSON | _OF_TIME | {"track": int, "shot": int, "faces": int} | _LAST,
         _rows_of_tracks,
     ),
 }
@@ -88,11 +99,13 @@ def csv_lines(media: Iterable[ExportedMedia], kind: RowKind) -> Iterator[str]:
 def safe_cells(row: Iterable[Cell]) -> list[Cell]:
     """Return cells as a spreadsheet may see them.
 
-    >>> safe_cells(["=HYPERLINK(0)", "Cher", "'tis", -1, None])
-    ["'=HYPERLINK(0)", 'Cher', "''tis", -1, '']
+    >>> safe_cells(["=HYPERLINK(0)", "Cher", "'tis", -1, None, True])
+    ["'=HYPERLINK(0)", 'Cher', "''tis", -1, '', 'true']
     """
     return ["" if cell is None else _as_text(cell) for cell in row]
 
 
 def _as_text(cell: Cell) -> Cell:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_BEGINS_FORMULA) else cell

@@ -51,6 +51,7 @@ def test_it_is_told_as_the_command_line_tells_it(archive: Archive) -> None:
                 "start_ms": one.start_ms,
                 "end_ms": one.end_ms,
                 "screen_time_ms": one.screen_time_ms,
+                "is_picture": one.is_picture,
             }
             for one in told.people()
         ]
