@@ -382,53 +382,67 @@ def join_fragments(tracks: Sequence[FaceTrack], *, params: TrackingParams) -> li
         The tracks, fewer or the same, numbered anew in order of first appearance.
 
     """
-    joined: list[FaceTrack] = []
+    groups: list[_Fragments] = []
     means = np.zeros((len(tracks), tracks[0].evidence.embeddings.shape[1] if tracks else 0), np.float32)
     for track in tracks:
-        alike = np.flatnonzero(means[: len(joined)] @ _mean_embedding(track) >= params.min_join_cosine)
-        home = next((index for index in alike.tolist() if _may_join(joined[index], track)), None)
-        if home is None:
-            home = len(joined)
-            joined.append(track)
+        alike = np.flatnonzero(means[: len(groups)] @ _mean_embedding(track.evidence) >= params.min_join_cosine)
+        home = next((index for index in alike.tolist() if groups[index].may_take(track)), len(groups))
+        if home == len(groups):
+            groups.append(_Fragments())
+        groups[home].take(track, keep=params.faces_per_track)
+        means[home] = _mean_embedding(groups[home].evidence)
+    return _numbered([group.joined() for group in groups])
+
+
+@dataclass(slots=True, eq=False)
+class _Fragments:
+    """Tracks of one person in one shot; joined at the end, for a flickering film has thousands."""
+
+    members: list[FaceTrack] = field(default_factory=list)
+    frames: set[int] = field(default_factory=set)
+    best_faces: U8 = field(default_factory=lambda: NO_FACES)
+
+    evidence: TrackEvidence = field(init=False)
+
+    def may_take(self, track: FaceTrack) -> bool:
+        return self.members[0].shot_no == track.shot_no and self.frames.isdisjoint(track.frame_index.tolist())
+
+    def take(self, track: FaceTrack, *, keep: int) -> None:
+        """Add a track; of all faces the best stay."""
+        if not self.members:
+            self.evidence, self.best_faces = track.evidence, track.best_faces
         else:
-            joined[home] = _join(joined[home], track, keep=params.faces_per_track)
-        means[home] = _mean_embedding(joined[home])
-    return _numbered(joined)
+            pair = (self.evidence, track.evidence)
+            best = np.argsort(-np.concatenate([one.quality for one in pair]), kind="stable")[:keep]
+            names = ("embeddings", "face_px", "quality")
+            self.evidence = TrackEvidence(
+                **{name: np.concatenate([getattr(one, name) for one in pair])[best] for name in names}
+            )
+            crops = np.concatenate([self.best_faces, track.best_faces])
+            self.best_faces = crops[best] if len(crops) else NO_FACES
+        self.members.append(track)
+        self.frames.update(track.frame_index.tolist())
 
-
-def _mean_embedding(track: FaceTrack) -> F32:
-    mean = track.evidence.embeddings.astype(np.float32).mean(axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), np.float32)
-
-
-def _may_join(first: FaceTrack, second: FaceTrack) -> bool:
-    return first.shot_no == second.shot_no and not np.intersect1d(first.frame_index, second.frame_index).size
-
-
-def _join(first: FaceTrack, second: FaceTrack, *, keep: int) -> FaceTrack:
-    order = np.argsort(np.concatenate([first.frame_index, second.frame_index]), kind="stable")
-    best = np.argsort(-np.concatenate([first.evidence.quality, second.evidence.quality]), kind="stable")[:keep]
-    both: dict[str, Any] = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])[order]
-        for name in ("frame_index", "pts_ms", "from_ms", "shown_ms", "boxes_xyxy", "scores", "quality")
-    }
-    evidence = TrackEvidence(
-        **{
-            name: np.concatenate([getattr(first.evidence, name), getattr(second.evidence, name)])[best]
-            for name in ("embeddings", "face_px", "quality")
+    def joined(self) -> FaceTrack:
+        """Return them as one track."""
+        if len(self.members) == 1:
+            return self.members[0]
+        order = np.argsort(np.concatenate([one.frame_index for one in self.members]), kind="stable")
+        whole: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in self.members])[order]
+            for name in ("frame_index", "pts_ms", "from_ms", "shown_ms", "boxes_xyxy", "scores", "quality")
         }
-    )
-    crops = np.concatenate([first.best_faces, second.best_faces])
-    return replace(
-        first,
-        **both,
-        evidence=evidence,
-        best_faces=crops[best] if len(crops) else NO_FACES,
-        is_picture=_both_pictures(first.is_picture, second.is_picture),
-    )
+        # One that lives tells for all, and one that cannot tell says nothing.
+        told = [one.is_picture for one in self.members if one.is_picture is not None]
+        return replace(
+            self.members[0],
+            **whole,
+            evidence=self.evidence,
+            best_faces=self.best_faces,
+            is_picture=all(told) if told else None,
+        )
 
 
-def _both_pictures(first: bool | None, second: bool | None) -> bool | None:  # noqa: FBT001 - two of the same
-    """Say it of two fragments of one person: one that lives tells for both, and one that cannot tell says nothing."""
-    told = [one for one in (first, second) if one is not None]
-    return all(told) if told else None
+def _mean_embedding(evidence: TrackEvidence) -> F32:
+    mean = evidence.embeddings.astype(np.float32).mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), np.float32)

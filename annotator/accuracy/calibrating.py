@@ -102,7 +102,10 @@ def fit_points(
 def _clip_centre(trial: Trial) -> tuple[float, ...]:
     """Return (E,), the mean embedding of the tracks of living people, where the prototypes are."""
     pooled = [_pooled(trial, number) for number in np.unique(trial.folds.tracks).tolist()]
-    embeddings = np.stack([embedding for embedding, size_px in pooled if size_px >= SIZES_PX[0]])
+    usable = [embedding for embedding, size_px in pooled if size_px >= SIZES_PX[0]]
+    if len(usable) < MIN_TRACKS:
+        raise ConfigError(f"a calibration needs {MIN_TRACKS} tracks of {SIZES_PX[0]:g} pixels, not {len(usable)}")
+    embeddings = np.stack(usable)
     centre = trial.held.bundle.comparable(unit(embeddings)).mean(axis=0)
     return tuple(round(number, _DIGITS) for number in centre.tolist())
 

@@ -23,7 +23,7 @@ from annotator.store.registry import active_network, insert_missing
 from annotator.store.tables import content_families, fingerprints
 from annotator.types import U8, TrackEvidence
 
-BATCH: Final = 100
+BATCH: Final = 10
 """Contents that are compared in one transaction."""
 
 OnBatch = Callable[[int], None]
