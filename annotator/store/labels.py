@@ -23,7 +23,7 @@ from annotator.store.tables import (
     track_embeddings,
     track_labels,
 )
-from annotator.store.takedowns.tombstones import taken_down
+from annotator.store.takedowns.tombstones import ids_under_way, taken_down
 from annotator.types import FaceTrack, Identity, TrackEvidence, TrackLabel
 
 Identify = Callable[[Sequence[TrackEvidence]], Sequence[TrackLabel]]
@@ -125,8 +125,11 @@ def insert_labels(
     new = insert_new(connection, "labelled_contents", columns, same=same, now=["labelled_at"])
     names = _names(labelled[one] for one in new)
     ids = ids_of(connection, names)
-    if len(ids) < len(names):
-        labelled = _without_taken_down(connection, labelled, names - ids.keys())
+    going = ids_under_way(connection)
+    under_way = {name for name, identity_id in ids.items() if identity_id in going}
+    if len(ids) < len(names) or under_way:
+        gone = taken_down(connection, [Identity(name) for name in sorted(names - ids.keys())]) | under_way
+        labelled = _without_taken_down(labelled, gone)
     _insert_rows(connection, labelling_id, [label_rows(labelling_id, one, labelled[one], ids) for one in sorted(new)])
     apply_corrections(connection, labelling_id, new)
     return new
@@ -139,10 +142,9 @@ def _names(labelled: Iterable[Sequence[LabelledTrack]]) -> set[str]:
 
 
 def _without_taken_down(
-    connection: Connection, labelled: Mapping[int, Sequence[LabelledTrack]], unregistered: set[str]
+    labelled: Mapping[int, Sequence[LabelledTrack]], gone: Collection[str]
 ) -> dict[int, list[LabelledTrack]]:
     """Leave out whom a program still knows that was started before the person was taken down."""
-    gone = taken_down(connection, [Identity(name) for name in sorted(unregistered)])
     return {
         content_id: [replace(one, label=_without(one.label, gone)) for one in its_own]
         for content_id, its_own in labelled.items()

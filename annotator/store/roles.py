@@ -34,7 +34,7 @@ _REGISTERING: Final = {
     **dict.fromkeys(("models", "promotions", "retrainings", "enrolled_faces"), _READ),
     **dict.fromkeys(("sources", "identities", "labelling_identities"), _CHANGE),
     "identity_aliases": _ALL,
-    "tombstones": _READ,
+    **dict.fromkeys(("takedowns", "tombstones"), _READ),
 }
 _RESULTS: Final = (
     "annotations",

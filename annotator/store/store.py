@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, promotions, queries, reads, registry, rollups, writes
 from annotator.store.columns import UtcTime, utc_now
-from annotator.store.connection import is_conflict, open_engine, reading, writing
+from annotator.store.connection import is_conflict, open_engine, reading, writing, writing_without_waiting
 from annotator.store.corrections.words import words_on
 from annotator.store.locks import hold_evidence
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
@@ -20,7 +20,7 @@ from annotator.store.queue.requeue import requeue, retry
 from annotator.store.queue.status import Status, read_status
 from annotator.store.registry import batched
 from annotator.store.schema import HEAD, check_engine, count_once, current_revision, upgrade_engine
-from annotator.store.takedowns.tombstones import taken_down
+from annotator.store.takedowns.tombstones import ids_under_way, taken_down
 from annotator.types import F32, Identity, MediaRef, TrackEvidence, TrackLabel
 
 # Outcomes in one transaction: enough that the commit costs little, few enough that others wait little.
@@ -113,6 +113,12 @@ class Store:
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that writes; committed at the end, rolled back on an exception."""
         with writing(self._engine) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing_without_waiting(self) -> Iterator[Connection]:
+        """Give a connection as ``writing`` does; raise ``StoreUnavailableError`` at once where another one writes."""
+        with writing_without_waiting(self._engine) as connection:
             yield connection
 
     # ------------------------------------------------------------------------------------------------- registration
@@ -367,11 +373,14 @@ class Store:
     def taken_down(self, people: Collection[Identity]) -> frozenset[str]:
         """Return the names of those whom nobody may know any more (``annotator takedown``).
 
-        Whom the database knows was not taken down; each of the others takes 40 ms, where anybody ever was.
+        Whom the database knows was not taken down, unless the takedown is under way; each of the others takes 40 ms,
+        where anybody ever was.
         """
         with self.reading() as connection:
             known = identities.ids_of(connection, {one.name for one in people})
-            return taken_down(connection, [one for one in people if one.name not in known])
+            going = ids_under_way(connection)
+            gone = taken_down(connection, [one for one in people if one.name not in known])
+        return gone | {name for name, identity_id in known.items() if identity_id in going}
 
     # ------------------------------------------------------------------------------------------------------- queries
 

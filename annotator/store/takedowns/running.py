@@ -111,21 +111,22 @@ def forget_in_database(engine: Engine, takedown: Takedown, names: Sequence[str])
 
     """
     with reading(engine) as connection:
-        network_ids = connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars().all()
+        network_ids = _network_ids(connection)
     for network_id in network_ids:
         _forget_faces(engine, takedown, network_id)
-
-    def labels(connection: Connection) -> Counts:
-        change_corrections(connection, network_ids)
-        return forget_labels(connection, takedown.identity_ids)
-
-    do_step(engine, takedown, "labels", labels)
+    do_step(engine, takedown, "labels", lambda connection: _forget_labels(connection, takedown))
     do_step(engine, takedown, "texts", lambda connection: forget_in_texts(connection, names))
 
 
 def finish_takedown(engine: Engine, takedown: Takedown) -> None:
     """Take the names away, let the database give up what is deleted, and note that all is done."""
-    do_step(engine, takedown, "names", lambda connection: forget_names(connection, takedown.identity_ids))
+
+    def forget(connection: Connection) -> Counts:
+        # Programs that still knew the person may have named her or him since that step.
+        labels = _forget_labels(connection, takedown)
+        return labels | forget_names(connection, takedown.identity_ids)
+
+    do_step(engine, takedown, "names", forget)
     with writing(engine) as connection:
         connection.execute(
             update(takedowns)
@@ -221,6 +222,15 @@ def give_up_space(engine: Engine) -> None:
         with contextlib.closing(engine.raw_connection()) as raw:  # outside transactions
             raw.cursor().execute("VACUUM")
             raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _network_ids(connection: Connection) -> Sequence[int]:
+    return connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars().all()
+
+
+def _forget_labels(connection: Connection, takedown: Takedown) -> dict[str, int]:
+    change_corrections(connection, _network_ids(connection))
+    return forget_labels(connection, takedown.identity_ids)
 
 
 def _forget_faces(engine: Engine, takedown: Takedown, network_id: int) -> None:

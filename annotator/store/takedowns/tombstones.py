@@ -11,7 +11,7 @@ from annotator.errors import TakenDownError
 from annotator.recognition.tombstone import SALT_BYTES, keys_of, name_digest
 from annotator.store.columns import utc_now
 from annotator.store.registry import insert_missing
-from annotator.store.tables import store_settings, tombstones
+from annotator.store.tables import store_settings, takedowns, tombstones
 from annotator.types import Identity
 
 _SALT: Final = "tombstone_salt"
@@ -71,6 +71,12 @@ def taken_down(connection: Connection, people: Collection[Identity]) -> frozense
         return frozenset(
             person.name for person, is_gone in zip(listed, pool.map(is_there, listed), strict=True) if is_gone
         )
+
+
+def ids_under_way(connection: Connection) -> frozenset[int]:
+    """Return the identities whose takedown has begun and has not ended: the database knows them still."""
+    found = connection.execute(select(takedowns.c.identity_ids).where(takedowns.c.finished_at.is_(None)))
+    return frozenset(int(one) for ids in found.scalars() for one in ids)
 
 
 def insist_on_nobody_taken_down(connection: Connection, people: Collection[Identity]) -> None:

@@ -24,7 +24,25 @@ from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.store import Store
 from annotator.store.columns import utc_now
-from annotator.store.tables import outbox, promotions, takedowns, tombstones, track_embeddings, track_labels, work
+from annotator.store.tables import (
+    content_labels_by,
+    labelling_identities,
+    outbox,
+    promotions,
+    takedowns,
+    tombstones,
+    track_embeddings,
+    track_labels,
+    work,
+)
+from annotator.store.takedowns.running import (
+    KnownFaces,
+    Takedown,
+    begin_takedown,
+    finish_takedown,
+    forget_in_database,
+)
+from annotator.store.takedowns.whom import find_person
 from annotator.types import FaceTrack, Identity, MediaRef
 from tests.made_up_bundles import EMBEDDER, direction_of, identity_of, track_of, write_made_up_bundle
 from tests.store_values import annotation, track
@@ -395,6 +413,64 @@ def test_a_program_that_still_knows_the_person_writes_unknown_instead(places: Pa
         )
         told = store.load_annotations(labelling_id, [new])[new.uri].result
         assert [one.identity.name for one in told.labels] == [identity_of(OTHER).name]
+
+
+def begun(store: Store) -> Takedown:
+    """Begin a takedown, and stop where models and folders are next."""
+    with store.reading() as connection:
+        person = find_person(connection, NAME)
+    takedown = begin_takedown(store.engine, person, KnownFaces(EMBEDDER, np.asarray(FACE[None], np.float32)))
+    forget_in_database(store.engine, takedown, NAMES)
+    return takedown
+
+
+def test_while_it_is_under_way_nobody_names_the_person(places: Path, database_url: str) -> None:
+    identifier = Identifier(Gallery.from_bundle(load_bundle(places / "model")))
+    with Store.open(database_url) as store:
+        takedown = begun(store)
+        assert store.taken_down(identifier.gallery.bundle.identities) == {NAME}
+        labelling_id = store.active_labelling()
+        assert labelling_id is not None
+        evidence = [face_of(GONE, 0, seed=99), face_of(OTHER, 1, seed=99)]
+        labels = identifier.identify([one.evidence for one in evidence])
+        new = MediaRef("s3://gifs/new.gif", "s3://gifs/new.gif", None)
+        made = annotation(new, content=9, tracks=evidence, labels=labels)
+        store.save([made], network_id=1, labelling_id=labelling_id)
+        told = store.load_annotations(labelling_id, [new])[new.uri].result
+        assert [one.identity.name for one in told.labels] == [identity_of(OTHER).name]
+        finish_takedown(store.engine, takedown)
+        assert NAME in store.taken_down([identity_of(GONE)])
+
+
+def test_what_was_written_while_it_was_under_way_goes_with_the_names(places: Path, database_url: str) -> None:
+    assert places
+    with Store.open(database_url) as store:
+        takedown = begun(store)
+        with store.writing() as connection:  # as a program that has asked for ids before it began
+            mine = {"identity_id": GONE_IDS[0]}
+            other = select(track_labels).where(track_labels.c.content_id == 1)
+            row = connection.execute(other).mappings().one()
+            connection.execute(insert(track_labels).values(dict(row) | mine | {"track_no": 0}))
+            summed = connection.execute(select(content_labels_by).limit(1)).mappings().one()
+            connection.execute(insert(content_labels_by).values(dict(summed) | mine))
+            connection.execute(
+                insert(labelling_identities).values(labelling_id=row["labelling_id"], photographs=2, **mine)
+            )
+        finish_takedown(store.engine, takedown)
+        with store.reading() as connection:
+            done = connection.execute(select(takedowns.c.done, takedowns.c.finished_at)).one()
+        assert done.finished_at is not None
+        assert done.done[-1][:2] == [
+            "names",
+            {
+                "track_labels": 1,
+                "content_labels_by": 1,
+                "labelling_identities": 1,
+                "identity_aliases": 1,
+                "identities": 1,
+            },
+        ]
+        assert not [one for one in traces_in_database(store.engine, NAMES, FACE, ids=GONE_IDS) if "model" not in one]
 
 
 def test_a_track_that_is_like_the_person_and_has_no_name_loses_its_embeddings(places: Path, database_url: str) -> None:
