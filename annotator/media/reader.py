@@ -122,6 +122,25 @@ class MediaReader:
             raise UnsupportedMediaError(f"{media.uri} is no file, http(s) or s3 address; give one of these.")
 
     @contextlib.contextmanager
+    def open_path(self, media: MediaRef) -> Iterator[Path]:
+        """Bring a media to a file as :meth:`open` does, for those who ask for no digest: a local one is not read.
+
+        Yields:
+            The path of the file; of one that was fetched it is gone afterwards.
+
+        Raises:
+            InputError: as of :meth:`open`.
+            TransientError: as of :meth:`open`.
+
+        """
+        if scheme_of(media.uri) == "file":
+            with _opened(media) as (path, _):
+                yield path
+        else:
+            with self.open(media) as local:
+                yield local.path
+
+    @contextlib.contextmanager
     def _fetched(self, media: MediaRef, scheme: str) -> Iterator[LocalMedia]:
         with _temporary_file(self.fetch.temp_dir) as file:
             sink = BoundedSink(file, name=media.media_id, max_bytes=self.fetch.max_bytes)
@@ -189,18 +208,25 @@ def path_of(uri: str) -> Path:
 
 
 def _local(media: MediaRef) -> LocalMedia:
+    digest = hashlib.sha256()
+    with _opened(media) as (path, file):
+        size_bytes = os.fstat(file.fileno()).st_size
+        while data := file.read(HASH_BYTES):
+            digest.update(data)
+    return LocalMedia(media, path, size_bytes, digest.hexdigest())
+
+
+@contextlib.contextmanager
+def _opened(media: MediaRef) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Open a local file, if it is the version that is wanted."""
     path = path_of(media.uri)
     try:
         if not path.is_file():  # A pipe or device would keep us waiting.
             raise SourceNotFoundError(f"There is no file {path}; check the path.")
-        digest = hashlib.sha256()
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if media.etag is not None and media.etag != file_etag(status):
+            if media.etag is not None and media.etag != file_etag(os.fstat(file.fileno())):
                 raise SourceChangedError(f"{path} has changed since it was registered; register it anew.")
-            while data := file.read(HASH_BYTES):
-                digest.update(data)
-        return LocalMedia(media, path, status.st_size, digest.hexdigest())
+            yield path, file
     except PermissionError as exc:
         raise ForbiddenSourceError(f"{path} may not be read; change its permissions.") from exc
     except OSError as exc:

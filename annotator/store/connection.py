@@ -239,6 +239,37 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
+def writing_without_waiting(engine: Engine) -> Iterator[Connection]:
+    """Give a connection as :func:`writing` does, for what may as well be left out where another one is writing.
+
+    Raises:
+        StoreUnavailableError: another one is writing, or the database does not answer.
+
+    """
+    with translated(engine), engine.connect() as connection:
+        connection.execution_options(**{_WRITES: True})
+        with _never_busy(connection), connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL lock_timeout = '1ms'")  # 0 would be for ever
+            yield connection
+
+
+@contextlib.contextmanager
+def _never_busy(connection: Connection) -> Iterator[None]:
+    """Let SQLite refuse at once where it would wait; before a transaction, since its first statement takes the lock."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    (usual_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {usual_ms}")
+
+
+@contextlib.contextmanager
 def several(engine: Engine) -> Iterator[Callable[..., contextlib.AbstractContextManager[Connection]]]:
     """Give what opens transactions one after the other on one connection: a temporary table outlives each of them.
 

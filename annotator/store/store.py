@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, promotions, queries, reads, registry, rollups, writes
 from annotator.store.columns import UtcTime, utc_now
-from annotator.store.connection import is_conflict, open_engine, reading, writing, writing_without_waiting
+from annotator.store.connection import is_conflict, open_engine, reading, writing
 from annotator.store.corrections.words import words_on
 from annotator.store.locks import hold_evidence
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
@@ -113,12 +113,6 @@ class Store:
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that writes; committed at the end, rolled back on an exception."""
         with writing(self._engine) as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def writing_without_waiting(self) -> Iterator[Connection]:
-        """Give a connection as ``writing`` does; raise ``StoreUnavailableError`` at once where another one writes."""
-        with writing_without_waiting(self._engine) as connection:
             yield connection
 
     # ------------------------------------------------------------------------------------------------- registration

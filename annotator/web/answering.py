@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from annotator.errors import AnnotatorError, StoreUnavailableError
+from annotator.store.connection import writing_without_waiting
 from annotator.store.web.accounts import Role
-from annotator.store.web.sessions import find_session, note_session
+from annotator.store.web.sessions import digest_of, find_session, note_session
 from annotator.store.web.tokens import find_token, note_token
 from annotator.web.errors import WebError, web_error_of
 from annotator.web.security import SAFE_METHODS, is_csrf_token, is_from_elsewhere
@@ -34,7 +35,8 @@ def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Reques
             form = await _read_form(request) if page.method == "POST" and not page.is_api else {}
         except WebError as error:
             return error_answer(Visit(site, request, Visitor(), pages), error)
-        return await run_in_threadpool(_answer, page, Visit(site, request, Visitor(), pages, form))
+        limiter = site.media_threads if page.fetches_media else None
+        return await run_sync(_answer, page, Visit(site, request, Visitor(), pages, form), limiter=limiter)
 
     return serve
 
@@ -88,9 +90,9 @@ def visitor_of(site: Site, request: Request) -> Visitor:
         session = find_session(connection, secret, lifetime=site.lifetime, now=now)
     if session is None or (session.account is None and not site.is_open_to_the_machine()):
         return Visitor(secret=secret)  # it may still show that a form for logging in is ours
-    if session.must_be_noted(now):
+    if session.must_be_noted(now) and site.noting.is_due(digest_of(secret), now):
         # Reading goes on while the database takes no writes; the session merely ends sooner.
-        with contextlib.suppress(StoreUnavailableError), site.store.writing() as connection:
+        with contextlib.suppress(StoreUnavailableError), writing_without_waiting(site.store.engine) as connection:
             note_session(connection, secret, now=now)
     role = Role.ADMIN if session.account is None else session.account.role
     return Visitor(session.account, role, secret)
@@ -102,8 +104,8 @@ def _owner_of(site: Site, token: str) -> Visitor:
         found = find_token(connection, token, now=now)
     if found is None:
         raise WebError(401, "The token is unknown, has expired or was taken back.", headers=dict(_ASKS_FOR_A_TOKEN))
-    if found.must_be_noted(now):
-        with contextlib.suppress(StoreUnavailableError), site.store.writing() as connection:
+    if found.must_be_noted(now) and site.noting.is_due(digest_of(token), now):
+        with contextlib.suppress(StoreUnavailableError), writing_without_waiting(site.store.engine) as connection:
             note_token(connection, found.token_id, now=now)
     return Visitor(found.account, found.role, token, has_token=True)
 

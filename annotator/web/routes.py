@@ -14,7 +14,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/people", "people", people.show_people, Role.READER, menu="People"),
     Page("/people/{person_id:int}", "person", people.show_person, Role.READER),
     Page("/media/{media_id:int}", "media", media.show_media, Role.READER),
-    Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER),
+    Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER, fetches_media=True),
     Page("/space", "space", space.show_space, Role.READER, menu="Space"),
     Page("/space/points", "space_points", space.send_points, Role.READER),
     Page("/record", "record", overview.show_record, Role.ADMIN, menu="Record"),

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from anyio import CapacityLimiter
+
 from annotator.media.reader import MediaReader
 from annotator.settings import Settings
 from annotator.store.store import Store
 from annotator.store.web.accounts import has_accounts
 from annotator.store.web.sessions import Lifetime
+from annotator.web.noting import Noting
 from annotator.web.rates import Rates
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
@@ -20,6 +23,8 @@ from annotator.web.templates import Templates
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Whoever sits at the machine, in the record of who did what.
 NOBODY_ELSE: Final = "this machine"
+# Media that are brought at once. Each may take minutes, and those who ask for a page need not wait for them.
+_MEDIA_AT_ONCE: Final = 6
 
 
 def now_utc() -> datetime:
@@ -66,9 +71,11 @@ class Site:
         keys: what opens it where there are no accounts.
         now: the clock.
         rates: how often the API is asked.
+        noting: when a session was last to be noted as used.
         static: style sheets and scripts.
         reader: brings media to files, to be shown; None shows none.
         templates: what pages are made of.
+        media_threads: in how many threads media are brought to be sent.
 
     """
 
@@ -77,9 +84,11 @@ class Site:
     keys: Keys = field(default_factory=Keys)
     now: Callable[[], datetime] = now_utc
     rates: Rates = field(default_factory=Rates)
+    noting: Noting = field(default_factory=Noting)
     static: StaticFiles = field(default_factory=StaticFiles)
     reader: MediaReader | None = None
     templates: Templates = field(default_factory=Templates)
+    media_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_MEDIA_AT_ONCE))
 
     @property
     def lifetime(self) -> Lifetime:

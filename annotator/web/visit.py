@@ -155,6 +155,7 @@ class Page:
         method: of HTTP; GET answers HEAD, too.
         menu: under which word it is in the menu; None is not there.
         operation: what the description of the API says of it; None for pages.
+        fetches_media: it may wait long for another host: it is answered in the few threads that are for that alone.
 
     """
 
@@ -165,6 +166,7 @@ class Page:
     method: Method = "GET"
     menu: str | None = None
     operation: "Operation | None" = None
+    fetches_media: bool = False
 
     @property
     def is_api(self) -> bool:

@@ -83,15 +83,16 @@ def send_media(visit: Visit) -> Response:
     reader = visit.site.reader
     if reader is None:
         raise WebError(404, "Media are not shown here.")
+    row = _row(visit)
     with contextlib.ExitStack() as stack:
-        local = stack.enter_context(reader.open(_row(visit).ref))
-        with local.path.open("rb") as file:
-            kind = sniff(file, name=local.ref.media_id).name
+        path = stack.enter_context(reader.open_path(row.ref))
+        with path.open("rb") as file:
+            kind = sniff(file, name=row.ref.media_id).name
         media_type = _TYPES.get(kind)
         if media_type is None:
             raise WebError(404, f"A browser does not show {kind}.")
         done = BackgroundTask(stack.pop_all().close)
-        return FileResponse(local.path, media_type=media_type, headers=_NOTHING, background=done)
+        return FileResponse(path, media_type=media_type, headers=_NOTHING, background=done)
 
 
 def short_name(uri: str) -> str:
