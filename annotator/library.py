@@ -84,7 +84,7 @@ class Library:
             is_new = not target.exists() and _appears(part, target)
             if not is_new:
                 _insist_on_same(bundle, load_bundle(target), f"the folder {target}")
-            return Kept(bundle, f"file://{quote(target.resolve().as_posix(), safe='/@')}", is_new)
+            return Kept(bundle, folder_uri(target), is_new)
 
     def find(self, model: str) -> Path | None:
         """Return the local folder of a model by its name and version, None where it is not in the library.
@@ -137,6 +137,11 @@ class Library:
         bucket, key = split_s3_uri(uri)
         with path.open("wb") as file:
             self.bucket_store.fetch(bucket, key, etag=None, sink=BoundedSink(file, name=uri, max_bytes=max_bytes))
+
+
+def folder_uri(folder: Path) -> str:
+    """Return where a model is that is kept in a folder, as the database says it."""
+    return f"file://{quote(folder.resolve().as_posix(), safe='/@')}"
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ class head of GIPHY's network (classes.npz), which nothing uses, is left out.
 
 import csv
 import io
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -69,6 +70,11 @@ def find_bundles(folders: Sequence[Path], people: Sequence[Identity]) -> list[Kn
         if any(is_meant):
             found.append(Known(folder, bundle, np.flatnonzero(is_meant).astype(np.int64)))
     return found
+
+
+def is_replaceable(folder: Path) -> bool:
+    """Say whether this user may put another folder in place of one: within an image of a container mostly not."""
+    return os.access(folder.parent, os.W_OK | os.X_OK) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def rewrite_without(known: Known, names: Sequence[str]) -> ModelBundle:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, update
 
 from annotator.build import STARTER_FOLDER, bundle_folder, open_bundle, open_library
 from annotator.demo.portraits import PORTRAITS
 from annotator.errors import AnnotatorError, IdentityError, LocalDiskError
-from annotator.library import S3, manifest_digest
+from annotator.library import S3, folder_uri, manifest_digest
 from annotator.settings import Settings
 from annotator.space.files import FOLDER
 from annotator.store import Store
@@ -30,12 +30,18 @@ from annotator.store.takedowns.running import (
 from annotator.store.takedowns.texts import NameFinder
 from annotator.store.takedowns.tombstones import has_tombstone
 from annotator.store.takedowns.whom import Person, enrolled_of, find_person
-from annotator.takedown.bundles import Known, find_bundles, rewrite_without
+from annotator.takedown.bundles import Known, find_bundles, is_replaceable, rewrite_without
 from annotator.takedown.folders import sweep_folder
 from annotator.takedown.report import TakedownReport
 
 GOLDEN: Final = "golden.db*"
 """What was found on golden clips, kept in the cache: it is made again where it is missing."""
+
+
+_READ_ONLY: Final = (
+    "a model lies in a folder that this user cannot write to and still has the prototype: with the database it is"
+    " loaded without the person; make it anew without her or him, or call this again as somebody who may write there"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,10 @@ class _Found:
     known: KnownFaces
     bundles: Sequence[Known]
 
+    @property
+    def replaceable(self) -> list[Known]:
+        return [known for known in self.bundles if is_replaceable(known.folder)]
+
 
 def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownReport:
     """Take a person down, or say what would go.
@@ -87,7 +97,7 @@ def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownRepor
     left = _left(settings, found, wanted)
     if wanted.is_dry:
         steps = count_in_database(store.engine, found.person, found.known)
-        steps["models"] = {"models": len(found.bundles)} if found.bundles else {}
+        steps["models"] = {"models": len(found.replaceable)} if found.replaceable else {}
         steps["cache"] = {"files": len(_cached(settings, names))}
         for number, folder in enumerate(wanted.folders, start=1):
             steps[f"folder {number}"] = sweep_folder(folder, names, is_dry=True).counts()
@@ -106,7 +116,7 @@ def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownRepor
     takedown = begin_takedown(store.engine, found.person, found.known)
     forget_in_database(store.engine, takedown, names)
     try:
-        for known in found.bundles:
+        for known in found.replaceable:
             _rewrite(store.engine, known, names)
             note_step(store.engine, takedown, "models", {"models": 1})
         for path in _cached(settings, names):
@@ -182,17 +192,21 @@ def _cached(settings: Settings, names: Sequence[str]) -> list[Path]:
 
 
 def _rewrite(engine: Engine, known: Known, names: Sequence[str]) -> None:
-    """Replace a bundle, and let the row of an installed one say what is there now."""
-    before = manifest_digest(known.bundle.manifest)
+    """Replace a bundle, and let the row of one that is installed in this very folder say what is there now.
+
+    A row whose model is in a bucket stays: there is what it says, and what is fetched from there must go on to be it.
+    """
     bundle = rewrite_without(known, names)
     with engine.begin() as connection:
-        same = (models.c.name == bundle.name, models.c.version == str(bundle.version), models.c.digest == before)
-        if connection.execute(select(models.c.id).where(*same)).first() is not None:
-            connection.execute(
-                update(models)
-                .where(*same)
-                .values(digest=manifest_digest(bundle.manifest), manifest=dict(bundle.manifest))
+        connection.execute(
+            update(models)
+            .where(
+                models.c.name == bundle.name,
+                models.c.version == str(bundle.version),
+                models.c.uri == folder_uri(known.folder),
             )
+            .values(digest=manifest_digest(bundle.manifest), manifest=dict(bundle.manifest))
+        )
 
 
 def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
@@ -205,6 +219,8 @@ def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
         left.append(
             "models in the bucket still have the prototype: build them anew without it, and remove the former ones"
         )
+    if len(found.replaceable) < len(found.bundles):
+        left.append(_READ_ONLY)
     if not wanted.folders:
         left.append("no work directory was named: give --folder for each, and for exports and pictures that were drawn")
     if wanted.name is None:

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,16 +18,19 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, text
 
+from annotator.build import build_gallery
 from annotator.cli import run_command
 from annotator.errors import TakenDownError
 from annotator.recognition.bundle import load_bundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
+from annotator.settings import Settings
 from annotator.store import Store
 from annotator.store.columns import utc_now
 from annotator.store.tables import (
     content_labels_by,
     labelling_identities,
+    models,
     outbox,
     promotions,
     takedowns,
@@ -484,6 +488,50 @@ def test_a_track_that_is_like_the_person_and_has_no_name_loses_its_embeddings(pl
     emptied = sorted((content_id, track_no) for content_id, track_no, data in rows if not len(data))
     assert emptied == [(1, 0), (2, 2), (4, 0)]
     assert places
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere")
+def test_a_model_that_may_not_be_written_is_left_and_loaded_without_the_person(
+    places: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = places / "data" / "models"
+    (installed,) = library.iterdir()
+    library.chmod(0o555)
+    as_user = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    program = [sys.executable, "-c", "import sys; from annotator.cli import run_command; run_command(sys.argv[1:])"]
+    arguments = ["takedown", NAME, "--yes", "--report", str(places / "record.json")]
+    subprocess.run([*as_user, *program, *arguments], check=True, env=dict(os.environ), timeout=120)
+    library.chmod(0o755)
+    record = json.loads((places / "record.json").read_text(encoding="utf-8"))
+    assert [one for one in record["left"] if "cannot write to" in one]
+    assert record["steps"]["models"] == {"models": 1}
+    with Store.open(database_url) as store:
+        assert traces_in_database(store.engine, NAMES, FACE, ids=GONE_IDS) == []
+        monkeypatch.setenv("ANNOTATOR_MODEL", installed.name)
+        people = build_gallery(Settings(), store=store).identities
+    assert NAME in {one.name for one in load_bundle(installed).identities}
+    assert NAME not in {one.name for one in people}
+
+
+def test_the_row_of_a_model_elsewhere_stays(places: Path, database_url: str) -> None:
+    assert places
+    with Store.open(database_url) as store:
+        with store.writing() as connection:
+            connection.execute(models.update().values(uri="s3://models/made-up@1"))
+            before = connection.execute(select(models.c.digest)).scalar_one()
+        assert take_down(NAME, "--yes") == 0
+        with store.reading() as connection:
+            assert connection.execute(select(models.c.digest)).scalar_one() == before
+
+
+def test_the_row_of_a_model_in_the_library_says_what_is_there_now(
+    places: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert take_down(NAME, "--yes") == 0
+    (installed,) = (places / "data" / "models").iterdir()
+    monkeypatch.setenv("ANNOTATOR_MODEL", installed.name)
+    with Store.open(database_url) as store:
+        assert NAME not in {one.name for one in build_gallery(Settings(), store=store).identities}
 
 
 def test_tombstones_do_not_say_the_name(places: Path, database_url: str) -> None:
