@@ -175,8 +175,7 @@ def _statement(question: Question, labels: Sequence[Any], ids: Sequence[Sequence
 
 
 def _in_one_shot(first: Any, ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN401 - SQL expressions
-    """Return whether there is a shot with a track of each of them."""
-    network = select(labellings.c.network_id).where(labellings.c.id == first.labelling_id).scalar_subquery()
+    """Return whether there is a shot with a track of each of them; ``labellings`` is the statement's own."""
     condition = []
     shots = []
     for number, its_ids in enumerate(ids):
@@ -185,7 +184,7 @@ def _in_one_shot(first: Any, ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN4
             label.c.labelling_id == first.labelling_id,
             label.c.content_id == first.content_id,
             label.c.identity_id.in_(its_ids),
-            track.c.network_id == network,
+            track.c.network_id == labellings.c.network_id,
             track.c.content_id == first.content_id,
             track.c.track_no == label.c.track_no,
         ]
