@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from annotator.errors import (
+    AccountError,
     AnnotatorError,
     ArchivedSourceError,
     BacklogStoppedError,
@@ -36,6 +37,7 @@ from annotator.errors import (
     SourceUnavailableError,
     StoreUnavailableError,
     StrangerError,
+    TakenDownError,
     TransientError,
     UndecodableMediaError,
     UnsupportedMediaError,
@@ -121,7 +123,9 @@ POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
         EnrollmentError: NEVER,
         IdentityError: NEVER,
         CorrectionError: NEVER,
+        TakenDownError: NEVER,
         StrangerError: NEVER,
+        AccountError: NEVER,
         BacklogStoppedError: NEVER,
         TransientError: RetryPolicy(),
         BacklogTakenError: RetryPolicy(),

@@ -16,6 +16,7 @@ from annotator.space.placing import SpaceMap, make_map
 from annotator.space.projector import write_projector
 from annotator.space.sample import SampledFaces
 from tests.made_up_gallery import SIZE, gallery
+from tests.optional import import_optional
 
 MADE_AT = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 IDS = [100 + place for place in range(12)]
@@ -154,8 +155,8 @@ def test_the_projector_of_tensorboard_gets_embeddings_names_and_their_shape(tmp_
 
 
 def test_the_projector_reads_the_configuration(tmp_path: Path) -> None:
-    plugin = pytest.importorskip("tensorboard.plugins.projector.projector_config_pb2")
-    text_format = pytest.importorskip("google.protobuf.text_format")
+    plugin = import_optional("tensorboard.plugins.projector.projector_config_pb2")
+    text_format = import_optional("google.protobuf.text_format")
     write_projector(tmp_path / "points", gallery(), faces(), {100: "Person 0", 102: "Person 2"})
     config = text_format.Parse(
         (tmp_path / "points" / "projector_config.pbtxt").read_text(encoding="utf-8"), plugin.ProjectorConfig()
