@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -10,12 +11,12 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from annotator.errors import AnnotatorError, StoreUnavailableError
+from annotator.errors import AnnotatorError, ConfigError, ModelError, StoreUnavailableError
 from annotator.store.connection import writing_without_waiting
 from annotator.store.web.accounts import Role
 from annotator.store.web.sessions import digest_of, find_session, note_session
 from annotator.store.web.tokens import find_token, note_token
-from annotator.web.errors import WebError, web_error_of
+from annotator.web.errors import NOTED, WebError, web_error_of
 from annotator.web.security import SAFE_METHODS, is_csrf_token, is_from_elsewhere
 from annotator.web.site import Site
 from annotator.web.visit import Form, Page, Visit, Visitor
@@ -24,6 +25,7 @@ LONGEST_FORM: Final = 256 * 1024
 _ASKS_FOR_A_TOKEN: Final = {"WWW-Authenticate": "Bearer"}
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "x-csrf-token"
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -48,12 +50,26 @@ async def _read_form(request: Request) -> Form:
     if int(length) > LONGEST_FORM:
         raise WebError(413, f"A form may have {LONGEST_FORM // 1024} KiB.")
     async with request.form(max_files=0, max_fields=200) as fields:
-        return {name: value for name, value in fields.items() if isinstance(value, str)}
+        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    if not all(_is_text(name) and _is_text(value) for name, value in texts.items()):
+        raise WebError(400, "The form holds a character that no text has.")
+    return texts
+
+
+def _insist_on_text(request: Request) -> None:
+    if b"%00" in request.scope["query_string"]:
+        raise WebError(400, "The address holds a character that no text has.")
+
+
+def _is_text(given: str) -> bool:
+    """Say whether a database can keep it: Postgres keeps no NUL, and no half of a character has a form in UTF-8."""
+    return _NO_TEXT.search(given) is None
 
 
 def _answer(page: Page, visit: Visit) -> Response:
     """Answer in a thread of the pool; whatever goes wrong becomes a page or a problem in JSON."""
     try:
+        _insist_on_text(visit.request)
         visit = _with_visitor(visit)
         refusal = _refusal(page, visit)
         if page.is_api:
@@ -62,10 +78,12 @@ def _answer(page: Page, visit: Visit) -> Response:
     except WebError as error:
         return error_answer(visit, error)
     except AnnotatorError as error:
+        if isinstance(error, StoreUnavailableError | ConfigError | ModelError):
+            _LOG.warning("%s %s: %s", visit.request.method, page.path, error)
         return error_answer(visit, web_error_of(error))
     except Exception:  # noqa: BLE001 - the boundary: a page that fails must not take the program along
         _LOG.exception("%s %s", visit.request.method, page.path)
-        return error_answer(visit, WebError(500, "It is noted in the log of the program."))
+        return error_answer(visit, WebError(500, NOTED))
 
 
 def _with_visitor(visit: Visit) -> Visit:

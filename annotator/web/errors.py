@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
-from annotator.errors import AnnotatorError, IdentityError, InputError, TransientError
+from annotator.errors import (
+    AnnotatorError,
+    IdentityError,
+    InputError,
+    SourceNotFoundError,
+    StoreUnavailableError,
+    TransientError,
+)
 
 TITLES: Final[Mapping[int, str]] = {
     400: "That cannot be",
@@ -19,6 +26,8 @@ TITLES: Final[Mapping[int, str]] = {
     500: "This went wrong",
     503: "Not now",
 }
+
+NOTED: Final = "It is noted in the log of the program."
 
 
 class WebError(Exception):
@@ -45,11 +54,16 @@ class WebError(Exception):
 
 
 def web_error_of(error: AnnotatorError) -> WebError:
-    """Return how an error of the package is told."""
-    if isinstance(error, IdentityError):
+    """Return how an error of the package is told.
+
+    What is wrong with the database or the settings is for whoever reads the log: its words name hosts and users.
+    """
+    if isinstance(error, StoreUnavailableError):
+        return WebError(503, "The database does not answer just now: try again soon.", headers={"Retry-After": "10"})
+    if isinstance(error, IdentityError | SourceNotFoundError):
         return WebError(404, str(error))
     if isinstance(error, InputError):
         return WebError(400, str(error))
     if isinstance(error, TransientError):
         return WebError(503, str(error), headers={"Retry-After": "10"})
-    return WebError(500, str(error))
+    return WebError(500, NOTED)

@@ -33,6 +33,8 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+# Ours have 40 characters; numbers of thousands of digits are not even to be read.
+_LONGEST_PATH: Final = 500
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -75,6 +77,9 @@ class Guard:
             )
             await refusal(scope, receive, send_with_headers)
             return
+        if len(scope["path"]) > _LONGEST_PATH:
+            await PlainTextResponse("There is no such page.\n", status_code=404)(scope, receive, send_with_headers)
+            return
         await self._application(scope, receive, send_with_headers)
 
 
@@ -111,4 +116,6 @@ def csrf_token(secret: str) -> str:
 
 def is_csrf_token(secret: str | None, given: str | None) -> bool:
     """Say whether a form has sent back what belongs to its cookie."""
-    return secret is not None and given is not None and hmac.compare_digest(csrf_token(secret), given)
+    if secret is None or given is None:
+        return False
+    return hmac.compare_digest(csrf_token(secret).encode(), given.encode())  # as bytes: text must be ASCII

@@ -130,7 +130,7 @@ class Visit:
         given = self.request.query_params.get(name, "")
         if not given:
             return usual
-        if not given.isascii() or not given.isdigit() or not least <= int(given[:20]) <= most:
+        if len(given) > 20 or not given.isascii() or not given.isdigit() or not least <= int(given) <= most:
             raise WebError(400, f"{name} must be a whole number from {least} to {most}, got {given[:40]!r}.")
         return int(given)
 

@@ -1,9 +1,10 @@
 """What the API answers."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 from starlette.responses import Response
 
 from annotator.store.identities import find_identities
@@ -27,6 +28,16 @@ USUAL: Final = 50
 MOST: Final = 200
 MOST_PEOPLE: Final = 4
 _LARGEST_ID: Final = 2**31 - 1
+
+
+def _in_utc(given: datetime) -> datetime:
+    try:
+        return given.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("it is before the year 1 or after the year 9999 in UTC") from error
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Limit = Annotated[int, Field(ge=1, le=MOST, description="most items of the page")]
 Cursor = Annotated[str, Field(max_length=200, description="next of the page before")]
 
@@ -48,8 +59,8 @@ class AppearanceParameters(Parameters):
     ]
     in_one_shot: Annotated[bool, Field(description="all of them in one and the same shot")] = False
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
-    since: Annotated[AwareDatetime | None, Field(description="labelled then or later")] = None
-    before: Annotated[AwareDatetime | None, Field(description="labelled before")] = None
+    since: Annotated[Time | None, Field(description="labelled then or later")] = None
+    before: Annotated[Time | None, Field(description="labelled before")] = None
     model: Annotated[str | None, Field(max_length=200, description="whose names; default: those shown")] = None
     limit: Limit = USUAL
     cursor: Cursor = ""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -31,7 +32,7 @@ _TYPES: Final = {
     "webm or mkv": "video/webm",
 }
 # What a media is allowed, should a browser take it for a page after all: nothing.
-_NOTHING: Final = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "private, max-age=600"}
+_NOTHING: Final = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "private, no-cache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def show_media(visit: Visit) -> Response:
         "media.html",
         row=row,
         name=short_name(row.ref.uri),
+        explain_command=shlex.join(["annotator", "explain", row.ref.uri]),
         is_video=is_video(row.ref.uri),
         result=None if stored is None else stored.result,
         lanes=lanes,
