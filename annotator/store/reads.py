@@ -26,7 +26,7 @@ from annotator.store.tables import (
     tracks,
     work,
 )
-from annotator.types import Candidate, ContentLabel, Identity, MediaRef, TrackEvidence, TrackLabel
+from annotator.types import Candidate, ContentLabel, Identity, MediaRef, TrackLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ class StoredTrack:
         track_no: 0-based within the media.
         shot_no: 0-based number of the shot it is in.
         boxes: where and when it was seen.
-        evidence: the embeddings of its best faces.
         label: who it is. Without an ``identify``, an unknown track has no candidates, and «too poor» reads «unknown».
         is_picture: whether it shows a picture of somebody that is in the clip; None where it was not measured.
 
@@ -62,7 +61,6 @@ class StoredTrack:
     track_no: int
     shot_no: int
     boxes: StoredBoxes
-    evidence: TrackEvidence
     label: TrackLabel
     is_picture: bool | None
 
@@ -90,7 +88,7 @@ class StoredAnnotation:
 
     Attributes:
         result: as it is told; the same as when it was fresh.
-        tracks: with their evidence, in order; empty for a failed media.
+        tracks: in order; empty for a failed media.
 
     """
 
@@ -243,12 +241,12 @@ def _load_tracks(
     identify: Identify | None,
 ) -> dict[int, tuple[StoredTrack, ...]]:
     boxes = load_boxes(connection, network_id, content_ids)
-    evidence = load_evidence(connection, network_id, content_ids)
     keys = [(content_id, track_no) for content_id in content_ids for track_no in boxes[content_id]]
     labels = _load_track_labels(connection, labelling_id, content_ids, people)
-    proofs = dict(zip(keys, (one for content_id in content_ids for one in evidence[content_id]), strict=True))
-    unknown = [key for key in keys if key not in labels]
     if identify is not None:
+        evidence = load_evidence(connection, network_id, content_ids)
+        proofs = dict(zip(keys, (one for content_id in content_ids for one in evidence[content_id]), strict=True))
+        unknown = [key for key in keys if key not in labels]
         guessed = zip(unknown, identify([proofs[key] for key in unknown]), strict=True)
         # A track without a row is unknown, whatever a changed identifier would say of it now.
         ruled_out = _ruled_out(connection, boxes, people)
@@ -269,9 +267,7 @@ def _load_tracks(
     for key in keys:
         label = labels.get(key, TrackLabel("unknown", ()))
         row = row_by_key[key]
-        found[key[0]].append(
-            StoredTrack(key[1], row.shot_no, boxes[key[0]][key[1]], proofs[key], label, row.is_picture)
-        )
+        found[key[0]].append(StoredTrack(key[1], row.shot_no, boxes[key[0]][key[1]], label, row.is_picture))
     return {content_id: tuple(its_own) for content_id, its_own in found.items()}
 
 

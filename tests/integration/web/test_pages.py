@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from annotator.build import build_reader
 from annotator.store import Store
+from annotator.store.tables import track_embeddings
 from annotator.store.web.accounts import Role
 from annotator.types import MediaRef
 from annotator.web.application import make_application
@@ -33,6 +35,14 @@ def test_an_unknown_name_suggests_near_ones(browser: Browser) -> None:
     page = browser.get("/search?person=Ada+Lovelase")
     assert page.status_code == 404
     assert '<a class="chip" href="?person=Ada%20Lovelace">' in page.text or "?person=Ada+Lovelace" in page.text
+
+
+def test_a_media_is_shown_without_its_embeddings(sqlite_store: Store) -> None:
+    ids = web_archive.fill(sqlite_store)
+    with sqlite_store.writing() as connection:
+        connection.execute(delete(track_embeddings))
+    page = WebForTests(sqlite_store).browser(Role.READER).get(f"/media/{ids['ada']}")
+    assert (page.status_code, "Ada Lovelace" in page.text) == (200, True)
 
 
 @pytest.mark.parametrize(
