@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +25,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
@@ -295,6 +297,18 @@ class WebSettings(_Group):
         pattern=r"^https?://[^/?#@]+/?$",
         description="how browsers reach it, where that is through a proxy: https://faces.example.org",
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _as_browsers_send_it(cls, url: str | None) -> str | None:
+        """Bring it to the form of the header Origin: small letters, no port that goes without saying, no slash."""
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        usual = {"http": 80, "https": 443}[parts.scheme]
+        name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"{parts.scheme}://{name}" + ("" if parts.port in (None, usual) else f":{parts.port}")
+
     session_hours: Annotated[float, Field(gt=0, le=720)] = Field(
         default=12.0, description="longest time logged in, whatever happens"
     )

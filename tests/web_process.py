@@ -17,14 +17,19 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the application at a free port; give the process and the address that it prints."""
+def running(folder: Path, *, port: int = 0, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the application at a port, by default a free one; give the process and the address that it prints."""
+    chosen = {f"ANNOTATOR_WEB__{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(
-        [ANNOTATOR, "web", "--port", "0"], stderr=subprocess.PIPE, text=True, env=environment(folder), cwd=folder
+        [ANNOTATOR, "web", "--port", str(port)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(folder) | chosen,
+        cwd=folder,
     )
     try:
         assert process.stderr is not None
-        found = next(found for line in process.stderr if (found := re.search(r"http://\S+", line)))
+        found = next(found for line in process.stderr if (found := re.search(r"https?://\S+", line)))
         yield process, found[0]
     finally:
         process.kill()

@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the account; capit
 RoleName = Annotated[
     str,
     typer.Option(
-        "--role", metavar="ROLE", help="reader (looks), reviewer (corrects), operator (runs), or admin (all of it)."
+        "--role", metavar="ROLE", help="reader, reviewer, operator, or admin; docs/web.md says what each may."
     ),
 ]
 PasswordStdin = Annotated[
@@ -39,7 +39,7 @@ def web(
     ] = None,
     database: Database = None,
 ) -> None:
-    """Search, look and correct in a browser, until Ctrl-C.
+    """Search and look in a browser, until Ctrl-C.
 
     Without accounts it is for whoever sits at this machine: it listens at 127.0.0.1 alone, and the address that it
     prints holds a key which opens it once. As soon as there is an account, people log in. An address that others reach

@@ -123,6 +123,7 @@ def open_engine(url: str | Path, *, pool_size: int = 5, max_silence_s: float | N
             pool_size=pool_size,
             # Many rows a round trip also where SQLAlchemy has no form for it: INSERT … ON CONFLICT without RETURNING.
             executemany_mode="values_plus_batch",
+            hide_parameters=True,  # errors are logged, and names of people and hashes of passwords are in no log
             connect_args={name: value for name, value in _FIND_THE_DEAD.items() if name not in parsed.query},
         )
     except NoSuchModuleError as exc:
@@ -175,7 +176,7 @@ def _limit_silence(engine: Engine, max_silence_ms: int) -> None:
 def _sqlite_engine(url: URL) -> Engine:
     if url.database and url.database.startswith("~"):
         url = url.set(database=str(Path(url.database).expanduser()))
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

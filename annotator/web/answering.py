@@ -139,7 +139,7 @@ def _refusal(page: Page, visit: Visit) -> Response | None:
     if page.method not in SAFE_METHODS and not visitor.has_token:
         origin = visit.site.settings.web.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
         given = visit.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER)
-        if is_from_elsewhere(request.headers, origin.rstrip("/")) or not is_csrf_token(visitor.secret, given):
+        if is_from_elsewhere(request.headers, origin) or not is_csrf_token(visitor.secret, given):
             if visitor.role is None and page.role is not None:
                 raise _not_logged_in(page)
             raise WebError(403, "The form was not sent by a page of this session: load the page again, then send it.")

@@ -39,7 +39,7 @@ def serve(site: Site, *, on_ready: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=_STOP_WITHIN_S,
         # A proxy on this machine tells where a request comes from; nobody else is believed.
         proxy_headers=site.settings.web.public_url is not None,
-        forwarded_allow_ips="127.0.0.1",
+        forwarded_allow_ips=["127.0.0.1", "::1", "::ffff:127.0.0.1"],
     )
     with listening, _stopping_is_no_error():
         on_ready(_address(site, listening))
@@ -78,6 +78,6 @@ def _listen(host: str, port: int) -> socket.socket:
 def _address(site: Site, listening: socket.socket) -> str:
     web = site.settings.web
     if web.public_url is not None:
-        return web.public_url.rstrip("/")
+        return web.public_url
     host = web.host if web.host in LOOPBACK else socket.gethostname()
     return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"

@@ -7,7 +7,7 @@ from annotator.build import build_source
 from annotator.detection import DetectionParams
 from annotator.errors import ConfigError
 from annotator.media import DecodeLimits, FetchLimits, Sampling
-from annotator.settings import Settings, explain_settings, load_settings, mask_url
+from annotator.settings import Settings, WebSettings, explain_settings, load_settings, mask_url
 
 
 @pytest.fixture
@@ -129,6 +129,25 @@ def test_no_password_shows_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in shown
     assert "postgresql://ann:***@db/annotations" in shown
     assert settings.database_url.get_secret_value() == "postgresql://ann:hunter2@db/annotations"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://Faces.Example.org", "https://faces.example.org"),
+        ("https://faces.example.org:443/", "https://faces.example.org"),
+        ("http://faces.example.org:80", "http://faces.example.org"),
+        ("https://faces.example.org:8443", "https://faces.example.org:8443"),
+        ("http://[::1]:8765/", "http://[::1]:8765"),
+    ],
+)
+def test_the_address_of_the_pages_is_as_browsers_send_it(given: str, sent: str) -> None:
+    assert WebSettings(public_url=given).public_url == sent
+
+
+def test_an_address_whose_port_cannot_be_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"(?i)public_url"):
+        load_settings(env_file=None, web={"public_url": "https://faces.example.org:70000"})
 
 
 @pytest.mark.parametrize(

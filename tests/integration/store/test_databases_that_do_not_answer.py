@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from annotator.errors import ConfigError, StoreUnavailableError
 from annotator.stack.child import free_port
@@ -219,3 +219,10 @@ def test_writers_of_the_same_contents_at_the_same_time_write_them_once(database_
         for table, rows in (("media", 60), ("contents", 20), ("tracks", 20), ("content_labels", 60), ("networks", 1)):
             assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == rows
         assert connection.execute(text("SELECT count(*) FROM work WHERE state = 2")).scalar_one() == 60
+
+
+def test_what_is_asked_for_is_in_no_error(store: Store) -> None:
+    # Errors are logged; names of people are in no log. (Postgres repeats the line where it found one.)
+    with pytest.raises(DBAPIError) as refused, store.reading() as connection:
+        connection.execute(text("SELECT name FROM no_such_table\nWHERE name = :name"), {"name": "Ada Lovelace"})
+    assert "Ada Lovelace" not in str(refused.value)

@@ -33,7 +33,6 @@ NAMES = ("people_list", "person_details", "appearances", "media_list", "media_de
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the tool's own
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("mode", ["allowed", "not allowed"])
 def test_the_api_is_as_its_description_says(sqlite_store: Store, name: str, mode: str) -> None:

@@ -2,12 +2,18 @@
 
 import re
 import signal
+import socket
 import subprocess
+import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from annotator.store import Store
+from annotator.store.tables import web_attempts
 from tests.web_process import ANNOTATOR, environment, running
 
 
@@ -45,6 +51,31 @@ def test_with_an_account_it_asks_for_the_password(tmp_path: Path) -> None:
         with urllib.request.build_opener().open(address, timeout=30) as page:
             assert page.url.endswith("/login?next=%2F")
             assert 'autocomplete="current-password"' in page.read().decode()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_proxy_on_this_machine_tells_where_somebody_comes_from(tmp_path: Path, host: str) -> None:
+    run(tmp_path, "web", "users", "add", "eve", "--role", "admin", "--password-stdin", typed="twelve letters\n")
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        port = taken.getsockname()[1]
+    with running(tmp_path, port=port, host=host, public_url="https://Faces.example:443/") as (_, address):
+        assert address == "https://faces.example"
+        url = f"http://[{host}]:{port}/login" if ":" in host else f"http://{host}:{port}/login"
+        browser = urllib.request.build_opener()
+        proxied = {"Host": "faces.example", "X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+        asked = urllib.request.Request(url, headers=proxied)  # noqa: S310 - http, as above
+        with browser.open(asked, timeout=30) as page:
+            text, cookie = page.read().decode(), page.headers["Set-Cookie"].split(";")[0]
+        token = re.search(r'name="csrf" value="([^"]+)"', text)
+        assert token is not None
+        form = urllib.parse.urlencode({"csrf": token[1], "name": "eve", "password": "wrong but long"}).encode()
+        sent = proxied | {"Cookie": cookie, "Origin": "https://faces.example"}
+        tried = urllib.request.Request(url, data=form, headers=sent)  # noqa: S310
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            browser.open(tried, timeout=30)
+        assert "password" in refused.value.read().decode()
+    with Store.open(f"sqlite:///{tmp_path / 'annotations.db'}") as store, store.reading() as connection:
+        assert connection.execute(select(web_attempts.c.address)).scalars().all() == ["192.0.2.7"]
 
 
 def test_accounts_are_added_listed_changed_and_disabled(tmp_path: Path) -> None:
