@@ -139,7 +139,7 @@ def find_identities(connection: Connection, name: str) -> list[int]:
         IdentityError: nobody has the name; the message suggests near ones.
 
     """
-    exact = names_to_ids(connection).get(name)
+    exact = ids_of(connection, [name]).get(name)
     if exact is not None:
         return [exact]
     key = name_key(name)
@@ -183,7 +183,7 @@ def rename(connection: Connection, name: str, new_name: str) -> Identity:
     identity_id = _only_one(connection, name)
     new_name = _checked_name(new_name)
     insist_on_nobody_taken_down(connection, [Identity(new_name)])
-    holder = names_to_ids(connection).get(new_name)
+    holder = ids_of(connection, [new_name]).get(new_name)
     if holder not in {None, identity_id}:
         raise IdentityError(
             f"somebody else is called {new_name!r} already: merge the two, if they are one person", name=new_name

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime, Field
 from starlette.responses import Response
 
-from annotator.store.identities import find_identities
+from annotator.store.identities import find_identities, ids_of
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
 from annotator.store.web.media import find_media_row, list_media, load_media, models_shown
 from annotator.store.web.people import (
@@ -155,7 +155,7 @@ def tell_media(visit: Visit) -> Response:
             raise WebError(404, f"There is no media {media_id}.")
         stored = load_media(connection, row)
         names = [] if stored is None else [label.identity.name for label in stored.result.labels]
-        ids = {name: find_identities(connection, name)[0] for name in names}
+        ids = ids_of(connection, names)
     result = None if stored is None else stored.result
     told = objects.MediaDetailsTold(
         media_id=row.media_id,

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 
 from annotator.media.sniff import sniff
 from annotator.results import TrackResult
-from annotator.store.identities import find_identities
+from annotator.store.identities import ids_of
 from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
@@ -63,7 +63,7 @@ def show_media(visit: Visit) -> Response:
         history = labellings_of(connection, row)
         tracks = () if stored is None else stored.result.tracks
         names = {name for track in tracks if (name := name_of(track.label)) is not None}
-        ids = {name: find_identities(connection, name)[0] for name in names}
+        ids = ids_of(connection, names)
     lanes = _lanes(tracks, ids)
     duration_ms = _duration(stored.result.duration_ms if stored else None, tracks)
     return visit.page(
