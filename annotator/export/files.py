@@ -1,46 +1,44 @@
 """Exports on this machine: a file, or a folder with files of each media, that appears only when it is whole."""
 
-import contextlib
 import csv
-import os
-import shutil
-import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from annotator.errors import ConfigError, LocalDiskError
+from annotator.appearing import appearing_file, appearing_folder
+from annotator.errors import LocalDiskError
 from annotator.export.paths import alternatives, path_of
 from annotator.export.records import ExportedMedia
 from annotator.export.rows import safe_cells
 
 INDEX: Final = "index.csv"
+_REMEDY: Final = "give --output another path"
 _INDEX_COLUMNS: Final = ("file", "media_id", "media_uri", "identity")
 
 
 def write_file(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write a file, all of it or nothing: under another name beside it first, then under its own.
-
-    A pipe or a device is written to as it is.
+    """Write a file, all of it or nothing. A pipe or a device is written to as it is.
 
     Raises:
         LocalDiskError: it cannot be written there.
 
     """
     path = path.resolve()  # of a link, what it leads to is replaced
-    with _translated(path):
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            with path.open("wb") as file:
-                file.writelines(pieces)
-            return
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                file.writelines(pieces)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    if path.exists() and not path.is_file():
+        _write_through(path, pieces)
+        return
+    with appearing_file(path, remedy=_REMEDY) as file:
+        file.writelines(pieces)
+
+
+def _write_through(path: Path, pieces: Iterable[bytes]) -> None:
+    try:
+        with path.open("wb") as file:
+            file.writelines(pieces)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise LocalDiskError(f"{path} cannot be written ({exc.strerror}): {_REMEDY}") from exc
 
 
 def write_folder(folder: Path, files: Iterable[tuple[ExportedMedia, str, str, str]]) -> int:
@@ -58,20 +56,8 @@ def write_folder(folder: Path, files: Iterable[tuple[ExportedMedia, str, str, st
         LocalDiskError: it cannot be written there.
 
     """
-    folder = folder.resolve()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is there already: --output must be a new or empty folder")
-    with _translated(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-        try:
-            count = _fill(part, files)
-            part.chmod(0o777 & ~_umask())
-            part.replace(folder)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
-    return count
+    with appearing_folder(folder, remedy=_REMEDY) as part:
+        return _fill(part, files)
 
 
 def _fill(folder: Path, files: Iterable[tuple[ExportedMedia, str, str, str]]) -> int:
@@ -98,19 +84,3 @@ def _write_new(folder: Path, names: Iterator[PurePosixPath], text: str) -> PureP
             continue
         return name
     raise FileExistsError(17, "too many media have one name", str(folder))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as exc:
-        raise LocalDiskError(f"{path} cannot be written ({exc.strerror}): give --output another path") from exc

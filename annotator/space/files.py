@@ -1,9 +1,7 @@
 """Where a map is kept: a file of the cache for each labelling of a database, whole or not there."""
 
 import hashlib
-import os
 import zipfile
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Connection, select
 
-from annotator.errors import LocalDiskError
+from annotator.appearing import appearing_file
 from annotator.space.placing import SpaceMap
 from annotator.store.tables import labellings
 
@@ -52,26 +50,15 @@ def write_map(path: Path, space: SpaceMap) -> None:
         LocalDiskError: it cannot be written there.
 
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     arrays: dict[str, Any] = {name: getattr(space, name) for name in _ARRAYS}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                **arrays,
-                model=np.array(space.model),
-                made_at=np.array(space.made_at.astimezone(UTC).isoformat()),
-            )
-        part.replace(path)
-    except OSError as exc:
-        raise LocalDiskError(
-            f"{path} cannot be written ({exc.strerror}): set ANNOTATOR_CACHE_DIR to another folder"
-        ) from exc
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    with appearing_file(path, remedy="set ANNOTATOR_CACHE_DIR to another folder") as file:
+        np.savez(
+            file,
+            allow_pickle=False,
+            **arrays,
+            model=np.array(space.model),
+            made_at=np.array(space.made_at.astimezone(UTC).isoformat()),
+        )
 
 
 def read_map(path: Path) -> SpaceMap | None:

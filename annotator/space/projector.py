@@ -1,14 +1,12 @@
 """People and faces for the projector of TensorBoard, which has UMAP and t-SNE: embeddings, names, and what says so."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from annotator.errors import ConfigError, LocalDiskError
+from annotator.appearing import appearing_folder
 from annotator.recognition.gallery import Gallery
 from annotator.space.directions import people_directions
 from annotator.space.sample import SampledFaces
@@ -36,22 +34,11 @@ def write_projector(folder: Path, gallery: Gallery, faces: SampledFaces, names: 
         LocalDiskError: it cannot be written there.
 
     """
-    folder = folder.resolve()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is there already: give a new or empty folder")
     points = np.concatenate([people_directions(gallery), faces.directions]).astype("<f4")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-        try:
-            (part / TENSORS).write_bytes(points.tobytes())
-            (part / METADATA).write_text(_metadata(gallery, faces, names), encoding="utf-8", newline="")
-            (part / CONFIG).write_text(_config(*points.shape), encoding="utf-8")
-            part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as exc:
-        raise LocalDiskError(f"{folder} cannot be written ({exc.strerror}): give another folder") from exc
+    with appearing_folder(folder) as part:
+        (part / TENSORS).write_bytes(points.tobytes())
+        (part / METADATA).write_text(_metadata(gallery, faces, names), encoding="utf-8", newline="")
+        (part / CONFIG).write_text(_config(*points.shape), encoding="utf-8")
     return len(points)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from annotator.appearing import appearing_folder, check_new
 from annotator.errors import ConfigError
 from annotator.networks.embedder_file import write_embedder_file
 from annotator.recognition.building import BuildParams
@@ -27,7 +28,6 @@ from trainer.export.calibrating import calibrated
 from trainer.export.card import OWN_LICENCE, SFACE_LICENCE, card, credits_of
 from trainer.export.faces import Strangers, crop_of, crops_of, embed_all, mean_of, read_faces, read_strangers, spread
 from trainer.export.fitted import Fitted, read_fitted
-from trainer.export.folders import appearing, check_new
 from trainer.fitting.input import Crops
 from trainer.fitting.places import MODEL_FOLDER
 from trainer.labels import read_label_table
@@ -107,7 +107,7 @@ def export_bundle(
     fitted = read_fitted(places.folder / MODEL_FOLDER)
     crop = crop_of(places, is_head=fitted.is_head)
     shown = _shown(places, fitted.people, crop, read_strangers(params.strangers, crop, detector=detector))
-    with appearing(params.out) as part:
+    with appearing_folder(params.out) as part:
         network = _network(fitted, crop, part)
         embedder = FaceEmbedder(engine, network=network)
         draft = _draft(fitted, shown, network, embedder=embedder, params=params)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from annotator.appearing import appearing_folder
 from annotator.errors import ConfigError, ModelError
 from annotator.networks.embedder_file import write_embedder_file
 from annotator.recognition.building import credits_table
@@ -21,7 +22,6 @@ from annotator.recognition.bundled_network import BundledNetwork
 from annotator.recognition.labels import parse_label, read_labels
 from annotator.recognition.revocation import RevocationList
 from annotator.types import F32, Identity
-from trainer.export.folders import appearing
 from trainer.giphy.assumptions import assumed_calibration, unit_centres
 from trainer.giphy.faces import CROP, DETECTION
 from trainer.giphy.mapping import ClassHead
@@ -99,7 +99,7 @@ def write_folder(
         LocalDiskError: there is no room for it.
 
     """
-    with appearing(folder) as part:
+    with appearing_folder(folder) as part:
         digest = write_embedder_file(part / NETWORK, SPEC, network)
         with (part / CLASSES).open("wb") as file:
             np.savez(file, allow_pickle=False, kernel=head.kernel, bias=head.bias, centres=head.centres)

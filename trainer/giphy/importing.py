@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from annotator.appearing import check_new
 from annotator.errors import ConfigError
-from trainer.export.folders import check_new
 from trainer.giphy.archive import open_release
 from trainer.giphy.checkpoint import open_checkpoint
 from trainer.giphy.folder import write_folder

@@ -60,6 +60,7 @@ def test_a_file_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         write_file(path, broken())  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
     write_file(path, [b"ne", b"w"])
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
