@@ -122,6 +122,15 @@ def test_counts_follow_at_the_end_of_the_command(said: Said, saving: Saving) -> 
 
 
 @pytest.mark.usefixtures("saving")
+def test_the_query_of_the_page_finds_what_was_said(said: Said, saving: Saving) -> None:
+    (query,) = re.findall(r"^    (SELECT .*)$", PAGE, re.MULTILINE)
+    said("correct", CLIP, "--track", "1", "--is", "Eileen Collins", "--new")
+    with saving.store.reading() as connection:
+        rows = [tuple(row)[:4] for row in connection.execute(text(query))]
+    assert rows == [(CLIP, 1, "is", "Eileen Collins")]
+
+
+@pytest.mark.usefixtures("saving")
 def test_the_list_tells_what_holds_and_what_waits(said: Said, saving: Saving, identifier: Identifier) -> None:
     assert "`annotator correct` says it" in said("corrections")[1]
     said("correct", CLIP, "--track", "1", "--is", "Eileen Collins", "--new")

@@ -313,6 +313,32 @@ def test_the_list_says_which_words_hold(archive: Archive) -> None:
     assert all(one.withdrawn_at is not None and not one.is_overtaken for one in archive.listed())
 
 
+def test_sql_users_see_what_was_said_and_of_whom_it_holds_now(archive: Archive) -> None:
+    archive.say("is", "Person 7")
+    archive.say("is not", "Person 5", content=2)
+    withdraw_corrections(archive.engine, ref("2.gif"), 0)
+    archive.store.merge("Person 7", "Person 8")
+    again = annotated(1, [seen(0, MIXED)], archive.identifier)
+    archive.store.save(
+        [replace(again, media=ref("copy.gif"))], network_id=archive.network_id, labelling_id=archive.labelling_id
+    )
+    query = (
+        "SELECT media_uri, track, verdict, identity, withdrawn_at IS NULL, withdrawn_by = said_by"
+        " FROM track_corrections ORDER BY correction, media_id"
+    )
+    with archive.store.reading() as connection:
+        rows = [tuple(row) for row in connection.execute(text(query))]
+    assert rows == [
+        ("s3://gifs/1.gif", 0, "is", "Person 8", True, None),
+        ("s3://gifs/copy.gif", 0, "is", "Person 8", True, None),
+        ("s3://gifs/2.gif", 0, "is not", "Person 5", False, True),
+    ]
+    other = archive.store.register_network({**SPEC, "detector": "another"})
+    archive.store.activate(archive.store.register_labelling(other, model="other@1", digest="o", photographs={}))
+    with archive.store.reading() as connection:
+        assert {row[1] for row in connection.execute(text(query))} == {None}
+
+
 def test_what_was_said_of_one_who_is_merged_holds_of_who_took_over(archive: Archive) -> None:
     archive.say("is", "Person 7")
     archive.say("is not", "Person 5", content=2)
