@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,13 +13,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @contextmanager
-def open_chromium() -> Iterator[Browser]:
-    """Give a browser; a test that asks for it is skipped where the machine has none."""
+def open_chromium(flags: Sequence[str] = ()) -> Iterator[Browser]:
+    """Give a browser, started with flags of its own; a test that asks for it is skipped where the machine has none."""
     path = os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium here: install the Debian package chromium, or name one by CHROMIUM=/path/to/it")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *flags])
         try:
             yield browser
         finally:

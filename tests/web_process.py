@@ -12,8 +12,12 @@ ANNOTATOR = Path(sys.executable).with_name("annotator")
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a program that keeps its data in a folder."""
-    return {"PATH": os.environ["PATH"], "ANNOTATOR_DATA_DIR": str(folder)}
+    """Return the environment of a program that keeps its data in a folder, and its cache in ``cache`` there."""
+    return {
+        "PATH": os.environ["PATH"],
+        "ANNOTATOR_DATA_DIR": str(folder),
+        "ANNOTATOR_CACHE_DIR": str(folder / "cache"),
+    }
 
 
 @contextmanager

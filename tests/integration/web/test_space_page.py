@@ -25,18 +25,21 @@ from tests.web_client import WebForTests
 def web(sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WebForTests:
     """Return the application over twelve people whom a model names, without a map yet."""
     monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(tmp_path / "cache"))
-    people = gallery()
-    counts = dict(zip(people.identities, people.photo_counts.tolist(), strict=True))
-    sqlite_store.register_labelling(
-        sqlite_store.register_network(SPEC), model=people.model, digest=people.digest, photographs=counts
-    )
+    register_people(sqlite_store)
     return WebForTests(sqlite_store)
 
 
-def build_map(web: WebForTests) -> None:
+def register_people(store: Store) -> None:
+    """Let a model name twelve people."""
+    people = gallery()
+    counts = dict(zip(people.identities, people.photo_counts.tolist(), strict=True))
+    store.register_labelling(store.register_network(SPEC), model=people.model, digest=people.digest, photographs=counts)
+
+
+def build_map(store: Store) -> None:
     """Keep a map of the twelve people and of three faces, one of them the first person's."""
     random = np.random.default_rng(3).normal(0, 1, (3, SIZE))
-    with web.site.store.reading() as connection:
+    with store.reading() as connection:
         ids = identity_ids(connection, gallery())
         directions = random / np.linalg.norm(random, axis=1, keepdims=True)
         faces = SampledFaces(np.arange(3), np.zeros(3, np.int64), directions, [ids[0], None, None])
@@ -53,7 +56,7 @@ def test_without_a_map_the_page_says_how_one_is_made(web: WebForTests) -> None:
 
 
 def test_the_points_come_with_the_names_that_people_have_now(web: WebForTests) -> None:
-    build_map(web)
+    build_map(web.site.store)
     browser = web.browser(Role.READER)
     page = browser.get("/space").text
     assert 'data-points="/space/points"' in page
@@ -67,7 +70,7 @@ def test_the_points_come_with_the_names_that_people_have_now(web: WebForTests) -
 
 
 def test_a_browser_that_has_the_points_gets_them_again_only_when_they_have_changed(web: WebForTests) -> None:
-    build_map(web)
+    build_map(web.site.store)
     browser = web.browser(Role.READER)
     first = browser.get("/space/points")
     assert first.headers["cache-control"] == "private, no-cache"
@@ -80,7 +83,7 @@ def test_a_browser_that_has_the_points_gets_them_again_only_when_they_have_chang
 
 
 def test_whoever_is_not_logged_in_gets_no_points(web: WebForTests) -> None:
-    build_map(web)
+    build_map(web.site.store)
     answer = web.browser().get("/space/points")
     assert answer.status_code == 303
     assert b"Person" not in answer.content
