@@ -10,9 +10,10 @@ from typing import Any, Final
 from annotator.cli.database import open_store
 from annotator.cli.output import progress, remark
 from annotator.errors import ConfigError
+from annotator.export.files import write_file
 from annotator.export.rows import RowKind
 from annotator.export.selection import Selection
-from annotator.export.streaming import FORMS, stream, write_files, write_stream
+from annotator.export.streaming import FORMS, stream, write_files
 from annotator.settings import load_settings
 
 STDOUT: Final = "-"
@@ -67,7 +68,7 @@ def export(options: ExportOptions) -> None:
             if options.output == STDOUT:
                 _print(pieces)
                 return
-            write_stream(Path(options.output), pieces)
+            write_file(Path(options.output), pieces)
             told = f"{count:,} media are in {options.output}"
     remark(told)
 

@@ -13,10 +13,11 @@ from annotator.cli.output import out, progress, remark
 from annotator.recognition.gallery import Gallery
 from annotator.settings import Settings, load_settings
 from annotator.space.files import map_path, write_map
-from annotator.space.people import identity_ids, labelling_of, names_now
+from annotator.space.people import identity_ids, labelling_of
 from annotator.space.placing import make_map
 from annotator.space.projector import write_projector
 from annotator.space.sample import SampledFaces, sample_faces
+from annotator.store.identities import load_identities
 from annotator.store.labellings import Labelling
 from annotator.store.registry import active_labelling
 from annotator.store.store import Store
@@ -70,7 +71,7 @@ def export_space(folder: Path, *, faces: int, settings: Mapping[str, Any]) -> No
     """
     with _sampled(faces, settings) as one:
         with one.store.reading() as connection:
-            names = {identity_id: name for identity_id, (_, name) in names_now(connection).items()}
+            names = {identity_id: person.name for identity_id, person in load_identities(connection).items()}
         points = write_projector(folder, one.gallery, one.faces, names)
     out().print(f"{points:,} points are in {folder}", markup=False, soft_wrap=True)
     remark(f"Look at them with: tensorboard --logdir {folder}")

@@ -3,7 +3,8 @@
 from typing import Any
 
 from annotator.export.records import ExportedMedia, ExportedTrack
-from annotator.results import MediaResult, TrackBox, TrackResult, to_json_line
+from annotator.results import MediaResult, TrackResult, to_json_line
+from annotator.store.reads import StoredTrack
 from annotator.types import ContentLabel, TrackLabel
 
 
@@ -44,16 +45,5 @@ def _as_result(media: ExportedMedia) -> MediaResult:
 
 
 def _as_track(track: ExportedTrack) -> TrackResult:
-    boxes = track.boxes.boxes_xyxy.round().astype(int).tolist()
-    return TrackResult(
-        track_no=track.track_no,
-        start_ms=track.start_ms,
-        end_ms=track.end_ms,
-        screen_time_ms=track.screen_time_ms,
-        label=TrackLabel("unknown" if track.name is None else "known", track.candidates),
-        boxes=tuple(
-            TrackBox(pts_ms, (x1, y1, x2, y2))
-            for pts_ms, (x1, y1, x2, y2) in zip(track.boxes.pts_ms.tolist(), boxes, strict=True)
-        ),
-        is_picture=track.is_picture,
-    )
+    label = TrackLabel("unknown" if track.name is None else "known", track.candidates)
+    return StoredTrack(track.track_no, track.shot_no, track.boxes, label, track.is_picture).told()

@@ -8,10 +8,12 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, or_, sel
 
 from annotator.errors import ChangedMeanwhileError
 from annotator.export.records import ExportedMedia, ExportedName, ExportedTrack
-from annotator.export.selection import Selection, Wanted, names_of, resolve
+from annotator.export.selection import Selection, Wanted, resolve
 from annotator.store.codec import decode_boxes
 from annotator.store.connection import reading
 from annotator.store.dialect import given_ids, ids_param, is_postgres
+from annotator.store.identities import load_survivors
+from annotator.store.reads import considered
 from annotator.store.tables import (
     WorkState,
     annotations,
@@ -158,8 +160,8 @@ def _tracks(
 ) -> defaultdict[int, list[ExportedTrack]]:
     """Return the tracks of contents, those of other people left out where some are wanted."""
     labelled = _labels(connection, wanted, content_ids)
-    if any(one not in wanted.names for label in labelled.values() for one in _people(label)):
-        wanted.names.update(names_of(connection))  # somebody was added meanwhile
+    if any(one not in wanted.names for label in labelled.values() for one, _, _ in considered(label)):
+        wanted.names.update(load_survivors(connection))  # somebody was added meanwhile
     found: defaultdict[int, list[ExportedTrack]] = defaultdict(list)
     rows = connection.execute(
         select(tracks)
@@ -180,7 +182,7 @@ def _tracks(
                 screen_time_ms=row.screen_ms,
                 boxes=decode_boxes(bytes(row.boxes)),
                 name=name,
-                candidates=_candidates(label, wanted),
+                candidates=() if name is None else _candidates(label, wanted),
                 is_picture=row.is_picture,
             )
         )
@@ -202,21 +204,12 @@ def _name(label: Any, wanted: Wanted) -> ExportedName | None:  # noqa: ANN401  (
     return ExportedName(*wanted.names[label.identity_id], float(label.confidence))
 
 
-def _people(label: Any) -> list[int]:  # noqa: ANN401  (a row)
-    return [one for one, _, _ in _considered(label)]
-
-
-def _candidates(label: Any, wanted: Wanted) -> tuple[Candidate, ...]:  # noqa: ANN401  (a row, or None)
-    told = () if label is None else _considered(label)
-    return tuple(Candidate(wanted.names[one][1], score, confidence) for one, score, confidence in told)
-
-
-def _considered(label: Any) -> list[tuple[int, float, float]]:  # noqa: ANN401  (a row)
-    """Return who was considered for a track, best first: number, score, confidence."""
-    told = [(label.identity_id, label.score, label.confidence)]
-    if label.runner_up_id is not None:
-        told.append((label.runner_up_id, label.runner_up_score, label.runner_up_confidence))
-    return told + [(one, score, confidence) for one, score, confidence in label.candidates or ()]
+def _candidates(label: Any, wanted: Wanted) -> tuple[Candidate, ...]:  # noqa: ANN401  (a row)
+    return tuple(
+        Candidate(wanted.names[one][1], score, confidence)
+        for one, score, confidence in considered(label)
+        if not wanted.identity_ids or one in wanted.identity_ids
+    )
 
 
 def _annotated(row: Any, wanted: Wanted, source_uri: str, found: tuple[ExportedTrack, ...]) -> ExportedMedia:  # noqa: ANN401  (a row)

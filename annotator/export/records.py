@@ -37,7 +37,7 @@ class ExportedTrack:
         screen_time_ms: displayed time with the face.
         boxes: where and when it was seen.
         name: who it is; None where it is nobody who is told.
-        candidates: the nearest people, best first; only tracks that have got a name keep them.
+        candidates: the nearest people, best first; empty where ``name`` is None.
         is_picture: whether it shows a picture of somebody that is in the clip; None where it was not measured.
 
     """

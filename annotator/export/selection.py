@@ -9,10 +9,10 @@ from sqlalchemy import Connection, select, text
 
 from annotator.errors import ConfigError, SourceNotFoundError
 from annotator.store.dialect import given_ids, ids_param
-from annotator.store.identities import find_identities
+from annotator.store.identities import find_identities, load_survivors
 from annotator.store.labellings import Labelling, find_labelling, load_active
 from annotator.store.registry import find_media
-from annotator.store.tables import identities, media
+from annotator.store.tables import media
 from annotator.types import Identity, MediaRef
 
 
@@ -69,7 +69,7 @@ def resolve(connection: Connection, selection: Selection) -> Wanted:
     labelling = load_active(connection) if selection.model is None else find_labelling(connection, selection.model)
     if labelling is None:
         raise ConfigError("nothing is annotated yet: there is nothing to export")
-    names = names_of(connection)
+    names = load_survivors(connection)
     meant = {one for name in selection.people for one in find_identities(connection, name)}
     return Wanted(
         selection,
@@ -78,16 +78,6 @@ def resolve(connection: Connection, selection: Selection) -> Wanted:
         identity_ids=tuple(sorted(one for one, (survivor_id, _) in names.items() if survivor_id in meant)),
         media_ids=_find(connection, selection.media),
     )
-
-
-def names_of(connection: Connection) -> dict[int, tuple[int, Identity]]:
-    """Return, by a person's number, number and person of the one who has taken over, or the same."""
-    rows = connection.execute(select(identities.c.id, identities.c.survivor_id, identities.c.name, identities.c.kg_mid))
-    people = {row.id: row for row in rows}
-    return {
-        one.id: (one.survivor_id, Identity(people[one.survivor_id].name, people[one.survivor_id].kg_mid))
-        for one in people.values()
-    }
 
 
 def _find(connection: Connection, given: Sequence[str]) -> tuple[int, ...]:

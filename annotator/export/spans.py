@@ -43,3 +43,15 @@ def seen_at_once(people: Sequence[Sequence[Span]]) -> Iterator[tuple[Span, tuple
         for place, is_seen in changes[time_ms]:
             (seen.add if is_seen else seen.discard)(place)
         began_ms = time_ms
+
+
+def clock(time_ms: int, *, hour_digits: int = 2) -> str:
+    """Return a time in hours, minutes, seconds and milliseconds.
+
+    >>> clock(0), clock(3_723_004), clock(360_000_000), clock(5_033, hour_digits=1)
+    ('00:00:00.000', '01:02:03.004', '100:00:00.000', '0:00:05.033')
+    """
+    seconds, rest_ms = divmod(time_ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:0{hour_digits}}:{minutes:02}:{seconds:02}.{rest_ms:03}"

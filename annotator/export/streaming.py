@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from annotator.errors import ConfigError
 from annotator.export import json_lines, rekognition, video_indexer, video_intelligence, webvtt
-from annotator.export.files import write_file, write_folder
+from annotator.export.files import write_folder
 from annotator.export.parquet import parquet_pieces
 from annotator.export.reading import read_media
 from annotator.export.records import ExportedMedia
@@ -26,17 +26,13 @@ class Form:
     """A form of export.
 
     Attributes:
-        about: in a few words.
         suffix: of its files.
-        content_type: for HTTP.
         encode: media to bytes; None where there is no form of many media in one file.
         files: the files of one media; None where there is none.
 
     """
 
-    about: str
     suffix: str
-    content_type: str
     encode: Callable[[Iterable[ExportedMedia], RowKind], Iterator[bytes]] | None
     files: _Files | None
 
@@ -56,8 +52,8 @@ def _file_of(document: Callable[[ExportedMedia], dict[str, Any]]) -> _Files:
     return files
 
 
-def _json_form(about: str, document: Callable[[ExportedMedia], dict[str, Any]]) -> Form:
-    return Form(about, ".json", "application/x-ndjson", _lines_of(document), _file_of(document))
+def _json_form(document: Callable[[ExportedMedia], dict[str, Any]]) -> Form:
+    return Form(".json", _lines_of(document), _file_of(document))
 
 
 def _csv(media: Iterable[ExportedMedia], kind: RowKind) -> Iterator[bytes]:
@@ -65,13 +61,13 @@ def _csv(media: Iterable[ExportedMedia], kind: RowKind) -> Iterator[bytes]:
 
 
 FORMS: Final[dict[str, Form]] = {
-    "jsonl": _json_form("a JSON object for each media", json_lines.to_line),
-    "csv": Form("a row for each person in a media", ".csv", "text/csv; charset=utf-8", _csv, None),
-    "parquet": Form("the same rows for analysis", ".parquet", "application/vnd.apache.parquet", parquet_pieces, None),
-    "webvtt": Form("tracks for players", webvtt.SUFFIX, "text/vtt; charset=utf-8", None, webvtt.webvtt_files),
-    "rekognition": _json_form("answers of Amazon Rekognition's GetCelebrityRecognition", rekognition.to_response),
-    "video-intelligence": _json_form("answers of Google's Video Intelligence", video_intelligence.to_response),
-    "video-indexer": _json_form("insights of Azure AI Video Indexer", video_indexer.to_insights),
+    "jsonl": _json_form(json_lines.to_line),
+    "csv": Form(".csv", _csv, None),
+    "parquet": Form(".parquet", parquet_pieces, None),
+    "webvtt": Form(webvtt.SUFFIX, None, webvtt.webvtt_files),
+    "rekognition": _json_form(rekognition.to_response),
+    "video-intelligence": _json_form(video_intelligence.to_response),
+    "video-indexer": _json_form(video_indexer.to_insights),
 }
 
 
@@ -101,11 +97,6 @@ def stream(
     if encode is None:
         raise ConfigError(f"{form} has files for each media: --output must be a folder")
     return encode(_watched(read_media(engine, selection), on_media), rows)
-
-
-def write_stream(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write what :func:`stream` yields into a file, all of it or nothing; see ``annotator.export.files``."""
-    write_file(path, pieces)
 
 
 def write_files(

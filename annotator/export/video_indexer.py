@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from annotator.export.records import ExportedMedia
-from annotator.export.spans import Span, union_of
+from annotator.export.spans import Span, clock, union_of
 
 
 def to_insights(media: ExportedMedia) -> dict[str, Any]:
@@ -72,25 +72,11 @@ def _face(number: int, name: str, confidence: float, *, known_id: str | None, sp
         "title": None,
         "imageUrl": None,
         "instances": [
-            {
-                "thumbnailsIds": [],
-                "adjustedStart": clock(start_ms),
-                "adjustedEnd": clock(end_ms),
-                "start": clock(start_ms),
-                "end": clock(end_ms),
-            }
-            for start_ms, end_ms in spans
+            {"thumbnailsIds": [], "adjustedStart": start, "adjustedEnd": end, "start": start, "end": end}
+            for start, end in (map(_clock, span) for span in spans)
         ],
     }
 
 
-def clock(time_ms: int) -> str:
-    """Return a time as the insights have it.
-
-    >>> clock(5_033), clock(3_723_004)
-    ('0:00:05.033', '1:02:03.004')
-    """
-    seconds, rest_ms = divmod(time_ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}.{rest_ms:03}"
+def _clock(time_ms: int) -> str:
+    return clock(time_ms, hour_digits=1)

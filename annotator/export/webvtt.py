@@ -8,7 +8,7 @@ from typing import Final
 
 from annotator.export.paths import path_of
 from annotator.export.records import ExportedMedia, ExportedPerson
-from annotator.export.spans import Span, seen_at_once
+from annotator.export.spans import Span, clock, seen_at_once
 
 SUFFIX: Final = ".vtt"
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "�"})
@@ -63,15 +63,3 @@ def _text(words: str) -> str:
     'A --&gt; &lt;b&gt;B&lt;/b&gt; &amp; 00:00.000 --&gt; 00:01.000'
     """
     return " ".join(words.split()).translate(_ESCAPES)
-
-
-def clock(time_ms: int) -> str:
-    """Return a WebVTT timestamp.
-
-    >>> clock(0), clock(3_723_004), clock(360_000_000)
-    ('00:00:00.000', '01:02:03.004', '100:00:00.000')
-    """
-    seconds, rest_ms = divmod(time_ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}.{rest_ms:03}"

@@ -8,7 +8,7 @@ from annotator.errors import ConfigError
 from annotator.recognition.gallery import Gallery
 from annotator.store.identities import ids_of
 from annotator.store.labellings import Labelling, load_labelling
-from annotator.store.tables import active, identities, labellings
+from annotator.store.tables import active, labellings
 
 
 def labelling_of(connection: Connection, gallery: Gallery, digest: str) -> Labelling:
@@ -50,10 +50,3 @@ def identity_ids(connection: Connection, gallery: Gallery) -> Sequence[int]:
     if missing:
         raise ConfigError(f"{len(missing):,} people of {gallery.model} are not in the database: `annotator relabel`")
     return [known[one.name] for one in gallery.identities]
-
-
-def names_now(connection: Connection) -> dict[int, tuple[int, str]]:
-    """Return, for every identity, the id of who stands for it now, and the name."""
-    rows = connection.execute(select(identities.c.id, identities.c.survivor_id, identities.c.name)).all()
-    names = {int(row.id): row.name for row in rows}
-    return {int(row.id): (int(row.survivor_id), names[int(row.survivor_id)]) for row in rows}

@@ -16,7 +16,6 @@ from annotator.store.relabelling.sampling import sampled_batches
 from annotator.store.tables import identities, track_labels
 from annotator.types import I64, frozen_array
 
-USUAL_FACES: Final = 50_000
 _CONTENTS_PER_TRACK: Final = 2
 """Contents that are looked at for each track that is wanted: many clips show nobody."""
 _LOOKED_UP: Final = 500
@@ -64,7 +63,7 @@ def sample_faces(
     gallery: Gallery,
     labelling: Labelling,
     *,
-    most: int = USUAL_FACES,
+    most: int,
     on_batch: Callable[[int], None] | None = None,
 ) -> SampledFaces:
     """Take a sample of tracks that have a face.

@@ -249,13 +249,18 @@ def load_identity(connection: Connection, identity_id: int) -> Identity:
 
 def load_identities(connection: Connection) -> dict[int, Identity]:
     """Return every person by id; the id of a merged person gives the one who took over."""
+    return {identity_id: person for identity_id, (_, person) in load_survivors(connection).items()}
+
+
+def load_survivors(connection: Connection) -> dict[int, tuple[int, Identity]]:
+    """Return, by every id, id and person of whoever stands for it now: of a merged person, the one who took over."""
     survivor = identities.alias()
     rows = connection.execute(
-        select(identities.c.id, survivor.c.name, survivor.c.kg_mid).join_from(
+        select(identities.c.id, identities.c.survivor_id, survivor.c.name, survivor.c.kg_mid).join_from(
             identities, survivor, survivor.c.id == identities.c.survivor_id
         )
     )
-    return {identity_id: Identity(name, kg_mid) for identity_id, name, kg_mid in rows}
+    return {identity_id: (survivor_id, Identity(name, kg_mid)) for identity_id, survivor_id, name, kg_mid in rows}
 
 
 def former_names(connection: Connection) -> dict[str, Identity]:

@@ -292,12 +292,22 @@ def _load_track_labels(
         )
     )
     for row in rows:
-        candidates = [Candidate(people[row.identity_id], row.score, row.confidence)]
-        if row.runner_up_id is not None:
-            candidates.append(Candidate(people[row.runner_up_id], row.runner_up_score, row.runner_up_confidence))
-        candidates += [Candidate(people[one], score, confidence) for one, score, confidence in row.candidates or ()]
-        found[row.content_id, row.track_no] = TrackLabel("known", tuple(candidates))
+        candidates = tuple(Candidate(people[one], score, confidence) for one, score, confidence in considered(row))
+        found[row.content_id, row.track_no] = TrackLabel("known", candidates)
     return found
+
+
+def considered(label: Any) -> list[tuple[int, float, float]]:  # noqa: ANN401  (a row)
+    """Return who was considered for a track that has a name, best first: identity, score, confidence.
+
+    Args:
+        label: a row of ``track_labels``.
+
+    """
+    told = [(label.identity_id, label.score, label.confidence)]
+    if label.runner_up_id is not None:
+        told.append((label.runner_up_id, label.runner_up_score, label.runner_up_confidence))
+    return told + [(one, score, confidence) for one, score, confidence in label.candidates or ()]
 
 
 def _load_failures(connection: Connection, network_id: int, media_ids: Sequence[int]) -> dict[int, tuple[str, str]]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from annotator.space.files import map_path, read_map
 from annotator.space.packing import MEDIA_TYPE, pack_map
-from annotator.space.people import names_now
+from annotator.store.identities import load_survivors
 from annotator.store.registry import active_labelling
 from annotator.web.errors import WebError
 from annotator.web.visit import Visit
@@ -31,9 +31,10 @@ def send_points(visit: Visit) -> Response:
     with visit.site.store.reading() as connection:
         path = _path(visit, connection)
         space = None if path is None else read_map(path)
-        names = names_now(connection)
+        survivors = load_survivors(connection)
     if space is None:
         raise WebError(404, "There is no map of the model that is shown: `annotator space build` makes it.")
+    names = {one: (survivor_id, person.name) for one, (survivor_id, person) in survivors.items()}
     content = pack_map(space, names)
     headers = {
         "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',

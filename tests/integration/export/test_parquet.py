@@ -27,6 +27,7 @@ def test_parquet_has_the_rows_with_types_and_texts_as_they_are(archive: Archive)
     assert rows[0]["end_ms"] == 3_600_040
     assert rows[0]["kg_mid"] is None
     assert str(table.schema.field("confidence").type) == "double"
+    assert str(table.schema.field("is_picture").type) == "bool"
     assert len(rows) == 5
 
 

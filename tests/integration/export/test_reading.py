@@ -73,12 +73,14 @@ def test_only_people_who_are_wanted_are_told(archive: Archive) -> None:
     assert names(found) == ["pair.gif", "still.png"]
     assert {track.name.identity for one in found for track in one.tracks if track.name} == {JENNIFER}
     assert [len(one.tracks) for one in found] == [2, 1]
+    assert {one.identity for each in found for track in each.tracks for one in track.candidates} == {JENNIFER}
     assert names(read(archive, people=("Brad Pitt", HOSTILE.name))) == ["film.mp4", "=1+1.gif", "pair.gif"]
 
 
 def test_names_that_are_less_sure_are_not_told(archive: Archive) -> None:
     (pair,) = read(archive, media=("s3://gifs/pair.gif",), min_confidence=0.9)
     assert [track.name and track.name.identity.name for track in pair.tracks] == ["Jennifer Aniston", "Brad Pitt", None]
+    assert [len(track.candidates) for track in pair.tracks] == [2, 1, 0]
     assert names(read(archive, people=(HOSTILE.name,), min_confidence=0.9)) == []
 
 
