@@ -4,8 +4,8 @@
     python benchmarks/exports.py --media 1e5 --only sqlite
 
 It makes the archive first, in a temporary folder, with its own Postgres: half of the media have a track, a quarter a
-name. Each form is written by a process of its own. Printed are its processor time (the client's part; with SQLite that
-is all), its time and the most memory that it held. Linux only.
+name. Each form is encoded by a process of its own, and nothing is kept. Printed are its processor time (the client's
+part; with SQLite that is all), its time and the most memory that it held. Linux only.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def measure(url: str, media: int) -> None:
     engine = open_engine(url)
     fill(engine, media=media)
     print(f"\n{engine.dialect.name}, {media:,} media")
-    print(f"{'':20}  MB written  processor s  time s  most memory, MB")
+    print(f"{'':20}  MB encoded  processor s  time s  most memory, MB")
     engine.dispose()
     for name, selection in RUNS:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
