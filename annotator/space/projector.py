@@ -24,7 +24,7 @@ def write_projector(folder: Path, gallery: Gallery, faces: SampledFaces, names: 
         folder: must not be there, or be empty.
         gallery: the people.
         faces: sampled tracks.
-        names: of the identities of these.
+        names: of the identities of these; who is not in it is unknown.
 
     Returns:
         How many points it has.
@@ -48,7 +48,7 @@ def _metadata(gallery: Gallery, faces: SampledFaces, names: Mapping[int, str]) -
         rows.append((_cell(identity.name), "person", str(photographs), "", ""))
     keys = zip(faces.content_id.tolist(), faces.track_no.tolist(), faces.identity_id, strict=True)
     for content_id, track_no, who in keys:
-        name = _UNKNOWN if who is None else _cell(names[who])
+        name = _UNKNOWN if who is None else _cell(names.get(who, _UNKNOWN))
         rows.append((name, "face", "", str(content_id), str(track_no)))
     return "".join("\t".join(row) + "\n" for row in rows)
 

@@ -25,7 +25,7 @@ class Archive:
     labelling_id: int
 
 
-def seen(number: int, *shares: tuple[int, int], shot: int = 0) -> FaceTrack:
+def seen(number: int, *shares: tuple[int, int], shot: int = 0, is_picture: bool | None = None) -> FaceTrack:
     """Return a track that is seen for some shares of displayed time, in the middle of a frame of 320 x 240."""
     starts, ends = np.array(shares, np.int64).T
     count = len(shares)
@@ -41,12 +41,13 @@ def seen(number: int, *shares: tuple[int, int], shot: int = 0) -> FaceTrack:
         quality=np.full(count, 0.5, np.float32),
         evidence=evidence(number),
         best_faces=np.zeros((2, 112, 112, 3), np.uint8),
+        is_picture=is_picture,
     )
 
 
 @pytest.fixture
 def archive(store: Store) -> Archive:
-    """Two people in a clip, one in a film that is damaged, a hostile name, a still, nobody, a failure."""
+    """Two people in a clip, one in a film that is damaged, a hostile name on a picture, a still, nobody, a failure."""
     jennifer, brad = Identity("Jennifer Aniston", "/m/03pvt"), Identity("Brad Pitt")
     network_id = store.register_network(SPEC)
     people = dict.fromkeys((jennifer, brad, HOSTILE), 5)
@@ -61,7 +62,12 @@ def archive(store: Store) -> Archive:
             labels=[known(jennifer, brad), known(brad), known(jennifer, confidence=0.5)],
         ),
         annotation(film, content=2, tracks=[seen(0, (3_600_000, 3_600_040))], labels=[known(brad)], damage="truncated"),
-        annotation(ref("=1+1.gif"), content=3, tracks=[seen(0, (0, 1500))], labels=[known(HOSTILE, confidence=0.6)]),
+        annotation(
+            ref("=1+1.gif"),
+            content=3,
+            tracks=[seen(0, (0, 1500), is_picture=True)],
+            labels=[known(HOSTILE, confidence=0.6)],
+        ),
         annotation(ref("still.png"), content=4, tracks=[seen(0, (0, 1))], labels=[known(jennifer)]),
         annotation(ref("nobody.gif"), content=5, tracks=[seen(0, (0, 100))], labels=[unknown(brad)]),
         failure(ref("broken.gif"), message="It is no media."),

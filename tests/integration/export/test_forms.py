@@ -72,6 +72,19 @@ def test_csv_has_a_row_for_each_person_in_a_media(archive: Archive) -> None:
     ]
 
 
+def test_csv_says_when_who_is_on_a_picture_and_how_often(archive: Archive) -> None:
+    cells = {}
+    for kind in ("people", "tracks"):
+        text = b"".join(stream(archive.store.engine, "csv", Selection(), rows=kind)).decode()  # type: ignore[arg-type]
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        assert all(row["annotated_at"] for row in rows)
+        cells[kind] = [
+            (row["media_uri"].rpartition("/")[2], row["is_picture"], row.get("spans", row.get("faces"))) for row in rows
+        ]
+    assert cells["people"][1:4] == [("=1+1.gif", "true", "1"), ("pair.gif", "false", "2"), ("pair.gif", "false", "1")]
+    assert cells["tracks"][1:4] == [("=1+1.gif", "true", "1"), ("nobody.gif", "", "1"), ("pair.gif", "", "2")]
+
+
 def test_csv_has_a_row_for_each_track_where_that_is_asked_for(archive: Archive) -> None:
     pieces = stream(archive.store.engine, "csv", Selection(media=("s3://gifs/nobody.gif",)), rows="tracks")
     (row,) = csv.DictReader(io.StringIO(b"".join(pieces).decode(), newline=""))

@@ -14,7 +14,7 @@ from annotator.export.selection import Selection, resolve
 from annotator.results import MediaResult, to_json_line
 from annotator.store import Store
 from annotator.store.columns import utc_now
-from annotator.store.tables import labellings, media
+from annotator.store.tables import WorkState, labellings, media, work
 from annotator.types import Identity, MediaRef
 from tests.integration.export.conftest import HOSTILE, MODEL, Archive, seen
 from tests.store_values import annotation, known, ref
@@ -140,6 +140,13 @@ def test_what_is_deleted_is_not_told(archive: Archive) -> None:
     with archive.store.writing() as connection:
         connection.execute(update(media).where(media.c.key == "pair.gif").values(deleted_at=utc_now()))
     assert "pair.gif" not in names(read(archive))
+
+
+def test_what_is_tried_again_has_not_failed(archive: Archive) -> None:
+    with archive.store.writing() as connection:
+        failed = work.c.state == int(WorkState.FAILED)
+        connection.execute(update(work).where(failed).values(state=int(WorkState.PENDING)))
+    assert "broken.gif" not in names(read(archive))
 
 
 @pytest.mark.parametrize(("page", "faces"), [(1, 20_000), (2, 20_000), (500, 1), (4, 2)])

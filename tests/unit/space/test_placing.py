@@ -154,6 +154,12 @@ def test_the_projector_of_tensorboard_gets_embeddings_names_and_their_shape(tmp_
     assert len(rows) == 17
 
 
+def test_who_is_gone_from_the_database_meanwhile_is_unknown_to_the_projector(tmp_path: Path) -> None:
+    write_projector(tmp_path / "points", gallery(), faces(), {100: "Person 0"})
+    rows = (tmp_path / "points" / "metadata.tsv").read_text(encoding="utf-8").splitlines()
+    assert [row.partition("\t")[0] for row in rows[13:]] == ["Person 0", "unknown", "unknown", "unknown"]
+
+
 def test_the_projector_reads_the_configuration(tmp_path: Path) -> None:
     plugin = import_optional("tensorboard.plugins.projector.projector_config_pb2")
     text_format = import_optional("google.protobuf.text_format")
