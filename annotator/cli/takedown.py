@@ -1,7 +1,7 @@
 """``annotator takedown``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,3 @@ def take_person_down(
     if wanted.is_dry:
         remark("Nothing was changed: add --yes to do it. It cannot be taken back.")
     return report
-
-
-def existing_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the folders as absolute paths."""
-    return tuple(one.resolve() for one in folders)

@@ -34,6 +34,7 @@ def takedown(  # noqa: PLR0913 - options of a command
         typer.Option(
             exists=True,
             file_okay=False,
+            resolve_path=True,
             metavar="DIR",
             help="Also out of this folder: a work directory, exports, pictures that were drawn; repeatable.",
         ),
@@ -62,10 +63,10 @@ def takedown(  # noqa: PLR0913 - options of a command
     """
     if name is None and face is None:
         raise typer.BadParameter("give a NAME, --face PICTURE, or both")
-    from annotator.cli.takedown import Picture, existing_folders, take_person_down
+    from annotator.cli.takedown import Picture, take_person_down
     from annotator.takedown.running import Wanted
 
-    wanted = Wanted(name, folders=existing_folders(folder or ()), is_dry=not yes, tells_name=tell_name)
+    wanted = Wanted(name, folders=tuple(folder or ()), is_dry=not yes, tells_name=tell_name)
     settings = {"model": model, "database_url": database}
     picture = None if face is None else Picture(face, which)
     take_person_down(wanted, picture=picture, as_json=as_json, report_to=report, settings=settings)

@@ -2,19 +2,19 @@
 
 What is named after the person goes whole; tables lose the lines that name the person; of SQLite files the rows go; any
 other text that has the name goes whole, since it was made and can be made again. A network that was fitted with the
-person as a class has the person in its last layer, so the fit goes, too.
+person as a class has the person in its last layer, so the fit goes, too. What cannot be looked into is left, and said.
 """
 
+import contextlib
 import csv
 import gzip
-import io
+import json
+import lzma
 import sqlite3
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
@@ -27,10 +27,15 @@ FITTED: Final = ("model", "logs")
 _CLASSES: Final = ("labels.csv", "dataset.csv")
 _TABLES: Final = (".csv", ".tsv")
 _DATABASES: Final = (".db", ".sqlite", ".sqlite3")
+_BESIDE_DATABASES: Final = ("-wal", "-shm", "-journal")  # they are SQLite's: without them a database loses what it has
 _DIGEST_COLUMN: Final = "sha256"
 _OURS: Final = "alembic_version"  # a database of annotations has a takedown of its own
 _MAX_TEXT_BYTES: Final = 256 * 1024 * 1024
 _LOCKS: Final = (".lock",)
+
+
+class _UnreadableError(Exception):
+    """A file cannot be looked into; the message says why, and may follow «it»."""
 
 
 @dataclass(slots=True)
@@ -41,12 +46,14 @@ class Sweep:
         files: that go whole: photographs, crops, reports, fits.
         lines: of tables.
         rows: of SQLite files.
+        left: files that could not be looked into and stay, each with the reason: paths from the folder on.
 
     """
 
     files: int = 0
     lines: int = 0
     rows: int = 0
+    left: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers by name, those that are not 0."""
@@ -71,13 +78,23 @@ def sweep_folder(root: Path, names: Sequence[str], *, is_dry: bool = False) -> S
     """
     sweep, matcher = Sweep(), _Matcher.of(names)
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
-    mine = [path for path in files if matcher.is_path(path.relative_to(root))]
-    others = [path for path in files if path not in set(mine) and path.name not in _LOCKS]
+    mine = {path for path in files if matcher.is_path(path.relative_to(root))}
+    others = [path for path in files if path not in mine and not _is_kept(path)]
+
+    def looked(look: Callable[[Path], int], path: Path) -> int:
+        try:
+            return look(path)
+        except _UnreadableError as error:
+            shown = str(path.relative_to(root)).encode(errors="replace").decode()
+            sweep.left.append(f"{shown} {error}")
+            return 0
+
     for path in [one for one in others if one.suffix in _DATABASES]:
-        sweep.rows += _sweep_database(path, matcher, is_dry=is_dry)
+        sweep.rows += looked(lambda one: _sweep_database(one, matcher, is_dry=is_dry), path)
+    # Tables of classes that cannot be read are told of below, as all tables are.
     fitted = {path for one in others if _has_class(one, matcher) for path in _fitted(one.parent)}
     texts = [one for one in others if one.suffix not in {*_TABLES, *_DATABASES} and one not in fitted]
-    whole = {*mine, *fitted, *(one for one in texts if matcher.is_in_file(one))}
+    whole = {*mine, *fitted, *(one for one in texts if looked(matcher.is_in_file, one))}
     for path in sorted(whole):
         sweep.files += 1
         if not is_dry:
@@ -85,10 +102,17 @@ def sweep_folder(root: Path, names: Sequence[str], *, is_dry: bool = False) -> S
     # The tables of the classes come last of all: without their lines nothing says any more which fits have to go.
     tables = [one for one in others if one.suffix in _TABLES and one not in whole]
     for path in sorted(tables, key=lambda one: one.name in _CLASSES):
-        sweep.lines += _sweep_table(path, matcher, is_dry=is_dry)
+        sweep.lines += looked(lambda one: _sweep_table(one, matcher, is_dry=is_dry), path)
     if not is_dry:
         _remove_empty(root, {path.parent for path in whole})
     return sweep
+
+
+def _is_kept(path: Path) -> bool:
+    """Say whether a file is of a program that may be at work: a lock, or what SQLite keeps beside a database."""
+    return path.name in _LOCKS or path.name.endswith(
+        tuple(f"{kind}{ending}" for kind in _DATABASES for ending in _BESIDE_DATABASES)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +126,9 @@ class _Matcher:
     def of(cls, names: Sequence[str]) -> Self:
         several = [name for name in names if len(name.split()) > 1]
         forms = {form for name in several for form in (name, name.replace(" ", "_"), name.replace(" ", "-"))}
-        # Arrays of NumPy have letters of four bytes.
+        # Arrays of NumPy have letters of four bytes, JSON may have escaped ones.
         spelt = {form.encode(encoding) for form in forms for encoding in ("utf-8", "utf-32-le")}
+        spelt |= {json.dumps(form)[1:-1].encode() for form in forms}
         return cls(NameFinder.of(names), tuple(sorted(spelt)))
 
     def is_path(self, path: Path) -> bool:
@@ -114,13 +139,22 @@ class _Matcher:
         """Say whether a cell of a table or a row names the person, alone, within a path or within a sentence."""
         return self.finder.is_within(text) or any(self.finder.is_alone(part) for part in Path(text).parts)
 
+    def is_row(self, cells: Iterable[object]) -> bool:
+        """Say whether a line of a table, or a row, has a text that names the person."""
+        return any(isinstance(cell, str) and self.is_cell(cell) for cell in cells)
+
     def is_in_file(self, path: Path) -> bool:
         """Say whether a file has the name in it; among other bytes only where it stands letter by letter.
 
         Pictures are not looked into: a caption that names the person makes no picture of somebody else hers or his.
+
+        Raises:
+            _UnreadableError: it is too large, or encrypted.
+
         """
-        if path.suffix.lower() in PICTURE_SUFFIXES or path.stat().st_size > _MAX_TEXT_BYTES:
+        if path.suffix.lower() in PICTURE_SUFFIXES:
             return False
+        _insist_on_size(path.stat().st_size)
         return any(self._is_in(content) for content in _contents(path))
 
     def _is_in(self, content: bytes) -> bool:
@@ -131,29 +165,46 @@ class _Matcher:
 
 
 def _contents(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a file: of an archive (.npz, .zip) each member's, of a compressed one what is in it."""
+    """Yield the bytes of a file: of an archive (.npz, .zip) each member's, of a compressed one what is in it.
+
+    Raises:
+        _UnreadableError: an archive is encrypted, or compressed in an unknown way, or what is in it is too large.
+
+    """
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for member in archive.infolist():
-                    if member.file_size <= _MAX_TEXT_BYTES:
-                        yield member.filename.encode()
-                        yield archive.read(member)
+                    yield member.filename.encode()
+                    _insist_on_size(member.file_size)
+                    yield archive.read(member)
             return
         if path.suffix == ".gz":
             with gzip.open(path) as file:
-                yield file.read(_MAX_TEXT_BYTES)
+                content = file.read(_MAX_TEXT_BYTES + 1)
+            _insist_on_size(len(content))
+            yield content
             return
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+    except RuntimeError as error:  # of zipfile, NotImplementedError included; its message may have the member's name
+        raise _UnreadableError("is an archive that is encrypted, or of an unknown kind") from error
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError):
         pass  # it is no archive after all, or a broken one: its bytes are what it has
     yield path.read_bytes()
+
+
+def _insist_on_size(size_bytes: int) -> None:
+    """Let nothing be read that is larger than _MAX_TEXT_BYTES."""
+    if size_bytes > _MAX_TEXT_BYTES:
+        raise _UnreadableError(f"has more than {_MAX_TEXT_BYTES // 2**20} MiB in one piece")
 
 
 def _has_class(path: Path, matcher: _Matcher) -> bool:
     """Say whether a file says that the person is a class of the experiment in whose folder it is."""
     if path.name not in _CLASSES:
         return False
-    return any(matcher.is_cell(cell) for row in _rows(path) for cell in row)
+    with contextlib.suppress(_UnreadableError):
+        return any(matcher.is_row(row) for row in _rows(path))
+    return False
 
 
 def _fitted(folder: Path) -> Iterator[Path]:
@@ -161,50 +212,73 @@ def _fitted(folder: Path) -> Iterator[Path]:
         yield from (one for one in sorted((folder / name).rglob("*")) if one.is_file())
 
 
-def _rows(path: Path) -> list[list[str]]:
-    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    return list(csv.reader(io.StringIO(text), delimiter="\t" if path.suffix == ".tsv" else ","))
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Yield the lines of a table.
+
+    Raises:
+        _UnreadableError: it is none.
+
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            yield from csv.reader(file, delimiter=_delimiter(path))
+    except csv.Error as error:
+        raise _UnreadableError(f"is no table ({error})") from error
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix == ".tsv" else ","
 
 
 def _sweep_table(path: Path, matcher: _Matcher, *, is_dry: bool) -> int:
-    rows = _rows(path)
-    left = [row for row in rows if not any(matcher.is_cell(cell) for cell in row)]
-    if len(left) < len(rows) and not is_dry:
-        out = io.StringIO()
-        csv.writer(out, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n").writerows(left)
+    """Leave lines out that name the person; return how many. A table without any is not touched."""
+    doomed = sum(matcher.is_row(row) for row in _rows(path))
+    if doomed and not is_dry:
         scratch = path.with_name(f".{path.name}.part")
-        scratch.write_text(out.getvalue(), encoding="utf-8", errors="surrogateescape")
+        with scratch.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            left = (row for row in _rows(path) if not matcher.is_row(row))
+            csv.writer(file, delimiter=_delimiter(path), lineterminator="\n").writerows(left)
         scratch.replace(path)
-    return len(rows) - len(left)
+    return doomed
 
 
 def _sweep_database(path: Path, matcher: _Matcher, *, is_dry: bool) -> int:
-    """Delete the rows that name the person, and those of other tables about the same photographs."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA foreign_keys = OFF")
-        tables = _columns(connection)
-        if _OURS in tables:
-            return 0
-        doomed: Counter[str] = Counter()
-        digests: set[str] = set()
-        for table, columns in tables.items():
-            for rowid, *cells in connection.execute(f'SELECT rowid, * FROM "{table}"').fetchall():  # noqa: S608
-                if any(isinstance(cell, str) and matcher.is_cell(cell) for cell in cells):
-                    doomed[table] += 1
-                    digests |= {cells[columns.index(_DIGEST_COLUMN)]} if _DIGEST_COLUMN in columns else set()
-                    connection.execute(f'DELETE FROM "{table}" WHERE rowid = ?', (rowid,))  # noqa: S608
-        for table, columns in tables.items():
-            if _DIGEST_COLUMN in columns:
-                gone = f'DELETE FROM "{table}" WHERE {_DIGEST_COLUMN} = ?'  # noqa: S608
-                doomed[table] += connection.executemany(gone, [(one,) for one in sorted(digests)]).rowcount
-        if is_dry:
-            connection.rollback()
-            return doomed.total()
-        connection.commit()
-        if doomed.total():
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return doomed.total()
+    """Delete the rows that name the person, and those of other tables about the same photographs; return how many."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            tables = _columns(connection)
+            if _OURS in tables:
+                return 0
+            doomed = _delete_rows(connection, tables, matcher)
+            if is_dry:
+                connection.rollback()
+                return doomed
+            connection.commit()
+            if doomed:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise _UnreadableError(f"is no database of SQLite that can be changed ({error})") from error
+    return doomed
+
+
+def _delete_rows(connection: sqlite3.Connection, tables: Mapping[str, list[str]], matcher: _Matcher) -> int:
+    count = 0
+    digests: set[str] = set()
+    for table, columns in tables.items():
+        doomed = []
+        for rowid, *cells in connection.execute(f'SELECT rowid, * FROM "{table}"'):  # noqa: S608
+            if matcher.is_row(cells):
+                doomed.append((rowid,))
+                digests |= {cells[columns.index(_DIGEST_COLUMN)]} if _DIGEST_COLUMN in columns else set()
+        connection.executemany(f'DELETE FROM "{table}" WHERE rowid = ?', doomed)  # noqa: S608
+        count += len(doomed)
+    for table, columns in tables.items():
+        if _DIGEST_COLUMN in columns and digests:
+            gone = f'DELETE FROM "{table}" WHERE {_DIGEST_COLUMN} = ?'  # noqa: S608
+            count += connection.executemany(gone, [(one,) for one in sorted(digests)]).rowcount
+    return count
 
 
 def _columns(connection: sqlite3.Connection) -> Mapping[str, list[str]]:

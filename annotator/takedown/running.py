@@ -1,7 +1,8 @@
 """``annotator takedown``: find all that is known of a person, say how much, and take it away."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,16 +32,19 @@ from annotator.store.takedowns.texts import NameFinder
 from annotator.store.takedowns.tombstones import has_tombstone
 from annotator.store.takedowns.whom import Person, enrolled_of, find_person
 from annotator.takedown.bundles import Known, find_bundles, is_replaceable, rewrite_without
-from annotator.takedown.folders import sweep_folder
+from annotator.takedown.folders import Sweep, sweep_folder
 from annotator.takedown.report import TakedownReport
 
 GOLDEN: Final = "golden.db*"
 """What was found on golden clips, kept in the cache: it is made again where it is missing."""
 
-
 _READ_ONLY: Final = (
     "a model lies in a folder that this user cannot write to and still has the prototype: with the database it is"
     " loaded without the person; make it anew without her or him, or call this again as somebody who may write there"
+)
+_RELABEL: Final = (
+    "a model without the person is another model: what is annotated with it from now on is not shown before"
+    " `annotator relabel --activate`, which labels what is there with it, too"
 )
 
 
@@ -93,42 +97,48 @@ def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownRepor
 
     """
     found = _find(store, settings, wanted)
+    with _changing_files():
+        report = _look(store, settings, wanted, found) if wanted.is_dry else _forget(store, settings, wanted, found)
+    return replace(
+        report,
+        left=(*_left(settings, found, wanted), *report.left),
+        names=found.person.names if wanted.tells_name else (),
+    )
+
+
+def _look(store: Store, settings: Settings, wanted: Wanted, found: _Found) -> TakedownReport:
     names = found.person.names
-    left = _left(settings, found, wanted)
-    if wanted.is_dry:
-        steps = count_in_database(store.engine, found.person, found.known)
-        steps["models"] = {"models": len(found.replaceable)} if found.replaceable else {}
-        steps["cache"] = {"files": len(_cached(settings, names))}
-        for number, folder in enumerate(wanted.folders, start=1):
-            steps[f"folder {number}"] = sweep_folder(folder, names, is_dry=True).counts()
-        report = TakedownReport(
-            None,
-            None,
-            False,
-            False,
-            (),
-            steps,
-            left,
-            names if wanted.tells_name else (),
-        )
-        _insist_on_something(store, report, found, wanted)
-        return report
+    steps = count_in_database(store.engine, found.person, found.known)
+    steps["models"] = {"models": len(found.replaceable)} if found.replaceable else {}
+    steps["cache"] = {"files": len(_cached(settings, names))}
+    left = []
+    for number, folder in enumerate(wanted.folders, start=1):
+        sweep = sweep_folder(folder, names, is_dry=True)
+        steps[f"folder {number}"] = sweep.counts()
+        left += _left_in(number, sweep)
+    report = TakedownReport(
+        takedown=None, started_at=None, is_done=False, is_resumed=False, tombstones=(), steps=steps, left=left
+    )
+    _insist_on_something(store, report, found, wanted)
+    return report
+
+
+def _forget(store: Store, settings: Settings, wanted: Wanted, found: _Found) -> TakedownReport:
+    names = found.person.names
     takedown = begin_takedown(store.engine, found.person, found.known)
     forget_in_database(store.engine, takedown, names)
-    try:
-        for known in found.replaceable:
-            _rewrite(store.engine, known, names)
-            note_step(store.engine, takedown, "models", {"models": 1})
-        for path in _cached(settings, names):
-            path.unlink(missing_ok=True)
-            note_step(store.engine, takedown, "cache", {"files": 1})
-        for number, folder in enumerate(wanted.folders, start=1):
-            note_step(store.engine, takedown, f"folder {number}", sweep_folder(folder, names).counts())
-    except OSError as error:
-        raise LocalDiskError(
-            f"{error.filename} cannot be changed ({error.strerror}): change its rights, and call this again"
-        ) from error
-    finish_takedown(store.engine, takedown)
+    for known in found.replaceable:
+        _rewrite(store.engine, known, names)
+        note_step(store.engine, takedown, "models", {"models": 1})
+    for path in _cached(settings, names):
+        path.unlink(missing_ok=True)
+        note_step(store.engine, takedown, "cache", {"files": 1})
+    left = []
+    for number, folder in enumerate(wanted.folders, start=1):
+        sweep = sweep_folder(folder, names)
+        note_step(store.engine, takedown, f"folder {number}", sweep.counts())
+        left += _left_in(number, sweep)
+    finish_takedown(store.engine, takedown, names)
     return TakedownReport(
         takedown=takedown.takedown_id,
         started_at=takedown.started_at.isoformat(),
@@ -137,8 +147,17 @@ def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownRepor
         tombstones=takedown.tombstones,
         steps=steps_of(store.engine, takedown),
         left=left,
-        names=names if wanted.tells_name else (),
     )
+
+
+@contextmanager
+def _changing_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LocalDiskError(
+            f"{error.filename} cannot be changed ({error.strerror}): change its rights, and call this again"
+        ) from error
 
 
 def _find(store: Store, settings: Settings, wanted: Wanted) -> _Found:
@@ -209,6 +228,10 @@ def _rewrite(engine: Engine, known: Known, names: Sequence[str]) -> None:
         )
 
 
+def _left_in(number: int, sweep: Sweep) -> list[str]:
+    return [f"folder {number}: {one}: it was left as it is, look into it yourself" for one in sweep.left]
+
+
 def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
     """Return what no program can do here."""
     left = [
@@ -219,6 +242,8 @@ def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
         left.append(
             "models in the bucket still have the prototype: build them anew without it, and remove the former ones"
         )
+    if found.replaceable:
+        left.append(_RELABEL)
     if len(found.replaceable) < len(found.bundles):
         left.append(_READ_ONLY)
     if not wanted.folders:

@@ -5,6 +5,7 @@ killed and is called again.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,13 +119,15 @@ def forget_in_database(engine: Engine, takedown: Takedown, names: Sequence[str])
     do_step(engine, takedown, "texts", lambda connection: forget_in_texts(connection, names))
 
 
-def finish_takedown(engine: Engine, takedown: Takedown) -> None:
+def finish_takedown(engine: Engine, takedown: Takedown, names: Sequence[str]) -> None:
     """Take the names away, let the database give up what is deleted, and note that all is done."""
 
     def forget(connection: Connection) -> Counts:
-        # Programs that still knew the person may have named her or him since that step.
-        labels = _forget_labels(connection, takedown)
-        return labels | forget_names(connection, takedown.identity_ids)
+        # Programs that still knew the person may have named her or him since these steps.
+        counts = Counter(_forget_labels(connection, takedown))
+        counts.update(forget_in_texts(connection, names))
+        counts.update(forget_names(connection, takedown.identity_ids))
+        return counts
 
     do_step(engine, takedown, "names", forget)
     with writing(engine) as connection:
@@ -167,7 +170,7 @@ def count_in_database(engine: Engine, person: Person, known: KnownFaces) -> dict
     """Return how much would go, by step; nothing is changed."""
     steps: dict[str, dict[str, int]] = {}
     with reading(engine) as connection:
-        for network_id in connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars().all():
+        for network_id in _network_ids(connection):
             named = near = 0
             for bounds in windows(connection, network_id, after=0):
                 shown = find_shown(

@@ -1,14 +1,17 @@
 """Names within texts: reports of gates, messages of failures, call-backs. The texts stay, without the names."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from sqlalchemy import JSON, Column, Connection, Text, cast, func, or_, select, update
+from sqlalchemy import JSON, Column, ColumnElement, Connection, Text, cast, func, or_, select, update
 
 from annotator.recognition.tombstone import plain_name
 from annotator.store.tables import metadata
+
+_ESCAPES: Final = re.compile(r'(?:\\(?:u[0-9a-fA-F]{4}|[bfnrt"\\/]))+')
 
 GONE: Final = "[taken down]"
 """What stands in place of a name."""
@@ -57,7 +60,9 @@ class NameFinder:
             {r"[\s_+-]+".join(map(re.escape, one)) for one in words if len(one) > 1}, key=lambda one: -len(one)
         )
         pattern = rf"(?<![^\W_])(?:{'|'.join(long) or '(?!)'})(?![^\W_])"
-        return cls(frozenset(plain_name(name) for name in names), re.compile(pattern, re.IGNORECASE))
+        # Of a name that is signs only («!!!») nothing is left: it would be found in whatever is empty.
+        plain = frozenset(plain_name(name) for name in names) - {""}
+        return cls(plain, re.compile(pattern, re.IGNORECASE))
 
     def is_alone(self, text: str) -> bool:
         """Say whether a text is a name and nothing else, as a folder or a label has it.
@@ -69,13 +74,17 @@ class NameFinder:
         return plain_name(text.partition("_[")[0]) in self.plain
 
     def is_within(self, text: str) -> bool:
-        """Say whether a text has a name of several words in it, in any case, whatever stands between the words.
+        r"""Say whether a text has a name of several words in it, in any case, whatever stands between the words.
 
-        >>> finder = NameFinder.of(["Ada Lovelace", "Ada"])
+        A text that is JSON may have any letter escaped.
+
+        >>> finder = NameFinder.of(["Ada Lovelace", "Ada", "Zoë Ek"])
         >>> [finder.is_within(one) for one in ("of Ada-LOVELACE.", "/x/ada_lovelace.gif", "Ada", "Nada Lovelaces")]
         [True, True, False, False]
+        >>> [finder.is_within(one) for one in (r'"Zo\u00EB Ek"', r'"\nAda Lovelace"', r"C:\Users\Ada")]
+        [True, True, False]
         """
-        return self.pattern.search(text) is not None
+        return any(self.pattern.search(one) for one in (text, *_unescaped(text)))
 
     def without(self, value: Any) -> Any:  # noqa: ANN401 - a JSON value
         """Return a JSON value with all names in it replaced, in keys, too."""
@@ -104,7 +113,7 @@ def forget_in_texts(connection: Connection, names: Sequence[str], *, is_dry: boo
     for column in text_columns():
         table, name = column.table, column.name
         keys = list(table.primary_key.columns)
-        for row in connection.execute(select(*keys, column).where(_may_have(column, names))).all():
+        for row in connection.execute(select(*keys, column).where(may_have(column, names))).all():
             *key, value = row
             if value is None or (cleaned := finder.without(value)) == value:
                 continue
@@ -115,10 +124,29 @@ def forget_in_texts(connection: Connection, names: Sequence[str], *, is_dry: boo
     return counts
 
 
-def _may_have(column: Column[Any], names: Sequence[str]) -> Any:  # noqa: ANN401 - a condition
-    """Narrow texts down to those that have the first word of a name; all of them, where JSON may write it otherwise."""
+def may_have(column: Column[Any], names: Sequence[str]) -> ColumnElement[bool]:
+    """Narrow texts down to those in which the database finds a part of a name that is written in one way only."""
     as_text = func.lower(cast(column, Text))
-    words = {re.split(r"[\s_]+", one.strip())[0].lower() for one in names}
-    if not all(word.isascii() for word in words):
-        return column.is_not(None)
-    return or_(*(as_text.contains(word, autoescape=True) for word in sorted(words)))
+    parts = {part for name in names for part in _sure_parts(name)}
+    return or_(*(as_text.contains(part, autoescape=True) for part in sorted(parts)))
+
+
+def _sure_parts(name: str) -> set[str]:
+    """Return what a text with the name has at least one of, as ``lower`` of any database leaves it.
+
+    That is its longest run of ASCII letters and digits. Of a name without one it is the first letter, small and large
+    (SQLite knows no other letters' case), as it is and as JSON may escape it.
+    """
+    runs = re.findall(r"[a-z0-9]{2,}", name.lower())
+    if runs:
+        return {max(runs, key=len)}
+    first = name.strip()[:1]
+    return {form for one in (first.lower(), first.upper()) for form in (one, json.dumps(one)[1:-1])}
+
+
+def _unescaped(text: str) -> tuple[str, ...]:
+    """Return a text as it is where JSON has escaped it; nothing where nothing is escaped."""
+    if "\\" not in text:
+        return ()
+    plain = _ESCAPES.sub(lambda found: str(json.loads(f'"{found[0]}"')), text)
+    return (plain,) if plain != text else ()

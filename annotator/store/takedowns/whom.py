@@ -6,6 +6,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from annotator.errors import IdentityError
+from annotator.recognition.tombstone import plain_name
 from annotator.store.codec import decode_embedding
 from annotator.store.identities import find_identities
 from annotator.store.tables import enrolled_faces, identities, identity_aliases
@@ -40,13 +41,15 @@ def find_person(connection: Connection, wanted: str) -> Person:
     Nobody of the database is a person too: bundles and folders may know the name.
 
     Raises:
-        IdentityError: several people may be meant, or nobody has the id.
+        IdentityError: several people may be meant, nobody has the id, or it is no name.
 
     """
     found = _ids(connection, wanted)
     if len(found) > 1:
         raise IdentityError(f"{wanted!r} may mean several people: write the name exactly, or give the id", name=wanted)
     if not found:
+        if not plain_name(wanted):
+            raise IdentityError(f"{wanted!r} is no name: it has no letter and no digit", name=wanted)
         return Person((), (" ".join(wanted.split()),), (wanted,) if wanted.startswith("/") else ())
     rows = connection.execute(
         select(identities.c.id, identities.c.name, identities.c.kg_mid).where(identities.c.survivor_id == found[0])

@@ -46,6 +46,7 @@ from annotator.store.takedowns.running import (
     finish_takedown,
     forget_in_database,
 )
+from annotator.store.takedowns.texts import forget_in_texts, may_have
 from annotator.store.takedowns.whom import find_person
 from annotator.types import FaceTrack, Identity, MediaRef
 from tests.made_up_bundles import EMBEDDER, direction_of, identity_of, track_of, write_made_up_bundle
@@ -58,6 +59,7 @@ GONE, OTHER, STRANGER, ENROLLED = 3, 4, 60, 61
 NAME, ALIAS = identity_of(GONE).name, "Third Somebody"
 NAMES = (NAME, ALIAS)
 FACE = direction_of(GONE)
+THIS_PROGRAM = {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}  # not what may be installed elsewhere
 GONE_IDS = (GONE + 1,)  # people of a bundle get theirs in order
 
 
@@ -307,6 +309,61 @@ def test_a_name_that_nothing_knows_is_refused(places: Path, capsys: pytest.Captu
     assert "nothing is known" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wanted", ["", " ", "!?"])
+def test_what_has_no_letter_is_no_name(  # noqa: PLR0917 - fixtures
+    places: Path, workdir: Path, database_url: str, wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = traces(database_url, places)
+    assert take_down(wanted, "--folder", workdir, "--yes") == 2
+    assert "is no name" in capsys.readouterr().err
+    assert traces(database_url, places) == before
+
+
+def test_a_file_that_cannot_be_looked_into_is_left_to_do(
+    places: Path, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert places
+    (workdir / "thumbs.db").write_bytes(b"no database")
+    for arguments in ((), ("--yes",)):
+        capsys.readouterr()
+        assert take_down(NAME, "--folder", workdir, "--json", *arguments) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [one for one in told["left"] if one.startswith("folder 1: thumbs.db is no database of SQLite")]
+        assert told["steps"]["folder 1"]["rows"] == 3
+
+
+def test_whoever_takes_models_down_is_told_to_label_anew(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert places
+    for arguments in ((), ("--yes",)):
+        capsys.readouterr()
+        assert take_down(NAME, "--json", *arguments) == 0
+        assert "annotator relabel --activate" in str(json.loads(capsys.readouterr().out)["left"])
+    assert take_down(NAME, "--json") == 0
+    assert "annotator relabel --activate" not in str(json.loads(capsys.readouterr().out)["left"])
+
+
+WRITTEN = {
+    "Person 03": ("of person 03", "PERSON_03"),
+    "Éva Green": ("of ÉVA GREEN", "éva_green"),
+    "Иван Грозный": ("Это Иван Грозный", "ИВАН ГРОЗНЫЙ"),
+    "王 菲": ("of 王 菲", "王_菲"),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_only_texts_that_may_have_a_name_are_read(database_url: str, name: str) -> None:
+    sentence, alone = WRITTEN[name]
+    with Store.open(database_url) as store, store.writing() as connection:
+        payloads = [{"said": sentence}, [alone], {alone: "it"}, {"said": "of Somebody Else"}, ["nobody"], []]
+        connection.execute(
+            insert(outbox).values(run_id=1, event="media.annotated", created_at=utc_now()),
+            [{"idempotency_key": str(number), "payload": one} for number, one in enumerate(payloads)],
+        )
+        read = select(outbox.c.idempotency_key).where(may_have(outbox.c.payload, [name]))
+        assert sorted(connection.execute(read).scalars()) == ["0", "1", "2"]
+        assert forget_in_texts(connection, [name]) == {"outbox": 3}
+
+
 def test_it_can_be_called_again(places: Path, database_url: str) -> None:
     assert places
     assert take_down(NAME, "--yes") == 0
@@ -351,7 +408,9 @@ def test_killed_at_any_step_it_goes_on(  # noqa: PLR0917 - fixtures
 ) -> None:
     program = KILLED.format(user=user, module=module, name=name, call=call)
     arguments = ["takedown", NAME, "--folder", str(workdir), "--yes"]
-    ended = subprocess.run([sys.executable, "-c", program, *arguments], check=False, env=dict(os.environ), timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments], check=False, env=os.environ | THIS_PROGRAM, timeout=120
+    )
     assert ended.returncode == -signal.SIGKILL
     assert run_command(arguments) == 0
     assert traces(database_url, places) == []
@@ -442,7 +501,7 @@ def test_while_it_is_under_way_nobody_names_the_person(places: Path, database_ur
         store.save([made], network_id=1, labelling_id=labelling_id)
         told = store.load_annotations(labelling_id, [new])[new.uri].result
         assert [one.identity.name for one in told.labels] == [identity_of(OTHER).name]
-        finish_takedown(store.engine, takedown)
+        finish_takedown(store.engine, takedown, NAMES)
         assert NAME in store.taken_down([identity_of(GONE)])
 
 
@@ -460,7 +519,12 @@ def test_what_was_written_while_it_was_under_way_goes_with_the_names(places: Pat
             connection.execute(
                 insert(labelling_identities).values(labelling_id=row["labelling_id"], photographs=2, **mine)
             )
-        finish_takedown(store.engine, takedown)
+            connection.execute(
+                insert(outbox).values(
+                    run_id=1, event="media.annotated", idempotency_key="2", payload=[NAME], created_at=utc_now()
+                )
+            )
+        finish_takedown(store.engine, takedown, NAMES)
         with store.reading() as connection:
             done = connection.execute(select(takedowns.c.done, takedowns.c.finished_at)).one()
         assert done.finished_at is not None
@@ -470,6 +534,7 @@ def test_what_was_written_while_it_was_under_way_goes_with_the_names(places: Pat
                 "track_labels": 1,
                 "content_labels_by": 1,
                 "labelling_identities": 1,
+                "outbox": 1,
                 "identity_aliases": 1,
                 "identities": 1,
             },
@@ -500,7 +565,7 @@ def test_a_model_that_may_not_be_written_is_left_and_loaded_without_the_person(
     as_user = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
     program = [sys.executable, "-c", "import sys; from annotator.cli import run_command; run_command(sys.argv[1:])"]
     arguments = ["takedown", NAME, "--yes", "--report", str(places / "record.json")]
-    subprocess.run([*as_user, *program, *arguments], check=True, env=dict(os.environ), timeout=120)
+    subprocess.run([*as_user, *program, *arguments], check=True, env=os.environ | THIS_PROGRAM, timeout=120)
     library.chmod(0o755)
     record = json.loads((places / "record.json").read_text(encoding="utf-8"))
     assert [one for one in record["left"] if "cannot write to" in one]
