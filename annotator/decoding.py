@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from annotator.duplicates.pictures import Glimpses
+from annotator.duplicates.glimpses import Glimpses
 from annotator.errors import AnnotatorError, ConfigError, InputError, ModelError, TransientError
 from annotator.inbox import Inbox, InboxClosedError
 from annotator.metering import Hunger, StageMeter, metered

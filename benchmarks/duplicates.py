@@ -40,9 +40,9 @@ from annotator.accuracy.subjects import part_of
 from annotator.build import build_annotator
 from annotator.duplicates.codes import KEPT, codes_of, window_waves
 from annotator.duplicates.faces import faces_agree
+from annotator.duplicates.glimpses import Glimpses
 from annotator.duplicates.index import DuplicateIndex, kept_codes
 from annotator.duplicates.matching import match_clips
-from annotator.duplicates.pictures import Glimpses
 from annotator.media import Sampling
 from annotator.pipeline import Annotator
 from annotator.recognition.photographs import people_folders, picture_files, read_aligned

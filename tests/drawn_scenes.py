@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from annotator.duplicates.pictures import Glimpses
+from annotator.duplicates.glimpses import Glimpses
 from annotator.tracking import shot_thumbnails
 from annotator.types import U8, Fingerprint
 

@@ -11,6 +11,7 @@ from annotator.store.bulk import insert_new, insert_rows
 from annotator.store.codec import encode_boxes, encode_evidence
 from annotator.store.columns import utc_now
 from annotator.store.dialect import given_ids, ids_param
+from annotator.store.duplicates.fingerprints import write_fingerprints
 from annotator.store.labels import LabelledTrack, delete_labels, insert_labels, load_evidence
 from annotator.store.locks import replace_evidence
 from annotator.store.messages import clean_message
@@ -114,9 +115,6 @@ def write_outcomes(
     if refresh or outdated:
         delete_contents(connection, network_id, list(by_content) if refresh else outdated)
     new = _insert_annotations(connection, network_id, by_content)
-    # OpenCV comes with it: whoever annotates has it, and processes that only keep the store must not load it.
-    from annotator.store.duplicates.fingerprints import write_fingerprints  # noqa: PLC0415
-
     write_fingerprints(connection, by_content, new)
     labelled, to_relabel = _label(
         connection, by_content, new, network_id=network_id, labelling_id=labelling_id, all_ids=set(content_ids.values())

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from annotator.duplicates.pictures import Glimpses, pack, unpack
+from annotator.duplicates.glimpses import Glimpses
+from annotator.duplicates.pictures import pack, unpack
 from annotator.types import U8, Fingerprint
 from tests.drawn_scenes import as_thumbnails, drawn_scene
 
