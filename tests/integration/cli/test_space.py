@@ -8,15 +8,18 @@ import pytest
 from sqlalchemy import text
 
 from annotator.cli import run_command
+from annotator.errors import ConfigError
 from annotator.recognition.bundle import CREDITS, LICENSE, MODEL_CARD, load_bundle, write_bundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.revocation import RevocationList
 from annotator.space.files import FOLDER, map_path, read_map
+from annotator.space.people import identity_ids, labelling_of
 from annotator.space.placing import SpaceMap
 from annotator.space.sample import SampledFaces, sample_faces
 from annotator.store import Store
 from annotator.store.labellings import load_active
+from annotator.types import Identity
 from tests.made_up_gallery import annotations, gallery
 
 CONTENTS = 60
@@ -96,6 +99,56 @@ def test_a_smaller_sample_is_part_of_a_larger_one_and_the_same_each_time(
     assert (len(some), some, none) == (30, again, set())
     assert some < everything
     assert np.array_equal(samples[1].directions, samples[2].directions)
+
+
+def test_the_labels_that_are_shown_go_before_newer_ones_and_removed_ones_are_none(
+    database_url: str, identifier: Identifier
+) -> None:
+    with Store.open(database_url) as store:
+        other = store.register_network({"embedder": "another"})
+        store.register_labelling(other, model="older@1", digest=identifier.digest, photographs={})
+        newest = store.register_network({"embedder": "a third"})
+        store.register_labelling(newest, model="newest@1", digest=identifier.digest, photographs={})
+        found = []
+        for gone in (None, "small@1", "newest@1"):
+            with store.writing() as connection:
+                connection.execute(
+                    text("UPDATE labellings SET retired_at = :now WHERE model = :gone"),
+                    {"now": "2026-11-27 00:00:00+00:00", "gone": gone},
+                )
+                found.append(labelling_of(connection, identifier.gallery, identifier.digest).model)
+    assert found == ["small@1", "newest@1", "older@1"]
+
+
+def test_names_are_those_of_the_labelling_and_of_who_has_taken_over(database_url: str, identifier: Identifier) -> None:
+    before = sampled(database_url, identifier, 1_000)
+    first, second = sorted({one for one in before.identity_id if one is not None})[:2]
+    with Store.open(database_url) as store:
+        other = store.register_network({"embedder": "another"})
+        labelling_id = store.register_labelling(other, model="other@1", digest="other", photographs={})
+        with store.writing() as connection:
+            names = dict(connection.execute(text("SELECT id, name FROM identities")).all())
+            content, track = next(
+                key for key, who in zip(keys_of(before), before.identity_id, strict=True) if who is None
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO track_labels (labelling_id, content_id, track_no, identity_id, confidence, score)"
+                    " VALUES (:labelling, :content, :track, :first, 0.9, 0.6)"
+                ),
+                {"labelling": labelling_id, "content": content, "track": track, "first": first},
+            )
+        store.merge(names[second], names[first])
+    after = sampled(database_url, identifier, 1_000)
+    assert list(after.identity_id) == [first if who == second else who for who in before.identity_id]
+
+
+@pytest.mark.usefixtures("identifier")
+def test_people_who_are_not_in_the_database_are_refused_with_the_remedy(database_url: str) -> None:
+    people = (*gallery().identities[:10], Identity("Nobody Yet"), Identity("Nobody Else"))
+    refused = pytest.raises(ConfigError, match="2 people of small@1 are not in the database: `annotator relabel`")
+    with Store.open(database_url) as store, store.reading() as connection, refused:
+        identity_ids(connection, replace(gallery(), identities=people))
 
 
 def test_the_map_is_kept_for_the_page_and_told_in_numbers(
