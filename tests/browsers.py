@@ -27,9 +27,17 @@ def open_chromium(flags: Sequence[str] = ()) -> Iterator[Browser]:
 
 
 def watched(page: Any) -> list[str]:
-    """Return a list that fills with whatever goes wrong in a page: errors of scripts, of the console, of requests."""
+    """Return a list that fills with whatever goes wrong in a page: errors of scripts, of the console, of requests.
+
+    A request that the page itself gave up, because it went elsewhere or asked anew, is nothing wrong.
+    """
     wrong: list[str] = []
+
+    def failed(asked: Any) -> None:
+        if asked.failure != "net::ERR_ABORTED":
+            wrong.append(f"request: {asked.url} ({asked.failure})")
+
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on("console", lambda said: wrong.append(f"console: {said.text}") if said.type == "error" else None)
-    page.on("requestfailed", lambda asked: wrong.append(f"request: {asked.url}"))
+    page.on("requestfailed", failed)
     return wrong
