@@ -5,6 +5,7 @@ from typing import Final
 
 from annotator.errors import (
     AnnotatorError,
+    ChangedMeanwhileError,
     IdentityError,
     InputError,
     SourceNotFoundError,
@@ -62,6 +63,8 @@ def web_error_of(error: AnnotatorError) -> WebError:
         return WebError(503, "The database does not answer just now: try again soon.", headers={"Retry-After": "10"})
     if isinstance(error, IdentityError | SourceNotFoundError):
         return WebError(404, str(error))
+    if isinstance(error, ChangedMeanwhileError):
+        return WebError(409, str(error))
     if isinstance(error, InputError):
         return WebError(400, str(error))
     if isinstance(error, TransientError):

@@ -30,7 +30,7 @@ class Correction:
         boxes: where and when the face was seen.
         verdict: ``"is"`` or ``"is not"``.
         identity: who; of somebody who was merged, the person who took over.
-        said_by: user and machine.
+        said_by: user and machine, or an account of the web application.
         said_at: when.
         withdrawn_at: when it was taken back; None while it holds.
         track_no: of the network that is shown; None where that has no track there.

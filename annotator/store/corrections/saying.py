@@ -5,13 +5,13 @@ are under way: a moment.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from annotator.errors import CorrectionError, IdentityError
+from annotator.errors import ChangedMeanwhileError, CorrectionError, IdentityError
 from annotator.recognition.labels import check_name
 from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes, encode_boxes
@@ -55,8 +55,32 @@ class Corrected:
     words: int
 
 
-def correct_track(
-    engine: Engine, media: MediaRef, track_no: int, *, verdict: CorrectionVerdict, name: str, is_new: bool = False
+@dataclass(frozen=True, slots=True, eq=False)
+class Speaker:
+    """Who says something of a track.
+
+    Attributes:
+        name: as it is kept beside the word.
+        seen: ids of the network and the content whose tracks the speaker has looked at: of others nothing is said, for
+            their numbers may mean other faces. None means what is shown now.
+        note: keeps what else is to be known of it, in its transaction.
+
+    """
+
+    name: str = field(default_factory=who_is_this)
+    seen: tuple[int, int] | None = None
+    note: Callable[[Connection, Corrected], None] = lambda *_: None
+
+
+def correct_track(  # noqa: PLR0913 - all but the first by name
+    engine: Engine,
+    media: MediaRef,
+    track_no: int,
+    *,
+    verdict: CorrectionVerdict,
+    name: str,
+    is_new: bool = False,
+    speaker: Speaker | None = None,
 ) -> Corrected:
     """Say of a track who it is, or is not: for all models, from now on.
 
@@ -67,8 +91,10 @@ def correct_track(
         verdict: ``"is"`` or ``"is not"``.
         name: whose; an alias means the person behind it.
         is_new: whether the person is added where nobody has the name.
+        speaker: who says so; by default the user of this machine.
 
     Raises:
+        ChangedMeanwhileError: the speaker has looked at other tracks than those that are shown now.
         CorrectionError: there is no such media or track.
         IdentityError: nobody has the name, or several.
         ModelError: the name of somebody new cannot be a name.
@@ -76,9 +102,10 @@ def correct_track(
         StoreUnavailableError: the database does not answer.
 
     """
+    says = speaker or Speaker()
 
     def say(connection: Connection) -> Corrected:
-        track = _Track.of(connection, media, track_no)
+        track = _Track.of(connection, media, track_no, seen=says.seen)
         values = {
             "content_id": track.content_id,
             "network_id": track.network_id,
@@ -86,39 +113,51 @@ def correct_track(
             "boxes": encode_boxes(track.boxes),
             "verdict": verdict,
             "identity_id": _who(connection, name, is_new=is_new),
-            "said_by": who_is_this(),
+            "said_by": says.name,
         }
         before = track.identity(connection)
         connection.execute(insert(corrections).values(said_at=utc_now(), **values))
         reapply_corrections(connection, [track.content_id])
-        return track.corrected(before, track.identity(connection), words=1)
+        done = track.corrected(before, track.identity(connection), words=1)
+        says.note(connection, done)
+        return done
 
     return _alone(engine, say)
 
 
-def withdraw_corrections(engine: Engine, media: MediaRef, track_no: int) -> Corrected:
+def withdraw_corrections(
+    engine: Engine, media: MediaRef, track_no: int, *, speaker: Speaker | None = None
+) -> Corrected:
     """Take back all that was said of a track: it is again who the model says.
 
+    Args:
+        engine: of the database.
+        media: which media, by its URI.
+        track_no: of the network that is shown.
+        speaker: who takes it back; by default the user of this machine.
+
     Raises:
+        ChangedMeanwhileError: the speaker has looked at other tracks than those that are shown now.
         CorrectionError: there is no such media or track, or nothing was said of it.
         StoreUnavailableError: the database does not answer.
 
     """
+    says = speaker or Speaker()
 
     def withdraw(connection: Connection) -> Corrected:
-        track = _Track.of(connection, media, track_no)
+        track = _Track.of(connection, media, track_no, seen=says.seen)
         said = words_on(connection, [track.content_id]).get(track.content_id, [])
         mine = [one.correction_id for one in said if find_track(one.boxes, track.all_boxes) == track_no]
         if not mine:
             raise CorrectionError(f"nothing was said of track {track_no}: `annotator corrections` lists what was")
         before = track.identity(connection)
         connection.execute(
-            update(corrections)
-            .where(corrections.c.id.in_(mine))
-            .values(withdrawn_at=utc_now(), withdrawn_by=who_is_this())
+            update(corrections).where(corrections.c.id.in_(mine)).values(withdrawn_at=utc_now(), withdrawn_by=says.name)
         )
         reapply_corrections(connection, [track.content_id])
-        return track.corrected(before, track.identity(connection), words=len(mine))
+        done = track.corrected(before, track.identity(connection), words=len(mine))
+        says.note(connection, done)
+        return done
 
     return _alone(engine, withdraw)
 
@@ -134,11 +173,15 @@ class _Track:
     all_boxes: dict[int, StoredBoxes]
 
     @classmethod
-    def of(cls, connection: Connection, media: MediaRef, track_no: int) -> "_Track":
+    def of(cls, connection: Connection, media: MediaRef, track_no: int, *, seen: tuple[int, int] | None) -> "_Track":
         row = find_media(connection, [media]).get(media.uri)
         network_id, labelling_id = active_network(connection), active_labelling(connection)
         if row is None or row.content_id is None or network_id is None or labelling_id is None:
             raise CorrectionError(f"{media.media_id} is not annotated in this database: annotate it first")
+        if seen not in {None, (network_id, row.content_id)}:
+            raise ChangedMeanwhileError(
+                f"{media.media_id} has other tracks by now than those that were looked at: look at it again"
+            )
         boxes = load_boxes(connection, network_id, [row.content_id])[row.content_id]
         if track_no not in boxes:
             there = f"its tracks are {', '.join(map(str, boxes))}" if boxes else "no face was followed in it"

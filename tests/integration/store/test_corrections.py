@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event, text
 
-from annotator.errors import CorrectionError, IdentityError
+from annotator.errors import ChangedMeanwhileError, CorrectionError, IdentityError
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.store import Store
 from annotator.store.connection import open_engine
 from annotator.store.corrections.fresh import CorrectedTrack, correct_fresh
 from annotator.store.corrections.listing import Correction, list_corrections
-from annotator.store.corrections.saying import Corrected, correct_track, withdraw_corrections
+from annotator.store.corrections.saying import Corrected, Speaker, correct_track, withdraw_corrections
 from annotator.store.corrections.words import CorrectionVerdict
 from annotator.store.relabelling.batches import label_contents
 from annotator.store.relabelling.running import relabel_archive
@@ -458,3 +458,33 @@ def test_a_labelling_that_says_nothing_of_its_thresholds_names_nobody_in_the_pla
     with archive.store.writing() as connection:
         connection.execute(text("UPDATE labellings SET calibration = NULL"))
     assert archive.say("is not", "Person 0").now is None
+
+
+def test_who_has_said_it_is_kept_and_what_goes_with_it_is_in_its_transaction(archive: Archive) -> None:
+    noted: list[Corrected] = []
+    eve = Speaker("eve", note=lambda _, done: noted.append(done))
+    correct_track(archive.engine, ref("1.gif"), 0, verdict="is", name="Person 7", speaker=eve)
+    assert [one.said_by for one in archive.listed()] == ["eve"]
+    assert [one.now for one in noted] == [Identity("Person 7", "/m/7")]
+
+    def fails(*_: object) -> None:
+        raise RuntimeError
+
+    before = archive.rows()
+    with pytest.raises(RuntimeError):
+        withdraw_corrections(archive.engine, ref("1.gif"), 0, speaker=Speaker("eve", note=fails))
+    assert archive.rows() == before
+
+
+def test_nothing_is_said_of_tracks_that_nobody_has_looked_at(archive: Archive) -> None:
+    content_id = archive.say("is", "Person 7").content_id
+    before = archive.rows()
+    for looked_at in ((archive.network_id + 1, content_id), (archive.network_id, content_id + 1)):
+        speaker = Speaker(seen=looked_at)
+        with pytest.raises(ChangedMeanwhileError, match="look at it again"):
+            correct_track(archive.engine, ref("1.gif"), 0, verdict="is", name="Person 3", speaker=speaker)
+        with pytest.raises(ChangedMeanwhileError):
+            withdraw_corrections(archive.engine, ref("1.gif"), 0, speaker=speaker)
+    assert archive.rows() == before
+    now = Speaker(seen=(archive.network_id, content_id))
+    assert withdraw_corrections(archive.engine, ref("1.gif"), 0, speaker=now).words == 1
