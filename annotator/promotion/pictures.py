@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes
 from annotator.store.store import Store
 from annotator.store.tables import contents
-from annotator.types import F32, U8, MediaRef
+from annotator.types import U8, MediaRef
 
 HEIGHT_PX: Final = 160
 MARGIN: Final = 0.4
@@ -24,6 +25,20 @@ LATEST_MS: Final = 120_000
 """Faces that appear later are not waited for, unless the track begins there: a film would be decoded up to them."""
 
 _JPEG_QUALITY: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A face in a media.
+
+    Attributes:
+        pts_ms: when the frame appears that shows it.
+        box_xyxy: where it is there, in pixels of the frame, half-open.
+
+    """
+
+    pts_ms: int
+    box_xyxy: tuple[float, float, float, float]
 
 
 class SeenTrack(Protocol):
@@ -64,35 +79,79 @@ def face_pictures(store: Store, network_id: int, seen: Sequence[SeenTrack], sour
     return [_picture(one, boxes[one.content_id].get(one.track_no), digests[one.content_id], source) for one in seen]
 
 
+def best_moments(boxes: StoredBoxes, *, most: int) -> tuple[Moment, ...]:
+    """Return the best faces of a track, best first: the best one of all, then those of other parts of its time.
+
+    Args:
+        boxes: of the track.
+        most: how many; a track that is sampled less often has fewer.
+
+    """
+    early = np.flatnonzero(boxes.pts_ms <= max(LATEST_MS, int(boxes.pts_ms[0])))
+    of_parts = [part[np.argmax(boxes.quality[part])] for part in np.array_split(early, min(most, len(early)))]
+    best_first = sorted(map(int, of_parts), key=lambda one: (-float(boxes.quality[one]), one))
+    return tuple(_moment(boxes, one) for one in best_first)
+
+
+def _moment(boxes: StoredBoxes, place: int) -> Moment:
+    x1, y1, x2, y2 = boxes.boxes_xyxy[place].tolist()
+    return Moment(int(boxes.pts_ms[place]), (x1, y1, x2, y2))
+
+
 def _picture(seen: SeenTrack, boxes: StoredBoxes | None, sha256: str, source: MediaSource) -> bytes | None:
     if seen.media_uri is None or boxes is None:  # annotated anew since it was compared
         return None
-    early = np.flatnonzero(boxes.pts_ms <= max(LATEST_MS, int(boxes.pts_ms[0])))
-    best = int(early[np.argmax(boxes.quality[early])])
+    media = MediaRef(seen.media_uri, seen.media_uri, seen.etag)
     try:
-        image = _frame_at(MediaRef(seen.media_uri, seen.media_uri, seen.etag), int(boxes.pts_ms[best]), sha256, source)
+        return cut_faces(media, best_moments(boxes, most=1), sha256=sha256, source=source)[0]
     except AnnotatorError:
         return None
-    return None if image is None else _jpeg(image, boxes.boxes_xyxy[best])
 
 
-def _frame_at(media: MediaRef, pts_ms: int, sha256: str, source: MediaSource) -> U8 | None:
-    """Return the frame that is displayed at a time, of the bytes that were annotated."""
-    shown = None
+def cut_faces(
+    media: MediaRef, moments: Sequence[Moment], *, sha256: str, source: MediaSource
+) -> tuple[bytes | None, ...]:
+    """Cut faces out of a media, which is decoded once, as far as the last of them.
+
+    Args:
+        media: which media.
+        moments: the faces, in any order.
+        sha256: of the bytes in which they were found, hexadecimal.
+        source: opens media with every distinct frame.
+
+    Returns:
+        A JPEG of each, ``HEIGHT_PX`` high, in their order; None where the frame does not show the place any more, and
+        for all where the media has other bytes now.
+
+    Raises:
+        InputError: the media is not there, may not be read or is no media.
+        TransientError: it cannot be fetched now.
+
+    """
+    cut: dict[Moment, bytes | None] = {}
+    in_time = sorted(set(moments), key=lambda one: one.pts_ms)
+    shown: U8 | None = None
     with source.open(media) as frames:
         if frames.content_sha256 != sha256:
-            return None
-        for batch in frames:
-            for at_ms, image in zip(batch.pts_ms.tolist(), batch.images, strict=True):
-                if at_ms > pts_ms:
-                    return shown
-                shown = image
-    return shown
+            return (None,) * len(moments)
+        for at_ms, image in (
+            pair for batch in frames for pair in zip(batch.pts_ms.tolist(), batch.images, strict=True)
+        ):
+            while in_time and in_time[0].pts_ms < at_ms:
+                passed = in_time.pop(0)
+                cut[passed] = _jpeg(shown, passed.box_xyxy)
+            if not in_time:
+                break
+            shown = image
+    cut |= {one: _jpeg(shown, one.box_xyxy) for one in in_time}
+    return tuple(cut[one] for one in moments)
 
 
-def _jpeg(image: U8, box_xyxy: F32) -> bytes | None:
+def _jpeg(image: U8 | None, box_xyxy: tuple[float, float, float, float]) -> bytes | None:
+    if image is None:
+        return None
     height, width = image.shape[:2]
-    x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
+    x1, y1, x2, y2 = box_xyxy
     margin_x, margin_y = MARGIN * (x2 - x1), MARGIN * (y2 - y1)
     left, top = max(round(x1 - margin_x), 0), max(round(y1 - margin_y), 0)
     right, bottom = min(round(x2 + margin_x), width), min(round(y2 + margin_y), height)

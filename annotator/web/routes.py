@@ -5,7 +5,7 @@ from typing import Final
 from annotator.store.web.accounts import Role
 from annotator.web.api import document, endpoints, objects
 from annotator.web.api.operation import Operation
-from annotator.web.pages import entrance, media, overview, people, search, space
+from annotator.web.pages import entrance, faces, media, overview, people, search, space
 from annotator.web.visit import Page
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -15,6 +15,13 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/people/{person_id:int}", "person", people.show_person, Role.READER),
     Page("/media/{media_id:int}", "media", media.show_media, Role.READER),
     Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER, fetches_media=True),
+    Page(
+        "/media/{media_id:int}/tracks/{track_no:int}/faces/{number:int}",
+        "face",
+        faces.send_face,
+        Role.READER,
+        fetches_media=True,
+    ),
     Page("/space", "space", space.show_space, Role.READER, menu="Space"),
     Page("/space/points", "space_points", space.send_points, Role.READER),
     Page("/record", "record", overview.show_record, Role.ADMIN, menu="Record"),

@@ -16,6 +16,7 @@ from annotator.store.store import Store
 from annotator.store.web.accounts import has_accounts
 from annotator.store.web.sessions import Lifetime
 from annotator.web.noting import Noting
+from annotator.web.pictures import FacePictures
 from annotator.web.rates import Rates
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
@@ -76,6 +77,7 @@ class Site:
         reader: brings media to files, to be shown; None shows none.
         templates: what pages are made of.
         media_threads: in how many threads media are brought to be sent.
+        pictures: cuts faces out of media.
 
     """
 
@@ -89,6 +91,7 @@ class Site:
     reader: MediaReader | None = None
     templates: Templates = field(default_factory=Templates)
     media_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_MEDIA_AT_ONCE))
+    pictures: FacePictures = field(default_factory=FacePictures)
 
     @property
     def lifetime(self) -> Lifetime:
