@@ -14,16 +14,12 @@ from annotator.cli.database import open_store
 from annotator.cli.output import make_table, out, print_json_line, print_table, remark
 from annotator.settings import load_settings
 from annotator.store.queue.counts import Delta, recount
-from annotator.store.queue.progress import Forecast
 from annotator.store.queue.status import MOST_COUNTED, BacklogStatus, SessionStatus, Status, read_status
+from annotator.store.queue.words import backlog_in_words, rate_in_words, remaining_in_words, span
 from annotator.store.retrainings import Retraining
 from annotator.store.store import Store
 
 _WATCH_EVERY_S: Final = 2.0
-_UNKNOWN: Final = "not known yet"
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
-_DAY_S: Final = 86_400
 
 
 def show_status(*, as_json: bool, is_watched: bool, settings: Mapping[str, Any]) -> None:
@@ -295,7 +291,7 @@ def _overdue(status: Status) -> Iterator[RenderableType]:
 
 def _backlogs(status: Status) -> Iterator[RenderableType]:
     if status.backlogs:
-        rows = [
+        rows: list[list[str | Text]] = [
             [
                 str(backlog.run_id),
                 backlog.uri,
@@ -323,77 +319,12 @@ def _failures(status: Status) -> Iterator[RenderableType]:
         yield make_table(["failed because", "media"], rows, right=["media"])
 
 
-def _backlog_state(backlog: BacklogStatus) -> str | Text:
-    if backlog.stop_reason is not None:
-        return f"stopped: {backlog.stop_reason}"
-    if backlog.finished_at is not None:
-        return "finished"
-    total = sum(backlog.by_state.values())
-    through = total - backlog.by_state["pending"] - backlog.by_state["claimed"]
-    share = f"{100 * through // total} %" if total else "0 %"
-    if backlog.followed_s is None:
-        return share if backlog.is_listed else f"{share}, not listed to the end"
-    if backlog.is_silent:
-        return Text(f"{share}, nobody has followed for {span(backlog.followed_s)}", style="red")
-    return f"{share}, follows"
+def _backlog_state(backlog: BacklogStatus) -> Text:
+    is_over = backlog.stop_reason is not None or backlog.finished_at is not None
+    return Text(backlog_in_words(backlog), style="red" if backlog.is_silent and not is_over else "")
 
 
 # -------------------------------------------------------------------------------------------------------------- words
-
-
-def rate_in_words(forecast: Forecast) -> str:
-    """Return the rate of the last minutes.
-
-    >>> [rate_in_words(Forecast(media_per_s=rate)) for rate in (None, 12.345, 0.05)]
-    ['not known yet', '12.3 media/s', '3.0 media/min']
-    """
-    if forecast.media_per_s is None:
-        return _UNKNOWN
-    if 0 < forecast.media_per_s < 1:
-        return f"{forecast.media_per_s * _MINUTE_S:.1f} media/min"
-    return f"{forecast.media_per_s:,.1f} media/s"
-
-
-def remaining_in_words(forecast: Forecast, *, left: int) -> str:
-    """Return the remaining time with its interval.
-
-    >>> remaining_in_words(Forecast(1.0, 600.0, 500.0, 4000.0), left=600)
-    '10 min (8 min to 1 h 07 min)'
-    >>> remaining_in_words(Forecast(1.0, 600.0, 500.0, None), left=600)
-    '10 min (8 min at least)'
-    >>> remaining_in_words(Forecast(1.0, 600.0), left=600)
-    '10 min (how sure is not known yet)'
-    >>> remaining_in_words(Forecast(0.0), left=600), remaining_in_words(Forecast(), left=600)
-    ('no end in sight: nothing moves', 'not known yet')
-    """
-    if left == 0:
-        return "-"
-    if forecast.remaining_s is None:
-        return _UNKNOWN if forecast.media_per_s is None else "no end in sight: nothing moves"
-    if forecast.least_s is None:
-        interval = f"how sure is {_UNKNOWN}"
-    elif forecast.most_s is None:
-        interval = f"{span(forecast.least_s)} at least"
-    else:
-        interval = f"{span(forecast.least_s)} to {span(forecast.most_s)}"
-    return f"{span(forecast.remaining_s)} ({interval})"
-
-
-def span(seconds: float) -> str:
-    """Return a span of time with as many digits as it deserves.
-
-    >>> [span(seconds) for seconds in (4.2, 75.0, 4000.0, 200_000.0)]
-    ['4 s', '1 min', '1 h 07 min', '2 d 8 h']
-    """
-    if seconds < _MINUTE_S:
-        return f"{seconds:.0f} s"
-    if seconds < _HOUR_S:
-        return f"{seconds / _MINUTE_S:.0f} min"
-    if seconds < _DAY_S:
-        hours, minutes = divmod(round(seconds / _MINUTE_S), 60)
-        return f"{hours} h {minutes:02} min"
-    days, hours = divmod(round(seconds / _HOUR_S), 24)
-    return f"{days} d {hours} h"
 
 
 def _age(seconds: float | None) -> str:

@@ -1,7 +1,7 @@
 """The store's front: one object that opens a database and says in one call what a user wants done."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -396,20 +396,36 @@ class Store:
             return read_status(connection, network_id=network_id)
 
     def retry(
-        self, *, reason: str | None = None, network_id: int | None = None, limits: ChunkLimits = USUAL_LIMITS
+        self,
+        *,
+        reason: str | None = None,
+        network_id: int | None = None,
+        limits: ChunkLimits = USUAL_LIMITS,
+        most: int | None = None,
+        note: Callable[[Connection, int], None] | None = None,
     ) -> int:
         """Let failed and quarantined media be tried again, all or those of one reason; return how many.
 
-        Ten thousand at a time, each in a transaction of its own; limits are those of their chunks.
+        Ten thousand at a time, each in a transaction of its own.
+
+        Args:
+            reason: only those that failed for it.
+            network_id: under which network; the active one by default.
+            limits: of their chunks.
+            most: end after the ten thousand with which so many are reached; None goes on until none is left.
+            note: is told of each ten thousand how many they are, in their transaction.
+
         """
         with self.reading() as connection:
             chosen = network_id if network_id is not None else registry.active_network(connection)
             began = connection.execute(select(type_coerce(utc_now(), UtcTime()))).scalar_one()
         count = 0
-        while chosen is not None:
+        while chosen is not None and (most is None or count < most):
             with self.writing() as connection:
                 again = retry(connection, reason=reason, network_id=chosen, until=began)
                 requeue(connection, chosen, again, limits=limits)
+                if again and note is not None:
+                    note(connection, len(again))
             if not again:
                 break
             count += len(again)

@@ -381,9 +381,11 @@ work = Table(
     ),
     Index("ix_work_deadline", "deadline_at", postgresql_where=text("state = 1"), sqlite_where=text("state = 1")),
     Index(
-        "ix_work_failed",
+        "ix_work_failures",
         "network_id",
         "reason",
+        "finished_at",
+        "media_id",
         postgresql_where=text("state >= 3"),
         sqlite_where=text("state >= 3"),
     ),

@@ -234,6 +234,22 @@ def test_an_index_of_waiting_chunks_that_was_broken_off_is_made_anew(old_databas
     engine.dispose()
 
 
+def test_an_index_of_failures_that_was_broken_off_is_made_anew(old_database: str) -> None:
+    engine = open_engine(old_database)
+    with migrating(engine) as connection:
+        command.upgrade(alembic_config(connection), "0016")
+    with writing(engine) as connection:
+        part = "ix_work_failures__n1"
+        connection.execute(text(f"CREATE INDEX {part} ON work__n1 (network_id, reason) WHERE state >= 3"))
+        broken_off = text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = CAST(:name AS regclass)")
+        connection.execute(broken_off, {"name": part})
+    assert upgrade(old_database) == HEAD
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")).scalar_one() == 0
+        assert connection.execute(text("SELECT to_regclass('ix_work_failed') IS NULL")).scalar_one()
+    engine.dispose()
+
+
 def test_a_program_of_an_earlier_version_has_a_retired_labelling_back(old_database: str) -> None:
     upgrade(old_database)
     engine = open_engine(old_database)

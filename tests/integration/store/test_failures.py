@@ -1,0 +1,72 @@
+"""Failures of a reason are read in order by an index, whatever their number: nothing is sorted, little is read."""
+
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from annotator.store import Store
+from annotator.store.connection import refresh_statistics, writing
+from annotator.store.queue.failures import FailurePlace, list_failures
+from tests.store_values import SPEC
+
+MANY = 20_000
+
+
+@pytest.fixture
+def failed(database: Engine) -> Engine:
+    """Very many media that failed for one reason, a second after each other."""
+    with Store(database) as store:
+        network_id = store.register_network(SPEC)
+        assert network_id == 1
+    is_postgres = database.dialect.name == "postgresql"
+    numbers = f"generate_series(1, {MANY}) n"
+    time = "timestamptz '2026-01-01 00:00:00+00' + n * interval '1 second'"
+    if not is_postgres:
+        numbers = f"(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {MANY}) SELECT n FROM c)"
+        time = "strftime('%Y-%m-%d %H:%M:%f', 1767225600 + n, 'unixepoch') || '000'"
+    with writing(database) as connection:
+        connection.execute(text("INSERT INTO sources (id, uri) VALUES (1, 's3://gifs/')"))
+        key = "'' || n || '.gif'" if not is_postgres else "n || '.gif'"
+        connection.execute(text(f"INSERT INTO media (id, source_id, key) SELECT n, 1, {key} FROM {numbers}"))
+        columns = "network_id, media_id, state, attempts, reason, message, finished_at"
+        row = f"1, n, CASE WHEN n % 10 = 0 THEN 4 ELSE 3 END, 1, 'undecodable', 'broken', {time}"
+        connection.execute(text(f"INSERT INTO work ({columns}) SELECT {row} FROM {numbers}"))
+    if is_postgres:
+        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
+    else:
+        refresh_statistics(database)
+    return database
+
+
+def test_pages_follow_one_another_without_a_gap(failed: Engine) -> None:
+    found, after = [], None
+    with Store(failed).reading() as connection:
+        for _ in range(3):
+            page = list_failures(connection, 1, "undecodable", limit=7, after=after)
+            after = FailurePlace(page[-1].failed_at, page[-1].media_id)
+            found += page
+    assert [one.media_id for one in found] == list(range(MANY, MANY - 21, -1))
+    assert [one.is_quarantined for one in found[:3]] == [True, False, False]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_page_is_read_by_index_and_not_sorted(failed: Engine, *, is_first: bool) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    with Store(failed).reading() as connection:
+        (last,) = list_failures(connection, 1, "undecodable", limit=1)
+        after = None if is_first else FailurePlace(last.failed_at, last.media_id)
+        event.listen(failed, "before_cursor_execute", keep)
+        list_failures(connection, 1, "undecodable", limit=50, after=after)
+        event.remove(failed, "before_cursor_execute", keep)
+        word = "EXPLAIN QUERY PLAN" if failed.dialect.name == "sqlite" else "EXPLAIN"
+        ((statement, parameters),) = asked
+        plan = "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{word} {statement}", parameters))
+    assert re.search(r"ix_work_failures|work__n1_network_id_reason_finished_at", plan), plan
+    assert not re.search(r"Sort|TEMP B-TREE|Seq Scan on media|SCAN media", plan), plan
