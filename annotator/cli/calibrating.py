@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from annotator.build import build_gallery, build_identifier
 from annotator.cli.database import open_store
 from annotator.cli.output import err, out, print_json_line, print_table, progress, remark
 from annotator.cli.relabelling import network_of_model
 from annotator.errors import ConfigError
 from annotator.recognition.decision import Identifier
-from annotator.recognition.prior import PriorEstimate, estimate_prior, names_of
+from annotator.recognition.prior import PriorEstimate, estimate_prior, expected_right, names_of, with_answers
 from annotator.settings import load_settings
 from annotator.store.relabelling.sampling import SampledTracks, count_contents, sample_tracks
 
@@ -50,6 +53,24 @@ class PriorReport:
         sample = self.sample
         return names_of(sample.log_ratios, sample.is_named, prior=prior, min_confidence=min_confidence)
 
+    @property
+    def judged(self) -> int:
+        """Of how many names of the sample somebody has said whether they are right."""
+        return int(self._is_judged.sum())
+
+    @property
+    def right(self) -> int:
+        """How many of these are."""
+        return int((self._is_judged & (self.sample.is_nearest > 0)).sum())
+
+    def expected_right(self, prior: float) -> float:
+        """Return how many of these would be, were the confidences under a prior true."""
+        return expected_right(self.sample.log_ratios[self._is_judged], prior=prior)
+
+    @property
+    def _is_judged(self) -> NDArray[np.bool_]:
+        return np.asarray(self.sample.is_named & (self.sample.is_nearest != 0), np.bool_)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as it is printed for programs."""
         sample, estimate = self.sample, self.estimate
@@ -68,6 +89,9 @@ class PriorReport:
                 {"min_confidence": least} | {name: self.names(prior, least) for name, prior in priors.items()}
                 for least in CONFIDENCES
             ],
+            "answered_tracks": int((sample.is_of_gallery != 0).sum()),
+            "judged_names": {"names": self.judged, "right": self.right}
+            | {f"expected_{name}": round(self.expected_right(prior), 2) for name, prior in priors.items()},
             "setting": self.setting,
         }
 
@@ -110,7 +134,7 @@ def _report(identifier: Identifier, sample: SampledTracks) -> PriorReport:
             f" ({sample.tracks:,} tracks), so nothing says how many show somebody whom {identifier.model} knows"
         )
     with err().status("estimating"):
-        estimate = estimate_prior(sample.log_ratios, sample.content_id)
+        estimate = estimate_prior(with_answers(sample.log_ratios, sample.is_of_gallery), sample.content_id)
     own = identifier.gallery.bundle.calibration.prior
     return PriorReport(identifier.gallery.model, own, identifier.prior, sample, estimate)
 
@@ -136,12 +160,19 @@ def _print(report: PriorReport) -> None:
         ),
         ["names in all", *[f"{names:,} ({names / estimate.tracks:.2g} of the tracks)"] * 2],
     ]
+    if report.judged:
+        expected = [f"{report.expected_right(prior):.3g} expected" for prior in (report.prior, estimate.prior)]
+        rows.append([f"right names, {report.right:,} of {report.judged:,} that somebody has judged", *expected])
     print_table(header, rows, right=header[1:])
     which = f"{sample.sampled:,} of {sample.contents:,} contents"
     remark(
         f"{report.model}: from {estimate.tracks:,} tracks of {estimate.contents:,} contents; there are"
         f" {sample.tracks:,} in {which}, and the others are too poor to say. The interval is of 95 %."
     )
+    if answered := int((sample.is_of_gallery != 0).sum()):
+        remark(
+            f"Of {answered:,} of the tracks somebody has said whom they show: that counts, whatever their scores are."
+        )
     if estimate.tracks < FEW_TRACKS:
         remark(
             f"So few tracks say little: the share may be anything from {estimate.low:.2g} to {estimate.high:.2g}."

@@ -68,12 +68,14 @@ class TrackRatios:
 
     Attributes:
         place: i64 (N,), which tracks, ascending: those with a face that is good enough.
-        log_ratios: f64 (N,), of the nearest person, as ``Calibration.log_ratios``.
+        nearest: i64 (N,), that person as a column of the gallery.
+        log_ratios: f64 (N,), of that person, as ``Calibration.log_ratios``.
         is_named: bool (N,), whether the score reaches the threshold for the face's size.
 
     """
 
     place: I64
+    nearest: I64
     log_ratios: F64
     is_named: NDArray[np.bool_]
 
@@ -238,23 +240,20 @@ class Identifier:
             are not finite, none.
 
         """
-        found = [TrackRatios(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_))]
+        found = [TrackRatios(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_))]
         if len(self._gallery):
             found += side_by_side(self._ratios, self._pooled(stacks), limit=_BLOCKS_SIDE_BY_SIDE)
-        place = np.concatenate([one.place for one in found])
-        order = np.argsort(place, kind="stable")
-        return TrackRatios(
-            place[order],
-            np.concatenate([one.log_ratios for one in found])[order],
-            np.concatenate([one.is_named for one in found])[order],
-        )
+        order = np.argsort(np.concatenate([one.place for one in found]), kind="stable")
+        names = ("place", "nearest", "log_ratios", "is_named")
+        return TrackRatios(*(np.concatenate([getattr(one, name) for one in found])[order] for name in names))
 
     def _ratios(self, pooled: "_Pooled") -> TrackRatios:
         anything = np.where(pooled.is_usable, -np.inf, np.inf)
-        rows, _, scores = self._scorer.best_that_reach(pooled.embeddings, 1, min_scores=anything)
+        rows, best, scores = self._scorer.best_that_reach(pooled.embeddings, 1, min_scores=anything)
         sizes = pooled.face_px[rows]
         log_ratios = self._calibration.log_ratios(scores[:, 0], sizes)
-        return TrackRatios(pooled.place[rows], log_ratios, scores[:, 0] >= self._calibration.min_scores(sizes))
+        is_named = scores[:, 0] >= self._calibration.min_scores(sizes)
+        return TrackRatios(pooled.place[rows], best[:, 0], log_ratios, is_named)
 
     def _named(self, pooled: "_Pooled") -> NamedTracks:
         wanted = np.where(pooled.is_usable, self._calibration.min_scores(pooled.face_px), np.inf)

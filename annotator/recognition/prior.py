@@ -5,8 +5,8 @@ of both kinds in unknown parts, the share that makes what was seen likeliest is 
 likelihood has one maximum. Tracks of one content are no independent samples, so the interval comes from drawing whole
 contents again.
 
-Names that somebody has confirmed or refused would say more than log ratios: whoever has them gives the tracks with a
-known answer a log ratio of plus or minus ``MAX_LOG_RATIO`` here.
+What somebody has said of a track says more than its log ratio and takes its place (:func:`with_answers`). That stays
+right however tracks were chosen to be looked at by their scores, and errs only where they were chosen by the answer.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from annotator.recognition.calibration import F64
+from annotator.recognition.calibration import F64, MAX_LOG_RATIO
 from annotator.types import I64
 
 REPLICATES: Final = 1000
@@ -84,6 +84,17 @@ def estimate_prior(log_ratios: F64, content_id: I64) -> PriorEstimate:
     )
 
 
+def with_answers(log_ratios: F64, is_of_gallery: NDArray[np.int8]) -> F64:
+    """Return log ratios, f64 (T,), with those of tracks replaced of which somebody has said whom they show.
+
+    Args:
+        log_ratios: f64 (T,).
+        is_of_gallery: i8 (T,), 1 where they show somebody of the gallery, -1 where not, 0 where nobody has said it.
+
+    """
+    return np.where(is_of_gallery == 0, log_ratios, is_of_gallery * MAX_LOG_RATIO)
+
+
 def _likeliest_share(ratios: F64, counts: F64) -> float:
     """Return the share p that maximises the sum of counts * log(1 + p * (ratio - 1)), which is concave in p.
 
@@ -122,3 +133,14 @@ def names_of(log_ratios: F64, is_named: NDArray[np.bool_], *, prior: float, min_
     """
     needed = np.log(min_confidence / (1.0 - min_confidence)) - np.log(prior / (1.0 - prior))
     return int((is_named & (log_ratios >= needed)).sum())
+
+
+def expected_right(log_ratios: F64, *, prior: float) -> float:
+    """Return how many names are right if confidences under a prior are.
+
+    Args:
+        log_ratios: f64 (T,), of those who are named.
+        prior: share of tracks that show somebody of the gallery.
+
+    """
+    return float((1.0 / (1.0 + np.exp(-log_ratios) * (1.0 - prior) / prior)).sum())

@@ -4,7 +4,7 @@ Which contents, their ids decide: a multiple of the golden ratio puts them evenl
 in one after the other. A larger sample holds every smaller one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,9 +14,14 @@ from sqlalchemy import BigInteger, Connection, Engine, bindparam, text
 
 from annotator.recognition.decision import TrackRatios
 from annotator.recognition.evidence import EvidenceStack
+from annotator.store.appearances import load_boxes
 from annotator.store.connection import reading
-from annotator.store.relabelling.reading import StoredTracks, cut_batches, read_tracks
-from annotator.types import I64
+from annotator.store.corrections.words import Ruling, rule, words_on
+from annotator.store.identities import ids_of
+from annotator.store.relabelling.reading import StoredTracks, TrackKey, cut_batches, read_tracks
+from annotator.types import I64, Identity
+
+I8 = NDArray[np.int8]
 
 BATCH: Final = 2_000
 """Contents read at once."""
@@ -36,6 +41,10 @@ _CHOSEN: Final = text(
 class Ratios(Protocol):
     """What says how likely tracks are of its people (``annotator.recognition.decision.Identifier``)."""
 
+    @property
+    def identities(self) -> Sequence[Identity]:
+        """Its people, by column of the gallery."""
+
     def ratios(self, stacks: Iterable[EvidenceStack]) -> TrackRatios:
         """Return the log ratios of those tracks that are good enough."""
 
@@ -51,6 +60,9 @@ class SampledTracks:
         content_id: i64 (N,), of those tracks that are good enough, ascending.
         log_ratios: f64 (N,), of the nearest person of each.
         is_named: bool (N,), which of them reach the threshold.
+        is_of_gallery: i8 (N,), what people have said of whether they show somebody of the gallery: 1 is yes, -1 no, and
+            of those with 0 nobody has said it.
+        is_nearest: i8 (N,), likewise whether they show that nearest person.
 
     """
 
@@ -60,6 +72,8 @@ class SampledTracks:
     content_id: I64
     log_ratios: NDArray[np.float64]
     is_named: NDArray[np.bool_]
+    is_of_gallery: I8
+    is_nearest: I8
 
 
 def count_contents(engine: Engine, network_id: int) -> int:
@@ -91,22 +105,75 @@ def sample_tracks(
 
     """
     contents = count_contents(engine, network_id)
-    found: list[tuple[I64, TrackRatios]] = []
+    found = [_Batch.empty()]
     sampled = tracks = 0
+    with reading(engine) as connection:
+        ids = ids_of(connection, {one.name for one in names.identities})
+    gallery = np.array([ids.get(one.name, 0) for one in names.identities], np.int64)
     for content_ids, stored in sampled_batches(engine, network_id, most=most):
         ratios = names.ratios(stored.stacks)
-        found.append((stored.content_id[ratios.place], ratios))
+        with reading(engine) as connection:
+            rulings = _rulings(connection, network_id, content_ids)
+        found.append(_batch(stored, ratios, rulings, gallery))
         sampled, tracks = sampled + len(content_ids), tracks + len(stored)
         if on_batch is not None:
             on_batch(len(content_ids))
     return SampledTracks(
-        contents,
-        sampled,
-        tracks,
-        np.concatenate([ids for ids, _ in found]) if found else np.zeros(0, np.int64),
-        np.concatenate([one.log_ratios for _, one in found]) if found else np.zeros(0),
-        np.concatenate([one.is_named for _, one in found]) if found else np.zeros(0, np.bool_),
+        contents, sampled, tracks, *(np.concatenate([getattr(one, name) for one in found]) for name in _Batch.__slots__)
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """The columns of :class:`SampledTracks`, in its order."""
+
+    content_id: I64
+    log_ratios: NDArray[np.float64]
+    is_named: NDArray[np.bool_]
+    is_of_gallery: I8
+    is_nearest: I8
+
+    @classmethod
+    def empty(cls) -> "_Batch":
+        nothing = np.zeros(0, np.int8)
+        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_), nothing, nothing)
+
+
+def _batch(stored: StoredTracks, ratios: TrackRatios, rulings: Mapping[TrackKey, Ruling], gallery: I64) -> _Batch:
+    """Return the columns of some tracks, with what was said of them.
+
+    Args:
+        stored: the tracks.
+        ratios: of those that are good enough.
+        rulings: what people have said.
+        gallery: i64 (G,), ids of people by column of the gallery; 0 is somebody whom the database does not know.
+
+    """
+    content_id = stored.content_id[ratios.place]
+    keys = zip(content_id.tolist(), stored.track_no[ratios.place].tolist(), strict=True)
+    people = set(gallery.tolist())
+    is_of_gallery, is_nearest = np.zeros((2, len(ratios)), np.int8)
+    for row, key in enumerate(keys):
+        if (ruling := rulings.get(key)) is not None:
+            nearest = int(gallery[ratios.nearest[row]])
+            if ruling.is_person is not None:
+                is_of_gallery[row] = 1 if ruling.is_person in people else -1
+                is_nearest[row] = 1 if ruling.is_person == nearest else -1
+            elif nearest in ruling.are_not:
+                # Whoever is not the nearest person is hardly ever another one of the gallery.
+                is_of_gallery[row] = is_nearest[row] = -1
+    return _Batch(content_id, ratios.log_ratios, ratios.is_named, is_of_gallery, is_nearest)
+
+
+def _rulings(connection: Connection, network_id: int, content_ids: Sequence[int]) -> dict[TrackKey, Ruling]:
+    """Return what people have said of tracks of contents; of most contents nobody has said anything."""
+    words = words_on(connection, content_ids)
+    boxes = load_boxes(connection, network_id, sorted(words)) if words else {}
+    return {
+        (content_id, track_no): ruling
+        for content_id, its_words in words.items()
+        for track_no, ruling in rule(its_words, boxes.get(content_id, {})).items()
+    }
 
 
 def sampled_batches(engine: Engine, network_id: int, *, most: int) -> Iterator[tuple[list[int], StoredTracks]]:

@@ -31,6 +31,7 @@ def made_up_annotations(identifier: Identifier, shown: Sequence[int]) -> list[Me
                 track(number, start_ms=50 * number),
                 evidence=track_of(person, seed=content * 2 + number),
                 best_faces=np.zeros((0, 112, 112, 3), np.uint8),
+                boxes_xyxy=np.tile(np.float32([10 + 90 * number, 10, 80 + 90 * number, 90]), (3, 1)),
             )
             for number in range(2)
         ]
@@ -102,6 +103,34 @@ def test_the_share_of_an_archive_is_found_and_taken_over_by_the_setting_that_is_
     assert "in use (the settings')" in shown.out
     assert told["setting"] in shown.out
     assert "So few tracks say little: the share may be anything from " in shown.err
+
+
+def test_what_people_have_said_of_tracks_counts_more_than_scores(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(database, tmp_path, known=12)
+    assert run_command(["calibrate", "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert (before["answered_tracks"], before["judged_names"]["names"]) == (0, 0)
+    names = [one.name for one in load_bundle(tmp_path / "model").identities]
+    right = ["correct", "s3://gifs/1.gif", "--track", "0", "--is", names[0]]
+    wrong = [["correct", f"s3://gifs/{place}.gif", "--track", "0", "--not", names[place - 1]] for place in range(2, 8)]
+    stranger = ["correct", "s3://gifs/9.gif", "--track", "1", "--is", "Somebody Else", "--new"]
+    another = ["correct", "s3://gifs/10.gif", "--track", "1", "--is", names[3]]
+    for words in (right, *wrong, stranger, another):
+        assert run_command(words) == 0
+    capsys.readouterr()
+    assert run_command(["calibrate", "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert after["answered_tracks"] == 9
+    assert after["estimate"][0] == pytest.approx(before["estimate"][0] - 7 / 480, abs=1e-4)
+    judged = after["judged_names"]
+    assert (judged["names"], judged["right"]) == (9, 1)
+    assert judged["expected_estimated"] < judged["expected_in_use"] <= 9
+    assert run_command(["calibrate"]) == 0
+    shown = capsys.readouterr()
+    assert "right names, 1 of 9 that somebody has judged" in shown.out
+    assert "Of 9 of the tracks somebody has said whom they show" in shown.err
 
 
 def test_a_sample_gives_a_wider_interval(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
