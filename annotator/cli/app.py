@@ -164,10 +164,10 @@ def up(
         Path | None, typer.Option("--data-dir", metavar="DIR", help="Where it keeps its data between runs.")
     ] = None,
 ) -> None:
-    """Run the whole service here: Postgres, broker, S3 endpoint, a worker and beat, until Ctrl-C.
+    """Run the whole service here: Postgres, broker, S3 endpoint, web application, a worker and beat, until Ctrl-C.
 
-    Each is replaced by another server where a setting gives its URL. Needs the extra: `pip install
-    'celebrity-annotator[local-stack]'`.
+    Each server is replaced by another one where a setting gives its URL. Needs the extras: `pip install
+    'celebrity-annotator[local-stack,web]'`; without `web` there is no web application.
 
     """
     from annotator.cli.local_stack import run_up

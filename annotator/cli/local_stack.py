@@ -36,9 +36,9 @@ def run_up(folder: Path | None) -> None:
         environment.append(_write_environment(urls.data_dir / ENVIRONMENT_FILE, variables))
         _tell(urls, environment[0])
 
-    err().print("starting Postgres, broker, S3 endpoint and a worker …")
+    err().print("starting Postgres, broker, S3 endpoint, web application and a worker …")
     try:
-        run_local_stack(settings, on_ready=tell, data_dir=folder)
+        run_local_stack(settings, on_ready=tell, data_dir=folder, with_web=True)
     finally:
         for path in environment:
             path.unlink(missing_ok=True)
@@ -67,7 +67,11 @@ def _tell(urls: "StackUrls", environment: Path) -> None:
     """Say how to use what runs now."""
     lines = [
         "",
-        "Everything answers. In another terminal:",
+        "Everything answers. In a browser:",
+        "",
+        *_in_a_browser(urls.web_address_file),
+        "",
+        "In another terminal:",
         "",
         f"  . {shlex.quote(str(environment))}",
         "  annotate-backlog s3://BUCKET/PREFIX      register and queue what lies in a bucket",
@@ -78,3 +82,11 @@ def _tell(urls: "StackUrls", environment: Path) -> None:
     ]
     for line in lines:
         err().print(line, markup=False, soft_wrap=True)
+
+
+def _in_a_browser(address_file: Path | None) -> list[str]:
+    if address_file is None:
+        return ["  nothing: pip install 'celebrity-annotator[web]' brings the web application"]
+    address = address_file.read_text(encoding="utf-8").strip()
+    next_one = [f"  It opens once; the next address is in {address_file}."] if "/enter?key=" in address else []
+    return [f"  {address}", *next_one]

@@ -1,13 +1,16 @@
 """``annotator web`` and its accounts."""
 
 import getpass
+import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
+from annotator.appearing import appearing_file
 from annotator.cli.database import open_store
 from annotator.cli.output import err, out, print_json_line, print_table, remark
 from annotator.errors import AccountError, ConfigError
@@ -29,8 +32,12 @@ from annotator.store.web.tokens import add_token, list_tokens, remove_token
 NEEDS_EXTRA = "the web application needs its extra: pip install 'celebrity-annotator[web]'"
 
 
-def run_web(*, settings: Mapping[str, Any]) -> None:
+def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) -> None:
     """Answer requests until Ctrl-C.
+
+    Args:
+        settings: options of the command line.
+        address_file: gets the address, while it runs; None prints it.
 
     Raises:
         ConfigError: the extra is missing, the address is taken, or others would reach it without logging in.
@@ -46,26 +53,41 @@ def run_web(*, settings: Mapping[str, Any]) -> None:
     address: list[str] = []
 
     def tell_key(key: str) -> None:
-        _say(f"{address[0]}/enter?key={key}", "Open this address; it opens once, and then there is another one:")
+        words = "Open this address; it opens once, and then there is another one:"
+        _say(f"{address[0]}/enter?key={key}", words, address_file)
 
     def tell_ready(where: str) -> None:
         address.append(where)
         if site.is_open_to_the_machine():
             keys.renew()
         else:
-            _say(where, "People log in here:")
+            _say(where, "People log in here:", address_file)
         err().print("Ctrl-C stops it.")
 
     keys = Keys(tell_key)
-    with open_store(loaded) as store:
-        site = Site(store, loaded, keys, reader=build_reader(loaded))
-        serve(site, on_ready=tell_ready)
+    try:
+        with open_store(loaded) as store:
+            site = Site(store, loaded, keys, reader=build_reader(loaded))
+            serve(site, on_ready=tell_ready)
+    finally:
+        if address_file is not None:
+            address_file.unlink(missing_ok=True)
     err().print("stopped")
 
 
-def _say(address: str, words: str) -> None:
+def _say(address: str, words: str, file: Path | None) -> None:
+    if file is not None:
+        _write_for_the_owner(file, address)
+        return
     err().print(words)
     err().print(f"  {address}", markup=False, soft_wrap=True)
+
+
+def _write_for_the_owner(path: Path, address: str) -> None:
+    """Write an address, which may hold a key: logs are read by more people than may come in."""
+    with appearing_file(path) as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(f"{address}\n".encode())
 
 
 def add_user(name: str, *, role: str, is_from_stdin: bool, settings: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - each command imports what it needs when it runs: ``--help`` is quick
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -37,6 +38,10 @@ def web(
         int | None,
         typer.Option(min=0, max=65535, metavar="PORT", help="0 takes any free one. [default: ANNOTATOR_WEB__PORT]"),
     ] = None,
+    address_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the address there, for your eyes only, instead of printing it."),
+    ] = None,
     database: Database = None,
 ) -> None:
     """Search and look in a browser, until Ctrl-C.
@@ -58,7 +63,7 @@ def web(
     from annotator.cli.web import run_web
 
     settings: dict[str, Any] = {"database_url": database, "web": {"host": host, "port": port}}
-    run_web(settings=settings)
+    run_web(settings=settings, address_file=address_file)
 
 
 @users_app.command("add")

@@ -1,14 +1,15 @@
 """The local stack: every server that the distributed way needs, on one machine, each replaceable by a URL.
 
-Started in the order PostgreSQL, broker, S3 endpoint, tables, worker, beat; stopped in the opposite order. Everything
-lives below one folder and is there again after the next start::
+Started in the order PostgreSQL, broker, S3 endpoint, tables, web application, worker, beat; stopped in the opposite
+order. Everything lives below one folder and is there again after the next start::
 
     lock            held by the owner; says that a stack runs here
     ports.json      the ports of the last start, taken again when they are free
     postgres/       data, password, log
     broker/         append-only file, log
     s3/BUCKET/KEY   the objects (see annotator.stack.s3_server)
-    worker.log  beat.log  s3.log   (and NAME.log.1, what was moved aside when a log had grown large)
+    web.address     where the web application is, with the key that opens it once; while it runs
+    worker.log  beat.log  s3.log  web.log   (and NAME.log.1, what was moved aside when a log had grown large)
 """
 
 import contextlib
@@ -17,22 +18,23 @@ import http.client
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from annotator.errors import AnnotatorError, ConfigError
 from annotator.stack.broker import BrokerChild
 from annotator.stack.child import ChildProcess, free_port
 from annotator.stack.postgres import PostgresChild, missing_extra
+from annotator.stack.stopping import StopSignals
+from annotator.stack.web import WebChild, is_web_installed
 
 if TYPE_CHECKING:
     from annotator.settings import Settings
@@ -72,6 +74,8 @@ class StackUrls:
         psql: path of a ``psql`` that fits the database.
         data_dir: where the stack keeps everything.
         environment: the variables with which another process uses the stack, credentials included.
+        web_address_file: holds the address of the web application, which changes when it was used; None where it does
+            not run.
 
     """
 
@@ -81,6 +85,7 @@ class StackUrls:
     psql: str
     data_dir: Path
     environment: Mapping[str, str]
+    web_address_file: Path | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +115,7 @@ class LocalStack:
         data_dir: Path | None = None,
         buckets: Sequence[str] = DEFAULT_BUCKETS,
         with_worker: bool = True,
+        with_web: bool = False,
     ) -> None:
         """Describe the stack; nothing is started yet.
 
@@ -119,12 +125,14 @@ class LocalStack:
             data_dir: the folder of the stack; ``settings.data_dir / "stack"`` if None.
             buckets: made on an own S3 endpoint where they do not exist.
             with_worker: whether a worker and its beat run, too.
+            with_web: whether the web application runs, too, where its extra is installed.
 
         """
         self._settings = settings
         self._folder = (data_dir or settings.data_dir / "stack").absolute()
         self._buckets = tuple(buckets)
         self._with_worker = with_worker
+        self._with_web = with_web
         self._children: list[_Service] = []
         self._closing = contextlib.ExitStack()
         self._urls: StackUrls | None = None
@@ -208,6 +216,8 @@ class LocalStack:
         upgrade(database_url)
         if self._database_url is None:
             self._take_back_work(None)
+        if self._with_web and is_web_installed():
+            self._start_web()
         if self._with_worker:
             self._start_worker()
 
@@ -256,6 +266,14 @@ class LocalStack:
         finally:
             engine.dispose()
 
+    def _start_web(self) -> None:
+        port = self._ports.take("web", preferred=self._settings.web.port or None)
+        web = WebChild(self._folder, port, self.urls.environment)
+        service = _Service(web.start(), _SERVER_STOP_TIMEOUT_S, web.start)
+        self._children.append(service)
+        web.wait_until_bound(service.child)
+        self._urls = replace(self.urls, web_address_file=web.address_file)
+
     def _start_worker(self) -> None:
         from annotator.store.queue.sessions import is_worker_ready  # noqa: PLC0415  (SQLAlchemy, needed here only)
 
@@ -295,6 +313,7 @@ def run_local_stack(
     data_dir: Path | None = None,
     buckets: Sequence[str] = DEFAULT_BUCKETS,
     with_worker: bool = True,
+    with_web: bool = False,
 ) -> None:
     """Run the local stack until SIGINT or SIGTERM; to be called on the main thread.
 
@@ -304,54 +323,21 @@ def run_local_stack(
         data_dir: the folder of the stack; ``settings.data_dir / "stack"`` if None.
         buckets: made on an own S3 endpoint.
         with_worker: whether a worker and its beat run, too.
+        with_web: whether the web application runs, too, where its extra is installed.
 
     Raises:
         ConfigError: the stack cannot start.
         StackError: a server or the worker ended before it was told to.
 
     """
-    signals = _StopSignals()
-    with signals, LocalStack(settings, data_dir=data_dir, buckets=buckets, with_worker=with_worker) as stack:
+    signals = StopSignals()
+    stack = LocalStack(settings, data_dir=data_dir, buckets=buckets, with_worker=with_worker, with_web=with_web)
+    with signals, stack:
         on_ready(stack.urls)
         signals.interrupts = False
         while not signals.arrived:
             time.sleep(_WATCH_EVERY_S)
             stack.watch()
-
-
-class _StopRequestedError(BaseException):
-    """A signal during the start; unwinds it."""
-
-
-class _StopSignals:
-    """SIGINT and SIGTERM: the first unwinds a start, or is noted while the stack runs; further ones do nothing.
-
-    A plain flag and not a ``threading.Event``: setting an event inside a handler can wait for the lock that the
-    interrupted thread holds.
-    """
-
-    def __init__(self) -> None:
-        self.arrived = False
-        self.interrupts = True
-        self._earlier: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._earlier[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        for number, handler in self._earlier.items():
-            signal.signal(number, handler)
-        return kind is _StopRequestedError
-
-    def _note(self, *_: object) -> None:
-        if not self.arrived:
-            self.arrived = True
-            if self.interrupts:
-                raise _StopRequestedError
 
 
 @contextlib.contextmanager
@@ -385,8 +371,8 @@ class _Ports:
         parts = urlsplit(url)
         return parts.hostname == "127.0.0.1" and parts.port is not None and parts.port == self._ports.get(name)
 
-    def take(self, name: str) -> int:
-        self._ports[name] = free_port(self._ports.get(name))
+    def take(self, name: str, *, preferred: int | None = None) -> int:
+        self._ports[name] = free_port(self._ports.get(name, preferred))
         self._path.write_text(json.dumps(self._ports))
         return self._ports[name]
 

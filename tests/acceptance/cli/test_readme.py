@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,7 @@ def runnable(block: str) -> str:
     lines = []
     for line in block.splitlines():
         if line.startswith("pip install"):
-            extras = re.findall(r"\[([\w-]+)\]", line)
+            extras = [extra for found in re.findall(r"\[([\w,-]+)\]", line) for extra in found.split(",")]
             assert all(f"{extra} = [" in (REPOSITORY / "pyproject.toml").read_text() for extra in extras)
         elif line.startswith("make "):
             lines.append(made(line.removeprefix("make ")))
@@ -108,6 +109,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_folder
 
 
+def page_at(address: str) -> str:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(address, timeout=30) as page:
+        return str(page.read().decode())
+
+
 def same(said: str) -> list[str]:
     """Return lines without what differs from run to run."""
     return [" ".join(line.split()) for line in said.splitlines() if line.strip()]
@@ -130,6 +137,7 @@ def test_every_command_of_the_readme_runs(folder: Path, user_environment: Mappin
     before, command = runnable(up).split(UP)
     run(before, folder, user_environment)
     with running(UP + command, folder, user_environment, until=folder / "stack" / "environment"):
+        assert "Names are those of starter@1" in page_at((folder / "stack" / "web.address").read_text().strip())
         run(runnable(queue), folder, user_environment)
         done = f"{queue.splitlines()[0]}\nannotator status --json"
         wait_for(lambda: json.loads(run(done, folder, user_environment))["done"] == len(lines), seconds=DONE_S)

