@@ -58,13 +58,15 @@ def confusion_rows(trial: Trial) -> list[Row]:
     """Return how often people are taken for each other, by names at least so sure as the model's threshold.
 
     That two faces seen at once get one name, and that somebody of the gallery gets another's, is what an assignment of
-    names to all faces of a frame, or a wider margin between people who look alike, could mend.
+    names to all faces of a frame, or a wider margin between people who look alike, could mend. That somebody has no name
+    in one track and has it in another of the same clip is the most that tracks of a clip could lend one another.
     """
     identifier = Identifier(Gallery.from_bundle(trial.held.bundle))
     known = {identity.name for identity in identifier.identities}
     labels = iter(identifier.identify([track.evidence for track in trial.tracks]))
     is_twice: list[bool] = []
     is_mistaken: list[bool] = []
+    is_elsewhere: list[bool] = []
     for clip in trial.clips:
         told = [(track, next(labels).identity) for track in clip.tracks]
         named = [(track, trial.subject(track), identity) for track, identity in told if _is_live(track)]
@@ -72,6 +74,10 @@ def confusion_rows(trial: Trial) -> list[Row]:
             identity is not None and identity.name != subject.person
             for _, subject, identity in named
             if subject.person in known
+        ]
+        right = {subject.person for _, subject, identity in named if identity and identity.name == subject.person}
+        is_elsewhere += [
+            identity is None and subject.person in right for _, subject, identity in named if subject.person in known
         ]
         is_twice += [
             one[2] is not None and one[2] == other[2]
@@ -81,6 +87,7 @@ def confusion_rows(trial: Trial) -> list[Row]:
     return [
         _counted("faces of two people, seen at once, that got one name", is_twice),
         _counted("tracks of known people that got the name of another", is_mistaken),
+        _counted("tracks of known people without a name, who are named in another of the clip", is_elsewhere),
     ]
 
 

@@ -106,11 +106,18 @@ def test_people_taken_for_each_other_are_counted(held: HeldOut) -> None:
     right, mistaken, stranger = clip(0), clip(1, like=2), clip(UNKNOWN[0])
     twice = ShownClip(right.scene, right.faces, (*right.tracks, *clip(1, like=0).tracks, *clip(0).tracks))
     later = ShownClip(right.scene, right.faces, (*right.tracks, *clip(1, like=0, spans=((1000, 2000),)).tracks))
-    at_once, other = confusion_rows(Trial(held, [right, mistaken, stranger, twice, later]))
+    at_once, other, _ = confusion_rows(Trial(held, [right, mistaken, stranger, twice, later]))
 
     # Of four pairs one is of a person drawn twice, and one is not seen at once.
     assert (at_once.count, value(at_once.values["share"])) == (2, 1.0)
     assert (other.count, value(other.values["share"])) == (7, pytest.approx(3 / 7))
+
+
+def test_who_has_a_name_in_one_track_of_a_clip_only_is_counted(held: HeldOut) -> None:
+    right, missed = clip(0), clip(0, like=UNKNOWN[0])
+    both = ShownClip(right.scene, right.faces, (*right.tracks, *missed.tracks))
+    row = confusion_rows(Trial(held, [right, missed, both, clip(UNKNOWN[1])]))[-1]
+    assert (row.count, value(row.values["share"])) == (4, 0.25)
 
 
 def test_who_is_taken_for_somebody_else_is_not_found(held: HeldOut) -> None:
