@@ -1,9 +1,13 @@
 """A small archive for tests of the web application: three clips, of two people and a stranger."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from annotator.store import Store
 from annotator.store.rollups import roll_up
 from annotator.store.web.media import list_media
-from annotator.types import MediaRef
+from annotator.types import FaceTrack, MediaRef
 from tests.store_values import ADA, BEN, PEOPLE, SPEC, annotation, known, ref, track, unknown
 
 
@@ -23,23 +27,23 @@ def fill(store: Store, *, media: tuple[MediaRef, ...] = ()) -> dict[str, int]:
     labelling_id = store.register_labelling(
         network_id, model="test@1", digest="d", photographs=dict.fromkeys(PEOPLE, 3)
     )
-    second = track(1, start_ms=400)
-    elsewhere = type(second)(**{name: getattr(second, name) for name in second.__slots__} | {"shot_no": 1})
+    first, second = _seen(track(0)), _seen(track(1, start_ms=400))
+    elsewhere = replace(second, shot_no=1)
     store.save(
         [
             annotation(
                 both,
                 content=1,
-                tracks=[track(0), second],
+                tracks=[first, second],
                 labels=[known(ADA, confidence=0.99), known(BEN, confidence=0.9)],
             ),
             annotation(
                 apart,
                 content=2,
-                tracks=[track(0), elsewhere],
+                tracks=[first, elsewhere],
                 labels=[known(ADA, confidence=0.95), known(BEN, confidence=0.97)],
             ),
-            annotation(ada, content=3, tracks=[track(0), track(1)], labels=[known(ADA, confidence=0.6), unknown(BEN)]),
+            annotation(ada, content=3, tracks=[first, second], labels=[known(ADA, confidence=0.6), unknown(BEN)]),
         ],
         network_id=network_id,
         labelling_id=labelling_id,
@@ -48,3 +52,10 @@ def fill(store: Store, *, media: tuple[MediaRef, ...] = ()) -> dict[str, int]:
     with store.reading() as connection:
         ids = {row.ref.uri: row.media_id for row in list_media(connection, limit=10)}
     return {"both": ids[both.uri], "apart": ids[apart.uri], "ada": ids[ada.uri]}
+
+
+def _seen(one: FaceTrack) -> FaceTrack:
+    """Return a track whose face is a square of 100 pixels that moves to the right, beside those of other numbers."""
+    left = 20 + 140 * one.track_no + 4 * np.arange(len(one.pts_ms))
+    boxes = np.stack([left, np.full_like(left, 60), left + 100, np.full_like(left, 160)], axis=1)
+    return replace(one, boxes_xyxy=boxes.astype(np.float32))

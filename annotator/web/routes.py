@@ -3,9 +3,9 @@
 from typing import Final
 
 from annotator.store.web.accounts import Role
-from annotator.web.api import document, endpoints, objects
+from annotator.web.api import corrections, document, endpoints, objects
 from annotator.web.api.operation import Operation
-from annotator.web.pages import entrance, faces, media, overview, people, search, space
+from annotator.web.pages import correcting, entrance, faces, media, overview, people, search, space
 from annotator.web.visit import Page
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -21,6 +21,13 @@ PAGES: Final[tuple[Page, ...]] = (
         faces.send_face,
         Role.READER,
         fetches_media=True,
+    ),
+    Page(
+        "/media/{media_id:int}/tracks/{track_no:int}/corrections",
+        "correct_track",
+        correcting.correct_track_of_media,
+        Role.REVIEWER,
+        "POST",
     ),
     Page("/space", "space", space.show_space, Role.READER, menu="Space"),
     Page("/space/points", "space_points", space.send_points, Role.READER),
@@ -67,6 +74,31 @@ PAGES: Final[tuple[Page, ...]] = (
         endpoints.tell_media,
         Role.READER,
         operation=Operation("Who is in a media, and when", objects.MediaDetailsTold),
+    ),
+    Page(
+        "/api/v1/media/{media_id:int}/corrections",
+        "correction_list",
+        corrections.tell_corrections,
+        Role.READER,
+        operation=Operation("What people have said of a media's tracks", corrections.CorrectionsTold),
+    ),
+    Page(
+        "/api/v1/media/{media_id:int}/tracks/{track_no:int}/corrections",
+        "correct",
+        corrections.correct,
+        Role.REVIEWER,
+        "POST",
+        operation=Operation(
+            "Say of a track who it is, or is not", corrections.CorrectedTold, corrections.CorrectionParameters
+        ),
+    ),
+    Page(
+        "/api/v1/media/{media_id:int}/tracks/{track_no:int}/corrections",
+        "withdraw",
+        corrections.withdraw,
+        Role.REVIEWER,
+        "DELETE",
+        operation=Operation("Take back all that was said of a track", corrections.CorrectedTold),
     ),
     Page("/api/v1/openapi.json", "openapi", document.tell_document, Role.READER),
     Page("/healthz", "health", overview.tell_health, None),

@@ -62,6 +62,14 @@ def list_corrections(connection: Connection) -> Iterator[Correction]:
         yield from _of_contents(connection, list(content_ids), network_id, people)
 
 
+def list_corrections_of(connection: Connection, content_id: int) -> list[Correction]:
+    """Return all that was ever said of the tracks of one content, in the order of saying."""
+    there = select(corrections.c.content_id).where(corrections.c.content_id == content_id).limit(1)
+    if connection.execute(there).first() is None:  # as of most
+        return []
+    return list(_of_contents(connection, [content_id], active_network(connection), load_identities(connection)))
+
+
 def _of_contents(
     connection: Connection, content_ids: list[int], network_id: int | None, people: Mapping[int, Identity]
 ) -> Iterator[Correction]:

@@ -13,11 +13,17 @@ from starlette.responses import FileResponse, Response
 
 from annotator.media.sniff import sniff
 from annotator.results import TrackResult
+from annotator.store.corrections.listing import Correction, list_corrections_of
 from annotator.store.identities import ids_of
+from annotator.store.registry import active_network
+from annotator.store.web.accounts import Role
 from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
 from annotator.web.visit import Visit
+
+TRACKS: Final = 60
+"""Tracks of which a page lets people speak: films have hundreds."""
 
 _VIDEOS: Final = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv"})
 # What a browser is told that a media is, by the name of its format. Nothing else is handed out.
@@ -55,10 +61,30 @@ class Lane:
     tracks: tuple[TrackResult, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A track, and what people have said of it.
+
+    Attributes:
+        track: as it is told.
+        name: who it is; None is somebody unknown.
+        words: what holds of what was said, in the order of saying.
+
+    """
+
+    track: TrackResult
+    name: str | None
+    words: tuple[Correction, ...]
+
+
 def show_media(visit: Visit) -> Response:
     """Show a media."""
-    row = _row(visit)
+    row = known_row(visit)
+    first_track = visit.number("tracks_from", least=0, most=2**31 - 1, usual=0)
     with visit.site.store.reading() as connection:
+        # Before the tracks: if others are shown meanwhile, what is said of these is refused.
+        network_id = active_network(connection)
+        words = [] if row.content_id is None else list_corrections_of(connection, row.content_id)
         stored = load_media(connection, row)
         history = labellings_of(connection, row)
         tracks = () if stored is None else stored.result.tracks
@@ -66,6 +92,7 @@ def show_media(visit: Visit) -> Response:
         ids = ids_of(connection, names)
     lanes = _lanes(tracks, ids)
     duration_ms = _duration(stored.result.duration_ms if stored else None, tracks)
+    spoken = [_spoken(track, words) for track in tracks if track.track_no >= first_track]
     return visit.page(
         "media.html",
         row=row,
@@ -76,6 +103,11 @@ def show_media(visit: Visit) -> Response:
         lanes=lanes,
         duration_ms=duration_ms,
         history=history,
+        spoken=spoken[:TRACKS],
+        next_track=spoken[TRACKS].track.track_no if len(spoken) > TRACKS else None,
+        seen=f"{network_id}-{row.content_id}",
+        may_correct=visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER,
+        said=_just_said(visit, tracks),
         tracks_json=json.dumps(_for_player(lanes), separators=(",", ":")),
     )
 
@@ -85,7 +117,7 @@ def send_media(visit: Visit) -> Response:
     reader = visit.site.reader
     if reader is None:
         raise WebError(404, "Media are not shown here.")
-    row = _row(visit)
+    row = known_row(visit)
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(reader.open_path(row.ref))
         with path.open("rb") as file:
@@ -111,13 +143,31 @@ def is_video(uri: str) -> bool:
     return PurePosixPath(urlsplit(uri).path).suffix.lower() in _VIDEOS
 
 
-def _row(visit: Visit) -> KnownMediaRow:
+def known_row(visit: Visit) -> KnownMediaRow:
+    """Return the media of the address.
+
+    Raises:
+        WebError: there is none.
+
+    """
     media_id = visit.request.path_params["media_id"]
     with visit.site.store.reading() as connection:
         row = find_media_row(connection, media_id) if media_id < 2**63 else None
     if row is None:
         raise WebError(404, "There is no such media, or it is gone.")
     return row
+
+
+def _spoken(track: TrackResult, words: list[Correction]) -> Spoken:
+    holding = (one for one in words if one.withdrawn_at is None and not one.is_overtaken)
+    return Spoken(track, name_of(track.label), tuple(one for one in holding if one.track_no == track.track_no))
+
+
+def _just_said(visit: Visit, tracks: tuple[TrackResult, ...]) -> str | None:
+    """Return what is told to whoever has just said something of a track; None to all others."""
+    given = visit.request.query_params.get("said", "")
+    found = next((track for track in tracks if str(track.track_no) == given), None)
+    return None if found is None else f"Track {found.track_no} is {name_of(found.label) or 'unknown'} now."
 
 
 def _lanes(tracks: tuple[TrackResult, ...], ids: dict[str, int]) -> list[Lane]:

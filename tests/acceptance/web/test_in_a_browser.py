@@ -89,3 +89,29 @@ def test_two_people_are_found_and_a_clip_is_played_with_the_keyboard_alone(
     drawn = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(one => one)"
     assert page.locator("canvas.boxes").evaluate(drawn)
     assert wrong == []
+
+
+@pytest.mark.slow
+def test_a_track_is_named_with_the_keyboard_and_by_somebody_who_is_new(
+    site: tuple[Any, str, dict[str, Any]], archive: tuple[Path, int]
+) -> None:
+    browser, address, state = site
+    page = browser.new_context(storage_state=state).new_page()
+    wrong = watched(page)
+    page.goto(f"{address}/media/{archive[1]}")
+    page.locator("#track-0 summary").focus()
+    page.keyboard.press("Enter")
+    page.locator("#track-0 input[name=is]").focus()
+    page.keyboard.type("Grace Hopper")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Nobody is called «Grace Hopper»").wait_for()
+    assert [one["id"] for one in Axe().run(page).response["violations"] if one["impact"] in SERIOUS] == []
+    page.get_by_role("button", name="It is Grace Hopper, who is new here").press("Enter")
+    page.get_by_text("Track 0 is Grace Hopper now.").wait_for()
+    page.goto(f"{address}/search?person=grace+hopper")
+    assert page.locator(".clip .title").all_inner_texts() == ["both.gif"]
+    page.goto(f"{address}/media/{archive[1]}")
+    page.locator("#track-0 summary").click()
+    page.get_by_role("button", name="Take back what was said").click()
+    page.get_by_text("Track 0 is Ada Lovelace now.").wait_for()
+    assert [one for one in wrong if "404" not in one] == []

@@ -19,6 +19,7 @@ from annotator.store.web.tokens import add_token
 from annotator.web.application import make_application
 from annotator.web.rates import Rates
 from tests import web_archive
+from tests.web_backlog import add_failures
 from tests.web_client import WebForTests
 
 CHECKS = [
@@ -29,7 +30,7 @@ CHECKS = [
     negative_data_rejection,
 ]
 EXAMPLES = 30
-NAMES = ("people_list", "person_details", "appearances", "media_list", "media_details")
+NAMES = ("people_list", "person_details", "appearances", "media_list", "media_details", "correction_list")
 
 
 @pytest.mark.slow
@@ -37,10 +38,11 @@ NAMES = ("people_list", "person_details", "appearances", "media_list", "media_de
 @pytest.mark.parametrize("mode", ["allowed", "not allowed"])
 def test_the_api_is_as_its_description_says(sqlite_store: Store, name: str, mode: str) -> None:
     web_archive.fill(sqlite_store)
+    add_failures(sqlite_store)
     web = WebForTests(sqlite_store)
-    web.account(Role.READER, "eve")
+    web.account(Role.OPERATOR, "eve")
     with sqlite_store.writing() as connection:
-        token = add_token(connection, "eve", role=Role.READER, purpose="", now=web.clock(), lasts=None)
+        token = add_token(connection, "eve", role=Role.OPERATOR, purpose="", now=web.clock(), lasts=None)
     headers = {"Authorization": f"Bearer {token}", "Host": "127.0.0.1"}
     application = make_application(replace(web.site, rates=Rates(per_minute=1e9, at_once=10**9)))
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", application, headers=headers)

@@ -1,0 +1,72 @@
+"""Saying who a track is, from the page of its media."""
+
+from typing import Final
+
+from starlette.background import BackgroundTask
+from starlette.responses import RedirectResponse, Response
+
+from annotator.store.rollups import roll_up_if_due
+from annotator.web.correcting import Saying, UnknownNameError, say
+from annotator.web.errors import WebError
+from annotator.web.pages.media import TRACKS, known_row, short_name
+from annotator.web.visit import Visit
+
+_LONGEST_NAME: Final = 200
+
+
+def correct_track_of_media(visit: Visit) -> Response:
+    """Say what the form says of a track, and show the media again; where the name is nobody's, ask who is meant."""
+    row = known_row(visit)
+    track_no = visit.request.path_params["track_no"]
+    try:
+        say(visit, row, track_no, _saying(visit))
+    except UnknownNameError as error:
+        return visit.page(
+            "who_is_meant.html",
+            status=404,
+            error=error,
+            verdict="is" if "is" in visit.form else "not",
+            row=row,
+            media_name=short_name(row.ref.uri),
+            track_no=track_no,
+            seen=visit.form.get("seen", ""),
+        )
+    further = f"&tracks_from={track_no}" if track_no >= TRACKS else ""
+    address = f"{visit.url('media', media_id=row.media_id)}?said={track_no}{further}#track-{track_no}"
+    counted = BackgroundTask(roll_up_if_due, visit.site.store.engine)
+    return RedirectResponse(address, status_code=303, background=counted)
+
+
+def _saying(visit: Visit) -> Saying:
+    """Return what the form says.
+
+    Raises:
+        WebError: it says nothing, or several things.
+
+    """
+    form = visit.form
+    given = [name for name in ("is", "not", "withdraw") if name in form]
+    if len(given) != 1:
+        raise WebError(400, "Say one thing of a track: that it is somebody, that it is not, or nothing any more.")
+    name = form[given[0]].strip()
+    if given != ["withdraw"] and not 0 < len(name) <= _LONGEST_NAME:
+        raise WebError(400, f"A name has from 1 to {_LONGEST_NAME} letters.")
+    return Saying(
+        is_person=name if given == ["is"] else None,
+        is_not=name if given == ["not"] else None,
+        is_new=form.get("new") == "1",
+        seen=_seen(form.get("seen", "")),
+    )
+
+
+def _seen(given: str) -> tuple[int, int]:
+    """Return network and content that the page has shown.
+
+    Raises:
+        WebError: the form does not say.
+
+    """
+    numbers = given.split("-")
+    if len(numbers) != 2 or not all(one.isascii() and one.isdigit() and len(one) < 20 for one in numbers):
+        raise WebError(400, "The form does not say which tracks were looked at: load the page again.")
+    return int(numbers[0]), int(numbers[1])

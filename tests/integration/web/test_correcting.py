@@ -1,0 +1,127 @@
+"""What people say of tracks in the page of a media and by the API, over the real application and database."""
+
+import re
+
+import pytest
+
+from annotator.store import Store
+from annotator.store.corrections.listing import list_corrections
+from annotator.store.web.accounts import Role
+from annotator.store.web.audit import list_deeds
+from tests import web_archive
+from tests.web_client import Browser, WebForTests
+
+_SEEN = re.compile(r'name="seen" value="(\d+-\d+)"')
+
+
+@pytest.fixture
+def media(sqlite_store: Store) -> dict[str, int]:
+    """The numbers of the archive's media."""
+    return web_archive.fill(sqlite_store)
+
+
+@pytest.fixture
+def web(sqlite_store: Store) -> WebForTests:
+    return WebForTests(sqlite_store)
+
+
+def say(browser: Browser, media_id: int, track_no: int, **form: str) -> tuple[int, str]:
+    """Send what a form of the page sends; return the status and what comes of it."""
+    seen = _SEEN.search(browser.get(f"/media/{media_id}").text)
+    assert seen is not None
+    answer = browser.post(f"/media/{media_id}/tracks/{track_no}/corrections", {"seen": seen[1]} | form)
+    return answer.status_code, answer.headers.get("location", "") or answer.text
+
+
+def found(browser: Browser, person: str) -> list[str]:
+    """Return the media that a search for somebody shows."""
+    return re.findall(r'<span class="title">([^<]+)</span>', browser.get("/search", params={"person": person}).text)
+
+
+def test_what_is_said_in_the_page_is_shown_and_found_at_once(
+    sqlite_store: Store, web: WebForTests, media: dict[str, int]
+) -> None:
+    browser = web.browser(Role.REVIEWER)
+    assert found(browser, "Ben Brown") == ["apart.gif", "both.gif"]
+    status, where = say(browser, media["ada"], 1, **{"is": "ben brown"})
+    assert (status, where) == (303, f"/media/{media['ada']}?said=1#track-1")
+    page = browser.get(where).text
+    assert "Track 1 is Bén Brown now." in page
+    assert "«is Bén Brown», said by reviewer-person" in page
+    assert found(browser, "Ben Brown") == ["ada.mp4", "apart.gif", "both.gif"]
+    assert say(browser, media["ada"], 1, withdraw="1")[0] == 303
+    assert found(browser, "Ben Brown") == ["apart.gif", "both.gif"]
+    with sqlite_store.reading() as connection:
+        assert [(one.said_by, one.verdict) for one in list_corrections(connection)] == [("reviewer-person", "is")]
+        deeds = [(one.actor, one.action, one.details) for one in list_deeds(connection)]
+    told = {"track": 1, "said": "is ben brown", "before": None, "now": "Bén Brown"}
+    assert ("reviewer-person", "said who a track is", told) in deeds
+    assert deeds[0][1] == "took back what was said of a track"
+
+
+def test_who_it_is_not_is_unknown(web: WebForTests, media: dict[str, int]) -> None:
+    browser = web.browser(Role.REVIEWER)
+    say(browser, media["ada"], 0, **{"not": "Ada Lovelace"})
+    assert "ada.mp4" not in found(browser, "Ada Lovelace")
+    assert "Track 0 is unknown now." in browser.get(f"/media/{media['ada']}?said=0").text
+
+
+def test_a_name_that_nobody_has_is_asked_for_before_anything_is_said(web: WebForTests, media: dict[str, int]) -> None:
+    browser = web.browser(Role.REVIEWER)
+    status, page = say(browser, media["ada"], 1, **{"is": "Ada Lovelase"})
+    assert status == 404
+    assert "Nobody is called «Ada Lovelase»" in page
+    assert 'name="is" value="Ada Lovelace"' in page
+    assert browser.get(f"/api/v1/media/{media['ada']}/corrections").json()["items"] == []
+    assert say(browser, media["ada"], 1, **{"is": "Eileen Collins", "new": "1"})[0] == 303
+    assert found(browser, "Eileen Collins") == ["ada.mp4"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"is": "Ada Lovelace", "not": "Ada Lovelace"},
+        {"is": " "},
+        {"is": "x" * 201},
+        {"is": "\x07", "new": "1"},
+        {"is": "Ada Lovelace", "seen": "1"},
+    ],
+)
+def test_what_no_form_of_ours_says_is_refused(web: WebForTests, media: dict[str, int], form: dict[str, str]) -> None:
+    browser = web.browser(Role.REVIEWER)
+    assert say(browser, media["ada"], 1, **form)[0] == 400
+
+
+def test_tracks_that_were_annotated_anew_since_the_page_was_loaded_are_not_meant(
+    web: WebForTests, media: dict[str, int]
+) -> None:
+    browser = web.browser(Role.REVIEWER)
+    assert say(browser, media["ada"], 1, **{"is": "Ada Lovelace", "seen": "7-7"})[0] == 409
+
+
+def test_readers_see_what_was_said_and_have_no_forms(web: WebForTests, media: dict[str, int]) -> None:
+    say(web.browser(Role.REVIEWER), media["ada"], 1, **{"is": "ben brown"})
+    page = web.browser(Role.READER).get(f"/media/{media['ada']}").text
+    assert "said by reviewer-person" in page
+    assert 'name="seen"' not in page
+
+
+def test_programs_say_it_by_the_api(web: WebForTests, media: dict[str, int]) -> None:
+    browser = web.browser(Role.REVIEWER)
+    token = {"x-csrf-token": browser.csrf()}
+    path = f"/api/v1/media/{media['ada']}/tracks/1/corrections"
+
+    def send(method: str, **query: str) -> tuple[int, dict[str, object]]:
+        answer = browser.client.request(method, path, params=query, headers=token)
+        return answer.status_code, answer.json()
+
+    said = {"track": 1, "before": None, "now": "Bén Brown", "words": 1}
+    assert send("POST", verdict="is", person="ben brown") == (200, said)
+    (told,) = browser.get(f"/api/v1/media/{media['ada']}/corrections").json()["items"]
+    assert (told["person"], told["said_by"], told["track"]) == ("Bén Brown", "reviewer-person", 1)
+    assert send("DELETE") == (200, said | {"before": "Bén Brown", "now": None})
+    assert send("DELETE")[0] == 400
+    assert send("POST", verdict="is", person="Ben Browne")[0] == 404
+    assert send("POST", verdict="maybe", person="ben brown")[0] == 400
+    assert send("POST", verdict="is", person="Eileen Collins", new="true")[1]["now"] == "Eileen Collins"
