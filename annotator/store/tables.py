@@ -861,3 +861,34 @@ web_audit = Table(
     Column("subject", Text),
     Column("details", Json),
 )
+
+# What visitors have asked to be annotated (annotator.store.web.jobs).
+web_jobs = Table(
+    "web_jobs",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("owner", Text, nullable=False, comment="who has asked, as the record has it"),
+    Column("uri", Text, nullable=False, comment="of the media"),
+    Column("name", Text, nullable=False, comment="what its owner calls it"),
+    Column("state", Text, nullable=False),
+    Column("stage", Text, comment="what is done to it now, while it runs"),
+    Column("frames", Integer, nullable=False, server_default=text("0"), comment="in which faces were looked for"),
+    Column("tries", SmallInteger, nullable=False, server_default=text("0"), comment="sessions that took it and lost it"),
+    Column("session", Text, comment="who has it in hand"),
+    Column("seen_at", UtcTime, comment="when the session has last said that it lives"),
+    Column("created_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("media_id", BigInteger, comment="what it became"),
+    Column("reason", Text),
+    Column("message", Text),
+    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
+    CheckConstraint("(state = 'running') = (session IS NOT NULL)", name="session"),
+    CheckConstraint("(finished_at IS NULL) = (state IN ('waiting', 'running'))", name="finished"),
+    Index(None, "owner", "id"),
+    Index(
+        "ix_web_jobs_open",
+        "id",
+        postgresql_where=text("finished_at IS NULL"),
+        sqlite_where=text("finished_at IS NULL"),
+    ),
+)
