@@ -3,9 +3,9 @@
 from typing import Final
 
 from annotator.store.web.accounts import Role
-from annotator.web.api import corrections, document, endpoints, objects
+from annotator.web.api import corrections, document, endpoints, objects, operating
 from annotator.web.api.operation import Operation
-from annotator.web.pages import correcting, entrance, faces, media, overview, people, search, space
+from annotator.web.pages import correcting, entrance, faces, media, operation, overview, people, search, space
 from annotator.web.visit import Page
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -31,6 +31,10 @@ PAGES: Final[tuple[Page, ...]] = (
     ),
     Page("/space", "space", space.show_space, Role.READER, menu="Space"),
     Page("/space/points", "space_points", space.send_points, Role.READER),
+    Page("/operation", "operation", operation.show_operation, Role.OPERATOR, menu="Operation"),
+    Page("/operation/now", "operation_now", operation.show_now, Role.OPERATOR),
+    Page("/operation/failures", "operation_failures", operation.show_failures, Role.OPERATOR),
+    Page("/operation/retry", "operation_retry", operation.retry_failures, Role.OPERATOR, "POST"),
     Page("/record", "record", overview.show_record, Role.ADMIN, menu="Record"),
     Page("/account", "account", entrance.show_account, Role.READER),
     Page("/account/password", "change_password", entrance.change_own_password, Role.READER, "POST"),
@@ -99,6 +103,30 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.REVIEWER,
         "DELETE",
         operation=Operation("Take back all that was said of a track", corrections.CorrectedTold),
+    ),
+    Page(
+        "/api/v1/operation",
+        "operation_status",
+        operating.tell_operation,
+        Role.OPERATOR,
+        operation=Operation("How far the archive is", operating.OperationTold),
+    ),
+    Page(
+        "/api/v1/operation/failures",
+        "failure_list",
+        operating.tell_failures,
+        Role.OPERATOR,
+        operation=Operation(
+            "Media that failed for a reason, newest first", operating.FailuresTold, operating.FailureParameters
+        ),
+    ),
+    Page(
+        "/api/v1/operation/retry",
+        "retry",
+        operating.retry_failures,
+        Role.OPERATOR,
+        "POST",
+        operation=Operation("Queue failed media again", operating.RetriedTold, operating.RetryParameters),
     ),
     Page("/api/v1/openapi.json", "openapi", document.tell_document, Role.READER),
     Page("/healthz", "health", overview.tell_health, None),

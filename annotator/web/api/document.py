@@ -68,7 +68,7 @@ def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
         "parameters": [*_in_path(page), *_in_query(operation.parameters)],
         "responses": {
             "200": {"description": operation.summary, "content": {"application/json": {"schema": answer}}},
-            "304": {"description": "who asks has it, by its ETag"},
+            **({"304": {"description": "who asks has it, by its ETag"}} if page.method == "GET" else {}),
             **{
                 status: {
                     "description": words,

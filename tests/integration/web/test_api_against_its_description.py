@@ -30,7 +30,19 @@ CHECKS = [
     negative_data_rejection,
 ]
 EXAMPLES = 30
-NAMES = ("people_list", "person_details", "appearances", "media_list", "media_details", "correction_list")
+NAMES = (
+    *(
+        "people_list",
+        "person_details",
+        "appearances",
+        "media_list",
+        "media_details",
+        "correction_list",
+        "export_media",
+        "export_found",
+    ),
+    *("operation_status", "failure_list", "retry"),
+)
 
 
 @pytest.mark.slow
