@@ -5,7 +5,7 @@ are under way: a moment.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -43,6 +43,7 @@ class Corrected:
         before: who it was in what is shown; None was unknown.
         now: who it is now.
         words: how many words were said or withdrawn.
+        correction_id: of the word that was said; None where words were withdrawn.
 
     """
 
@@ -53,6 +54,7 @@ class Corrected:
     before: Identity | None
     now: Identity | None
     words: int
+    correction_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,9 +118,11 @@ def correct_track(  # noqa: PLR0913 - all but the first by name
             "said_by": says.name,
         }
         before = track.identity(connection)
-        connection.execute(insert(corrections).values(said_at=utc_now(), **values))
+        said = insert(corrections).values(said_at=utc_now(), **values).returning(corrections.c.id)
+        correction_id = connection.execute(said).scalar_one()
         reapply_corrections(connection, [track.content_id])
         done = track.corrected(before, track.identity(connection), words=1)
+        done = replace(done, correction_id=correction_id)
         says.note(connection, done)
         return done
 
@@ -160,6 +164,30 @@ def withdraw_corrections(
         return done
 
     return _alone(engine, withdraw)
+
+
+def withdraw_word(engine: Engine, correction_id: int, *, by: str, note: Callable[[Connection], None]) -> None:
+    """Take back one word that was said of a track; the others stay. What was taken back already stays so.
+
+    Args:
+        engine: of the database.
+        correction_id: which word.
+        by: who takes it back.
+        note: keeps what else is to be known of it, in its transaction.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+
+    def withdraw(connection: Connection) -> None:
+        holds = (corrections.c.id == correction_id, corrections.c.withdrawn_at.is_(None))
+        withdrawn = update(corrections).where(*holds).values(withdrawn_at=utc_now(), withdrawn_by=by)
+        contents = connection.execute(withdrawn.returning(corrections.c.content_id)).scalars().all()
+        reapply_corrections(connection, contents)
+        note(connection)
+
+    _alone(engine, withdraw)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from annotator.store.tables import (
     identity_counts_by,
     labelling_identities,
     overruled_labels,
+    review_items,
     track_groups,
     track_labels,
 )
@@ -42,6 +43,7 @@ def count_labels(connection: Connection, identity_ids: Collection[int]) -> dict[
         "track_labels": _count(connection, track_labels, labels.identity_id.in_(ids)),
         "candidates": _count(connection, track_labels, labels.identity_id.not_in(ids), _is_candidate(ids)),
         "overruled_labels": _count(connection, overruled_labels, _has(overruled_labels.c.candidates, ids)),
+        "review_items": _count(connection, review_items, _has(review_items.c.candidates, ids)),
         "corrections": _count(connection, corrections, words.identity_id.in_(ids)),
         "identities": _count(connection, identities, identities.c.id.in_(ids)),
         "identity_aliases": _count(connection, identity_aliases, identity_aliases.c.identity_id.in_(ids)),
@@ -65,6 +67,7 @@ def forget_labels(connection: Connection, identity_ids: Collection[int]) -> dict
     connection.execute(delete(track_labels).where(track_labels.c.identity_id.in_(ids)))
     _forget_candidates(connection, ids)
     _forget_overruled(connection, ids)
+    connection.execute(delete(review_items).where(_has(review_items.c.candidates, ids)))
     connection.execute(delete(corrections).where(corrections.c.identity_id.in_(ids)))
     for table, column in _ABOUT:
         connection.execute(delete(table).where(table.c[column].in_(ids)))
