@@ -3,9 +3,9 @@
 from typing import Final
 
 from annotator.store.web.accounts import Role
-from annotator.web.api import corrections, document, endpoints, objects, operating
+from annotator.web.api import corrections, document, endpoints, files, objects, operating
 from annotator.web.api.operation import Operation
-from annotator.web.pages import correcting, entrance, faces, media, operation, overview, people, search, space
+from annotator.web.pages import correcting, entrance, exports, faces, media, operation, overview, people, search, space
 from annotator.web.visit import Page
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -29,6 +29,8 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.REVIEWER,
         "POST",
     ),
+    Page("/media/{media_id:int}/export", "media_export", exports.send_media_export, Role.READER),
+    Page("/search/export", "search_export", exports.send_search_export, Role.READER),
     Page("/space", "space", space.show_space, Role.READER, menu="Space"),
     Page("/space/points", "space_points", space.send_points, Role.READER),
     Page("/operation", "operation", operation.show_operation, Role.OPERATOR, menu="Operation"),
@@ -127,6 +129,27 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.OPERATOR,
         "POST",
         operation=Operation("Queue failed media again", operating.RetriedTold, operating.RetryParameters),
+    ),
+    Page(
+        "/api/v1/media/{media_id:int}/export",
+        "export_media",
+        files.send_media,
+        Role.READER,
+        operation=Operation(
+            "What was found in a media, as a file", None, files.MediaExportParameters, files=files.OF_MEDIA
+        ),
+    ),
+    Page(
+        "/api/v1/export",
+        "export_found",
+        files.send_found,
+        Role.READER,
+        operation=Operation(
+            "Media that show one person, or several at once, as a file",
+            None,
+            files.ExportParameters,
+            files=files.OF_SEARCH,
+        ),
     ),
     Page("/api/v1/openapi.json", "openapi", document.tell_document, Role.READER),
     Page("/healthz", "health", overview.tell_health, None),

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from annotator import __version__
-from annotator.web.api.operation import ref
+from annotator.web.api.operation import Operation, ref
 from annotator.web.visit import Page, Visit
 
 _TEMPLATE: Final = "#/components/schemas/{model}"
@@ -56,10 +56,6 @@ def openapi_document(pages: Sequence[Page]) -> dict[str, Any]:
 def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
     operation = page.operation
     assert operation is not None  # noqa: S101 - for the type checker
-    answer: dict[str, Any] = {"type": "object"}
-    if operation.answer is not None:
-        schemas |= _definitions(operation.answer, "serialization")
-        answer = dict(ref(operation.answer))
     errors = {"400": "the query cannot be", "401": "no token", "403": "another role is needed", "404": "not there"}
     errors |= {"429": "too many requests", "503": "the database does not answer"}
     return {
@@ -67,7 +63,7 @@ def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
         "summary": operation.summary,
         "parameters": [*_in_path(page), *_in_query(operation.parameters)],
         "responses": {
-            "200": {"description": operation.summary, "content": {"application/json": {"schema": answer}}},
+            "200": {"description": operation.summary, "content": _content(operation, schemas)},
             **({"304": {"description": "who asks has it, by its ETag"}} if page.method == "GET" else {}),
             **{
                 status: {
@@ -78,6 +74,16 @@ def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _content(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return what a route answers with, by media type; its objects are added to the schemas."""
+    if operation.files:
+        return {media_type: {"schema": {"type": "string"}} for media_type in operation.files}
+    if operation.answer is None:
+        return {"application/json": {"schema": {"type": "object"}}}
+    schemas |= _definitions(operation.answer, "serialization")
+    return {"application/json": {"schema": dict(ref(operation.answer))}}
 
 
 def _in_path(page: Page) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, Field
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from annotator.store.identities import find_identities, ids_of
@@ -50,7 +51,7 @@ class PeopleParameters(Parameters):
     cursor: Cursor = ""
 
 
-class AppearanceParameters(Parameters):
+class QuestionParameters(Parameters):
     """Whom to look for."""
 
     person: Annotated[
@@ -62,6 +63,11 @@ class AppearanceParameters(Parameters):
     since: Annotated[Time | None, Field(description="labelled then or later")] = None
     before: Annotated[Time | None, Field(description="labelled before")] = None
     model: Annotated[str | None, Field(max_length=200, description="whose names; default: those shown")] = None
+
+
+class AppearanceParameters(QuestionParameters):
+    """Whom to look for, and which page of what is found."""
+
     limit: Limit = USUAL
     cursor: Cursor = ""
 
@@ -115,15 +121,7 @@ def tell_appearances(visit: Visit) -> Response:
     asked = read_parameters(visit, AppearanceParameters)
     after = Place(*from_cursor(asked.cursor, float, int, int)) if asked.cursor else None
     with visit.site.store.reading() as connection:
-        question = Question(
-            people=tuple(tuple(find_identities(connection, name)) for name in asked.person),
-            is_in_one_shot=asked.in_one_shot,
-            min_confidence=asked.min_confidence,
-            since=asked.since,
-            before=asked.before,
-            labelling_id=None if asked.model is None else labelling_of_model(models_shown(connection), asked.model),
-        )
-        found = find_media_with(connection, question, limit=asked.limit + 1, after=after)
+        found = find_media_with(connection, question_of(connection, asked), limit=asked.limit + 1, after=after)
         shown = found[: asked.limit]
         people = find_people(connection, [seen.identity_id for one in shown for seen in one.appearances])
     more = to_cursor(*_place(shown[-1].place)) if len(found) > asked.limit else None
@@ -194,6 +192,24 @@ def tell_media(visit: Visit) -> Response:
         ),
     )
     return json_answer(visit, told)
+
+
+def question_of(connection: Connection, asked: QuestionParameters) -> Question:
+    """Return what is asked of a database.
+
+    Raises:
+        IdentityError: nobody has one of the names.
+        WebError: nothing is labelled by the model.
+
+    """
+    return Question(
+        people=tuple(tuple(find_identities(connection, name)) for name in asked.person),
+        is_in_one_shot=asked.in_one_shot,
+        min_confidence=asked.min_confidence,
+        since=asked.since,
+        before=asked.before,
+        labelling_id=None if asked.model is None else labelling_of_model(models_shown(connection), asked.model),
+    )
 
 
 def name_of(label: TrackLabel) -> str | None:

@@ -38,12 +38,18 @@ class Operation:
         summary: a sentence.
         answer: the object that it answers with; None is described elsewhere.
         parameters: its query.
+        files: what it may answer with instead of an object, as media types.
+        body: what is sent to it: a schema for each media type that it takes; None takes none.
+        status: of an answer.
 
     """
 
     summary: str
     answer: type[Told] | None
     parameters: type[Parameters] = Parameters
+    files: tuple[str, ...] = ()
+    body: Mapping[str, Mapping[str, Any]] | None = None
+    status: int = 200
 
 
 def read_parameters(visit: Visit, kind: type[_P]) -> _P:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from annotator.errors import IdentityError
@@ -15,6 +16,7 @@ from annotator.store.web.people import find_people
 from annotator.web.api.endpoints import MOST_PEOPLE, labelling_of_model
 from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
+from annotator.web.exporting import WORDS
 from annotator.web.pages.media import is_video, short_name
 from annotator.web.visit import Visit
 
@@ -23,7 +25,7 @@ _CONFIDENCES: Final = (0.0, 0.5, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """The form of the page, as its address has it."""
 
     people: tuple[str, ...]
@@ -34,7 +36,13 @@ class _Asked:
     model: str
 
     @classmethod
-    def of(cls, visit: Visit) -> "_Asked":
+    def of(cls, visit: Visit) -> "Asked":
+        """Return what the address asks.
+
+        Raises:
+            WebError: a confidence cannot be.
+
+        """
         query = visit.request.query_params
         names = tuple(dict.fromkeys(name.strip()[:200] for name in query.getlist("person") if name.strip()))
         try:
@@ -63,7 +71,7 @@ class _Asked:
 
 def show_search(visit: Visit) -> Response:
     """Show the form, and what it finds."""
-    asked = _Asked.of(visit)
+    asked = Asked.of(visit)
     cursor = visit.request.query_params.get("cursor", "")
     after = Place(*from_cursor(cursor, float, int, int)) if cursor else None
     found: list[FoundMedia] = []
@@ -72,19 +80,9 @@ def show_search(visit: Visit) -> Response:
         models = models_shown(connection)
         if asked.people:
             try:
-                people = tuple(tuple(find_identities(connection, name)) for name in asked.people)
+                found = find_media_with(connection, question_of(connection, asked), limit=_CARDS + 1, after=after)
             except IdentityError as error:
                 unknown = error
-            else:
-                question = Question(
-                    people=people,
-                    is_in_one_shot=asked.is_in_one_shot,
-                    min_confidence=asked.min_confidence,
-                    since=_day(asked.since),
-                    before=_day(asked.until, days=1),
-                    labelling_id=labelling_of_model(models, asked.model) if asked.model else None,
-                )
-                found = find_media_with(connection, question, limit=_CARDS + 1, after=after)
         shown = found[:_CARDS]
         names = find_people(connection, [seen.identity_id for one in shown for seen in one.appearances])
     next_query = None
@@ -104,14 +102,33 @@ def show_search(visit: Visit) -> Response:
         next_query=next_query,
         is_first=after is None,
         plain_query=asked.query(),
+        exports=[(words, asked.query(shape=shape)) for shape, words in WORDS.items() if shape != "webvtt"],
         without=[
-            (name, _Asked(tuple(one for one in asked.people if one != name), *_rest(asked)).query())
+            (name, Asked(tuple(one for one in asked.people if one != name), *_rest(asked)).query())
             for name in asked.people
         ],
     )
 
 
-def _rest(asked: _Asked) -> tuple[bool, float, str, str, str]:
+def question_of(connection: Connection, asked: Asked) -> Question:
+    """Return what the form asks of a database.
+
+    Raises:
+        IdentityError: nobody has one of the names.
+        WebError: a day or a model cannot be.
+
+    """
+    return Question(
+        people=tuple(tuple(find_identities(connection, name)) for name in asked.people),
+        is_in_one_shot=asked.is_in_one_shot,
+        min_confidence=asked.min_confidence,
+        since=_day(asked.since),
+        before=_day(asked.until, days=1),
+        labelling_id=labelling_of_model(models_shown(connection), asked.model) if asked.model else None,
+    )
+
+
+def _rest(asked: Asked) -> tuple[bool, float, str, str, str]:
     return asked.is_in_one_shot, asked.min_confidence, asked.since, asked.until, asked.model
 
 

@@ -29,6 +29,10 @@ function start(root) {
   if (!isVideo && shown.complete) draw();
   shown.addEventListener("error", () => tell("This media cannot be shown here; who is in it, and when, is below."));
   withBoxes.addEventListener("change", draw);
+  const withCaptions = document.querySelector("[data-captions]");
+  if (withCaptions) withCaptions.addEventListener("change", () => {
+    shown.textTracks[0].mode = withCaptions.checked ? "showing" : "disabled";
+  });
   new ResizeObserver(draw).observe(shown);
   seek.addEventListener("input", () => go(Number(seek.value)));
   play.addEventListener("click", () => (isPlaying ? pause() : run()));

@@ -1,0 +1,126 @@
+"""Exports as answers: streamed piece by piece, in the forms of ``annotator export``."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from annotator.errors import IdentityError
+from annotator.export.reading import read_media
+from annotator.export.rows import RowKind
+from annotator.export.selection import Selection, resolve
+from annotator.export.streaming import FORMS, stream
+from annotator.export.webvtt import captions, chapters
+from annotator.store.web.media import KnownMediaRow
+from annotator.web.errors import WebError
+from annotator.web.visit import Visit
+
+Shape = Literal["jsonl", "csv", "webvtt", "rekognition", "video-intelligence", "video-indexer"]
+TableShape = Literal["jsonl", "csv", "rekognition", "video-intelligence", "video-indexer"]
+
+WORDS: Final[dict[Shape, str]] = {
+    "webvtt": "WebVTT",
+    "jsonl": "JSON Lines",
+    "csv": "CSV",
+    "rekognition": "Amazon Rekognition",
+    "video-intelligence": "Google Video Intelligence",
+    "video-indexer": "Azure Video Indexer",
+}
+"""What people call the shapes, in the order of the page."""
+
+JSON_LINES: Final = "application/x-ndjson"
+TYPES: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "webvtt": "text/vtt; charset=utf-8"}
+"""What a browser is told that a shape is; the others are lines of JSON."""
+
+MOST_MEDIA: Final = 10_000
+"""Of a search that is exported: each statement names them all. `annotator export` has no such limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """In which shape something is exported.
+
+    Attributes:
+        shape: which.
+        rows: what a row of a table is.
+        person: of WebVTT, whose appearances as chapters; None is captions with the names of all.
+
+    """
+
+    shape: Shape
+    rows: RowKind = "people"
+    person: str | None = None
+
+
+def export_media(visit: Visit, row: KnownMediaRow, wish: Wish, *, name: str) -> Response:
+    """Send one media.
+
+    Args:
+        visit: who asks.
+        row: which media.
+        wish: in which shape.
+        name: of the media, for the file.
+
+    Raises:
+        WebError: it is a still picture or could not be annotated, and has no WebVTT; or it does not show the person.
+        AnnotatorError: as of ``annotator.export.reading``.
+
+    """
+    selection = Selection(media=(str(row.media_id),))
+    if wish.shape != "webvtt":
+        return export_all(visit, selection, wish, name=name)
+    text = _text_track(visit, selection, wish.person)
+    return Response(text, headers=_headers(f"{name}{FORMS['webvtt'].suffix}", TYPES["webvtt"]))
+
+
+def export_all(visit: Visit, selection: Selection, wish: Wish, *, name: str) -> Response:
+    """Send media, in order of their addresses.
+
+    Raises:
+        AnnotatorError: as of ``annotator.export.selection``.
+
+    """
+    engine = visit.site.store.engine
+    with visit.site.store.reading() as connection:
+        resolve(connection, selection)  # what is wrong with it is told before anything is sent
+    pieces = stream(engine, wish.shape, selection, rows=wish.rows)
+    suffix = FORMS[wish.shape].suffix if wish.shape == "csv" else ".jsonl"
+    return StreamingResponse(pieces, headers=_headers(name + suffix, TYPES.get(wish.shape, JSON_LINES)))
+
+
+def selected(media_ids: Iterable[int], *, min_confidence: float, model: str | None) -> Selection:
+    """Return the selection of what a search has found.
+
+    Raises:
+        WebError: these are too many.
+
+    """
+    given = tuple(map(str, media_ids))
+    if len(given) > MOST_MEDIA:
+        raise WebError(
+            400,
+            f"These are over {MOST_MEDIA:,} media: ask for fewer, by confidence or day, or use `annotator export`.",
+        )
+    return Selection(media=given, min_confidence=min_confidence, model=model)
+
+
+def _text_track(visit: Visit, selection: Selection, person: str | None) -> str:
+    media = next(iter(read_media(visit.site.store.engine, selection)), None)
+    if media is None or media.duration_ms is None:
+        raise WebError(404, "It has no WebVTT: it is a still picture, or was not annotated.")
+    people = media.people()
+    if person is None:
+        return captions(media, people)
+    for one in people:
+        if one.identity.name == person:
+            return chapters(media, one)
+    raise IdentityError(f"{person} is not in it", name=person)
+
+
+def _headers(name: str, media_type: str) -> dict[str, str]:
+    return {
+        "Content-Type": media_type,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+    }

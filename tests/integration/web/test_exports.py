@@ -1,0 +1,86 @@
+"""What was found as files: from the page of a media, of a search, and by the API."""
+
+import csv
+import json
+
+import pytest
+
+from annotator.store import Store
+from annotator.store.web.accounts import Role
+from annotator.web import exporting
+from annotator.web.exporting import WORDS
+from tests import web_archive
+from tests.web_client import Browser, WebForTests
+
+
+@pytest.fixture
+def media(sqlite_store: Store) -> dict[str, int]:
+    return web_archive.fill(sqlite_store)
+
+
+@pytest.fixture
+def browser(sqlite_store: Store) -> Browser:
+    return WebForTests(sqlite_store).browser(Role.READER)
+
+
+def test_a_media_is_exported_in_each_shape_that_its_page_links(browser: Browser, media: dict[str, int]) -> None:
+    page = browser.get(f"/media/{media['both']}").text
+    for shape in WORDS:
+        assert f"?shape={shape}" in page
+        answer = browser.get(f"/media/{media['both']}/export?shape={shape}")
+        assert answer.status_code == 200
+        assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''both.gif.")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    told = json.loads(browser.get(f"/media/{media['both']}/export?shape=jsonl").text)
+    assert [one["identity"] for one in told["labels"]] == ["Ada Lovelace", "Bén Brown"]
+    captions = browser.get(f"/media/{media['both']}/export?shape=webvtt")
+    assert captions.headers["content-type"] == "text/vtt; charset=utf-8"
+    assert "Ada Lovelace" in captions.text
+
+
+@pytest.mark.usefixtures("media")
+def test_a_search_is_exported_as_it_is_shown_with_whoever_else_is_in_it(browser: Browser) -> None:
+    page = browser.get("/search?person=ada+lovelace&person=ben+brown&in_one_shot=1").text
+    query = "?person=ada+lovelace&amp;person=ben+brown&amp;in_one_shot=1&amp;shape=csv"
+    assert f'href="/search/export{query}"' in page
+    rows = list(csv.DictReader(browser.get("/search/export" + query.replace("&amp;", "&")).text.splitlines()))
+    assert {one["media_uri"] for one in rows} == {"s3://gifs/both.gif"}
+    assert {one["identity"] for one in rows} == {"Ada Lovelace", "Bén Brown"}
+    sure = browser.get("/search/export?person=ada+lovelace&min_confidence=0.9&shape=csv").text
+    assert "ada.mp4" not in sure
+
+
+def test_programs_get_the_same(browser: Browser, media: dict[str, int]) -> None:
+    lines = browser.get("/api/v1/export?person=ada+lovelace").text.splitlines()
+    assert {json.loads(one)["media_id"] for one in lines} == set(media.values())
+    rows = browser.get(f"/api/v1/media/{media['ada']}/export?shape=csv&rows=tracks").text.splitlines()
+    assert len(rows) == 3
+    chapters = browser.get(f"/api/v1/media/{media['both']}/export?shape=webvtt&person=Ada+Lovelace")
+    assert "Bén Brown" not in chapters.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/media/{ada}/export", 400),
+        ("/media/{ada}/export?shape=pdf", 400),
+        ("/media/999/export?shape=csv", 404),
+        ("/search/export?shape=csv", 400),
+        ("/search/export?shape=webvtt&person=ada+lovelace", 400),
+        ("/search/export?shape=csv&person=nobody+at+all", 404),
+        ("/search/export?shape=csv&person=ada+lovelace&model=none%401", 400),
+        ("/api/v1/media/{ada}/export?shape=webvtt&person=Nobody", 404),
+        ("/api/v1/export?person=ada+lovelace&shape=webvtt", 400),
+    ],
+)
+def test_what_cannot_be_exported_is_told(browser: Browser, media: dict[str, int], path: str, status: int) -> None:
+    assert browser.get(path.format(**media)).status_code == status
+
+
+@pytest.mark.usefixtures("media")
+def test_more_than_one_statement_can_name_is_refused_and_never_cut_off(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "MOST_MEDIA", 2)
+    refused = browser.get("/search/export?person=ada+lovelace&shape=csv")
+    assert (refused.status_code, "annotator export" in refused.text) == (400, True)
