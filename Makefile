@@ -54,7 +54,7 @@ lock: setup-dev  ## resolve the dependencies anew, with hashes and without addre
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.lock
 	$(UV) pip compile pyproject.toml -c requirements/dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/base.lock
-	$(UV) pip compile pyproject.toml --extra tracing -c requirements/dev.lock --universal --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --extra tracing --extra web -c requirements/dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/image.lock
 	$(UV) pip compile pyproject.toml --extra tracing --extra gpu --extra board -c requirements/dev.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/gpu.lock

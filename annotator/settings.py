@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -308,6 +309,18 @@ class WebSettings(_Group):
         usual = {"http": 80, "https": 443}[parts.scheme]
         name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return f"{parts.scheme}://{name}" + ("" if parts.port in (None, usual) else f":{parts.port}")
+
+    proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=("127.0.0.1", "::1"),
+        description="addresses and networks of proxies, with commas: their X-Forwarded-For and -Proto are believed",
+    )
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            ip_network(one)  # its error says what is wrong; "*" would believe everybody
+        return proxies
 
     session_hours: Annotated[float, Field(gt=0, le=720)] = Field(
         default=12.0, description="longest time logged in, whatever happens"

@@ -3,7 +3,8 @@
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_network
 from typing import Final
 
 import uvicorn
@@ -37,13 +38,27 @@ def serve(site: Site, *, on_ready: Callable[[str], None]) -> None:
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=_STOP_WITHIN_S,
-        # A proxy on this machine tells where a request comes from; nobody else is believed.
+        # A proxy tells where a request comes from; nobody else is believed.
         proxy_headers=site.settings.web.public_url is not None,
-        forwarded_allow_ips=["127.0.0.1", "::1", "::ffff:127.0.0.1"],
+        forwarded_allow_ips=believed_networks(site.settings.web.proxies),
     )
     with listening, _stopping_is_no_error():
         on_ready(_address(site, listening))
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def believed_networks(proxies: Sequence[str]) -> list[str]:
+    """Return networks of proxies, with the IPv6 form that IPv4 addresses have at a socket that takes both.
+
+    >>> believed_networks(["127.0.0.1", "::1"])
+    ['127.0.0.1/32', '::ffff:127.0.0.1/128', '::1/128']
+    """
+    networks = []
+    for network in map(ip_network, proxies):
+        networks.append(str(network))
+        if network.version == 4:
+            networks.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return networks
 
 
 @contextlib.contextmanager

@@ -111,12 +111,15 @@ class Site:
 
     @property
     def hosts(self) -> frozenset[str] | None:
-        """Names under which it may be asked for; None is any."""
+        """Names under which it may be asked for; None is any.
+
+        Those of the loopback address are always among them: what watches it asks from beside it, and nobody can give
+        these names to another machine.
+        """
         public = self.settings.web.public_url
-        of_public = set() if public is None else {urlsplit(public).hostname or ""}
-        if self.settings.web.host in LOOPBACK:
-            return LOOPBACK | of_public
-        return frozenset(of_public) or None
+        if public is None:
+            return LOOPBACK if self.settings.web.host in LOOPBACK else None
+        return LOOPBACK | {urlsplit(public).hostname or ""}
 
     def is_open_to_the_machine(self) -> bool:
         """Say whether there are no accounts, and whoever has the key may do everything."""

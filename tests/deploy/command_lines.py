@@ -64,6 +64,8 @@ def _parse(command: Any, name: str, arguments: list[str], obj: object) -> None:
     context = command.make_context(name, list(arguments), obj=obj)
     if hasattr(command, "resolve_command"):
         rest = [*context._protected_args, *context.args]
+        if not rest and command.invoke_without_command:
+            return
         if not rest:
             message = "a command is missing"
             raise ValueError(message)

@@ -20,8 +20,13 @@ from annotator.settings import PREFIX, _known_variables
 from annotator.stack.broker import _binary as valkey_binary
 from annotator.stack.child import free_port
 from annotator.stack.postgres import PostgresChild, binaries
+from annotator.store import Store
+from annotator.store.roles import set_up_roles
+from annotator.store.schema import upgrade
+from annotator.store.web.accounts import Role
 from tests.deploy import compose_checks as checks
 from tests.deploy.compose_checks import COMPOSE, ROOT, Compose
+from tests.web_client import PASSWORD, WebForTests
 
 CHECKS: list[Callable[[Compose], list[str]]] = [
     checks.ports_of_other_machines,
@@ -130,6 +135,9 @@ BREACHES: list[tuple[Callable[[Compose], list[str]], Callable[[Compose], None]]]
     (checks.unknown_commands, _break("tensorboard", command=["trainer", "bord"])),
     (checks.unwatched_services, _break("tensorboard", healthcheck={"disable": True})),
     (checks.ports_of_other_machines, _break("tensorboard", ports=["${TENSORBOARD_PORT:-5055}:5055"])),
+    (checks.ports_of_other_machines, _break("web", ports=["8765:8765"])),
+    (checks.unknown_commands, _break("web", command=["annotator", "wed"])),
+    (checks.unwatched_services, _break("web", healthcheck=None)),
     (checks.starts_too_soon, _break("beat", depends_on={"postgres": {"condition": "service_healthy"}})),
 ]
 
@@ -149,7 +157,16 @@ def test_a_worker_on_a_gpu_is_asked_for_by_a_profile_and_gets_one_gpu() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["cpu-worker", "gpu-worker", "trainer"])
+def test_the_web_application_is_asked_for_by_a_profile_reached_from_this_machine_and_watched() -> None:
+    service = checks.read_compose()["services"]["web"]
+    assert service["profiles"] == ["web"]
+    assert service["ports"] == ["127.0.0.1:${WEB_PORT:-8765}:8765"]
+    assert "http://127.0.0.1:8765/healthz" in service["healthcheck"]["test"][-1]
+    assert service["environment"]["ANNOTATOR_WEB__HOST"] == "0.0.0.0"
+    assert service["environment"]["ANNOTATOR_DATABASE_URL"].startswith("postgresql://web:")
+
+
+@pytest.mark.parametrize("name", ["cpu-worker", "gpu-worker", "web", "trainer"])
 def test_networks_use_as_many_threads_as_their_service_may_have_processors(name: str) -> None:
     service = checks.read_compose()["services"][name]
     assert service["environment"]["ANNOTATOR_THREADS"] == service["deploy"]["resources"]["limits"]["cpus"]
@@ -286,6 +303,7 @@ def test_the_logins_of_the_database_are_members_of_their_roles_and_change_withou
     server = PostgresChild(tmp_path, free_port())
     try:
         environment = {**os.environ, "WORKER_PASSWORD": "f0" * 32, "PRODUCER_PASSWORD": "0f" * 32}
+        environment["WEB_PASSWORD"] = "ab" * 32
         script = ROOT / "deploy" / "compose" / "logins.sql"
         psql = [binaries() / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={server.url}"]
         done = subprocess.run(
@@ -302,6 +320,14 @@ def test_the_logins_of_the_database_are_members_of_their_roles_and_change_withou
         connection.close()
         with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
             psycopg2.connect(_as(server.url, "producer", "f0" * 32))
+        upgrade(server.url)
+        owner = Store.open(server.url)
+        set_up_roles(owner.engine)
+        owner.close()
+        with Store.open(_as(server.url, "web", "ab" * 32)) as store:
+            WebForTests(store).account(Role.ADMIN, "eve")
+            browser = WebForTests(store, host="0.0.0.0", public_url="http://127.0.0.1:8765").browser()
+            assert browser.post("/login", {"name": "eve", "password": PASSWORD}).status_code == 303
         page = (ROOT / "docs" / "operations.md").read_text()
         changed = re.search(r"^```sql\n(CREATE ROLE .*?)^```$", page, re.MULTILINE | re.DOTALL)
         assert changed is not None
@@ -321,7 +347,7 @@ def test_the_file_for_what_lies_outside_gives_a_way_out_to_those_who_need_one(mo
     path = ROOT / "deploy" / "compose" / "outside.yml"
     assert validate(path).returncode == 0
     inside, outside = checks.read_compose(), yaml.safe_load(path.read_text())
-    assert set(outside["services"]) == {"beat", "cpu-worker", "gpu-worker", "producer"}
+    assert set(outside["services"]) == {"beat", "cpu-worker", "gpu-worker", "producer", "web"}
     for name, changes in outside["services"].items():
         assert set(changes) == {"networks", "environment"}
         service = inside["services"][name]

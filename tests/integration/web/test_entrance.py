@@ -182,6 +182,19 @@ def test_a_page_of_another_host_reaches_nothing_under_its_own_name(store: Store)
         assert web.browser(host=host).get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("listening", ["127.0.0.1", "0.0.0.0"])
+def test_behind_a_proxy_its_name_and_those_of_this_machine_are_answered_and_no_others(
+    store: Store, listening: str
+) -> None:
+    WebForTests(store).account(Role.READER)
+    web = WebForTests(store, host=listening, public_url="https://faces.example")
+    answers = {
+        host: web.browser(host=host).get("/healthz").status_code
+        for host in ("faces.example", "127.0.0.1:8765", "rebound.example")
+    }
+    assert answers == {"faces.example": 200, "127.0.0.1:8765": 200, "rebound.example": 421}
+
+
 def test_behind_https_the_cookie_is_for_https_alone(store: Store) -> None:
     WebForTests(store).account(Role.READER, "eve")
     web = WebForTests(store, public_url="https://faces.example")

@@ -53,12 +53,23 @@ def test_with_an_account_it_asks_for_the_password(tmp_path: Path) -> None:
             assert 'autocomplete="current-password"' in page.read().decode()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_a_proxy_on_this_machine_tells_where_somebody_comes_from(tmp_path: Path, host: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "proxies", "told"),
+    [
+        ("127.0.0.1", "127.0.0.1,::1", "192.0.2.7"),
+        ("::1", "127.0.0.1,::1", "192.0.2.7"),
+        ("127.0.0.1", "127.0.0.0/8", "192.0.2.7"),
+        ("127.0.0.1", "198.51.100.0/24", "127.0.0.1"),
+    ],
+)
+def test_a_proxy_that_is_known_tells_where_somebody_comes_from(
+    tmp_path: Path, host: str, proxies: str, told: str
+) -> None:
     run(tmp_path, "web", "users", "add", "eve", "--role", "admin", "--password-stdin", typed="twelve letters\n")
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
         port = taken.getsockname()[1]
-    with running(tmp_path, port=port, host=host, public_url="https://Faces.example:443/") as (_, address):
+    url = "https://Faces.example:443/"
+    with running(tmp_path, port=port, host=host, public_url=url, proxies=proxies) as (_, address):
         assert address == "https://faces.example"
         url = f"http://[{host}]:{port}/login" if ":" in host else f"http://{host}:{port}/login"
         browser = urllib.request.build_opener()
@@ -75,7 +86,7 @@ def test_a_proxy_on_this_machine_tells_where_somebody_comes_from(tmp_path: Path,
             browser.open(tried, timeout=30)
         assert "password" in refused.value.read().decode()
     with Store.open(f"sqlite:///{tmp_path / 'annotations.db'}") as store, store.reading() as connection:
-        assert connection.execute(select(web_attempts.c.address)).scalars().all() == ["192.0.2.7"]
+        assert connection.execute(select(web_attempts.c.address)).scalars().all() == [told]
 
 
 def test_accounts_are_added_listed_changed_and_disabled(tmp_path: Path) -> None:
