@@ -322,6 +322,14 @@ class WebSettings(_Group):
             ip_network(one)  # its error says what is wrong; "*" would believe everybody
         return proxies
 
+    uploads: Folder | None = Field(
+        default=None, description="folder of what is uploaded; default: uploads in the data folder"
+    )
+    upload_bytes: Count = Field(default=200 * MIB, description="largest file that is uploaded")
+    upload_files: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="most files of one upload")
+    max_waiting: Count = Field(default=20, description="most media of one visitor that wait or are annotated")
+    max_waiting_of_all: Count = Field(default=200, description="most media of all visitors that wait or are annotated")
+    job_timeout_s: Seconds = Field(default=600.0, description="longest time for annotating one media of a visitor")
     session_hours: Annotated[float, Field(gt=0, le=720)] = Field(
         default=12.0, description="longest time logged in, whatever happens"
     )

@@ -1,12 +1,13 @@
 """``annotator web`` and its accounts."""
 
 import getpass
+import json
 import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -29,6 +30,8 @@ from annotator.store.web.accounts import (
 from annotator.store.web.audit import record_deed
 from annotator.store.web.tokens import add_token, list_tokens, remove_token
 
+_ANNOTATES: Final = (sys.executable, "-m", "annotator.cli.web_jobs")
+_WITHOUT_COLOURS: Final = {"TERM": "dumb", "NO_COLOR": "1"}
 NEEDS_EXTRA = "the web application needs its extra: pip install 'celebrity-annotator[web]'"
 
 
@@ -45,8 +48,9 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
     """
     try:
         from annotator.build import build_reader  # noqa: PLC0415 - takes a while to import
-        from annotator.web.serving import serve  # noqa: PLC0415 - of an extra
-        from annotator.web.site import Keys, Site  # noqa: PLC0415
+        from annotator.web.annotating import Annotating, HelperProcess  # noqa: PLC0415 - of an extra
+        from annotator.web.serving import serve  # noqa: PLC0415
+        from annotator.web.site import Keys, Site, now_utc  # noqa: PLC0415
     except ModuleNotFoundError as exc:
         raise ConfigError(f"{NEEDS_EXTRA} ({exc.name} is missing)") from exc
     loaded = load_settings(**settings)
@@ -64,10 +68,15 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
             _say(where, "People log in here:", address_file)
         err().print("Ctrl-C stops it.")
 
+    def start_annotating(session: str) -> HelperProcess:
+        first_line = json.dumps({"settings": settings, "session": session})
+        return HelperProcess(_ANNOTATES, first_line, os.environ | _WITHOUT_COLOURS)
+
     keys = Keys(tell_key)
     try:
-        with open_store(loaded) as store:
-            site = Site(store, loaded, keys, reader=build_reader(loaded))
+        with open_store(loaded) as store, Annotating(store, start_annotating, now=now_utc) as annotating:
+            site = Site(store, loaded, keys, reader=build_reader(loaded), wake=annotating.wake)
+            site.uploads.remove_abandoned()
             serve(site, on_ready=tell_ready)
     finally:
         if address_file is not None:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from annotator.build import build_annotator, build_source, register_model
+from annotator.build import TimeLimit, build_annotator, build_source, register_model
 from annotator.cli.database import open_store
 from annotator.cli.output import err, remark
 from annotator.cli.relabelling import make_labels
@@ -14,7 +14,8 @@ from annotator.cli.session import Saving
 from annotator.decoding import FrameSource, PipelineParams
 from annotator.errors import RelabellingTakenError
 from annotator.media import Sampling
-from annotator.pipeline import Annotator, TrackIdentifier
+from annotator.metering import StageMeter
+from annotator.pipeline import Annotator, TrackIdentifier, Watch
 from annotator.settings import Settings
 from annotator.store.labels import network_of
 from annotator.store.promotions import is_promoted
@@ -47,8 +48,26 @@ class Workplace:
         return str(self.settings.database_url) if self.saving else None
 
 
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Who is told how far a run is, and how long a media may take; see ``build_annotator``."""
+
+    time_limit_s: TimeLimit | None = None
+    meter: StageMeter | None = None
+    watch: Watch | None = None
+
+
+UNWATCHED: Final = Watching()
+
+
 @contextmanager
-def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = False) -> Iterator[Workplace]:
+def open_workplace(
+    settings: Settings,
+    *,
+    is_saved: bool,
+    keep_faces: bool = False,
+    watching: Watching = UNWATCHED,
+) -> Iterator[Workplace]:
     """Open the database and load the model.
 
     Where people were enrolled, merged or a newer version of the active model is used since the last time, what is
@@ -58,6 +77,7 @@ def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = Fal
         settings: as loaded.
         is_saved: False leaves the database alone.
         keep_faces: whether tracks keep the crops of their best faces, for drawing.
+        watching: who is told how far it is, and how long a media may take.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -69,7 +89,14 @@ def open_workplace(settings: Settings, *, is_saved: bool, keep_faces: bool = Fal
         store = stack.enter_context(open_store(settings)) if is_saved else None
         is_first = not (settings.cache_dir / "networks").is_dir()
         with err().status("making the networks ready, once: half a minute" if is_first else "loading the model"):
-            annotator = build_annotator(settings, store=store, params=_in_hand(settings, keep_faces=keep_faces))
+            annotator = build_annotator(
+                settings,
+                store=store,
+                params=_in_hand(settings, keep_faces=keep_faces),
+                time_limit_s=watching.time_limit_s,
+                meter=watching.meter,
+                watch=watching.watch,
+            )
         saving = None
         if store is not None:
             registered = register_model(store, annotator)

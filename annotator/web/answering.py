@@ -4,7 +4,8 @@ import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
@@ -17,6 +18,7 @@ from annotator.store.web.accounts import Role
 from annotator.store.web.sessions import digest_of, find_session, note_session
 from annotator.store.web.tokens import find_token, note_token
 from annotator.web.errors import NOTED, WebError, web_error_of
+from annotator.web.receiving import is_form_of_parts, receive_body, receive_form
 from annotator.web.security import SAFE_METHODS, is_csrf_token, is_from_elsewhere
 from annotator.web.site import Site
 from annotator.web.visit import Form, Page, Visit, Visitor
@@ -27,6 +29,7 @@ CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "x-csrf-token"
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 _LOG: Final = logging.getLogger(__name__)
+_A = TypeVar("_A")
 
 
 def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Request], Awaitable[Response]]:
@@ -34,13 +37,41 @@ def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Reques
 
     async def serve(request: Request) -> Response:
         try:
-            form = await _read_form(request) if page.method == "POST" and not page.is_api else {}
+            has_form = page.method == "POST" and not page.is_api and not page.takes_files
+            form = await _read_form(request) if has_form else {}
         except WebError as error:
             return error_answer(Visit(site, request, Visitor(), pages), error)
+        if page.takes_files:
+            return await _serve_files(page, Visit(site, request, Visitor(), pages))
         limiter = site.media_threads if page.fetches_media else None
         return await run_sync(_answer, page, Visit(site, request, Visitor(), pages, form), limiter=limiter)
 
     return serve
+
+
+async def _serve_files(page: Page, visit: Visit) -> Response:
+    """Answer a request that may bring files: who may not send them is refused before they are read."""
+    admitted = await run_sync(_told, visit, lambda: _admitted(page, visit))
+    if isinstance(admitted, Response):
+        return admitted
+    site, request = visit.site, visit.request
+
+    def check(fields: Form) -> None:
+        _insist_on_token(page, admitted, fields)
+
+    with contextlib.ExitStack() as stack:
+        try:
+            async with site.uploading:
+                if is_form_of_parts(request):
+                    received = await receive_form(request, site.uploads, site.allowed, check=check, stack=stack)
+                else:
+                    received = await receive_body(request)
+                    await run_sync(check, {})
+        except WebError as error:
+            return error_answer(admitted, error)
+        except AnnotatorError as error:
+            return error_answer(admitted, web_error_of(error))
+        return await run_sync(_told, admitted, lambda: page.answer(replace(admitted, received=received)))
 
 
 async def _read_form(request: Request) -> Form:
@@ -67,27 +98,52 @@ def _is_text(given: str) -> bool:
 
 
 def _answer(page: Page, visit: Visit) -> Response:
-    """Answer in a thread of the pool; whatever goes wrong becomes a page or a problem in JSON."""
+    """Answer in a thread of the pool."""
+
+    def answer() -> Response:
+        admitted = _admitted(page, visit)
+        return admitted if isinstance(admitted, Response) else page.answer(admitted)
+
+    return _told(visit, answer)
+
+
+def _admitted(page: Page, visit: Visit) -> Visit | Response:
+    """Return the visit of whoever may, with who it is; for others, what they are told.
+
+    Raises:
+        WebError: said as an error.
+
+    """
+    _insist_on_text(visit.request)
+    visit = _with_visitor(visit)
+    refusal = _refusal(page, visit)
+    if page.is_api:
+        visit.site.rates.count(f"{visit.visitor.name} {visit.address}")
+    return visit if refusal is None else refusal
+
+
+def _told(visit: Visit, answer: Callable[[], _A]) -> _A | Response:
+    """Call what answers; whatever goes wrong becomes a page or a problem in JSON."""
     try:
-        _insist_on_text(visit.request)
-        visit = _with_visitor(visit)
-        refusal = _refusal(page, visit)
-        if page.is_api:
-            visit.site.rates.count(f"{visit.visitor.name} {visit.address}")
-        return refusal if refusal is not None else page.answer(visit)
+        return answer()
     except WebError as error:
         return error_answer(visit, error)
     except AnnotatorError as error:
         if isinstance(error, StoreUnavailableError | ConfigError | ModelError):
-            _LOG.warning("%s %s: %s", visit.request.method, page.path, error)
+            _LOG.warning("%s %s: %s", visit.request.method, _path_of(visit), error)
         return error_answer(visit, web_error_of(error))
     except Exception:  # noqa: BLE001 - the boundary: a page that fails must not take the program along
-        _LOG.exception("%s %s", visit.request.method, page.path)
+        _LOG.exception("%s %s", visit.request.method, _path_of(visit))
         return error_answer(visit, WebError(500, NOTED))
 
 
+def _path_of(visit: Visit) -> str:
+    """Return the path as the table of routes has it: what is asked for is in no log."""
+    return str(getattr(visit.request.scope.get("route"), "path", ""))
+
+
 def _with_visitor(visit: Visit) -> Visit:
-    return Visit(visit.site, visit.request, visitor_of(visit.site, visit.request), visit.pages, visit.form)
+    return replace(visit, visitor=visitor_of(visit.site, visit.request))
 
 
 def visitor_of(site: Site, request: Request) -> Visitor:
@@ -136,13 +192,9 @@ def _refusal(page: Page, visit: Visit) -> Response | None:
 
     """
     request, visitor = visit.request, visit.visitor
-    if page.method not in SAFE_METHODS and not visitor.has_token:
-        origin = visit.site.settings.web.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
-        given = visit.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER)
-        if is_from_elsewhere(request.headers, origin) or not is_csrf_token(visitor.secret, given):
-            if visitor.role is None and page.role is not None:
-                raise _not_logged_in(page)
-            raise WebError(403, "The form was not sent by a page of this session: load the page again, then send it.")
+    # The token of a form with files comes with what is not read yet.
+    if not page.takes_files or visitor.role is None:
+        _insist_on_token(page, visit, visit.form)
     if page.role is None:
         return None
     if visitor.role is None:
@@ -153,6 +205,24 @@ def _refusal(page: Page, visit: Visit) -> Response | None:
     if visitor.role < page.role:
         raise WebError(403, f"It needs the role {page.role.word}, and you are {visitor.role.word}: ask an admin.")
     return None
+
+
+def _insist_on_token(page: Page, visit: Visit, form: Form) -> None:
+    """Refuse what would change something and was not sent by a page of ours.
+
+    Raises:
+        WebError: it was not.
+
+    """
+    request, visitor = visit.request, visit.visitor
+    if page.method in SAFE_METHODS or visitor.has_token:
+        return
+    origin = visit.site.settings.web.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    given = form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER)
+    if is_from_elsewhere(request.headers, origin) or not is_csrf_token(visitor.secret, given):
+        if visitor.role is None and page.role is not None:
+            raise _not_logged_in(page)
+        raise WebError(403, "The form was not sent by a page of this session: load the page again, then send it.")
 
 
 def _not_logged_in(page: Page) -> WebError:

@@ -3,13 +3,28 @@
 from typing import Final
 
 from annotator.store.web.accounts import Role
-from annotator.web.api import corrections, document, endpoints, files, objects, operating
+from annotator.web.api import corrections, document, endpoints, files, jobs, objects, operating
 from annotator.web.api.operation import Operation
-from annotator.web.pages import correcting, entrance, exports, faces, media, operation, overview, people, search, space
+from annotator.web.pages import (
+    correcting,
+    entrance,
+    exports,
+    faces,
+    media,
+    operation,
+    overview,
+    people,
+    search,
+    space,
+    trying,
+)
 from annotator.web.visit import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     Page("/", "home", overview.show_home, Role.READER, menu="Overview"),
+    Page("/try", "try", trying.show_try, Role.REVIEWER, menu="Try"),
+    Page("/try", "try_media", trying.try_media, Role.REVIEWER, "POST", takes_files=True),
+    Page("/try/{job_id:int}", "job", trying.show_job, Role.REVIEWER),
     Page("/search", "search", search.show_search, Role.READER, menu="Search"),
     Page("/people", "people", people.show_people, Role.READER, menu="People"),
     Page("/people/{person_id:int}", "person", people.show_person, Role.READER),
@@ -150,6 +165,29 @@ PAGES: Final[tuple[Page, ...]] = (
             files.ExportParameters,
             files=files.OF_SEARCH,
         ),
+    ),
+    Page(
+        "/api/v1/annotate",
+        "annotate",
+        jobs.annotate,
+        Role.REVIEWER,
+        "POST",
+        takes_files=True,
+        operation=Operation("Annotate files, or what an address names", jobs.JobsTold, body=jobs.WANTED, status=202),
+    ),
+    Page(
+        "/api/v1/jobs",
+        "job_list",
+        jobs.tell_jobs,
+        Role.REVIEWER,
+        operation=Operation("How far the media are that you gave, newest first", jobs.JobsTold, jobs.JobsParameters),
+    ),
+    Page(
+        "/api/v1/jobs/{job_id:int}",
+        "job_details",
+        jobs.tell_job,
+        Role.REVIEWER,
+        operation=Operation("How far a media is", jobs.JobTold),
     ),
     Page("/api/v1/openapi.json", "openapi", document.tell_document, Role.READER),
     Page("/healthz", "health", overview.tell_health, None),

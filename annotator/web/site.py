@@ -14,18 +14,22 @@ from annotator.media.reader import MediaReader
 from annotator.settings import Settings
 from annotator.store.store import Store
 from annotator.store.web.accounts import has_accounts
+from annotator.store.web.jobs import Room
 from annotator.store.web.sessions import Lifetime
 from annotator.web.noting import Noting
 from annotator.web.pictures import FacePictures
 from annotator.web.rates import Rates
+from annotator.web.receiving import Allowed
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
+from annotator.web.uploads import Uploads
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Whoever sits at the machine, in the record of who did what.
 NOBODY_ELSE: Final = "this machine"
 # Media that are brought at once. Each may take minutes, and those who ask for a page need not wait for them.
 _MEDIA_AT_ONCE: Final = 6
+_UPLOADS_AT_ONCE: Final = 8
 
 
 def now_utc() -> datetime:
@@ -78,6 +82,8 @@ class Site:
         templates: what pages are made of.
         media_threads: in how many threads media are brought to be sent.
         pictures: cuts faces out of media.
+        uploading: how many uploads are taken at once; the others wait.
+        wake: tells what annotates that there is something to do.
 
     """
 
@@ -92,12 +98,31 @@ class Site:
     templates: Templates = field(default_factory=Templates)
     media_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_MEDIA_AT_ONCE))
     pictures: FacePictures = field(default_factory=FacePictures)
+    uploading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS_AT_ONCE))
+    wake: Callable[[], None] = lambda: None
 
     @property
     def lifetime(self) -> Lifetime:
         """How long a session lasts."""
         web = self.settings.web
         return Lifetime(timedelta(hours=web.session_hours), timedelta(minutes=web.idle_minutes))
+
+    @property
+    def uploads(self) -> Uploads:
+        """Where what visitors upload is kept."""
+        web = self.settings.web
+        folder = web.uploads or self.settings.data_dir / "uploads"
+        return Uploads(folder, min(web.upload_bytes, self.settings.fetch.max_bytes))
+
+    @property
+    def allowed(self) -> Allowed:
+        """How much may be uploaded at once."""
+        return Allowed(self.settings.web.upload_files, self.uploads.max_bytes, self.settings.fetch.timeout_s)
+
+    @property
+    def room(self) -> Room:
+        """How many media of visitors may wait."""
+        return Room(self.settings.web.max_waiting, self.settings.web.max_waiting_of_all)
 
     @property
     def is_secure(self) -> bool:

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from annotator.store.web.accounts import Account, Role
 from annotator.store.web.audit import record_deed
 from annotator.web.errors import WebError
+from annotator.web.receiving import NOTHING_RECEIVED, Received
 from annotator.web.security import csrf_token
 from annotator.web.site import NOBODY_ELSE, Site
 
@@ -55,6 +56,7 @@ class Visit:
         visitor: who makes it.
         pages: all of the table, for links.
         form: the fields of a form that was sent; empty for others.
+        received: what came, where the page takes files.
 
     """
 
@@ -63,6 +65,7 @@ class Visit:
     visitor: Visitor
     pages: "Sequence[Page]"
     form: Form = field(default_factory=dict)
+    received: Received = NOTHING_RECEIVED
 
     @property
     def now(self) -> datetime:
@@ -156,6 +159,7 @@ class Page:
         menu: under which word it is in the menu; None is not there.
         operation: what the description of the API says of it; None for pages.
         fetches_media: it may wait long for another host: it is answered in the few threads that are for that alone.
+        takes_files: who may is asked before what is sent is read, and files go to the disk as they come.
 
     """
 
@@ -167,6 +171,7 @@ class Page:
     menu: str | None = None
     operation: "Operation | None" = None
     fetches_media: bool = False
+    takes_files: bool = False
 
     @property
     def is_api(self) -> bool:

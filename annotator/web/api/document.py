@@ -58,12 +58,14 @@ def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
     assert operation is not None  # noqa: S101 - for the type checker
     errors = {"400": "the query cannot be", "401": "no token", "403": "another role is needed", "404": "not there"}
     errors |= {"429": "too many requests", "503": "the database does not answer"}
-    return {
+    if page.takes_files:
+        errors |= {"408": "it comes too slowly", "413": "it is too large", "415": "it is nothing that is read"}
+    told = {
         "operationId": page.name,
         "summary": operation.summary,
         "parameters": [*_in_path(page), *_in_query(operation.parameters)],
         "responses": {
-            "200": {"description": operation.summary, "content": _content(operation, schemas)},
+            str(operation.status): {"description": operation.summary, "content": _content(operation, schemas)},
             **({"304": {"description": "who asks has it, by its ETag"}} if page.method == "GET" else {}),
             **{
                 status: {
@@ -74,6 +76,10 @@ def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
+    if operation.body is not None:
+        content = {media_type: {"schema": schema} for media_type, schema in operation.body.items()}
+        told["requestBody"] = {"required": True, "content": content}
+    return told
 
 
 def _content(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Whatever the description of the API allows is answered as it says, and whatever it does not is refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import schemathesis
@@ -42,16 +43,17 @@ NAMES = (
         "export_found",
     ),
     *("operation_status", "failure_list", "retry"),
+    *("annotate", "job_list", "job_details"),
 )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("mode", ["allowed", "not allowed"])
-def test_the_api_is_as_its_description_says(sqlite_store: Store, name: str, mode: str) -> None:
+def test_the_api_is_as_its_description_says(sqlite_store: Store, tmp_path: Path, name: str, mode: str) -> None:
     web_archive.fill(sqlite_store)
     add_failures(sqlite_store)
-    web = WebForTests(sqlite_store)
+    web = WebForTests(sqlite_store, uploads=tmp_path / "uploads")
     web.account(Role.OPERATOR, "eve")
     with sqlite_store.writing() as connection:
         token = add_token(connection, "eve", role=Role.OPERATOR, purpose="", now=web.clock(), lasts=None)

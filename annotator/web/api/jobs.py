@@ -1,0 +1,125 @@
+"""Annotating by the API: media are taken, and a program asks how far they are."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
+
+from annotator.store.web.jobs import Job, find_job, list_jobs
+from annotator.web.api.operation import Parameters, Told, json_answer, read_parameters
+from annotator.web.errors import WebError
+from annotator.web.pages.trying import ask_for, known_job, words_of
+from annotator.web.receiving import is_form_of_parts
+from annotator.web.visit import Visit
+
+_MOST: Final = 100
+_ASK_AGAIN_S: Final = "1"
+
+
+class JobTold(Told):
+    """A media that is to be annotated."""
+
+    job_id: int
+    name: str = Field(description="of the file that was sent, or the address")
+    state: str = Field(description="waiting, running, done or failed")
+    stage: str | None = Field(description="of one that runs: starting, fetching, decoding, looking or saving")
+    words: str = Field(description="how far it is, for people")
+    ahead: int = Field(description="how many are done before it")
+    frames: int = Field(description="in which faces were looked for so far")
+    created_at: datetime
+    finished_at: datetime | None
+    media_id: int | None = Field(description="what it became: ask /api/v1/media for who is in it")
+    reason: str | None = Field(description="short and stable, where it failed")
+    message: str | None = Field(description="a sentence, where it failed")
+
+
+class JobsTold(Told):
+    """Media that are to be annotated."""
+
+    items: tuple[JobTold, ...]
+
+
+class JobsParameters(Parameters):
+    """Which jobs."""
+
+    limit: Annotated[int, Field(ge=1, le=_MOST, description="most items")] = _MOST
+
+
+class WantedAddress(BaseModel):
+    """What is to be annotated, where it is no file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    url: str = Field(max_length=2000, pattern=r"^https?://[A-Za-z0-9]", description="without a password in it")
+
+
+WANTED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "application/json": WantedAddress.model_json_schema(),
+    "multipart/form-data": {
+        "type": "object",
+        "properties": {
+            "file": {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "description": "pictures and videos",
+            },
+            "url": WantedAddress.model_json_schema()["properties"]["url"],
+        },
+    },
+}
+
+
+def annotate(visit: Visit) -> Response:
+    """Take files, or an address, to be annotated."""
+    read_parameters(visit, Parameters)
+    is_form = is_form_of_parts(visit.request)
+    ids = ask_for(visit, visit.received.fields.get("url", "").strip() if is_form else _address_of(visit))
+    with visit.site.store.reading() as connection:
+        jobs = [job for job_id in ids if (job := find_job(connection, job_id)) is not None]
+    answer = json_answer(visit, JobsTold(items=tuple(map(_told, jobs))))
+    answer.status_code = 202
+    answer.headers["Retry-After"] = _ASK_AGAIN_S
+    if len(ids) == 1:
+        answer.headers["Location"] = visit.url("job_details", job_id=ids[0])
+    return answer
+
+
+def tell_job(visit: Visit) -> Response:
+    """Tell how far a media is."""
+    read_parameters(visit, Parameters)
+    job = known_job(visit)
+    answer = json_answer(visit, _told(job))
+    if not job.is_over:
+        answer.headers["Retry-After"] = _ASK_AGAIN_S
+    return answer
+
+
+def tell_jobs(visit: Visit) -> Response:
+    """Tell how far the media of who asks are, newest first."""
+    asked = read_parameters(visit, JobsParameters)
+    with visit.site.store.reading() as connection:
+        jobs = list_jobs(connection, visit.visitor.name, limit=asked.limit)
+    return json_answer(visit, JobsTold(items=tuple(map(_told, jobs))))
+
+
+def _address_of(visit: Visit) -> str:
+    media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise WebError(
+            415, 'Send files as multipart/form-data, or an address as application/json: {"url": "https://…"}.'
+        )
+    try:
+        return WantedAddress.model_validate(json.loads(visit.received.body)).url.strip()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WebError(400, f"{'.'.join(map(str, first['loc'])) or 'The body'}: {first['msg']}.") from None
+    except (ValueError, RecursionError):
+        raise WebError(400, "The body is no JSON.") from None
+
+
+def _told(job: Job) -> JobTold:
+    names = [name for name in JobTold.model_fields if name != "words"]
+    return JobTold(words=words_of(job), **{name: getattr(job, name) for name in names})
