@@ -1,6 +1,7 @@
 """The web application for tests: the real one over a real database, asked without a socket, with a clock to turn."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from annotator.store import Store
 from annotator.store.web.accounts import Account, Role, add_account
 from annotator.store.web.sessions import begin_session
 from annotator.web.application import make_application
+from annotator.web.oidc.entrance import Elsewhere
 from annotator.web.passwords import hash_password
 from annotator.web.site import Keys, Site
 
@@ -40,7 +42,14 @@ class WebForTests:
     def __init__(self, store: Store, **web: Any) -> None:
         self.told: list[str] = []
         self.clock = Clock()
-        self.site = Site(store, load_settings(env_file=None, web=web), Keys(self.told.append), self.clock)
+        settings = load_settings(env_file=None, web=web)
+        elsewhere = None if settings.web.oidc.issuer is None else Elsewhere(settings.web.oidc)
+        self.site = Site(store, settings, Keys(self.told.append), self.clock, elsewhere=elsewhere)
+        self.application = make_application(self.site)
+
+    def use_settings(self, **changed: Any) -> None:
+        """Go on with other settings."""
+        self.site = replace(self.site, settings=self.site.settings.model_copy(update=changed))
         self.application = make_application(self.site)
 
     def browser(self, role: Role | None = None, *, host: str = "127.0.0.1:8765") -> "Browser":

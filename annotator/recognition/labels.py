@@ -52,6 +52,15 @@ def format_label(identity: Identity) -> str:
     return f"{name}_[{found['space']}.{found['key']}]"
 
 
+def is_kg_mid(given: str) -> bool:
+    """Say whether a text is a Knowledge Graph id.
+
+    >>> is_kg_mid("/m/01vvyc_"), is_kg_mid("/m/"), is_kg_mid("m.01vvyc_")
+    (True, False, False)
+    """
+    return _KG_MID.fullmatch(given) is not None
+
+
 def check_name(name: str) -> None:
     """Check that a name can be shown and stored.
 

@@ -180,8 +180,8 @@ def rename(connection: Connection, name: str, new_name: str) -> Identity:
         TakenDownError: the new name is of somebody who was taken down.
 
     """
-    identity_id = _only_one(connection, name)
-    new_name = _checked_name(new_name)
+    identity_id = the_one_called(connection, name)
+    new_name = checked_name(new_name)
     insist_on_nobody_taken_down(connection, [Identity(new_name)])
     holder = ids_of(connection, [new_name]).get(new_name)
     if holder not in {None, identity_id}:
@@ -235,7 +235,7 @@ def two_people(connection: Connection, name: str, other: str) -> tuple[int, int]
         IdentityError: nobody or several have one of the names, or both mean one person.
 
     """
-    first, second = _only_one(connection, name), _only_one(connection, other)
+    first, second = the_one_called(connection, name), the_one_called(connection, other)
     if first == second:
         raise IdentityError(f"{name!r} and {other!r} are one person already", name=name)
     return first, second
@@ -338,7 +338,13 @@ def _by_kg_mid(
     }
 
 
-def _only_one(connection: Connection, name: str) -> int:
+def the_one_called(connection: Connection, name: str) -> int:
+    """Return the id of the person whom a name means.
+
+    Raises:
+        IdentityError: nobody or several have it.
+
+    """
     found = find_identities(connection, name)
     if len(found) > 1:
         names = " and ".join(load_identity(connection, identity_id).name for identity_id in found)
@@ -346,7 +352,13 @@ def _only_one(connection: Connection, name: str) -> int:
     return found[0]
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name without spare spaces.
+
+    Raises:
+        IdentityError: nothing of it can be seen.
+
+    """
     cleaned = " ".join(name.split())
     if not cleaned or not cleaned.isprintable():
         raise IdentityError(f"a name needs at least one visible character, got {name!r}", name=name)

@@ -6,6 +6,7 @@ from annotator.store.web.accounts import Role
 from annotator.web.api import corrections, document, endpoints, files, jobs, objects, operating
 from annotator.web.api.operation import Operation
 from annotator.web.pages import (
+    changing_people,
     correcting,
     entrance,
     exports,
@@ -28,6 +29,18 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/search", "search", search.show_search, Role.READER, menu="Search"),
     Page("/people", "people", people.show_people, Role.READER, menu="People"),
     Page("/people/{person_id:int}", "person", people.show_person, Role.READER),
+    Page("/people/{person_id:int}/rename", "rename_person", changing_people.rename_person, Role.OPERATOR, "POST"),
+    Page("/people/{person_id:int}/names", "add_alias", changing_people.add_further_name, Role.OPERATOR, "POST"),
+    Page(
+        "/people/{person_id:int}/names/remove",
+        "remove_alias",
+        changing_people.remove_further_name,
+        Role.OPERATOR,
+        "POST",
+    ),
+    Page("/people/{person_id:int}/kg-mid", "change_kg_mid", changing_people.change_graph_id, Role.OPERATOR, "POST"),
+    Page("/people/{person_id:int}/merge", "merge_people", changing_people.ask_to_merge, Role.OPERATOR),
+    Page("/people/{person_id:int}/merge", "merge_people_now", changing_people.merge_two, Role.OPERATOR, "POST"),
     Page("/media/{media_id:int}", "media", media.show_media, Role.READER),
     Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER, fetches_media=True),
     Page(

@@ -19,6 +19,7 @@ from annotator.store.web.sessions import Lifetime
 from annotator.web.noting import Noting
 from annotator.web.pictures import FacePictures
 from annotator.web.rates import Rates
+from annotator.web.shown_model import ShownModel
 from annotator.web.receiving import Allowed
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
@@ -82,6 +83,7 @@ class Site:
         templates: what pages are made of.
         media_threads: in how many threads media are brought to be sent.
         pictures: cuts faces out of media.
+        shown_model: names tracks as what is shown does.
         uploading: how many uploads are taken at once; the others wait.
         wake: tells what annotates that there is something to do.
 
@@ -98,6 +100,7 @@ class Site:
     templates: Templates = field(default_factory=Templates)
     media_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_MEDIA_AT_ONCE))
     pictures: FacePictures = field(default_factory=FacePictures)
+    shown_model: ShownModel = field(default_factory=ShownModel)
     uploading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS_AT_ONCE))
     wake: Callable[[], None] = lambda: None
 

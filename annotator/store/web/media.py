@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from annotator.store.labels import Identify
 from annotator.store.reads import StoredAnnotation, load_annotations
 from annotator.store.registry import active_labelling
 from annotator.store.tables import (
@@ -71,12 +72,21 @@ def find_media_row(connection: Connection, media_id: int) -> KnownMediaRow | Non
     return KnownMediaRow(row[0], MediaRef(row.uri, row.uri, row.etag), sha256, row[4])
 
 
-def load_media(connection: Connection, row: KnownMediaRow) -> StoredAnnotation | None:
-    """Return what the labelling that is shown says of a media; None where it has said nothing yet."""
+def load_media(
+    connection: Connection, row: KnownMediaRow, *, identify: Identify | None = None
+) -> StoredAnnotation | None:
+    """Return what the labelling that is shown says of a media; None where it has said nothing yet.
+
+    Args:
+        connection: any.
+        row: which media.
+        identify: tells the candidates of unknown tracks, which are not stored.
+
+    """
     labelling_id = active_labelling(connection)
     if labelling_id is None:
         return None
-    return load_annotations(connection, labelling_id, [row.ref]).get(row.ref.uri)
+    return load_annotations(connection, labelling_id, [row.ref], identify=identify).get(row.ref.uri)
 
 
 def labellings_of(connection: Connection, row: KnownMediaRow) -> list[Labelling]:

@@ -138,6 +138,12 @@ def ids_of_people(connection: Connection, person_ids: Sequence[int]) -> list[int
     return list(connection.execute(statement).scalars())
 
 
+def aliases_of(connection: Connection, person_ids: Sequence[int]) -> list[str]:
+    """Return the further names of a person by all ids that mean it, without those of who was merged: these stay."""
+    aliases = select(identity_aliases.c.name).where(identity_aliases.c.identity_id.in_(person_ids))
+    return list(connection.execute(aliases.order_by(identity_aliases.c.name)).scalars())
+
+
 def describe_person(connection: Connection, person: Person) -> PersonDetails:
     """Return what else is known of a person."""
     ids = ids_of_people(connection, [person.person_id])

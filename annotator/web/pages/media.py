@@ -82,11 +82,13 @@ def show_media(visit: Visit) -> Response:
     """Show a media."""
     row = known_row(visit)
     first_track = visit.number("tracks_from", least=0, most=2**31 - 1, usual=0)
-    with visit.site.store.reading() as connection:
+    site = visit.site
+    identifier = site.shown_model.identifier(site.store, site.settings)
+    with site.store.reading() as connection:
         # Before the tracks: if others are shown meanwhile, what is said of these is refused.
         network_id = active_network(connection)
         words = [] if row.content_id is None else list_corrections_of(connection, row.content_id)
-        stored = load_media(connection, row)
+        stored = load_media(connection, row, identify=None if identifier is None else identifier.identify)
         history = labellings_of(connection, row)
         tracks = () if stored is None else stored.result.tracks
         names = {name for track in tracks if (name := name_of(track.label)) is not None}

@@ -5,11 +5,25 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from annotator.store.identities import ids_of
+from annotator.store.web.accounts import Role
+from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.finding import Question, find_media_with
-from annotator.store.web.people import describe_person, find_person, list_people, suggest_people
+from annotator.store.web.judged import judged_names
+from annotator.store.web.people import (
+    Person,
+    aliases_of,
+    describe_person,
+    find_people,
+    find_person,
+    ids_of_people,
+    list_people,
+    suggest_people,
+)
 from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
 from annotator.web.pages.media import is_video, short_name
+from annotator.web.shown_model import look_alikes
 from annotator.web.visit import Visit
 
 _ROWS: Final = 60
@@ -41,13 +55,24 @@ def show_person(visit: Visit) -> Response:
             raise WebError(404, "There is no such person.")
         details = describe_person(connection, person)
         found = find_media_with(connection, Question(people=((person.person_id,),)), limit=_CLIPS + 1)
+        ids = ids_of_people(connection, [person.person_id])
+        faces = best_tracks(connection, {one.place.content_id for one in found[:_CLIPS]}, ids)
+        judged = judged_names(connection, ids)
+        removable = aliases_of(connection, ids)
     if person.person_id != person_id:
         return visit.redirect("person", person_id=person.person_id)
     return visit.page(
         "person.html",
         person=person,
         details=details,
-        clips=[(one, short_name(one.uri), is_video(one.uri)) for one in found[:_CLIPS]],
+        judged=judged,
+        removable=removable,
+        alike=_look_alikes(visit, person),
+        may_change=visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR,
+        clips=[
+            (one, short_name(one.uri), is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
+            for one in found[:_CLIPS]
+        ],
         has_more=len(found) > _CLIPS,
         all_query=urlencode({"person": person.name}),
         together=[
@@ -55,3 +80,16 @@ def show_person(visit: Visit) -> Response:
             for one, media in details.companions
         ],
     )
+
+
+def _look_alikes(visit: Visit, person: Person) -> list[tuple[Person, float]]:
+    """Return who looks most like somebody to the model that is shown, and how much, as cosines."""
+    site = visit.site
+    identifier = site.shown_model.identifier(site.store, site.settings)
+    if identifier is None:
+        return []
+    with site.store.reading() as connection:
+        ids = ids_of(connection, [one.name for one in identifier.gallery.identities])
+        found = look_alikes(identifier.gallery, ids, person.person_id)
+        people = find_people(connection, [one.person_id for one in found])
+    return [(people[one.person_id], one.similarity) for one in found if one.person_id in people]

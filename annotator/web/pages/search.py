@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from annotator.errors import IdentityError
 from annotator.store.identities import find_identities
+from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
 from annotator.store.web.media import models_shown
 from annotator.store.web.people import find_people
@@ -84,7 +85,10 @@ def show_search(visit: Visit) -> Response:
             except IdentityError as error:
                 unknown = error
         shown = found[:_CARDS]
-        names = find_people(connection, [seen.identity_id for one in shown for seen in one.appearances])
+        seen_ids = [seen.identity_id for one in shown for seen in one.appearances]
+        names = find_people(connection, seen_ids)
+        # Another model may number its tracks otherwise; pictures are of those that are shown.
+        faces = {} if asked.model else best_tracks(connection, {one.place.content_id for one in shown}, seen_ids)
     next_query = None
     if len(found) > _CARDS:
         last = shown[-1].place
@@ -96,6 +100,7 @@ def show_search(visit: Visit) -> Response:
         fields=[*asked.people, *[""] * (max(2, len(asked.people)) - len(asked.people))],
         found=[(one, short_name(one.uri), is_video(one.uri)) for one in shown],
         names=names,
+        faces=faces,
         models=[name for _, name in models],
         confidences=_CONFIDENCES,
         unknown=unknown,

@@ -15,7 +15,16 @@ from tests.media_factory import GifPart, flat, gif_bytes
 from tests.web_process import running
 
 LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 780), ("dark", 390, 780)]
-PAGES = ["/", "/search", "/search?person=ada+lovelace&person=ben+brown", "/people", "/people/1", "/record", "/account"]
+PAGES = [
+    "/",
+    "/search",
+    "/search?person=ada+lovelace&person=ben+brown",
+    "/people",
+    "/people/1",
+    "/people/2/merge?into=ada+lovelace",
+    "/record",
+    "/account",
+]
 SERIOUS = ("serious", "critical")
 
 

@@ -1,15 +1,19 @@
 """What people say of tracks in the page of a media and by the API, over the real application and database."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+from annotator.cli import run_command
 from annotator.store import Store
 from annotator.store.corrections.listing import list_corrections
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
-from tests import web_archive
+from tests import web_archive, web_modelled
+from tests.made_up_bundles import write_made_up_bundle
 from tests.web_client import Browser, WebForTests
+from tests.web_modelled import CLIP, OTHER
 
 _SEEN = re.compile(r'name="seen" value="(\d+-\d+)"')
 
@@ -125,3 +129,28 @@ def test_programs_say_it_by_the_api(web: WebForTests, media: dict[str, int]) -> 
     assert send("POST", verdict="is", person="Ben Browne")[0] == 404
     assert send("POST", verdict="maybe", person="ben brown")[0] == 400
     assert send("POST", verdict="is", person="Eileen Collins", new="true")[1]["now"] == "Eileen Collins"
+
+
+def test_what_was_said_in_the_page_survives_annotator_relabel_by_another_model(
+    store: Store, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = web_modelled.fill(store, tmp_path / "model")
+    browser = web_modelled.web_with(store, tmp_path / "model").browser(Role.REVIEWER)
+    assert say(browser, media[CLIP], 0, **{"is": "Person 07"})[0] == 303
+    assert say(browser, media[CLIP], 1, **{"is": "Eileen Collins", "new": "1"})[0] == 303
+    write_made_up_bundle(tmp_path / "next", version=2, swapped={5: 6, 6: 5})
+    monkeypatch.setenv("ANNOTATOR_DATABASE_URL", database_url)
+    assert run_command(["relabel", "--model", str(tmp_path / "next"), "--activate"]) == 0
+    page = browser.get(f"/media/{media[CLIP]}").text
+    assert re.search(r"mine@2 <span class=\"quiet\">\(shown\)", page)
+    assert page.count("said by reviewer-person") == 2
+    assert [found(browser, name) for name in ("Person 07", "Eileen Collins")] == [["clip.gif"], ["clip.gif"]]
+    assert found(browser, "Person 03") == []
+
+
+def test_unknown_tracks_have_the_candidates_of_the_model_that_is_shown(sqlite_store: Store, tmp_path: Path) -> None:
+    media = web_modelled.fill(sqlite_store, tmp_path / "model")
+    web = web_modelled.web_with(sqlite_store, tmp_path / "model")
+    card = web.browser(Role.READER).get(f"/media/{media[OTHER]}").text.partition('id="track-0"')[2]
+    assert "<h3>unknown</h3>" in card
+    assert card.partition("</ol>")[0].count("<meter") == 5

@@ -1,0 +1,110 @@
+"""The model that is shown, in memory: whom it takes tracks for, and who looks like whom to it."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from annotator.build import build_gallery, build_identifier
+from annotator.errors import AnnotatorError
+from annotator.recognition.decision import Identifier
+from annotator.recognition.gallery import Gallery
+from annotator.settings import Settings
+from annotator.store.labellings import load_active
+from annotator.store.store import Store
+from annotator.store.tables import enrolled_faces, identities, tombstones
+
+_NEAREST: Final = 6
+_State = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlike:
+    """Somebody who looks like a person.
+
+    Attributes:
+        person_id: who.
+        similarity: cosine of the two prototypes.
+
+    """
+
+    person_id: int
+    similarity: float
+
+
+class ShownModel:
+    """Loads the model that is shown when it is first asked for, and anew when its people change. Safe for threads."""
+
+    def __init__(self) -> None:
+        """Load nothing yet."""
+        self._lock = threading.Lock()
+        self._kept: tuple[_State, Identifier | None] | None = None
+
+    def identifier(self, store: Store, settings: Settings) -> Identifier | None:
+        """Return what names tracks; None where nothing is shown, or the model of what is shown is not here any more.
+
+        Args:
+            store: the database.
+            settings: where models are, and how sure names must be.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+
+        """
+        with store.reading() as connection:
+            active = load_active(connection)
+            state = (None if active is None else active.model, *_people(connection))
+        with self._lock:
+            if self._kept is None or self._kept[0] != state:
+                self._kept = (state, None if active is None else _load(store, settings, active.model))
+            return self._kept[1]
+
+
+def look_alikes(gallery: Gallery, ids: Mapping[str, int], person_id: int) -> tuple[LookAlike, ...]:
+    """Return who looks most like a person, likest first.
+
+    Args:
+        gallery: of the model.
+        ids: of the people whom its names mean now.
+        person_id: the person's.
+
+    """
+    places = [ids.get(one.name) for one in gallery.identities]
+    if person_id not in places:
+        return ()
+    similarities = gallery.prototypes @ gallery.prototypes[places.index(person_id)]
+    found: dict[int, float] = {}
+    for place in np.argsort(-similarities).tolist():
+        other = places[place]
+        if other is not None and other != person_id:
+            found.setdefault(other, float(similarities[place]))
+        if len(found) == _NEAREST:
+            break
+    return tuple(LookAlike(*one) for one in found.items())
+
+
+def _people(connection: Connection) -> _State:
+    """Return what changes when people are enrolled, merged or taken down; names alone change nothing of faces."""
+    faces = enrolled_faces.c
+    return (
+        *connection.execute(select(func.count(faces.identity_id), func.max(faces.added_at))).one(),
+        *connection.execute(select(func.count(identities.c.merged_into), func.count(identities.c.id))).one(),
+        connection.execute(select(func.count(tombstones.c.digest))).scalar_one(),
+    )
+
+
+def _load(store: Store, settings: Settings, shown: str) -> Identifier | None:
+    """Return what names by the model of a name in the database; None where it cannot be loaded."""
+    model = shown.partition("+")[0]
+    for name in dict.fromkeys((model, settings.model)):
+        chosen = settings.model_copy(update={"model": name})
+        try:
+            gallery = build_gallery(chosen, store=store)
+            if gallery.bundle.model == model:
+                return build_identifier(chosen, gallery)
+        except AnnotatorError:
+            continue
+    return None

@@ -1,0 +1,124 @@
+"""The pages of people: whom they look like, how they were judged, and what operators change."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from annotator.recognition.bundle import load_bundle
+from annotator.recognition.gallery import Gallery
+from annotator.store import Store
+from annotator.store.tables import identity_aliases
+from annotator.store.web.accounts import Role
+from annotator.store.web.audit import list_deeds
+from tests import web_archive, web_modelled
+from tests.web_client import Browser, WebForTests
+
+
+@pytest.fixture
+def web(sqlite_store: Store) -> WebForTests:
+    web_archive.fill(sqlite_store)
+    return WebForTests(sqlite_store)
+
+
+@pytest.fixture
+def operator(web: WebForTests) -> Browser:
+    return web.browser(Role.OPERATOR)
+
+
+def id_of(browser: Browser, name: str) -> int:
+    return int(next(one for one in browser.get(f"/api/v1/people?q={name}").json()["items"])["person_id"])
+
+
+def test_a_person_is_renamed_and_found_by_both_names(sqlite_store: Store, operator: Browser) -> None:
+    ada = id_of(operator, "Ada")
+    assert operator.post(f"/people/{ada}/rename", {"name": "Ada King"}).headers["location"] == f"/people/{ada}"
+    page = operator.get(f"/people/{ada}").text
+    assert "<h1>Ada King</h1>" in page
+    assert "Also found as Ada Lovelace." in page
+    assert operator.get("/search?person=ada+lovelace").status_code == 200
+    with sqlite_store.reading() as connection:
+        deed = list_deeds(connection)[0]
+    assert (deed.actor, deed.action, deed.subject) == ("operator-person", "renamed a person", "Ada King")
+    refused = operator.post(f"/people/{ada}/rename", {"name": "Bén Brown"})
+    assert (refused.status_code, "merge the two" in refused.text) == (400, True)
+
+
+def test_further_names_come_and_go_and_stay_what_they_are_of_one_person(sqlite_store: Store, operator: Browser) -> None:
+    ben = id_of(operator, "Ben")
+    operator.post(f"/people/{ben}/names", {"alias": "Benny"})
+    assert 'aria-label="Remove Benny"' in operator.get(f"/people/{ben}").text
+    assert id_of(operator, "Benny") == ben
+    assert operator.post(f"/people/{ben}/names", {"alias": "Ada Lovelace"}).status_code == 400
+    assert operator.post(f"/people/{id_of(operator, 'Ada')}/names/remove", {"alias": "Benny"}).status_code == 400
+    operator.post(f"/people/{ben}/names/remove", {"alias": "Benny"})
+    with sqlite_store.reading() as connection:
+        assert connection.execute(select(identity_aliases.c.name)).all() == []
+
+
+def test_a_knowledge_graph_id_is_changed_and_belongs_to_one_person(operator: Browser) -> None:
+    ben = id_of(operator, "Ben")
+    operator.post(f"/people/{ben}/kg-mid", {"kg_mid": "/m/0ben"})
+    assert "<code>/m/0ben</code>" in operator.get(f"/people/{ben}").text
+    for wrong in ("/m/0ada", "m.0ben", "https://example.org/"):
+        assert operator.post(f"/people/{ben}/kg-mid", {"kg_mid": wrong}).status_code == 400
+    operator.post(f"/people/{ben}/kg-mid", {"kg_mid": ""})
+    assert "<code>/m/" not in operator.get(f"/people/{ben}").text
+
+
+def test_two_people_are_merged_after_it_was_said_what_becomes_of_them(operator: Browser) -> None:
+    ada, ben = id_of(operator, "Ada"), id_of(operator, "Ben")
+    asked = operator.get(f"/people/{ben}/merge?into=ada+lovelace").text
+    assert "Merge Bén Brown into Ada Lovelace" in asked
+    assert "cannot be taken back" in asked
+    assert operator.get(f"/people/{ben}").status_code == 200, "nothing has happened yet"
+    operator.post(f"/people/{ben}/merge", {"into_id": str(ada)})
+    assert operator.get(f"/people/{ben}").headers["location"] == f"/people/{ada}"
+    assert "Also found as Bén Brown." in operator.get(f"/people/{ada}").text
+    assert operator.get(f"/people/{ada}/merge?into=ben+brown").status_code == 400
+    assert operator.post(f"/people/{ada}/merge", {"into_id": str(ben)}).status_code == 400
+
+
+@pytest.mark.parametrize("form", [{"name": ""}, {"name": "x" * 201}, {"name": "\u200b"}])
+def test_what_cannot_be_a_name_is_refused(operator: Browser, form: dict[str, str]) -> None:
+    assert operator.post("/people/1/rename", form).status_code == 400
+
+
+def test_readers_are_offered_nothing_to_change(web: WebForTests, operator: Browser) -> None:
+    ada = id_of(operator, "Ada")
+    assert "Rename" in operator.get(f"/people/{ada}").text
+    assert "Rename" not in web.browser(Role.READER).get(f"/people/{ada}").text
+
+
+def test_names_that_people_have_judged_are_counted(operator: Browser) -> None:
+    ada = id_of(operator, "Ada")
+    assert "judged" not in operator.get(f"/people/{ada}").text
+    for media, verdict in (("both", "is"), ("apart", "is"), ("ada", "is not")):
+        found = next(one for one in operator.get("/api/v1/media").json()["items"] if f"/{media}." in one["uri"])
+        path = f"/api/v1/media/{found['media_id']}/tracks/0/corrections?verdict={verdict}&person=ada+lovelace"
+        assert operator.client.post(path, headers={"x-csrf-token": operator.csrf()}).status_code == 200
+    page = operator.get(f"/people/{ada}").text
+    assert re.search(r"of names that were judged are right</dt><dd>2 of 3</dd>", page)
+
+
+def test_faces_lead_to_the_tracks_that_show_the_person_best(operator: Browser) -> None:
+    page = operator.get(f"/people/{id_of(operator, 'Ben')}").text
+    assert re.search(r'<a href="/media/\d+#track-1">\s*<img class="face" src="/media/\d+/tracks/1/faces/0"', page)
+    found = operator.get("/search?person=ada+lovelace&person=ben+brown").text
+    assert re.search(r'src="/media/\d+/tracks/0/faces/0" alt="" loading="lazy"', found)
+    assert re.search(r'src="/media/\d+/tracks/1/faces/0" alt="" loading="lazy"', found)
+
+
+def test_who_looks_like_whom_is_told_by_the_model_that_is_shown(sqlite_store: Store, tmp_path: Path) -> None:
+    web_modelled.fill(sqlite_store, tmp_path / "model")
+    browser = web_modelled.web_with(sqlite_store, tmp_path / "model").browser(Role.READER)
+    page = browser.get(f"/people/{id_of(browser, 'Person 03')}").text
+    named = re.findall(r'class="chip" href="/people/\d+">(Person \d\d) <span class="quiet">(\S+)</span>', page)
+    gallery = Gallery.from_bundle(load_bundle(tmp_path / "model"))
+    alike = gallery.prototypes @ gallery.prototypes[3]
+    nearest = [place for place in np.argsort(-alike).tolist() if place != 3][:6]
+    assert named == [(gallery.identities[place].name, f"{alike[place]:.2f}") for place in nearest]
+    sqlite_store.merge(named[0][0], named[1][0])
+    assert f">{named[0][0]} <" not in browser.get(f"/people/{id_of(browser, 'Person 03')}").text
