@@ -63,6 +63,7 @@ class ReviewItem:
         first_ms: when it is seen first.
         last_ms: when its last appearance ends.
         face_px: size of its best face; None where there is none.
+        faces: in how many of the frames that were looked at it is found.
 
     """
 
@@ -74,6 +75,7 @@ class ReviewItem:
     first_ms: int
     last_ms: int
     face_px: float | None
+    faces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def _item(
         first_ms=track.first_ms,
         last_ms=track.last_ms,
         face_px=track.face_px,
+        faces=track.faces,
     )
 
 

@@ -1,7 +1,13 @@
 // Suggests names in fields with data-suggest, by the browser's own list: it works with a keyboard and a screen reader.
 "use strict";
 
-for (const field of document.querySelectorAll("input[data-suggest]")) {
+document.querySelectorAll("input[data-suggest]").forEach(attach);
+// Fields that come with a part of a page which is exchanged later.
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches("input[data-suggest]:not([list])")) attach(event.target);
+});
+
+function attach(field) {
   const list = document.createElement("datalist");
   list.id = `suggestions-${Math.random().toString(36).slice(2)}`;
   field.setAttribute("list", list.id);
