@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, exists, or_, select, tuple_
+from sqlalchemy import Connection, Select, exists, func, or_, select, tuple_
 
 from annotator.store.tables import (
     active,
@@ -18,6 +18,9 @@ from annotator.store.tables import (
     tracks,
 )
 from annotator.store.web.people import ids_of_people
+
+_FEW: Final = 5_000
+"""So many labels of somebody are looked at in some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def find_media_with(
     if not ids or not all(ids):
         return []
     labels = [content_labels_by.alias(f"person_{number}") for number in range(len(ids))]
-    statement = _statement(question, labels, ids).limit(limit)
+    statement = _statement(question, labels, ids, rare=_rare_person(connection, question, ids)).limit(limit)
     if after is not None:
         first = labels[0].c
         rest = tuple_(first.content_id, media.c.id) > tuple_(after.content_id, after.media_id)
@@ -129,11 +132,43 @@ def find_media_with(
     return [_found(row, len(ids)) for row in connection.execute(statement)]
 
 
-def _statement(question: Question, labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> Select[*tuple[Any, ...]]:
+def _rare_person(connection: Connection, question: Question, ids: Sequence[Sequence[int]]) -> int | None:
+    """Return which of several people has so few labels that all of them can be looked at, where the first one has more.
+
+    Without that, all that shows somebody famous would be looked through for the few media that show the other one, too.
+    """
+    if len(ids) < 2:
+        return None
+    table = content_labels_by.c
+    counts = []
+    for its_ids in ids:
+        some = select(table.content_id).where(
+            table.labelling_id == _labelling(question),
+            table.identity_id.in_(its_ids),
+            table.confidence >= question.min_confidence,
+        )
+        counts.append(connection.execute(select(func.count()).select_from(some.limit(_FEW).subquery())).scalar_one())
+    rare = counts.index(min(counts))
+    return rare if counts[rare] < counts[0] else None
+
+
+def _labelling(question: Question) -> Any:  # noqa: ANN401 - SQL expression
+    return select(active.c.labelling_id).scalar_subquery() if question.labelling_id is None else question.labelling_id
+
+
+def _statement(
+    question: Question, labels: Sequence[Any], ids: Sequence[Sequence[int]], *, rare: int | None
+) -> Select[*tuple[Any, ...]]:
+    """Return the query.
+
+    Args:
+        question: what is looked for.
+        labels: an alias of the labels for each person.
+        ids: of each person.
+        rare: the person whose labels are looked at first; None leaves it to the database.
+
+    """
     first = labels[0].c
-    labelling: Any = question.labelling_id
-    if labelling is None:
-        labelling = select(active.c.labelling_id).scalar_subquery()
     columns = [
         column.label(f"{column.name}_{number}")
         for number, one in enumerate(labels)
@@ -162,30 +197,36 @@ def _statement(question: Question, labels: Sequence[Any], ids: Sequence[Sequence
         statement = statement.join(
             one, (one.c.labelling_id == first.labelling_id) & (one.c.content_id == first.content_id)
         )
-    for one, its_ids in zip(labels, ids, strict=True):
-        statement = statement.where(one.c.identity_id.in_(its_ids), one.c.confidence >= question.min_confidence)
-    statement = statement.where(first.labelling_id == labelling)
+    for number, (one, its_ids) in enumerate(zip(labels, ids, strict=True)):
+        # No index holds a sum: the others are found by the contents of the rare one.
+        identity_id = one.c.identity_id if rare is None or number == rare else one.c.identity_id + 0
+        statement = statement.where(identity_id.in_(its_ids), one.c.confidence >= question.min_confidence)
+    statement = statement.where(labels[rare or 0].c.labelling_id == _labelling(question))
     if question.since is not None:
         statement = statement.where(first.labelled_at >= question.since)
     if question.before is not None:
         statement = statement.where(first.labelled_at < question.before)
     if question.is_in_one_shot and len(ids) > 1:
-        statement = statement.where(_in_one_shot(first, ids))
+        statement = statement.where(_in_one_shot(labels, ids))
     return statement.order_by(first.confidence.desc(), first.content_id, media.c.id)
 
 
-def _in_one_shot(first: Any, ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN401 - SQL expressions
-    """Return whether there is a shot with a track of each of them; ``labellings`` is the statement's own."""
+def _in_one_shot(labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN401 - SQL expressions
+    """Return whether there is a shot with a track of each of them; ``labellings`` is the statement's own.
+
+    Each track hangs on the label of its own person: so no database looks at tracks before it knows that all of them are
+    in the media, which few are.
+    """
     condition = []
     shots = []
-    for number, its_ids in enumerate(ids):
+    for number, (one, its_ids) in enumerate(zip(labels, ids, strict=True)):
         label, track = track_labels.alias(f"label_{number}"), tracks.alias(f"track_{number}")
         condition += [
-            label.c.labelling_id == first.labelling_id,
-            label.c.content_id == first.content_id,
+            label.c.labelling_id == one.c.labelling_id,
+            label.c.content_id == one.c.content_id,
             label.c.identity_id.in_(its_ids),
             track.c.network_id == labellings.c.network_id,
-            track.c.content_id == first.content_id,
+            track.c.content_id == one.c.content_id,
             track.c.track_no == label.c.track_no,
         ]
         shots.append(track.c.shot_no)
