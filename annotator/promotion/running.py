@@ -15,7 +15,7 @@ from annotator.build import (
     build_identifier,
     open_bundle,
 )
-from annotator.errors import ConfigError, ModelsBusyError
+from annotator.errors import ChangedMeanwhileError, ConfigError, ModelsBusyError
 from annotator.promotion.evaluation import Evaluation
 from annotator.promotion.gate import GateReport, run_checks
 from annotator.promotion.golden import GoldenClip, GoldenComparison, try_model
@@ -100,6 +100,10 @@ class Asked:
         most_flips: how many flips are told one by one.
         forced: why it is promoted even if the gate refuses; None to refuse then.
         is_tried_only: say what the gate finds, note and switch nothing.
+        labelling_id: the labelling that its asker has looked at: no other one is promoted. None takes what the model
+            and the people who are enrolled here make.
+        done_by: who asks; None is the user of this machine.
+        note: is told what was decided, and whether the names are shown now, in the transaction of that.
 
     """
 
@@ -109,6 +113,9 @@ class Asked:
     most_flips: int = 50
     forced: str | None = None
     is_tried_only: bool = False
+    labelling_id: int | None = None
+    done_by: str | None = None
+    note: Callable[[Connection, GateReport, bool], None] = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +161,7 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
         work = _Work(store, settings, find_candidate(store, settings, shown), asked, say)
         if work.candidate.labelling == work.candidate.shown:
             return None
+        _insist_on_what_was_seen(work)
         golden = None if asked.golden is None else _try_both(work, asked.golden)
         say("labelling the archive from its embeddings")
         relabelled = label_what_lacks_labels(store, work.candidate)
@@ -170,8 +178,21 @@ def promote(store: Store, settings: Settings, asked: Asked, *, say: Callable[[st
         return Promotion(report, is_shown=True, relabelled=relabelled)
 
 
-def roll_back(store: Store) -> tuple[Labelling, Labelling]:
+def roll_back(
+    store: Store,
+    *,
+    seen: tuple[int, int] | None = None,
+    done_by: str | None = None,
+    note: Callable[[Connection], None] = lambda _: None,
+) -> tuple[Labelling, Labelling]:
     """Show what was shown before, at once: its labels are still there.
+
+    Args:
+        store: the database.
+        seen: ids of the labellings that are to be shown, and that were shown, when this was decided; None takes what
+            they are now.
+        done_by: who has decided; None is the user of this machine.
+        note: is called in the transaction.
 
     Returns:
         What is shown now, and what was shown.
@@ -185,8 +206,12 @@ def roll_back(store: Store) -> tuple[Labelling, Labelling]:
         shown, former = load_active(connection), former_labelling(connection)
     if shown is None:
         raise ConfigError("nothing is annotated yet: there is nothing to go back to")
+    if seen not in {None, (former.labelling_id, shown.labelling_id)}:
+        raise ChangedMeanwhileError("another model was promoted meanwhile: look at what is shown now, and decide again")
     with store.writing() as connection:
-        switch(connection, former.labelling_id, kind="rollback", expected=shown.labelling_id)
+        reasons = Reasons(done_by=done_by)
+        switch(connection, former.labelling_id, kind="rollback", expected=shown.labelling_id, reasons=reasons)
+        note(connection)
     return former, shown
 
 
@@ -220,7 +245,8 @@ def _promote_first(store: Store, settings: Settings, asked: Asked, say: Callable
                 calibration=annotator.identifier.calibration.to_json(),
             )
             register_people(connection, labelling_id, annotator.identifier.photographs)
-            note_first(connection, labelling_id, reasons=_reasons(report, forced=asked.forced))
+            note_first(connection, labelling_id, reasons=_reasons(report, asked, forced=asked.forced))
+            asked.note(connection, report, True)
     return Promotion(report, is_shown=is_shown, relabelled=0)
 
 
@@ -336,22 +362,34 @@ def _judge(work: _Work, golden: GoldenComparison | None) -> GateReport:
     return GateReport(labelling.model, shown.model, checks, golden, diff)
 
 
+def _insist_on_what_was_seen(work: _Work) -> None:
+    seen, labelling = work.asked.labelling_id, work.candidate.labelling
+    if seen not in {None, labelling.labelling_id}:
+        raise ChangedMeanwhileError(
+            "people were added or corrected since these labels were made:"
+            f" `annotator relabel --model {labelling.model.partition('+')[0]}` makes them anew; look at what those"
+            " change, and decide again"
+        )
+
+
 def _refuse(work: _Work, report: GateReport) -> None:
     labelling_id, shown = work.candidate.labelling.labelling_id, work.candidate.shown.labelling_id
     with work.store.writing() as connection:
-        note_refusal(connection, labelling_id, shown=shown, reasons=_reasons(report, forced=None))
+        note_refusal(connection, labelling_id, shown=shown, reasons=_reasons(report, work.asked, forced=None))
+        work.asked.note(connection, report, False)
 
 
 def _show(work: _Work, report: GateReport) -> None:
     """Count the people under the new names, then switch: readers see either all of the old, or all of the new."""
     labelling_id, shown = work.candidate.labelling.labelling_id, work.candidate.shown.labelling_id
     rollups.roll_up(work.store.engine, labelling_id=labelling_id)
-    reasons = _reasons(report, forced=work.asked.forced)
+    reasons = _reasons(report, work.asked, forced=work.asked.forced)
     with work.store.writing() as connection:
         switch(connection, labelling_id, kind="promotion", expected=shown, reasons=reasons)
+        work.asked.note(connection, report, True)
 
 
-def _reasons(report: GateReport, *, forced: str | None) -> Reasons:
+def _reasons(report: GateReport, asked: Asked, *, forced: str | None) -> Reasons:
     diff = report.diff
     return Reasons(
         report=report.to_json(),
@@ -359,4 +397,5 @@ def _reasons(report: GateReport, *, forced: str | None) -> Reasons:
         added=None if diff is None else diff.added,
         dropped=None if diff is None else diff.dropped,
         flipped=None if diff is None else diff.flipped,
+        done_by=asked.done_by,
     )

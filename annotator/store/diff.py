@@ -75,14 +75,21 @@ GROUP BY m.content_id
 """  # noqa: S608  (only constants are joined)
 _ADDRESS: Final = "(s.uri || m.key)"
 _FLIPS: Final = """
-SELECT c.content_id, c.track_no, c.before_id, c.after_id, t.first_ms, t.screen_ms, v.views,
-       (SELECT min(m.id) FROM media m WHERE m.content_id = c.content_id AND m.deleted_at IS NULL) AS media_id
+SELECT c.content_id, c.track_no, c.before_id, c.after_id, t.first_ms, t.screen_ms, v.views, {media} AS media_id
 FROM changed_labels c
 JOIN tracks t ON t.network_id = :network AND t.content_id = c.content_id AND t.track_no = c.track_no
 LEFT JOIN {viewed} v ON v.content_id = c.content_id
 WHERE c.before_id IS NOT NULL AND c.after_id IS NOT NULL
 ORDER BY coalesce(v.views, 0) DESC, t.screen_ms DESC, c.content_id, c.track_no LIMIT :limit
 """
+_MEDIA_OF: Final = "(SELECT min(m.id) FROM media m WHERE m.content_id = c.content_id AND m.deleted_at IS NULL)"
+# The newest contents: which of very many are told matters little, and these cost no sorting by another table.
+_EXAMPLES: Final = f"""
+SELECT c.content_id, c.track_no, coalesce(c.before_id, c.after_id) AS person_id, {_MEDIA_OF} AS media_id
+FROM changed_labels c WHERE {{which}} ORDER BY c.content_id DESC, c.track_no LIMIT :limit
+"""  # noqa: S608  (only constants are joined)
+_GAINED: Final = "c.before_id IS NULL"
+_LOST_ALONE: Final = "c.after_id IS NULL"
 _NO_VIEWS: Final = "(SELECT 0 AS content_id, CAST(NULL AS double precision) AS views)"
 _WHERE: Final = "SELECT s.uri || m.key, m.etag FROM media m JOIN sources s ON s.id = m.source_id WHERE m.id = :media"
 
@@ -149,6 +156,7 @@ class Flip:
         first_ms: when the track begins.
         screen_ms: how long it is displayed.
         views: of the media that hold the content; None where no views were given.
+        media_id: of that media; None where all of them were deleted.
 
     """
 
@@ -161,6 +169,25 @@ class Flip:
     first_ms: int
     screen_ms: int
     views: float | None
+    media_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A track that gets a name, or loses it.
+
+    Attributes:
+        media_id: of a media that shows it; None where all of them were deleted.
+        media_uri: of the same.
+        track_no: which track.
+        identity: whose name.
+
+    """
+
+    media_id: int | None
+    media_uri: str | None
+    track_no: int
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +206,8 @@ class LabellingDiff:
         people: everybody for whom something changes, most lost first.
         pairs: names and how many tracks flip from the first to the second, most first; at most ``MOST_PAIRS``.
         flips: the flips that matter most: by views where they are known, else by time on screen.
+        gained: some of the tracks that get a name, of the newest contents.
+        lost: some of those that lose theirs.
 
     """
 
@@ -193,6 +222,8 @@ class LabellingDiff:
     people: tuple[PersonChange, ...]
     pairs: tuple[tuple[Identity, Identity, int], ...]
     flips: tuple[Flip, ...]
+    gained: tuple[Example, ...] = ()
+    lost: tuple[Example, ...] = ()
 
 
 def read_coverage(connection: Connection, before: Labelling, after: Labelling) -> Coverage:
@@ -208,6 +239,7 @@ def compare_labellings(
     after: Labelling,
     *,
     most_flips: int = 50,
+    most_examples: int = 0,
     views: Iterable[tuple[str, float]] | None = None,
 ) -> LabellingDiff:
     """Say what a labelling changes against another one of the same network.
@@ -217,6 +249,7 @@ def compare_labellings(
         before: what is compared with.
         after: what may take its place.
         most_flips: how many flips are told one by one.
+        most_examples: how many tracks that get a name, and how many that lose theirs, are told one by one.
         views: keys or addresses of media with their views.
 
     Raises:
@@ -233,7 +266,8 @@ def compare_labellings(
         if views is not None:
             load_views(transaction, views)
         try:
-            return _compare(transaction, before, after, most_flips, has_views=views is not None)
+            most = (most_flips, most_examples)
+            return _compare(transaction, before, after, most, has_views=views is not None)
         finally:
             with transaction() as connection:
                 for table in ("changed_labels", "viewed_contents", "viewed_keys"):
@@ -241,8 +275,9 @@ def compare_labellings(
 
 
 def _compare(
-    transaction: _Transactions, before: Labelling, after: Labelling, most_flips: int, *, has_views: bool
+    transaction: _Transactions, before: Labelling, after: Labelling, most: tuple[int, int], *, has_views: bool
 ) -> LabellingDiff:
+    most_flips, most_examples = most
     bound = {"before": before.labelling_id, "after": after.labelling_id, "network": before.network_id}
     with transaction(writes=False) as connection:
         if is_postgres(connection):  # all of one snapshot
@@ -254,7 +289,7 @@ def _compare(
         names = load_identities(connection)
         people = _people(connection, bound, names)
         pairs = connection.execute(text(_PAIRS), {"limit": MOST_PAIRS}).all()
-        flips = _FLIPS.format(viewed="viewed_contents" if has_views else _NO_VIEWS)
+        flips = _FLIPS.format(media=_MEDIA_OF, viewed="viewed_contents" if has_views else _NO_VIEWS)
         rows = connection.execute(text(flips), bound | {"limit": most_flips}).all()
         contents = read_coverage(connection, before, after)
         return LabellingDiff(
@@ -269,6 +304,8 @@ def _compare(
             people=tuple(one for one in people if one.lost or one.added or one.flipped_to),
             pairs=tuple((names[first], names[second], count) for first, second, count in pairs),
             flips=tuple(_flip(connection, row, names) for row in rows),
+            gained=_examples(connection, _GAINED, names, limit=most_examples),
+            lost=_examples(connection, _LOST_ALONE, names, limit=most_examples),
         )
 
 
@@ -304,4 +341,15 @@ def _flip(connection: Connection, row: Any, names: dict[int, Identity]) -> Flip:
         first_ms=row.first_ms,
         screen_ms=row.screen_ms,
         views=row.views,
+        media_id=row.media_id,
     )
+
+
+def _examples(connection: Connection, which: str, names: dict[int, Identity], *, limit: int) -> tuple[Example, ...]:
+    rows = connection.execute(text(_EXAMPLES.format(which=which)), {"limit": limit}).all() if limit else []
+    found = []
+    for row in rows:
+        where = connection.execute(text(_WHERE), {"media": row.media_id}).one_or_none()
+        uri = None if where is None else where[0]
+        found.append(Example(row.media_id, uri, row.track_no, names[row.person_id]))
+    return tuple(found)

@@ -8,9 +8,10 @@ import getpass
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, null, select, update
 
 from annotator.errors import ChangedMeanwhileError, ConfigError
 from annotator.store.columns import utc_now
@@ -33,6 +34,7 @@ class Reasons:
         added: tracks that get a name.
         dropped: tracks that lose theirs.
         flipped: tracks that get another one.
+        done_by: who has decided; None is the user of this machine.
 
     """
 
@@ -41,6 +43,33 @@ class Reasons:
     added: int | None = None
     dropped: int | None = None
     flipped: int | None = None
+    done_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row of the history: what was shown instead of what, or what the gate has refused.
+
+    Attributes:
+        step_id: counts up.
+        kind: ``"promotion"``, ``"rollback"``, ``"update"`` or ``"refusal"``.
+        labelling_id: of the model.
+        model: as users see it.
+        former: what was shown before; None where that was nothing.
+        happened_at: when.
+        done_by: who has decided.
+        reasons: what was noted.
+
+    """
+
+    step_id: int
+    kind: str
+    labelling_id: int
+    model: str
+    former: str | None
+    happened_at: datetime
+    done_by: str
+    reasons: Reasons
 
 
 def switch(
@@ -149,6 +178,47 @@ def is_promoted(connection: Connection, model: str) -> bool:
     return connection.execute(came).first() is not None
 
 
+def list_steps(connection: Connection, *, limit: int, labelling_id: int | None = None) -> list[Step]:
+    """Return the history, the newest step first.
+
+    Args:
+        connection: any.
+        limit: at most so many.
+        labelling_id: only those of one labelling, with the reports of the gate, which are left out elsewhere.
+
+    """
+    of, former, happened = labellings.alias("of"), labellings.alias("former"), promotions.c
+    wanted = (
+        select(
+            *(column for column in happened if column is not happened.report),
+            (null() if labelling_id is None else happened.report).label("report"),
+            of.c.model.label("model"),
+            former.c.model.label("former"),
+        )
+        .join_from(promotions, of, of.c.id == happened.labelling_id)
+        .join(former, former.c.id == happened.from_labelling_id, isouter=True)
+        .order_by(happened.id.desc())
+        .limit(limit)
+    )
+    if labelling_id is not None:
+        wanted = wanted.where(happened.labelling_id == labelling_id)
+    return [
+        Step(
+            step_id=row.id,
+            kind=row.kind,
+            labelling_id=row.labelling_id,
+            model=row.model,
+            former=row.former,
+            happened_at=row.happened_at,
+            done_by=row.done_by,
+            reasons=Reasons(
+                row.report, row.forced_reason, row.tracks_added, row.tracks_dropped, row.tracks_flipped, row.done_by
+            ),
+        )
+        for row in connection.execute(wanted)
+    ]
+
+
 def _note(connection: Connection, kind: str, labelling_id: int, *, shown: int | None, reasons: Reasons | None) -> None:
     told = reasons or Reasons()
     connection.execute(
@@ -157,7 +227,7 @@ def _note(connection: Connection, kind: str, labelling_id: int, *, shown: int | 
             labelling_id=labelling_id,
             from_labelling_id=shown,
             happened_at=utc_now(),
-            done_by=who_is_this(),
+            done_by=told.done_by or who_is_this(),
             forced_reason=told.forced,
             tracks_added=told.added,
             tracks_dropped=told.dropped,

@@ -111,10 +111,30 @@ def last_retraining(connection: Connection, experiment: str, *, with_result: boo
     return None if row is None else _retraining(row)
 
 
-def list_retrainings(connection: Connection, *, limit: int) -> list[Retraining]:
-    """Return the newest runs, the newest first."""
-    rows = connection.execute(select(*_COLUMNS).order_by(_NEWEST_FIRST).limit(limit)).mappings()
-    return [_retraining(row) for row in rows]
+def list_retrainings(connection: Connection, *, limit: int, before_id: int | None = None) -> list[Retraining]:
+    """Return the newest runs, the newest first; with ``before_id`` those before one: where the page before ended."""
+    wanted = select(*_COLUMNS).order_by(_NEWEST_FIRST).limit(limit)
+    if before_id is not None:
+        wanted = wanted.where(retrainings.c.id < before_id)
+    return [_retraining(row) for row in connection.execute(wanted).mappings()]
+
+
+def what_was_new(connection: Connection, run: Retraining) -> tuple[str, ...]:
+    """Return which kinds of data had changed since the last run before it that was promoted or held."""
+    former = (
+        select(*_COLUMNS)
+        .where(retrainings.c.id < run.id, retrainings.c.experiment == run.experiment)
+        .where(retrainings.c.outcome.in_(ENDS_WITH_RESULT))
+        .order_by(_NEWEST_FIRST)
+        .limit(1)
+    )
+    row = connection.execute(former).mappings().one_or_none()
+    return fresh_kinds(run.news, None if row is None else _retraining(row))
+
+
+def fresh_kinds(news: Mapping[str, str], former: Retraining | None) -> tuple[str, ...]:
+    """Return the kinds of data of which a former run has seen something else, or nothing, in order."""
+    return tuple(sorted(kind for kind in news if former is None or former.news.get(kind) != news[kind]))
 
 
 def _change(connection: Connection, run: Retraining, **values: object) -> Retraining:

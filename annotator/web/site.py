@@ -16,11 +16,13 @@ from annotator.store.store import Store
 from annotator.store.web.accounts import has_accounts
 from annotator.store.web.jobs import Room
 from annotator.store.web.sessions import Lifetime
+from annotator.web.comparing import Comparisons
 from annotator.web.noting import Noting
 from annotator.web.pictures import FacePictures
+from annotator.web.promoting import Promoting
 from annotator.web.rates import Rates
-from annotator.web.shown_model import ShownModel
 from annotator.web.receiving import Allowed
+from annotator.web.shown_model import ShownModel
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
 from annotator.web.uploads import Uploads
@@ -86,6 +88,8 @@ class Site:
         shown_model: names tracks as what is shown does.
         uploading: how many uploads are taken at once; the others wait.
         wake: tells what annotates that there is something to do.
+        comparisons: what labellings change against what is shown.
+        promoting: does the promotion that is under way.
 
     """
 
@@ -103,6 +107,8 @@ class Site:
     shown_model: ShownModel = field(default_factory=ShownModel)
     uploading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS_AT_ONCE))
     wake: Callable[[], None] = lambda: None
+    comparisons: Comparisons = field(default_factory=Comparisons)
+    promoting: Promoting = field(default_factory=Promoting)
 
     @property
     def lifetime(self) -> Lifetime:

@@ -29,6 +29,7 @@ from annotator.store.retrainings import (
     begin_step,
     end_retraining,
     end_step,
+    fresh_kinds,
     give_back_try,
     last_retraining,
     open_retraining,
@@ -149,7 +150,7 @@ def _open(engine: Engine, wanted: Wanted) -> Retraining:
         _log.info("retraining %d of %s goes on", run.id, run.experiment)
         return run
     news = wanted.read_news()
-    fresh = sorted(kind for kind in news if former is None or former.news.get(kind) != news[kind])
+    fresh = fresh_kinds(news, former)
     model = f"{wanted.name}@{wanted.next_version()}"
     with writing(engine) as connection:
         run = begin_retraining(connection, experiment=wanted.experiment, cause=wanted.cause, news=news, model=model)

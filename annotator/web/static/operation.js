@@ -34,6 +34,11 @@
       told.textContent = "It could not be brought up to date just now; it is tried again.";
       return;
     }
+    // What has come to its end changes the rest of the page, too.
+    if (body.querySelector("[data-is-over]")) {
+      location.reload();
+      return;
+    }
     // What somebody has reached by the keyboard stays under their fingers.
     if (part.contains(document.activeElement)) return;
     part.replaceChildren(...Array.from(body.childNodes, (node) => document.importNode(node, true)));

@@ -12,14 +12,13 @@ from annotator.store.queue.sessions import open_session
 from tests import web_archive
 from tests.browsers import open_chromium, watched
 from tests.web_backlog import add_backlog, add_failures
+from tests.web_models import add_models
 from tests.web_process import running
 
 LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 780), ("dark", 390, 780)]
 PAGES = [
-    "/operation",
-    "/operation?retried=2&reason=too_large",
-    "/operation/failures",
-    "/operation/failures?reason=none",
+    *("/operation", "/operation?retried=2&reason=too_large", "/operation/failures", "/operation/failures?reason=none"),
+    *("/operation/models", "/operation/models/2", "/operation/models/2/promote", "/operation/retraining"),
 ]
 SERIOUS = ("serious", "critical")
 
@@ -32,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         web_archive.fill(store)
         add_failures(store)
         add_backlog(store, waiting=1000)
+        add_models(store)
     return folder
 
 
@@ -106,3 +106,23 @@ def test_failures_are_queued_again_by_keyboard_and_without_script(site: tuple[An
     page.wait_for_url("**/operation?retried=2&reason=too_large")
     assert "2 media that failed for too_large will be tried again" in page.get_by_role("status").inner_text()
     assert page.get_by_role("button", name="Retry those that failed for too_large").count() == 0
+
+
+@pytest.mark.slow
+def test_a_model_is_promoted_after_its_name_was_typed_and_the_page_says_how_that_ended(
+    site: tuple[Any, str, dict[str, Any]],
+) -> None:
+    """Its bundle is on no machine here: that is told, and nothing changes."""
+    browser, address, state = site
+    page = browser.new_context(storage_state=state).new_page()
+    wrong = watched(page)
+    page.goto(address + "/operation/models")
+    page.get_by_role("link", name="What would change with mine@2").click()
+    page.get_by_role("link", name="Promote mine@2").click()
+    page.get_by_label("Type its name").fill("mine@2")
+    page.get_by_role("button", name="Promote it").click()
+    page.wait_for_url("**/operation/models")
+    page.wait_for_selector("text=was not promoted")
+    assert "annotator models" in page.get_by_role("status").inner_text()
+    assert page.get_by_role("row", name="test@1 shown").count() == 1
+    assert wrong == []

@@ -1,0 +1,110 @@
+"""Models as the pages of Operation show them: which have labelled the archive, and how much of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, func, select, text
+
+from annotator.store.dialect import is_postgres
+from annotator.store.labellings import Labelling
+from annotator.store.models import InstalledModel, list_models
+from annotator.store.tables import active, annotations, labelled_contents, labellings, relabellings
+
+MOST_COUNTED: Final = 100_000
+"""Rows that are counted one by one on Postgres; of more, the planner's estimate is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOfArchive:
+    """A labelling that is not retired.
+
+    Attributes:
+        labelling: the labelling.
+        created_at: when it was registered.
+        is_shown: its names are shown everywhere.
+        labelled: contents that have its labels.
+        annotated: contents of its network.
+        is_estimated: one of both is an estimate.
+        is_being_labelled: a run that makes its labels has begun and not ended.
+        manifest: of its model; None where that is not noted as installed, as of the starter model.
+
+    """
+
+    labelling: Labelling
+    created_at: datetime
+    is_shown: bool
+    labelled: int
+    annotated: int
+    is_estimated: bool
+    is_being_labelled: bool
+    manifest: Mapping[str, Any] | None
+
+    @property
+    def share(self) -> float | None:
+        """How much of what its network has annotated it has labelled; None where nothing is annotated."""
+        return min(self.labelled / self.annotated, 1.0) if self.annotated else None
+
+
+def models_of_archive(connection: Connection) -> list[ModelOfArchive]:
+    """Return all labellings that are not retired: the one that is shown first, then the newest."""
+    shown = connection.execute(select(active.c.labelling_id)).scalar_one_or_none()
+    installed = {one.model: one for one in list_models(connection)}
+    under_way = set(
+        connection.execute(select(relabellings.c.labelling_id).where(relabellings.c.finished_at.is_(None))).scalars()
+    )
+    rows = connection.execute(
+        select(labellings).where(labellings.c.retired_at.is_(None)).order_by(labellings.c.id.desc())
+    ).all()
+    annotated = {one: count_of(connection, annotations, one) for one in {row.network_id for row in rows}}
+    found = []
+    for row in rows:
+        labelled, is_estimated = count_of(connection, labelled_contents, row.id)
+        model: InstalledModel | None = installed.get(row.model.partition("+")[0])
+        of_network, is_estimated_too = annotated[row.network_id]
+        found.append(
+            ModelOfArchive(
+                labelling=Labelling(row.id, row.network_id, row.model),
+                created_at=row.created_at,
+                is_shown=row.id == shown,
+                labelled=labelled,
+                annotated=of_network,
+                is_estimated=is_estimated or is_estimated_too,
+                is_being_labelled=row.id in under_way,
+                manifest=None if model is None else model.manifest,
+            )
+        )
+    return sorted(found, key=lambda one: not one.is_shown)
+
+
+def models_without_labels(connection: Connection) -> list[InstalledModel]:
+    """Return installed models that have labelled nothing here, by name and version."""
+    labelled = connection.execute(select(labellings.c.model).where(labellings.c.retired_at.is_(None))).scalars()
+    known = {model.partition("+")[0] for model in labelled}
+    return [one for one in list_models(connection) if one.model not in known]
+
+
+def count_of(connection: Connection, table: Table, owner_id: int) -> tuple[int, bool]:
+    """Return how many rows of a table are a network's or a labelling's, and whether that is an estimate.
+
+    On Postgres the rows of each are in partitions of their own, whose sizes the planner knows. SQLite counts: some tens
+    of milliseconds for a million.
+    """
+    (owner,) = (column for column in (table.c.get("labelling_id"), table.c.get("network_id")) if column is not None)
+    rows = select(table.c.content_id).where(owner == owner_id)
+    if not is_postgres(connection):
+        return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one()), False
+    some = rows.limit(MOST_COUNTED).subquery()
+    counted = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+    if counted < MOST_COUNTED:
+        return counted, False
+    partition = f"{table.name}__{'l' if owner.name == 'labelling_id' else 'n'}{owner_id}"
+    estimate = connection.execute(text(_ROWS), {"partition": partition}).scalar_one()
+    return max(counted, round(estimate)), True
+
+
+_ROWS: Final = """
+SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)
+FROM pg_partition_tree(to_regclass(:partition)) p JOIN pg_class c ON c.oid = p.relid WHERE p.isleaf
+"""
