@@ -150,7 +150,8 @@ def running(url: str, folder: Path) -> Iterator[tuple[int, str, str]]:
     environment = os.environ | {"ANNOTATOR_DATABASE_URL": url, "ANNOTATOR_DATA_DIR": str(folder / "data")}
     address_file = folder / "address"
     address_file.unlink(missing_ok=True)
-    command = [Path(sys.executable).with_name("annotator"), "web", "--port", "0", "--address-file", address_file]
+    annotator = Path(sys.executable).with_name("annotator")
+    command = [str(annotator), "web", "--port", "0", "--address-file", str(address_file)]
     process = subprocess.Popen(command, env=environment, cwd=folder)
     try:
         while not address_file.is_file():

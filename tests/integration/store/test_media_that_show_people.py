@@ -1,6 +1,5 @@
 """Media that show several people: the same ones, in the same order, whichever person the database begins with."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 
@@ -48,11 +47,11 @@ def expected(annotations: list[MediaAnnotation], names: tuple[str, ...], *, is_i
     return [uri for *_, uri in sorted(found)]
 
 
-def page_by_page(store: Store, question: Callable[[], Question]) -> list[str]:
+def page_by_page(store: Store, question: Question) -> list[str]:
     found: list[FoundMedia] = []
     while True:
         with store.reading() as connection:
-            page = find_media_with(connection, question(), limit=PAGE, after=found[-1].place if found else None)
+            page = find_media_with(connection, question, limit=PAGE, after=found[-1].place if found else None)
         found += page
         if len(page) < PAGE:
             return [one.uri for one in found]
@@ -72,6 +71,6 @@ def test_all_orders_of_people_find_all_media_with_them(  # noqa: PLR0917 - what 
     for names in orders:
         with store.reading() as connection:
             people = tuple(tuple(find_identities(connection, name)) for name in names)
-        found = page_by_page(store, lambda people=people: Question(people, is_in_one_shot=is_in_one_shot))
+        found = page_by_page(store, Question(people, is_in_one_shot=is_in_one_shot))
         assert found == expected(annotations, names, is_in_one_shot=is_in_one_shot), names
     assert 0 < len(found) < CONTENTS / 2
