@@ -18,6 +18,7 @@ from annotator.cli.models_app import models_app
 from annotator.cli.options import AsJson, Database, MinPrecision, Model, Prior
 from annotator.cli.people_app import enroll, identities, search
 from annotator.cli.processor import multiply_in_one_thread
+from annotator.cli.review_app import review
 from annotator.cli.space_app import space_app
 from annotator.cli.strangers_app import strangers_app
 from annotator.cli.takedown_app import takedown
@@ -45,6 +46,7 @@ app.command()(identities)
 app.command()(search)
 app.command()(correct)
 app.command()(corrections)
+app.command()(review)
 app.command()(duplicates)
 app.command()(takedown)
 app.command()(export)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, select, text, update
+from sqlalchemy import Connection, Engine, select, text
 
 from annotator.store.codec import decode_evidence
 from annotator.store.connection import reading, writing
@@ -73,12 +73,13 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What is looked at in one transaction: contents with ids above ``after``, up to ``last``."""
+    """What is looked at in one transaction: contents with ids above ``after``, up to ``last``, so many."""
 
     network_id: int
     labelling_id: int
     after: int
     last: int
+    contents: int
 
     @property
     def params(self) -> dict[str, Any]:
@@ -93,59 +94,62 @@ class _Round:
 
 
 def scan_all(
-    engine: Engine,
-    *,
-    identify: Identify | None = None,
-    is_anew: bool = False,
-    on_batch: Callable[[int], None] = lambda _: None,
+    engine: Engine, *, identify: Identify | None = None, on_batch: Callable[[int], None] = lambda _: None
 ) -> Scanned:
-    """Look at all that has come since the last scan; at everything where another labelling is shown since.
+    """Look at everything, whatever was looked at before: how often media are viewed may have changed.
 
     Args:
         engine: of the database.
         identify: names tracks by the gallery of what is shown, for those that are just under the threshold; None looks
             at those with a name only.
-        is_anew: at everything again: how often media are viewed may have changed.
         on_batch: is told the last content's id after each transaction.
 
     Raises:
         StoreUnavailableError: the database does not answer.
 
     """
-    if is_anew:
-        with writing(engine) as connection:
-            connection.execute(update(review_scans).values(after_content_id=0))
-    contents = 0
-    while not (done := scan_some(engine, identify=identify, on_batch=on_batch)).is_done:
-        contents += done.contents
-    return Scanned(contents + done.contents, is_done=True)
+    contents, after = 0, 0
+    while (this := _next_round(engine, after=after)) is not None:
+        _scan(engine, this, identify)
+        contents, after = contents + this.contents, this.last
+        on_batch(after)
+    return Scanned(contents, is_done=True)
 
 
-def scan_some(
-    engine: Engine, *, identify: Identify | None = None, on_batch: Callable[[int], None] = lambda _: None
-) -> Scanned:
-    """Look at some of what has come since the last scan, in one transaction; for the arguments see ``scan_all``.
+def scan_some(engine: Engine) -> Scanned:
+    """Look at some of what has got names since the last scan, in one transaction; where all was seen, at nothing.
 
     Raises:
         StoreUnavailableError: the database does not answer.
 
     """
+    this = _next_round(engine)
+    if this is None:
+        return Scanned(0, is_done=True)
+    _scan(engine, this, None)
+    return Scanned(this.contents, is_done=this.contents < CONTENTS_AT_ONCE)
+
+
+def _next_round(engine: Engine, *, after: int | None = None) -> _Round | None:
+    """Return what is looked at next, by default behind the last scan; None where nothing is left."""
     with reading(engine) as connection:
         network_id, labelling_id = active_network(connection), active_labelling(connection)
         if network_id is None or labelling_id is None:
-            return Scanned(0, is_done=True)
-        reached = _reached(connection, network_id, labelling_id)
+            return None
+        reached = _reached(connection, network_id, labelling_id) if after is None else after
         ids = _next_contents(connection, labelling_id, reached)
-        if not ids:
-            return Scanned(0, is_done=True)
-        this = _Round(network_id, labelling_id, reached, ids[-1])
-        near = [] if identify is None else _just_under(connection, this, identify)
+    return _Round(network_id, labelling_id, reached, ids[-1], len(ids)) if ids else None
+
+
+def _scan(engine: Engine, this: _Round, identify: Identify | None) -> None:
+    near: list[dict[str, Any]] = []
+    if identify is not None:
+        with reading(engine) as connection:
+            near = _just_under(connection, this, identify)
     with writing(engine) as connection:
         connection.execute(text(_NAMED), this.params)
         _write_near(connection, near)
         _note_reached(connection, this)
-    on_batch(this.last)
-    return Scanned(len(ids), is_done=len(ids) < CONTENTS_AT_ONCE)
 
 
 def _next_contents(connection: Connection, labelling_id: int, after: int) -> Sequence[int]:

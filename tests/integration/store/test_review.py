@@ -15,7 +15,7 @@ from annotator.store.connection import open_engine, writing
 from annotator.store.corrections.saying import correct_track
 from annotator.store.review.deciding import Decision, Reviewer, Verdict, decide, last_decision, undo
 from annotator.store.review.leasing import LEASE, ItemKey, ReviewItem, lease_item, progress_of
-from annotator.store.review.scanning import scan_all
+from annotator.store.review.scanning import scan_all, scan_some
 from annotator.store.review.views import keep_views
 from annotator.store.tables import corrections, media, review_items, review_scans, track_labels
 from annotator.store.takedowns.labels import forget_labels
@@ -107,10 +107,10 @@ def test_the_most_uncertain_name_comes_first_and_nearly_certain_ones_never(archi
 
 def test_what_is_viewed_more_often_comes_first(archive: Archive) -> None:
     assert keep_views(archive.store.engine, [("2.gif", 1000.0), ("s3://gifs/4.gif", 2.0), ("none.gif", 5.0)]) == 2
-    scan_all(archive.store.engine, is_anew=True)
+    scan_all(archive.store.engine)
     assert archive.queue() == [2, 4, 1]
     keep_views(archive.store.engine, [("2.gif", 0.0)])
-    scan_all(archive.store.engine, is_anew=True)
+    scan_all(archive.store.engine)
     archive.now += timedelta(days=1)
     with archive.store.reading() as connection:
         assert connection.execute(select(review_items.c.worth).where(review_items.c.content_id == 2)).scalar_one() == 0
@@ -225,7 +225,7 @@ def test_what_somebody_else_has_said_or_removed_meanwhile_is_not_asked_about(arc
     with archive.store.writing() as connection:
         connection.execute(update(media).where(media.c.key == "4.gif").values(deleted_at=NOON))
     assert archive.queue() == [2]
-    scan_all(archive.store.engine, is_anew=True)
+    scan_all(archive.store.engine)
     with archive.store.reading() as connection:
         assert 1 not in connection.execute(select(review_items.c.content_id)).scalars().all()
 
@@ -279,16 +279,16 @@ def test_another_labelling_is_looked_at_anew_and_what_was_decided_stays_decided(
     ]
     store.save(clips, network_id=1, labelling_id=second)
     store.activate(second)
-    assert scan_all(store.engine).contents == 4
+    assert scan_some(store.engine).contents == 4
     assert archive.queue() == [2, 3, 4]
 
 
 def test_a_scan_after_a_while_looks_again_at_the_newest_contents(archive: Archive) -> None:
-    assert scan_all(archive.store.engine).contents == 0
+    assert scan_some(archive.store.engine).contents == 0
     with archive.store.writing() as connection:
         connection.execute(delete(review_items))
         connection.execute(update(review_scans).values(scanned_at=NOON - timedelta(days=100)))
-    assert scan_all(archive.store.engine).contents == 4
+    assert scan_some(archive.store.engine).contents == 4
     assert archive.queue() == [1, 4, 2]
 
 
