@@ -42,7 +42,7 @@ from annotator.duplicates.codes import KEPT, codes_of, window_waves
 from annotator.duplicates.faces import faces_agree
 from annotator.duplicates.glimpses import Glimpses
 from annotator.duplicates.index import DuplicateIndex, kept_codes
-from annotator.duplicates.matching import match_clips
+from annotator.duplicates.matching import Sought, match_clips
 from annotator.media import Sampling
 from annotator.pipeline import Annotator
 from annotator.recognition.photographs import people_folders, picture_files, read_aligned
@@ -193,9 +193,10 @@ def index_of(archive: Sequence[Annotated]) -> DuplicateIndex:
 def found_of(one: Annotated, archive: Sequence[Annotated], index: DuplicateIndex) -> list[tuple[str, bool]]:
     """Return the names of the clips of an archive that a clip looks one with, and whether faces agree."""
     found = []
+    sought = Sought.of(one.pictures)
     for nearby in index.find(one.pictures):
         other = archive[nearby.clip]
-        match = match_clips(one.pictures, other.pictures)
+        match = match_clips(sought, other.pictures)
         if match is not None and match.is_one:
             found.append((other.name, faces_agree(one.tracks, other.tracks, is_whole=match.is_whole)))
     return found
@@ -275,9 +276,10 @@ def speed(clips: Sequence[Annotated], size: int) -> None:
 def found_of_any(one: Annotated, archive: Sequence[Annotated], index: DuplicateIndex) -> list[str]:
     """Do as `found_of`; for what is made up some clip's pictures are compared, which takes as long."""
     names = []
+    sought = Sought.of(one.pictures)
     for nearby in index.find(one.pictures):
         other = archive[nearby.clip % len(archive)]
-        match = match_clips(one.pictures, other.pictures)
+        match = match_clips(sought, other.pictures)
         if match is not None and match.is_one and nearby.clip < len(archive):
             names.append(other.name)
     return names

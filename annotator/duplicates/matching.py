@@ -5,15 +5,15 @@ pictures agree best, and all of the one clip's pictures are compared with all of
 """
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Final, Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from annotator.duplicates.codes import ASKED, KEPT, codes_of, window_waves
+from annotator.duplicates.codes import ASKED, KEPT, U64, codes_of, window_waves
 from annotator.duplicates.pictures import HEIGHT_PX, WIDTH_PX
-from annotator.types import F32, U8
+from annotator.types import F32, I64, U8
 
 MIN_LIKENESS: Final = 0.92
 """Correlation of two pictures, laid over each other, from which they are one; chosen on development clips
@@ -34,9 +34,12 @@ _STEPS: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-3)
 _ANYWHERE: Final = np.full((HEIGHT_PX, WIDTH_PX), 255, np.uint8)
 _FARTHEST: Final = 0.15  # by which refining may change a side
 _MOST_TURN: Final = 0.05
-# Rows that count: all; all but those that a caption may stand in.
+_PIXELS: Final = HEIGHT_PX * WIDTH_PX
+# Rows are counted in three parts, by what is put together of them: all; all but those that a caption may stand in.
 _QUARTER: Final = HEIGHT_PX // 4
-_ROWS: Final = (slice(None), slice(_QUARTER, None), slice(None, -_QUARTER))
+_PARTS: Final = (slice(0, _QUARTER), slice(_QUARTER, HEIGHT_PX - _QUARTER), slice(HEIGHT_PX - _QUARTER, HEIGHT_PX))
+_TOGETHER: Final = np.array([[1, 1, 1], [0, 1, 1], [1, 1, 0]], np.float32)
+_GREY: Final = 7.5  # the middle of a picture's 16 greys: sums of squares are small beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,86 +87,186 @@ class Match:
         return tuple(name for name, is_so in flags.items() if is_so)
 
 
-def match_clips(one: U8, other: U8) -> Match | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sought:
+    """A clip that is laid over others, with what is the same for all of them.
+
+    Attributes:
+        ways: its pictures u8 (K, 18, 32), and their mirror images.
+        codes: u64 (K, W) of each of the two, of the windows that are looked for.
+
+    """
+
+    ways: tuple[U8, U8]
+    codes: tuple[U64, U64]
+
+    @classmethod
+    def of(cls, pictures: U8) -> Self:
+        """Prepare a clip's pictures u8 (K, 18, 32)."""
+        ways = (pictures, np.ascontiguousarray(pictures[:, :, ::-1]))
+        first, second = (codes_of(window_waves(way, ASKED)) for way in ways)
+        return cls(ways, (first, second))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Laid:
+    """Pictures of two clips, laid over each other.
+
+    Attributes:
+        placing: f32 (2, 3), from pixels of the one's pictures to those of the other's.
+        likeness: f32 (K, L), correlation of each two where both show something.
+        cover: how much that is, of a picture.
+
+    """
+
+    placing: F32
+    likeness: F32
+    cover: float
+
+    @property
+    def best(self) -> float:
+        """Likeness of the most alike pictures."""
+        return float(self.likeness.max())
+
+
+def match_clips(one: Sought, other: U8) -> Match | None:
     """Lay the pictures of two clips over each other as well as they go.
 
     Args:
-        one: u8 (K, 18, 32), its pictures.
+        one: its pictures.
         other: u8 (L, 18, 32).
 
     Returns:
         How they agree; ``is_one`` says whether that is enough. None where one has no pictures or nothing agrees.
 
     """
-    if not (len(one) and len(other)):
+    if not (len(one.ways[0]) and len(other)):
         return None
     kept = codes_of(window_waves(other, KEPT))
-    ways = (one, np.ascontiguousarray(one[:, :, ::-1]))
-    found = [(*best, mirrored) for mirrored, way in enumerate(ways) if (best := _best_proposal(way, other, kept))]
+    proposals = [_best_proposal(way, codes, other, kept) for way, codes in zip(one.ways, one.codes, strict=True)]
+    found = [(laid.best, mirrored, laid) for mirrored, laid in enumerate(proposals) if laid is not None]
     if not found:
         return None
-    promise, placing, mirrored = max(found, key=lambda proposal: proposal[0])
-    way = ways[mirrored]
+    promise, mirrored, laid = max(found, key=lambda proposal: proposal[0])
     if promise >= _WORTH_REFINING:
-        placing = _refined(way, other, placing)
-    likeness, cover = _likeness(way, other, placing)
+        laid = _refined(one.ways[mirrored], other, laid)
     return Match(
-        likeness=float(likeness.max()),
+        likeness=laid.best,
         is_mirrored=bool(mirrored),
-        width=float(placing[0, 0]),
-        height=float(placing[1, 1]),
-        cover=cover,
-        share=float((likeness.max(axis=1) >= _NEARLY).mean()),
-        other_share=float((likeness.max(axis=0) >= _NEARLY).mean()),
+        width=float(laid.placing[0, 0]),
+        height=float(laid.placing[1, 1]),
+        cover=laid.cover,
+        share=float((laid.likeness.max(axis=1) >= _NEARLY).mean()),
+        other_share=float((laid.likeness.max(axis=0) >= _NEARLY).mean()),
     )
 
 
-def _best_proposal(one: U8, other: U8, kept: NDArray[np.uint64]) -> tuple[float, F32] | None:
-    """Return how alike the clips are in the best way that their codes propose, and the way."""
-    asked = codes_of(window_waves(one, ASKED))
+def _best_proposal(one: U8, asked: U64, other: U8, kept: U64) -> _Laid | None:
+    """Return the best way in which codes propose to lay clips over each other; None where none covers enough."""
     distances = np.bitwise_count(asked.reshape(-1, 1) ^ kept.reshape(1, -1))
     pairs = min(_PAIRS, distances.size)
     nearest = np.argpartition(distances, pairs - 1, axis=None)[:pairs]
     nearest = nearest[np.argsort(distances.ravel()[nearest], kind="stable")]
     rows, columns = np.divmod(nearest, distances.shape[1])
     ways = dict.fromkeys(zip((rows % len(ASKED)).tolist(), (columns % len(KEPT)).tolist(), strict=True))
-    best: tuple[float, F32] | None = None
+    mine, theirs = _greys(one), _greys(other).reshape(-1, HEIGHT_PX, WIDTH_PX)
+    best: _Laid | None = None
     for asked_no, kept_no in list(ways)[:_PROPOSALS]:
-        placing = _placing(asked_no, kept_no)
-        likeness, cover = _likeness(one, other, placing)
-        if cover >= _MIN_COVER and (best is None or likeness.max() > best[0]):
-            best = float(likeness.max()), placing
+        way = _way(asked_no, kept_no)
+        if way.seen.cover >= _MIN_COVER:
+            placed = np.asarray((way.down @ theirs @ way.across).reshape(-1, _PIXELS), np.float32)
+            laid = _Laid(way.placing, _likeness(mine, placed, way.seen), way.seen.cover)
+            best = laid if best is None or laid.best > best.best else best
     return best
 
 
-def _placing(asked_no: int, kept_no: int) -> F32:
-    """Return f32 (2, 3): from pixels of the one's picture to those of the other's, if two windows show the same."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """Where both pictures show something, when one is laid over the other.
+
+    Attributes:
+        parts: i64 (N,) each, pixels of the upper, the middle and the lower rows.
+        cover: how much that is, of a picture.
+
+    """
+
+    parts: tuple[I64, ...]
+    cover: float
+
+    @classmethod
+    def under(cls, placing: F32) -> Self:
+        """Return it for a placing."""
+        y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX].astype(np.float32)
+        there_x, there_y = (row[0] * x + row[1] * y + row[2] for row in placing)
+        is_seen = (there_x >= -0.5) & (there_x < WIDTH_PX - 0.5) & (there_y >= -0.5) & (there_y < HEIGHT_PX - 0.5)
+        starts = [part.start * WIDTH_PX for part in _PARTS]
+        parts = tuple(start + np.flatnonzero(is_seen[part]) for start, part in zip(starts, _PARTS, strict=True))
+        return cls(parts, float(is_seen.mean()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """A placing that codes propose. It turns nothing, so it goes for rows and columns apart.
+
+    Attributes:
+        placing: f32 (2, 3), as of :class:`_Laid`.
+        down: f32 (18, 18): rows of the other's pictures to rows of the one's.
+        across: f32 (32, 32): likewise columns, to be multiplied from the right.
+        seen: where both show something.
+
+    """
+
+    placing: F32
+    down: F32
+    across: F32
+    seen: _Seen
+
+
+@cache
+def _way(asked_no: int, kept_no: int) -> _Way:
+    """Return how pictures lie if a window that is asked for and one that is kept show the same."""
     asked, kept = ASKED[asked_no], KEPT[kept_no]
     scale = kept.side / asked.side
     shift_x = WIDTH_PX * (kept.x - asked.x * scale) + 0.5 * scale - 0.5
     shift_y = HEIGHT_PX * (kept.y - asked.y * scale) + 0.5 * scale - 0.5
-    return np.array([[scale, 0, shift_x], [0, scale, shift_y]], np.float32)
+    placing = np.array([[scale, 0, shift_x], [0, scale, shift_y]], np.float32)
+    down, across = _sampling(HEIGHT_PX, scale, shift_y), _sampling(WIDTH_PX, scale, shift_x)
+    return _Way(placing, down, np.ascontiguousarray(across.T), _Seen.under(placing))
 
 
-def _refined(one: U8, other: U8, placing: F32) -> F32:
+def _sampling(pixels: int, scale: float, shift: float) -> F32:
+    """Return f32 (P, P): what each pixel is, interpolated between two, of those at ``scale * pixel + shift``."""
+    place = scale * np.arange(pixels) + shift
+    before = np.floor(place)
+    weights = np.zeros((pixels, pixels), np.float32)
+    for neighbour, weight in ((before, 1 - (place - before)), (before + 1, place - before)):
+        np.add.at(weights, (np.arange(pixels), np.clip(neighbour, 0, pixels - 1).astype(np.int64)), weight)
+    return weights
+
+
+def _refined(one: U8, other: U8, laid: _Laid) -> _Laid:
     """Return a placing under which the most alike pictures are more alike, where there is one near by."""
+    mine = _greys(one)
     for _ in range(_ROUNDS):
-        likeness, _ = _likeness(one, other, placing)
-        row, column = divmod(int(likeness.argmax()), likeness.shape[1])
+        row, column = divmod(int(laid.likeness.argmax()), laid.likeness.shape[1])
         try:
             _, moved = cv2.findTransformECC(
-                _bright(one[row]), _bright(other[column]), placing.copy(), cv2.MOTION_AFFINE, _STEPS, _ANYWHERE, 3
+                _bright(one[row]), _bright(other[column]), laid.placing.copy(), cv2.MOTION_AFFINE, _STEPS, _ANYWHERE, 3
             )
         except cv2.error:  # it does not converge
             break
-        change = np.abs(moved - placing)[:, :2]
+        change = np.abs(moved - laid.placing)[:, :2]
         if change.diagonal().max() > _FARTHEST or max(change[0, 1], change[1, 0]) > _MOST_TURN:
             break
-        nearer, cover = _likeness(one, other, np.asarray(moved, np.float32))
-        if cover < _MIN_COVER or nearer.max() <= likeness.max():
-            break
         placing = np.asarray(moved, np.float32)
-    return placing
+        seen = _Seen.under(placing)
+        if seen.cover < _MIN_COVER:
+            break
+        nearer = _Laid(placing, _likeness(mine, _greys(_placed(other, placing)), seen), seen.cover)
+        if nearer.best <= laid.best:
+            break
+        laid = nearer
+    return laid
 
 
 def _bright(picture: U8) -> U8:
@@ -171,39 +274,53 @@ def _bright(picture: U8) -> U8:
     return picture * np.uint8(17)
 
 
-def _likeness(one: U8, other: U8, placing: F32) -> tuple[F32, float]:
-    """Return the correlation f32 (K, L) of each two pictures where both show something, and how much that is."""
-    size_wh = (WIDTH_PX, HEIGHT_PX)
+def _placed(pictures: U8, placing: F32) -> F32:
+    """Return pictures f32 (L, 18, 32) as they lie under a placing."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size_wh = (WIDTH_PX, HEIGHT_PX)
     warped = [
         cv2.warpAffine(picture.astype(np.float32), placing, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        for picture in other
+        for picture in pictures
     ]
-    placed = np.stack(warped).astype(np.float32, copy=False)
-    y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX].astype(np.float32)
-    there_x, there_y = (row[0] * x + row[1] * y + row[2] for row in placing)
-    seen = (there_x >= -0.5) & (there_x < WIDTH_PX - 0.5) & (there_y >= -0.5) & (there_y < HEIGHT_PX - 0.5)
-    cover = float(seen.mean())
-    if cover < _MIN_COVER / 2:
-        return np.zeros((len(one), len(other)), np.float32), cover
-    found = [_correlation(one, placed, _only(seen, rows)) for rows in _ROWS]
-    return np.max(found, axis=0), cover
+    return np.stack(warped).astype(np.float32, copy=False)
 
 
-def _only(seen: NDArray[np.bool_], rows: slice) -> NDArray[np.bool_]:
-    kept = np.zeros_like(seen)
-    kept[rows] = seen[rows]
-    return kept
+def _greys(pictures: U8 | F32) -> F32:
+    """Return pictures as f32 (K, 576), around nought."""
+    return np.asarray(pictures.reshape(len(pictures), _PIXELS), np.float32) - np.float32(_GREY)
 
 
-def _correlation(one: U8, placed: F32, seen: NDArray[np.bool_]) -> F32:
-    if seen.mean() < _MIN_COVER / 2:
-        return np.zeros((len(one), len(placed)), np.float32)
-    sides = []
-    for pictures in (one, placed):
-        inside = pictures[:, seen].astype(np.float32)
-        inside -= inside.mean(axis=1, keepdims=True)
-        # What has hardly any contrast in there resembles everything: it does not count.
-        length = np.linalg.norm(inside, axis=1, keepdims=True)
-        sides.append(inside / np.maximum(length, np.sqrt(seen.sum())))
-    return np.asarray(sides[0] @ sides[1].T, np.float32)
+def _likeness(one: F32, placed: F32, seen: _Seen) -> F32:
+    """Return the correlation of each two pictures, of all rows or without those of a caption: the greatest.
+
+    Args:
+        one: f32 (K, 576), of :func:`_greys`.
+        placed: f32 (L, 576), as they lie over them.
+        seen: which pixels count.
+
+    Returns:
+        f32 (K, L). What has hardly any contrast resembles everything, so it does not count.
+
+    """
+    counts = _TOGETHER @ np.array([len(part) for part in seen.parts], np.float32)
+    products = np.empty((len(_PARTS), len(one), len(placed)), np.float32)
+    moments = [np.empty((2, len(_PARTS), len(pictures)), np.float32) for pictures in (one, placed)]
+    for number, part in enumerate(seen.parts):
+        mine, theirs = one[:, part], placed[:, part]
+        np.matmul(mine, theirs.T, out=products[number])
+        for (sums, squares), pictures in zip(moments, (mine, theirs), strict=True):
+            np.sum(pictures, axis=1, out=sums[number])
+            np.vecdot(pictures, pictures, out=squares[number])
+    (my_sums, my_lengths), (their_sums, their_lengths) = (
+        _sums_and_lengths(_TOGETHER @ of_parts, counts[:, None]) for of_parts in moments
+    )
+    together = np.tensordot(_TOGETHER, products, 1) - my_sums[:, :, None] * their_sums[:, None] / counts[:, None, None]
+    correlations = together / (my_lengths[:, :, None] * their_lengths[:, None])
+    is_much = counts >= _MIN_COVER / 2 * _PIXELS
+    return np.asarray(np.max(correlations, axis=0, initial=0.0, where=is_much[:, None, None]), np.float32)
+
+
+def _sums_and_lengths(moments: F32, counts: F32) -> tuple[F32, F32]:
+    """Return (3, K) sums, and lengths around the mean, of (2, 3, K) sums and sums of squares over (3, 1) pixels."""
+    sums, squares = moments
+    return sums, np.sqrt(np.maximum(squares - sums**2 / counts, counts))

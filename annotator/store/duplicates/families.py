@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 
 from annotator.duplicates.faces import faces_agree
 from annotator.duplicates.index import DuplicateIndex
-from annotator.duplicates.matching import Match, match_clips
+from annotator.duplicates.matching import Match, Sought, match_clips
 from annotator.errors import GroupingTakenError
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, writing
@@ -111,7 +111,8 @@ def _members(connection: Connection, content_id: int, pictures: U8, index: Dupli
     """Return the contents that a content is one clip with, and how."""
     nearby = [one.clip for one in index.find(pictures) if one.clip != content_id]
     theirs = load_pictures(connection, nearby)
-    matches = {one: match_clips(pictures, theirs[one]) for one in nearby if one in theirs}
+    clip = Sought.of(pictures)
+    matches = {one: match_clips(clip, theirs[one]) for one in nearby if one in theirs}
     alike = {one: match for one, match in matches.items() if match is not None and match.is_one}
     if not alike:
         return {}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from annotator.duplicates.faces import faces_agree
-from annotator.duplicates.matching import match_clips
+from annotator.duplicates.matching import Sought, match_clips
 from annotator.types import U8, TrackEvidence
 from tests.drawn_scenes import drawn_scene, pictures_of
 
@@ -35,7 +35,7 @@ def test_what_was_done_to_a_clip_is_found(seed: int) -> None:
         ("mirrored", "cropped"): _cropped(_mirrored(scene)),
     }
     for changes, picture in changed.items():
-        match = match_clips(pictures_of(picture), plain)
+        match = match_clips(Sought.of(pictures_of(picture)), plain)
         assert match is not None
         assert match.is_one
         assert match.changes() == changes
@@ -43,7 +43,7 @@ def test_what_was_done_to_a_clip_is_found(seed: int) -> None:
 
 
 def test_a_crop_says_how_much_of_the_other_it_shows() -> None:
-    match = match_clips(pictures_of(_cropped(drawn_scene(1))), pictures_of(drawn_scene(1)))
+    match = match_clips(Sought.of(pictures_of(_cropped(drawn_scene(1)))), pictures_of(drawn_scene(1)))
     assert match is not None
     assert match.width == pytest.approx(0.8, abs=0.03)
     assert match.height == pytest.approx(0.8, abs=0.03)
@@ -51,14 +51,14 @@ def test_a_crop_says_how_much_of_the_other_it_shows() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_caption_does_not_make_another_clip(seed: int) -> None:
-    match = match_clips(pictures_of(_captioned(drawn_scene(seed))), pictures_of(drawn_scene(seed)))
+    match = match_clips(Sought.of(pictures_of(_captioned(drawn_scene(seed)))), pictures_of(drawn_scene(seed)))
     assert match is not None
     assert match.is_one
 
 
 def test_other_scenes_are_other_clips() -> None:
     clips = [pictures_of(drawn_scene(seed)) for seed in range(30, 42)]
-    matches = [match_clips(one, other) for number, one in enumerate(clips) for other in clips[:number]]
+    matches = [match_clips(Sought.of(one), other) for number, one in enumerate(clips) for other in clips[:number]]
     assert len(matches) == 66
     assert not any(match is not None and match.is_one for match in matches)
 
@@ -67,7 +67,7 @@ def test_half_of_a_clip_is_trimmed_and_is_found_from_both_sides() -> None:
     scenes = [drawn_scene(seed) for seed in range(50, 54)]
     whole, half = pictures_of(*scenes), pictures_of(*scenes[:2])
     for one, other in ((whole, half), (half, whole)):
-        match = match_clips(one, other)
+        match = match_clips(Sought.of(one), other)
         assert match is not None
         assert match.is_one
         assert match.changes() == ("trimmed",)
@@ -75,8 +75,8 @@ def test_half_of_a_clip_is_trimmed_and_is_found_from_both_sides() -> None:
 
 def test_a_clip_that_shows_nothing_is_no_other() -> None:
     nothing = pictures_of(np.zeros((90, 160, 3), np.uint8))
-    assert match_clips(nothing, pictures_of(drawn_scene(1))) is None
-    assert match_clips(pictures_of(drawn_scene(1)), nothing) is None
+    assert match_clips(Sought.of(nothing), pictures_of(drawn_scene(1))) is None
+    assert match_clips(Sought.of(pictures_of(drawn_scene(1))), nothing) is None
 
 
 def _track(person: int, *, face_px: float = 80.0) -> TrackEvidence:
