@@ -9,6 +9,7 @@ from typing import Final
 from annotator.store.diff import LabellingDiff, compare_labellings
 from annotator.store.labellings import Labelling
 from annotator.store.store import Store
+from annotator.store.takedowns.tombstones import takedowns_so_far
 from annotator.web.errors import WebError
 
 KEPT_S: Final = 300.0
@@ -27,9 +28,12 @@ class Comparisons:
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, int], tuple[float, LabellingDiff]] = OrderedDict()
+        self._takedowns = (0, 0)
 
     def compare(self, store: Store, before: Labelling, after: Labelling) -> LabellingDiff:
         """Return what a labelling changes against another of the same network; at most five minutes old.
+
+        Where somebody was taken down meanwhile, nothing that was kept is told.
 
         Raises:
             ConfigError: they are of different networks.
@@ -41,6 +45,11 @@ class Comparisons:
                 503, "Other models are being compared just now: try again soon.", headers={"Retry-After": "10"}
             )
         try:
+            with store.reading() as connection:
+                so_far = takedowns_so_far(connection)
+            if so_far != self._takedowns:
+                self._kept.clear()
+                self._takedowns = so_far
             key = (before.labelling_id, after.labelling_id)
             made_s, diff = self._kept.get(key, (0.0, None))
             if diff is None or self._clock_s() - made_s > KEPT_S:

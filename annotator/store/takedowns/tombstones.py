@@ -43,6 +43,13 @@ def add_tombstones(connection: Connection, digests: Sequence[bytes], *, takedown
     return _count(connection) - before
 
 
+def takedowns_so_far(connection: Connection) -> tuple[int, int]:
+    """Return how many takedowns have begun, and how many have ended: names that are kept longer may be those of any."""
+    counted = select(func.count(takedowns.c.id), func.count(takedowns.c.finished_at))
+    begun, ended = connection.execute(counted).one()
+    return int(begun), int(ended)
+
+
 def has_tombstone(connection: Connection, person: Identity) -> bool:
     """Say whether somebody was taken down, by name or Knowledge Graph id."""
     return bool(taken_down(connection, [person]))

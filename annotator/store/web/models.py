@@ -47,16 +47,17 @@ class ModelOfArchive:
         return min(self.labelled / self.annotated, 1.0) if self.annotated else None
 
 
-def models_of_archive(connection: Connection) -> list[ModelOfArchive]:
-    """Return all labellings that are not retired: the one that is shown first, then the newest."""
+def models_of_archive(connection: Connection, *, labelling_id: int | None = None) -> list[ModelOfArchive]:
+    """Return all labellings that are not retired, or one of them: the one that is shown first, then the newest."""
     shown = connection.execute(select(active.c.labelling_id)).scalar_one_or_none()
     installed = {one.model: one for one in list_models(connection)}
     under_way = set(
         connection.execute(select(relabellings.c.labelling_id).where(relabellings.c.finished_at.is_(None))).scalars()
     )
-    rows = connection.execute(
-        select(labellings).where(labellings.c.retired_at.is_(None)).order_by(labellings.c.id.desc())
-    ).all()
+    wanted = select(labellings).where(labellings.c.retired_at.is_(None)).order_by(labellings.c.id.desc())
+    if labelling_id is not None:
+        wanted = wanted.where(labellings.c.id == labelling_id)
+    rows = connection.execute(wanted).all()
     annotated = {one: count_of(connection, annotations, one) for one in {row.network_id for row in rows}}
     found = []
     for row in rows:
@@ -78,10 +79,16 @@ def models_of_archive(connection: Connection) -> list[ModelOfArchive]:
     return sorted(found, key=lambda one: not one.is_shown)
 
 
+def newest_labellings(connection: Connection) -> dict[str, int]:
+    """Return the newest labelling of each model that has labels, by the model's name without the mark of its people."""
+    wanted = select(labellings.c.model, labellings.c.id).where(labellings.c.retired_at.is_(None))
+    found = connection.execute(wanted.order_by(labellings.c.id)).all()
+    return {row.model.partition("+")[0]: row.id for row in found}
+
+
 def models_without_labels(connection: Connection) -> list[InstalledModel]:
     """Return installed models that have labelled nothing here, by name and version."""
-    labelled = connection.execute(select(labellings.c.model).where(labellings.c.retired_at.is_(None))).scalars()
-    known = {model.partition("+")[0] for model in labelled}
+    known = newest_labellings(connection)
     return [one for one in list_models(connection) if one.model not in known]
 
 

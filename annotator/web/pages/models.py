@@ -89,7 +89,8 @@ def confirm_promotion(visit: Visit) -> Response:
 
 def promote_model(visit: Visit) -> Response:
     """Begin to promote a model, if what is shown is still what the form has shown and the name is right."""
-    labelling, shown = _labellings(visit)
+    model, shown = _model(visit)
+    labelling = model.labelling
     if visit.form.get("name", "").strip() != labelling.model:
         return _show(visit, "promote.html", message=f"That is not its name: it is {labelling.model}.", code=400)
     if shown is None or visit.form.get("shown") != str(shown.labelling_id):
@@ -157,8 +158,8 @@ def _who(visit: Visit) -> str | None:
     return None if account is None else account.name
 
 
-def _labellings(visit: Visit) -> tuple[Labelling, Labelling | None]:
-    """Return the labelling of the address, and the one that is shown.
+def _model(visit: Visit) -> tuple[ModelOfArchive, Labelling | None]:
+    """Return the model of the address, and the labelling that is shown.
 
     Raises:
         WebError: there is none of that number, or its labels were removed.
@@ -166,12 +167,11 @@ def _labellings(visit: Visit) -> tuple[Labelling, Labelling | None]:
     """
     labelling_id = visit.request.path_params["labelling_id"]
     with visit.site.store.reading() as connection:
-        known = (
-            {one.labelling.labelling_id for one in models_of_archive(connection)} if labelling_id <= _LARGEST_ID else ()
-        )
-        if labelling_id not in known:
-            raise WebError(404, "There are no such labels, or they were removed.")
-        return load_labelling(connection, labelling_id), load_active(connection)
+        found = models_of_archive(connection, labelling_id=labelling_id) if labelling_id <= _LARGEST_ID else []
+        shown = load_active(connection)
+    if not found:
+        raise WebError(404, "There are no such labels, or they were removed.")
+    return found[0], shown
 
 
 def _shown_and_former(visit: Visit) -> tuple[Labelling, Labelling]:
@@ -195,11 +195,10 @@ def _diff(visit: Visit, before: Labelling | None, after: Labelling) -> tuple[Lab
 
 
 def _show(visit: Visit, template: str, *, code: int = 200, **more: object) -> Response:
-    labelling, shown = _labellings(visit)
+    model, shown = _model(visit)
     with visit.site.store.reading() as connection:
-        (model,) = (one for one in models_of_archive(connection) if one.labelling == labelling)
-        steps = list_steps(connection, limit=_STEPS, labelling_id=labelling.labelling_id)
-    diff, why_not = _diff(visit, shown, labelling)
+        steps = list_steps(connection, limit=_STEPS, labelling_id=model.labelling.labelling_id)
+    diff, why_not = _diff(visit, shown, model.labelling)
     state = visit.site.promoting.state
     return visit.page(
         template,

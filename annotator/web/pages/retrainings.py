@@ -9,7 +9,7 @@ from starlette.responses import Response
 from annotator.store.models import list_models
 from annotator.store.queue.words import span
 from annotator.store.retrainings import Retraining, list_retrainings, what_was_new
-from annotator.store.web.models import models_of_archive
+from annotator.store.web.models import newest_labellings
 from annotator.web.pages.models import Accuracy, accuracy_of
 from annotator.web.visit import Visit
 
@@ -42,9 +42,7 @@ def show_retrainings(visit: Visit) -> Response:
     with visit.site.store.reading() as connection:
         runs = list_retrainings(connection, limit=_ROWS + 1, before_id=before_id)
         manifests = {one.model: one.manifest for one in list_models(connection)}
-        labelled = {
-            one.labelling.model.partition("+")[0]: one.labelling.labelling_id for one in models_of_archive(connection)
-        }
+        labelled = newest_labellings(connection)
         told = [
             Told(
                 run=run,

@@ -3,11 +3,12 @@
 import re
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from annotator.store import Store
+from annotator.store.columns import utc_now
 from annotator.store.retrainings import begin_retraining, end_retraining
-from annotator.store.tables import annotations, labelled_contents
+from annotator.store.tables import annotations, labelled_contents, takedowns
 from annotator.store.web import models as store_models
 from annotator.store.web.accounts import Role
 from annotator.store.web.models import count_of
@@ -78,6 +79,15 @@ def test_a_comparison_is_kept_for_a_while_and_then_made_anew(archive: Store) -> 
     archive.rename("Catherine Clark", "Kate Clark")
     assert "Kate Clark" not in operator.get("/operation/models/2").text
     web.site.comparisons.forget()
+    assert "Kate Clark" in operator.get("/operation/models/2").text
+
+
+def test_nothing_is_kept_of_before_a_takedown(archive: Store, operator: Browser) -> None:
+    assert "Catherine Clark" in operator.get("/operation/models/2").text
+    archive.rename("Catherine Clark", "Kate Clark")
+    taken_down = {"started_at": utc_now(), "done_by": "eve", "identity_ids": [], "done": {}}
+    with archive.writing() as connection:
+        connection.execute(insert(takedowns).values(taken_down))
     assert "Kate Clark" in operator.get("/operation/models/2").text
 
 
