@@ -50,11 +50,11 @@ accuracy: setup-dev  ## measure how sure names are and write docs/accuracy.md (a
 lock: setup-dev  ## resolve the dependencies anew, with hashes and without addresses
 	$(UV) pip compile requirements/bootstrap.in --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/bootstrap.lock
-	$(UV) pip compile pyproject.toml --extra local-stack --extra tracing --extra web --extra parquet --extra dev --universal --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --extra local-stack --extra tracing --extra web --extra oidc --extra parquet --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.lock
 	$(UV) pip compile pyproject.toml -c requirements/dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/base.lock
-	$(UV) pip compile pyproject.toml --extra tracing --extra web -c requirements/dev.lock --universal --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --extra tracing --extra web --extra oidc -c requirements/dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/image.lock
 	$(UV) pip compile pyproject.toml --extra tracing --extra gpu --extra board -c requirements/dev.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/gpu.lock

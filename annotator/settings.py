@@ -288,6 +288,39 @@ class MetricsSettings(_Group):
     host: str = Field(default="127.0.0.1", description="address it listens at; 0.0.0.0 for all")
 
 
+class OidcSettings(_Group):
+    """Logging in to `annotator web` elsewhere, by OpenID Connect; docs/web.md."""
+
+    issuer: str | None = Field(
+        default=None, pattern=r"^https?://[^?#@\s]+$", description="the identity provider, exactly as it calls itself"
+    )
+    client_id: str | None = Field(default=None, min_length=1, description="what it calls this application")
+    client_secret: SecretStr | None = Field(default=None, description="what it knows this application by")
+    client_secret_file: Folder | None = Field(default=None, description="instead: a file that holds it")
+    label: str | None = Field(
+        default=None, min_length=1, max_length=40, description="what the page calls it; default: the issuer's host"
+    )
+    role_claim: str = Field(
+        default="groups", min_length=1, description="claim of the token that gives the role; in others, with dots"
+    )
+    roles: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), description="VALUE=ROLE with commas: what values of the claim give; others may not log in"
+    )
+    name_claim: str = Field(
+        default="preferred_username", min_length=1, description="claim of the token that names new accounts"
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.issuer is not None and (self.client_id is None or not self.roles):
+            msg = "issuer needs client_id and roles beside it"
+            raise ValueError(msg)
+        if self.client_secret is not None and self.client_secret_file is not None:
+            msg = "give client_secret or client_secret_file, not both"
+            raise ValueError(msg)
+        return self
+
+
 class WebSettings(_Group):
     """How `annotator web` is reached, and how long somebody stays logged in; docs/web.md."""
 
@@ -336,6 +369,7 @@ class WebSettings(_Group):
     idle_minutes: Annotated[float, Field(ge=2)] = Field(
         default=120.0, description="time without a request after which somebody is logged out"
     )
+    oidc: OidcSettings = OidcSettings()
 
 
 class LogSettings(_Group):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
@@ -15,7 +15,7 @@ from annotator.appearing import appearing_file
 from annotator.cli.database import open_store
 from annotator.cli.output import err, out, print_json_line, print_table, remark
 from annotator.errors import AccountError, ConfigError
-from annotator.settings import load_settings
+from annotator.settings import Settings, load_settings
 from annotator.store.promotions import who_is_this
 from annotator.store.web.accounts import (
     Account,
@@ -29,6 +29,9 @@ from annotator.store.web.accounts import (
 )
 from annotator.store.web.audit import record_deed
 from annotator.store.web.tokens import add_token, list_tokens, remove_token
+
+if TYPE_CHECKING:
+    from annotator.web.oidc.entrance import Elsewhere
 
 _ANNOTATES: Final = (sys.executable, "-m", "annotator.cli.web_jobs")
 _WITHOUT_COLOURS: Final = {"TERM": "dumb", "NO_COLOR": "1"}
@@ -75,13 +78,26 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
     keys = Keys(tell_key)
     try:
         with open_store(loaded) as store, Annotating(store, start_annotating, now=now_utc) as annotating:
-            site = Site(store, loaded, keys, reader=build_reader(loaded), wake=annotating.wake)
+            reader, elsewhere = build_reader(loaded), _elsewhere_of(loaded)
+            site = Site(store, loaded, keys, reader=reader, wake=annotating.wake, elsewhere=elsewhere)
             site.uploads.remove_abandoned()
             serve(site, on_ready=tell_ready)
     finally:
         if address_file is not None:
             address_file.unlink(missing_ok=True)
     err().print("stopped")
+
+
+def _elsewhere_of(settings: Settings) -> "Elsewhere | None":
+    if settings.web.oidc.issuer is None:
+        return None
+    try:
+        from annotator.web.oidc.entrance import Elsewhere  # noqa: PLC0415 - of an extra
+    except ModuleNotFoundError as exc:
+        raise ConfigError(
+            f"logging in elsewhere needs its extra: pip install 'celebrity-annotator[web,oidc]' ({exc.name} is missing)"
+        ) from exc
+    return Elsewhere(settings.web.oidc)
 
 
 def _say(address: str, words: str, file: Path | None) -> None:

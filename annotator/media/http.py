@@ -120,6 +120,7 @@ def open_answer(
     limits: FetchLimits,
     deadline: float,
     check: Callable[[str], None] = lambda _url: None,
+    body: bytes | None = None,
 ) -> Iterator[tuple[str, http.client.HTTPResponse]]:
     """Send a GET, follow redirects, and yield the address that answers and its answer, whatever its status.
 
@@ -131,6 +132,7 @@ def open_answer(
         limits: redirects, waits, private addresses; bytes are the reader's to count.
         deadline: of ``time.monotonic()``; the connection is cut then, wherever it stands.
         check: called with each address before it is asked, redirects included; it may refuse by raising.
+        body: sends a POST with it instead of a GET; ``limits`` should allow no redirects then.
 
     Raises:
         ForbiddenSourceError: no plain http(s) address, or one that is not public.
@@ -140,7 +142,7 @@ def open_answer(
     """
     for _ in range(limits.max_redirects + 1):
         check(url)
-        with _answer(url, headers, limits, deadline) as answer:
+        with _answer(url, headers, limits, deadline, body=body) as answer:
             if answer.status not in _REDIRECTS:
                 yield url, answer
                 return
@@ -179,9 +181,9 @@ def _parts_of(url: str) -> SplitResult:
 
 @contextlib.contextmanager
 def _answer(
-    url: str, headers: Mapping[str, str], limits: FetchLimits, deadline: float
+    url: str, headers: Mapping[str, str], limits: FetchLimits, deadline: float, *, body: bytes | None
 ) -> Iterator[http.client.HTTPResponse]:
-    """Send a GET to an address that was checked and yield the answer, body unread."""
+    """Send a GET or POST to an address that was checked and yield the answer, body unread."""
     parts = _parts_of(url)
     host, port = str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme]
     addresses = checked_addresses(host, port, limits=limits)
@@ -207,7 +209,7 @@ def _answer(
         target = quote(parts.path or "/", safe=_URL_SAFE) + (
             f"?{quote(parts.query, safe=_URL_SAFE)}" if parts.query else ""
         )
-        connection.request("GET", target, headers=dict(headers))
+        connection.request("GET" if body is None else "POST", target, body=body, headers=dict(headers))
         yield cleanup.enter_context(contextlib.closing(connection.getresponse()))
 
 

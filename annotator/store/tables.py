@@ -878,6 +878,16 @@ web_accounts = Table(
     CheckConstraint("role IN ('reader', 'reviewer', 'operator', 'admin')", name="role"),
 )
 
+# Who has an account by logging in elsewhere, at an identity provider.
+web_subjects = Table(
+    "web_subjects",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True, comment="who it is there, for ever"),
+    Column("account_id", Integer, ForeignKey("web_accounts.id"), nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+)
+
 web_sessions = Table(
     "web_sessions",
     metadata,

@@ -55,6 +55,10 @@ def refuse_to_be_open(site: Site) -> None:
     web = site.settings.web
     if web.host in LOOPBACK and web.public_url is None:
         return
+    if site.elsewhere is not None:
+        if web.public_url is None:
+            raise ConfigError("say how browsers reach it, for their way back: ANNOTATOR_WEB__PUBLIC_URL=https://HOST")
+        return
     with site.store.reading() as connection:
         if has_accounts(connection):
             return

@@ -8,6 +8,7 @@ from annotator.web.api.operation import Operation
 from annotator.web.pages import (
     changing_people,
     correcting,
+    elsewhere,
     entrance,
     exports,
     faces,
@@ -83,6 +84,8 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/account/password", "change_password", entrance.change_own_password, Role.READER, "POST"),
     Page("/login", "login", entrance.show_login, None),
     Page("/login", "log_in", entrance.log_in, None, "POST"),
+    Page("/login/elsewhere", "go_elsewhere", elsewhere.go_elsewhere, None),
+    Page("/login/back", "come_back", elsewhere.come_back, None),
     Page("/logout", "log_out", entrance.log_out, Role.READER, "POST"),
     Page("/enter", "enter", entrance.enter, None),
     Page(

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter
@@ -26,6 +26,9 @@ from annotator.web.shown_model import ShownModel
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
 from annotator.web.uploads import Uploads
+
+if TYPE_CHECKING:
+    from annotator.web.oidc.entrance import Elsewhere
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Whoever sits at the machine, in the record of who did what.
@@ -85,6 +88,7 @@ class Site:
         templates: what pages are made of.
         media_threads: in how many threads media are brought to be sent.
         pictures: cuts faces out of media.
+        elsewhere: where people log in, too; None is nowhere.
         shown_model: names tracks as what is shown does.
         uploading: how many uploads are taken at once; the others wait.
         wake: tells what annotates that there is something to do.
@@ -104,6 +108,7 @@ class Site:
     templates: Templates = field(default_factory=Templates)
     media_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_MEDIA_AT_ONCE))
     pictures: FacePictures = field(default_factory=FacePictures)
+    elsewhere: "Elsewhere | None" = None
     shown_model: ShownModel = field(default_factory=ShownModel)
     uploading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS_AT_ONCE))
     wake: Callable[[], None] = lambda: None
@@ -156,8 +161,9 @@ class Site:
         return LOOPBACK | {urlsplit(public).hostname or ""}
 
     def is_open_to_the_machine(self) -> bool:
-        """Say whether there are no accounts, and whoever has the key may do everything."""
-        if self.settings.web.host not in LOOPBACK or self.settings.web.public_url is not None:
+        """Say whether nobody can log in, here or elsewhere, and whoever has the key may do everything."""
+        web = self.settings.web
+        if web.host not in LOOPBACK or web.public_url is not None or self.elsewhere is not None:
             return False
         with self.store.reading() as connection:
             return not has_accounts(connection)

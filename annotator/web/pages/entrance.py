@@ -11,6 +11,7 @@ from annotator.store.web.accounts import account_name, change_password, find_acc
 from annotator.store.web.attempts import forget_attempts, take_attempt
 from annotator.store.web.audit import record_deed
 from annotator.store.web.sessions import begin_session, end_session
+from annotator.store.web.subjects import issuer_of
 from annotator.web.errors import WebError
 from annotator.web.passwords import hash_password, is_password
 from annotator.web.site import NOBODY_ELSE
@@ -27,7 +28,7 @@ def show_login(visit: Visit) -> Response:
     secret = visit.visitor.secret or secrets.token_urlsafe(32)
     visit = Visit(visit.site, visit.request, Visitor(secret=secret), visit.pages)
     answer = _login_page(visit)
-    _set_cookie(visit, answer, secret)
+    set_session_cookie(visit, answer, secret)
     return answer
 
 
@@ -65,7 +66,7 @@ def log_in(visit: Visit) -> Response:
             connection, usable.account_id, lifetime=site.lifetime, now=visit.now, address=visit.address
         )
     answer = RedirectResponse(_target(visit), status_code=303)
-    _set_cookie(visit, answer, secret)
+    set_session_cookie(visit, answer, secret)
     return answer
 
 
@@ -85,7 +86,7 @@ def enter(visit: Visit) -> Response:
         record_deed(connection, NOBODY_ELSE, "entered with the key", address=visit.address, now=visit.now)
         secret = begin_session(connection, None, lifetime=site.lifetime, now=visit.now, address=visit.address)
     answer = visit.redirect("home")
-    _set_cookie(visit, answer, secret)
+    set_session_cookie(visit, answer, secret)
     return answer
 
 
@@ -102,7 +103,7 @@ def log_out(visit: Visit) -> Response:
 
 def show_account(visit: Visit) -> Response:
     """Show who is logged in, and let them change the password."""
-    return visit.page("account.html", message=None)
+    return _account_page(visit)
 
 
 def change_own_password(visit: Visit) -> Response:
@@ -115,16 +116,25 @@ def change_own_password(visit: Visit) -> Response:
     if wait is not None:
         raise WebError(429, "Too many passwords were wrong. Try again later.")
     if not is_password(account.password_hash, visit.form.get("password", "")):
-        return visit.page("account.html", message="The present password is wrong.", status=400)
+        return _account_page(visit, message="The present password is wrong.")
     try:
         new = hash_password(visit.form.get("new_password", ""))
     except AccountError as error:
-        return visit.page("account.html", message=f"{error}.", status=400)
+        return _account_page(visit, message=f"{error}.")
     with visit.site.store.writing() as connection:
         forget_attempts(connection, account.name, visit.address)
         change_password(connection, account.name, new)
         visit.record(connection, "changed the password")
     return visit.redirect("login")
+
+
+def _account_page(visit: Visit, *, message: str | None = None) -> Response:
+    account = visit.visitor.account
+    issuer = None
+    if account is not None:
+        with visit.site.store.reading() as connection:
+            issuer = issuer_of(connection, account.account_id)
+    return visit.page("account.html", message=message, issuer=issuer, status=200 if message is None else 400)
 
 
 def _login_page(visit: Visit, *, message: str | None = None, status: int = 200) -> Response:
@@ -134,13 +144,17 @@ def _login_page(visit: Visit, *, message: str | None = None, status: int = 200) 
         message=message,
         next=_target(visit),
         typed=visit.form.get("name", ""),
+        elsewhere=visit.site.elsewhere,
         is_open_to_the_machine=visit.site.is_open_to_the_machine(),
     )
 
 
 def _target(visit: Visit) -> str:
-    """Return where to go after logging in: a path of ours, whatever the address says."""
-    given = visit.form.get("next") or visit.request.query_params.get("next") or ""
+    return path_of_ours(visit, visit.form.get("next") or visit.request.query_params.get("next") or "")
+
+
+def path_of_ours(visit: Visit, given: str) -> str:
+    """Return where to go after logging in: a path of ours, whatever is given."""
     try:
         parts = urlsplit(given)
     except ValueError:
@@ -149,7 +163,8 @@ def _target(visit: Visit) -> str:
     return given if is_ours and given.isprintable() else visit.url("home")
 
 
-def _set_cookie(visit: Visit, answer: Response, secret: str) -> None:
+def set_session_cookie(visit: Visit, answer: Response, secret: str) -> None:
+    """Let the browser keep the secret of a session, or of what is to be one."""
     answer.set_cookie(
         visit.site.cookie,
         secret,
