@@ -4,9 +4,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 ANNOTATOR = Path(sys.executable).with_name("annotator")
 
@@ -21,9 +22,19 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(folder: Path, *, port: int = 0, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the application at a port, by default a free one; give the process and the address that it prints."""
-    chosen = {f"ANNOTATOR_WEB__{name.upper()}": value for name, value in settings.items()}
+def running(
+    folder: Path, *, port: int = 0, more: Mapping[str, str] = MappingProxyType({}), **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the application at a port, by default a free one; give the process and the address that it prints.
+
+    Args:
+        folder: keeps its data.
+        port: where it listens.
+        more: variables of its environment.
+        settings: of the group ``web``.
+
+    """
+    chosen = {f"ANNOTATOR_WEB__{name.upper()}": value for name, value in settings.items()} | more
     process = subprocess.Popen(
         [ANNOTATOR, "web", "--port", str(port)],
         stderr=subprocess.PIPE,

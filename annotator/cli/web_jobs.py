@@ -22,7 +22,7 @@ from annotator.cli.entry import one_line
 from annotator.cli.output import remark
 from annotator.cli.session import annotate_media
 from annotator.cli.workplace import Watching, Workplace, open_workplace
-from annotator.errors import AnnotatorError, StoreUnavailableError
+from annotator.errors import AnnotatorError, DeadlineError, DecodeTimeoutError, StoreUnavailableError
 from annotator.media import expand_sources
 from annotator.metering import Stage as MeteredStage
 from annotator.quality import QualityParts
@@ -196,7 +196,7 @@ def _wait(desk: Desk, store: Store, woken: threading.Event) -> Job | None:
 
 def _do(desk: Desk, workplace: Workplace, job: Job) -> None:
     """Annotate one media and say what has become of it; what goes wrong with it is no trouble for the next one."""
-    saving = workplace.saving
+    saving, web = workplace.saving, workplace.settings.web
     if saving is None:
         raise RuntimeError("it was opened to be saved")
     try:
@@ -209,14 +209,16 @@ def _do(desk: Desk, workplace: Workplace, job: Job) -> None:
         raise
     except AnnotatorError as error:
         remark(f"job {job.job_id}: {one_line(error)}")
-        desk.finish(job, None, (error.reason, one_line(error) if job.uri else _MEANWHILE))
+        desk.finish(job, None, (error.reason, one_line(error)))
         return
     with saving.store.reading() as connection:
         row = find_media(connection, [ref]).get(ref.uri)
     media_id = None if row is None else int(row.id)
     result = told.result
     if result.status == "failed":
-        desk.finish(job, media_id, (result.reason or "failed", result.message or _MEANWHILE))
+        is_late = result.reason in {DeadlineError.reason, DecodeTimeoutError.reason}
+        words = f"It takes too long: the limit here is {web.job_timeout_s:g} s. Give a shorter one." if is_late else result.message
+        desk.finish(job, media_id, (result.reason or "failed", words or _MEANWHILE))
     elif saving.store.active_labelling() != saving.labelling_id:
         words = (
             f"It is annotated by {workplace.annotator.model}, and other names are shown here: an admin sets"

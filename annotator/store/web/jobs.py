@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, text, update
 
-from annotator.store.dialect import is_postgres
+from annotator.store.dialect import given_ids, ids_param, is_postgres
 from annotator.store.messages import clean_message
 from annotator.store.tables import web_jobs
 
@@ -22,7 +22,8 @@ Stage = Literal["starting", "fetching", "decoding", "looking", "saving"]
 SILENT_AFTER: Final = timedelta(seconds=30)
 # A job that was in hand when so many sessions were lost is what they are lost by.
 MOST_TRIES: Final = 2
-_KEPT: Final = timedelta(days=30)
+# What became a media is kept: it says what the media was called by whoever gave it.
+_KEPT_WITHOUT_MEDIA: Final = timedelta(days=30)
 _LOST: Final = "crashed"
 _LOST_WORDS: Final = "The program that annotates ended twice while it had this in hand; its log may say why."
 
@@ -61,6 +62,7 @@ class Job:
         media_id: what it became; None until it is done, and where it failed before it was read.
         reason: short and stable, where it failed.
         message: a sentence, where it failed.
+        people: who is in it, surest first, with confidence, where it is done.
 
     """
 
@@ -77,6 +79,7 @@ class Job:
     media_id: int | None
     reason: str | None
     message: str | None
+    people: tuple[tuple[str, float], ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -113,7 +116,7 @@ def room_left(connection: Connection, owner: str, room: Room) -> int:
 def add_jobs(
     connection: Connection, owner: str, wanted: Sequence[Wanted], *, room: Room, now: datetime
 ) -> tuple[int, ...]:
-    """Add jobs, all of them or none, and forget those that were over long ago.
+    """Add jobs, all of them or none, and forget those that failed long ago and became no media.
 
     Args:
         connection: in a transaction that writes.
@@ -138,7 +141,8 @@ def add_jobs(
             f"{new} are asked for and there is room for {max(left, 0)}: one visitor may have {room.of_one}"
             f" that wait, all of them {room.of_all}. Come again when some are done."
         )
-    connection.execute(delete(web_jobs).where(web_jobs.c.finished_at < now - _KEPT))
+    is_forgotten = and_(web_jobs.c.finished_at < now - _KEPT_WITHOUT_MEDIA, web_jobs.c.media_id.is_(None))
+    connection.execute(delete(web_jobs).where(is_forgotten))
     return tuple(_add(connection, owner, one, now) for one in wanted)
 
 
@@ -152,9 +156,9 @@ def _add(connection: Connection, owner: str, wanted: Wanted, now: datetime) -> i
 
 
 def find_job(connection: Connection, job_id: int) -> Job | None:
-    """Return a job; None where there is none, or it was over long ago."""
+    """Return a job; None where there is none, or it failed long ago."""
     row = connection.execute(select(web_jobs).where(web_jobs.c.id == job_id)).one_or_none()
-    return None if row is None else _job(connection, row)
+    return None if row is None else _jobs(connection, [row])[0]
 
 
 def list_jobs(connection: Connection, owner: str, *, limit: int) -> list[Job]:
@@ -162,7 +166,13 @@ def list_jobs(connection: Connection, owner: str, *, limit: int) -> list[Job]:
     rows = connection.execute(
         select(web_jobs).where(web_jobs.c.owner == owner).order_by(web_jobs.c.id.desc()).limit(limit)
     )
-    return [_job(connection, row) for row in rows.all()]
+    return _jobs(connection, rows.all())
+
+
+def name_given(connection: Connection, media_id: int) -> str | None:
+    """Return what a media was called by whoever gave it first; None where nobody gave it."""
+    named = select(web_jobs.c.name).where(web_jobs.c.media_id == media_id).order_by(web_jobs.c.id).limit(1)
+    return connection.execute(named).scalar_one_or_none()
 
 
 def has_work(connection: Connection, *, now: datetime) -> bool:
@@ -259,10 +269,30 @@ def _is_free(now: datetime) -> ColumnElement[bool]:
     return or_(web_jobs.c.state == "waiting", is_lost)
 
 
-def _job(connection: Connection, row: Any) -> Job:  # noqa: ANN401 - a row
+def _jobs(connection: Connection, rows: Sequence[Any]) -> list[Job]:
+    people = _people_in(connection, [row.media_id for row in rows if row.state == "done"])
+    return [_job(connection, row, tuple(people.get(row.media_id, ()))) for row in rows]
+
+
+def _job(connection: Connection, row: Any, people: tuple[tuple[str, float], ...]) -> Job:  # noqa: ANN401 - a row
     ahead = 0
     if row.state == "waiting":
         before = and_(web_jobs.c.state.in_(("waiting", "running")), web_jobs.c.id < row.id)
         ahead = connection.execute(select(func.count()).select_from(web_jobs).where(before)).scalar_one()
-    values = {name: getattr(row, name) for name in Job.__slots__ if name not in {"job_id", "ahead"}}
-    return Job(job_id=row.id, ahead=ahead, **values)
+    values = {name: getattr(row, name) for name in Job.__slots__ if name not in {"job_id", "ahead", "people"}}
+    return Job(job_id=row.id, ahead=ahead, people=people, **values)
+
+
+def _people_in(connection: Connection, media_ids: Sequence[int | None]) -> dict[int, list[tuple[str, float]]]:
+    """Return who is in media, surest first, by the labelling that is shown."""
+    wanted = sorted({media_id for media_id in media_ids if media_id is not None})
+    if not wanted:
+        return {}
+    seen = text(
+        f"SELECT media_id, identity, confidence FROM content_labels WHERE media_id {given_ids(connection)}"  # noqa: S608
+        " ORDER BY confidence DESC, identity"
+    )
+    found: dict[int, list[tuple[str, float]]] = {}
+    for row in connection.execute(seen, {"ids": ids_param(connection, wanted)}):
+        found.setdefault(row.media_id, []).append((row.identity, row.confidence))
+    return found

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,6 +18,7 @@ from annotator.store.corrections.listing import Correction, list_corrections_of
 from annotator.store.identities import ids_of
 from annotator.store.registry import active_network
 from annotator.store.web.accounts import Role
+from annotator.store.web.jobs import name_given
 from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
@@ -26,6 +28,7 @@ from annotator.web.visit import Visit
 TRACKS: Final = 60
 """Tracks of which a page lets people speak: films have hundreds."""
 
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _VIDEOS: Final = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv"})
 # What a browser is told that a media is, by the name of its format. Nothing else is handed out.
 _TYPES: Final = {
@@ -93,13 +96,14 @@ def show_media(visit: Visit) -> Response:
         tracks = () if stored is None else stored.result.tracks
         names = {name for track in tracks if (name := name_of(track.label)) is not None}
         ids = ids_of(connection, names)
+        called = (is_digest(row.ref.uri) and name_given(connection, row.media_id)) or short_name(row.ref.uri)
     lanes = _lanes(tracks, ids)
     duration_ms = _duration(stored.result.duration_ms if stored else None, tracks)
     spoken = [_spoken(track, words) for track in tracks if track.track_no >= first_track]
     return visit.page(
         "media.html",
         row=row,
-        name=short_name(row.ref.uri),
+        name=called,
         explain_command=shlex.join(["annotator", "explain", row.ref.uri]),
         is_video=is_video(row.ref.uri),
         result=None if stored is None else stored.result,
@@ -134,12 +138,20 @@ def send_media(visit: Visit) -> Response:
 
 
 def short_name(uri: str) -> str:
-    """Return the last part of an address.
+    """Return the last part of an address; of a digest, as uploads are named, the beginning.
 
     >>> short_name("s3://gifs/tv/rachel%20waits.gif"), short_name("https://example.org/")
     ('rachel waits.gif', 'https://example.org/')
+    >>> short_name(f"file:///uploads/{'0123456789abcdef' * 4}.gif")
+    '0123456789….gif'
     """
-    return unquote(PurePosixPath(urlsplit(uri).path).name) or uri
+    path = PurePosixPath(urlsplit(uri).path)
+    return f"{path.stem[:10]}…{path.suffix}" if is_digest(uri) else unquote(path.name) or uri
+
+
+def is_digest(uri: str) -> bool:
+    """Say whether the last part of an address is a SHA-256 in hexadecimal and an ending: nothing that people read."""
+    return _DIGEST.fullmatch(PurePosixPath(urlsplit(uri).path).stem) is not None
 
 
 def is_video(uri: str) -> bool:

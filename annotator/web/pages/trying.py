@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from annotator.store.web.jobs import Job, NoRoomError, Stage, Wanted, add_jobs, find_job, list_jobs, room_left
 from annotator.web.errors import WebError
+from annotator.web.templates import percent
 from annotator.web.visit import Visit
 
 SHOWN: Final = 30
@@ -23,7 +24,7 @@ _IN_HAND: Final[Mapping[Stage, str]] = {
 }
 _STAGES: Final = (
     ("waiting", "waiting"),
-    ("starting", "beginning, with the model to load where it has rested"),
+    ("starting", "getting ready"),
     ("fetching", "fetching"),
     ("decoding", "decoding"),
     ("looking", "looking for faces"),
@@ -117,14 +118,16 @@ def known_job(visit: Visit) -> Job:
 
 
 def words_of(job: Job) -> str:
-    """Return how far a job is, as a sentence."""
+    """Return how far a job is, or who is in what it became, as a sentence."""
     if job.state == "waiting":
         return "Waiting: it is the next one." if job.ahead == 0 else f"Waiting: {job.ahead} before it."
     if job.state == "failed":
         return job.message or "It failed."
+    if job.state == "done":
+        return ", ".join(f"{name} {percent(confidence)}" for name, confidence in job.people) or "Nobody known."
     if job.stage == "looking" and job.frames:
         return f"Faces are looked for: {job.frames} frames so far."
-    return "Done." if job.stage is None else _IN_HAND[job.stage]
+    return _IN_HAND[job.stage or "starting"]
 
 
 def _no_room(words: str) -> WebError:

@@ -19,9 +19,12 @@ from annotator.store.web.jobs import (
     give_back,
     has_work,
     list_jobs,
+    name_given,
     note_job,
     take_job,
 )
+from tests import web_archive
+from tests.store_values import ADA, BEN
 
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 ROOM = Room(of_one=3, of_all=4)
@@ -139,11 +142,25 @@ def test_of_those_who_take_at_once_each_gets_another_one(store: Store) -> None:
     assert sorted(taken) == sorted(ids)
 
 
-def test_jobs_that_were_over_long_ago_are_forgotten_when_others_come(store: Store) -> None:
-    (old,) = add(store, "a.gif")
-    take(store, "one")
-    with store.writing() as connection:
-        finish_job(connection, old, "one", now=NOW, media_id=1)
-    add(store, "b.gif", now=NOW + timedelta(days=31))
+def test_what_failed_long_ago_is_forgotten_when_others_come_and_what_became_a_media_is_not(store: Store) -> None:
+    failed, done = add(store, "a.gif", "b.gif")
+    for job_id, media_id in ((failed, None), (done, 7)):
+        take(store, "one")
+        with store.writing() as connection:
+            failure = None if media_id else ("not_found", "It is not there.")
+            assert finish_job(connection, job_id, "one", now=NOW, media_id=media_id, failure=failure)
+    add(store, "c.gif", now=NOW + timedelta(days=31))
     with store.reading() as connection:
-        assert [job.name for job in list_jobs(connection, "eve", limit=10)] == ["b.gif"]
+        assert [job.name for job in list_jobs(connection, "eve", limit=10)] == ["c.gif", "b.gif"]
+        assert (name_given(connection, 7), name_given(connection, 8)) == ("b.gif", None)
+
+
+def test_a_job_that_is_done_says_who_is_in_it(store: Store) -> None:
+    ids = web_archive.fill(store)
+    jobs = add(store, "both.gif", "none.gif")
+    for job_id, media_id in zip(jobs, (ids["both"], 999), strict=True):
+        take(store, "one")
+        with store.writing() as connection:
+            assert finish_job(connection, job_id, "one", now=NOW, media_id=media_id)
+    assert find(store, jobs[0]).people == ((ADA.name, 0.99), (BEN.name, 0.9))
+    assert find(store, jobs[1]).people == ()

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from annotator.store import Store
+from annotator.store.registry import register_media
+from annotator.store.tables import web_jobs
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
 from annotator.store.web.jobs import Job, finish_job, give_back, list_jobs, note_job, take_job
 from annotator.store.web.tokens import add_token
+from annotator.types import MediaRef
 from annotator.web.application import make_application
 from tests import web_archive
 from tests.media_factory import GifPart, flat, gif_bytes
+from tests.store_values import ADA, BEN
 from tests.web_client import Browser, WebForTests
 
 GIF = gif_bytes([GifPart(flat(1, 20, 20), delay_cs=10)], size_wh=(20, 20))
@@ -296,7 +301,9 @@ def test_a_page_says_how_far_a_media_is_and_leads_to_it_when_it_is_done(web: Web
     failed = browser.get("/try/2").text
     assert "&lt;It&gt; is cut." in failed
     assert "http-equiv" not in failed
-    assert f'href="/media/{media_id}"' in browser.get("/try").text
+    listed = browser.get("/try").text
+    assert f'href="/media/{media_id}"' in listed
+    assert f"{ADA.name} 99 %, {BEN.name} 90 %" in listed
     assert browser.get("/try/99").status_code == 404
 
 
@@ -317,3 +324,18 @@ def test_what_a_killed_program_has_left_half_taken_is_removed_a_day_later(web: W
         os.utime(uploads / name, (time.time() - age_s,) * 2)
     web.site.uploads.remove_abandoned()
     assert files_in(uploads) == [".new.part", "kept.gif"]
+
+
+def test_a_media_is_called_as_whoever_gave_it_calls_it(web: WebForTests, sqlite_store: Store, uploads: Path) -> None:
+    browser = web.browser(Role.REVIEWER)
+    send(browser, ("Rachel waits.gif", GIF))
+    with sqlite_store.writing() as connection:
+        job = take_job(connection, "s", now=web.clock())
+        assert job is not None
+        media_id = register_media(connection, [MediaRef(job.name, job.uri)])[job.uri]
+        finish_job(connection, 1, "s", now=web.clock(), media_id=media_id)
+    assert "<h1>Rachel waits.gif</h1>" in browser.get(f"/media/{media_id}").text
+    with sqlite_store.writing() as connection:
+        connection.execute(delete(web_jobs))
+    digest = files_in(uploads)[0]
+    assert f"<h1>{digest[:10]}….gif</h1>" in browser.get(f"/media/{media_id}").text
