@@ -148,7 +148,12 @@ def _row(counts: Counts, network_id: int, lane: str) -> dict[str, int]:
 
 
 def read_points(
-    connection: Connection, *, network_id: int | None = None, lanes: Sequence[str] = LANES, window: timedelta = WINDOW
+    connection: Connection,
+    *,
+    network_id: int | None = None,
+    lanes: Sequence[str] = LANES,
+    window: timedelta = WINDOW,
+    every: int = 1,
 ) -> list[Point]:
     """Return the points of the last minutes, in order of time, each summed over the lanes and networks.
 
@@ -157,6 +162,8 @@ def read_points(
         network_id: of one network; all by default.
         lanes: of these lanes.
         window: how far to look back.
+        every: for a picture of a long window: only each so many-th point, the newest, the oldest, and those with
+            nothing left.
 
     """
     now = connection.execute(select(utc_now())).scalar_one()
@@ -168,7 +175,14 @@ def read_points(
     ).where(progress.c.at.between(now - window, now), progress.c.lane.in_(lanes))
     if network_id is not None:
         summed = summed.where(progress.c.network_id == network_id)
-    found = connection.execute(summed.group_by(progress.c.at).order_by(progress.c.at))
+    summed = summed.group_by(progress.c.at)
+    if every > 1:
+        place = (func.row_number().over(order_by=progress.c.at.desc()) - 1).label("place")
+        placed = summed.add_columns(place, func.count().over().label("points")).subquery()
+        kept = (placed.c.place % every == 0) | (placed.c.place == placed.c.points - 1) | (placed.c.left == 0)
+        found = connection.execute(select(placed).where(kept).order_by(placed.c.at))
+    else:
+        found = connection.execute(summed.order_by(progress.c.at))
     return [Point(row.at, int(row.left), int(row.through), int(row.cost_ms)) for row in found]
 
 

@@ -209,7 +209,7 @@ def read_status(
         contents=found,
         is_estimated=is_estimated,
         by_state=_by_state(counts),
-        failures=_failures(counts),
+        failures=failures_by_reason(counts),
         damaged=None if is_estimated else _count(connection, _damaged(network_id)),
         identities=_count(connection, select(identities.c.id).where(identities.c.merged_into.is_(None))),
         forecast=_forecast(connection, counts, network_id),
@@ -252,7 +252,8 @@ def _by_state(counts: Counts) -> dict[str, int]:
     return {state.name.lower(): counts.media(state) for state in WorkState}
 
 
-def _failures(counts: Counts) -> dict[str, int]:
+def failures_by_reason(counts: Counts) -> dict[str, int]:
+    """Return failed and quarantined media by reason, most first."""
     by_reason: Counter[str] = Counter()
     for row in counts.rows:
         if row.state in _FAILED:

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection
 from starlette.responses import HTMLResponse, Response
 
+from annotator.store.queue.counts import read_counts
 from annotator.store.queue.failures import list_failures, newest_failures
 from annotator.store.queue.pace import Stretch, mean_rate, pace
-from annotator.store.queue.progress import Forecast, read_points
-from annotator.store.queue.status import Status, read_status
+from annotator.store.queue.progress import Forecast, Point, read_points
+from annotator.store.queue.status import Status, failures_by_reason, read_status
 from annotator.store.queue.words import backlog_in_words, rate_in_words, remaining_in_words, span
 from annotator.store.registry import active_network
 from annotator.web.errors import WebError
@@ -21,11 +22,12 @@ from annotator.web.visit import Visit
 
 _ROWS: Final = 50
 _CHART_WH: Final = (960, 120)
-# What the picture of the rate may show, by the word in the address: how long, and in how many bars.
+# What the picture of the rate may show, by the word in the address: how long, in how many bars, and that only each so
+# many-th point is read: there is one for each minute.
 _WINDOWS: Final = {
-    "hour": ("the last hour", timedelta(hours=1), 60),
-    "day": ("the last day", timedelta(days=1), 96),
-    "fortnight": ("the last two weeks", timedelta(days=14), 112),
+    "hour": ("the last hour", timedelta(hours=1), 60, 1),
+    "day": ("the last day", timedelta(days=1), 96, 5),
+    "fortnight": ("the last two weeks", timedelta(days=14), 112, 10),
 }
 
 
@@ -92,9 +94,9 @@ def show_failures(visit: Visit) -> Response:
     cursor = query.get("cursor", "")
     after = place_of(cursor) if cursor else None
     with visit.site.store.reading() as connection:
-        failures = _status(visit, connection).failures
-        reason = query.get("reason", "")[:LONGEST_REASON] or next(iter(failures), "")
         network_id = active_network(connection)
+        failures = {} if network_id is None else failures_by_reason(read_counts(connection, network_id=network_id))
+        reason = query.get("reason", "")[:LONGEST_REASON] or next(iter(failures), "")
         found = []
         if network_id is not None and reason:
             found = list_failures(connection, network_id, reason, limit=_ROWS + 1, after=after)
@@ -140,7 +142,7 @@ def _what_is_now(visit: Visit, connection: Connection) -> dict[str, Any]:
         "remaining": remaining_in_words(status.forecast, left=left),
         "chart": _chart(connection, network_id, window, visit.now),
         "window": window,
-        "windows": [(word, words) for word, (words, _, _) in _WINDOWS.items()],
+        "windows": [(word, words) for word, (words, *_) in _WINDOWS.items()],
         "has_queue": visit.site.settings.broker_url is not None or bool(status.sessions or status.backlogs),
         "span": span,
         "backlog_in_words": backlog_in_words,
@@ -148,13 +150,14 @@ def _what_is_now(visit: Visit, connection: Connection) -> dict[str, Any]:
     }
 
 
-def _points(connection: Connection, network_id: int | None, window: timedelta) -> list[Any]:
-    return [] if network_id is None else read_points(connection, network_id=network_id, window=window)
+def _points(connection: Connection, network_id: int | None, window: timedelta, *, every: int = 1) -> list[Point]:
+    return [] if network_id is None else read_points(connection, network_id=network_id, window=window, every=every)
 
 
 def _chart(connection: Connection, network_id: int | None, word: str, now: datetime) -> Chart:
-    words, window, count = _WINDOWS[word]
-    stretches = pace(_points(connection, network_id, window), end=now, window=window, stretches=count)
+    words, window, count, every = _WINDOWS[word]
+    points = _points(connection, network_id, window, every=every)
+    stretches = pace(points, end=now, window=window, stretches=count)
     rates = [one.media_per_s for one in stretches if one.media_per_s is not None]
     highest = max(rates, default=None)
     bars = tuple(

@@ -20,6 +20,7 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import writing
 from annotator.store.queue.chunks import Piece, add_chunks
 from annotator.store.queue.counts import Delta, add_deltas
+from annotator.store.queue.progress import read_points
 from annotator.store.queue.sessions import heartbeat, open_session
 from annotator.store.queue.status import read_status
 from annotator.store.store import Store
@@ -281,3 +282,15 @@ class Screen:
     def wait_for_end(self) -> None:
         for _ in self._chunks:
             pass
+
+
+def test_for_a_long_window_only_some_points_are_read(queued: Engine) -> None:
+    add_minutes(queued, *range(0, 2400, 100))
+    with writing(queued) as connection:
+        ended = select(progress.c.at).where(progress.c.done == 700).scalar_subquery()
+        connection.execute(update(progress).where(progress.c.at == ended).values(pending=0))
+    with Store(queued).reading() as connection:
+        every = read_points(connection, network_id=1, window=timedelta(hours=1))
+        some = read_points(connection, network_id=1, window=timedelta(hours=1), every=10)
+    assert [one.through for one in every] == list(range(0, 2400, 100))
+    assert [one.through for one in some] == [0, 300, 700, 1300, 2300]
