@@ -52,9 +52,11 @@ class WebForTests:
         self.site = replace(self.site, settings=self.site.settings.model_copy(update=changed))
         self.application = make_application(self.site)
 
-    def browser(self, role: Role | None = None, *, host: str = "127.0.0.1:8765") -> "Browser":
-        """Return a new browser, logged in with an account of a role, or nobody's."""
-        browser = Browser(self, host)
+    def browser(
+        self, role: Role | None = None, *, host: str = "127.0.0.1:8765", address: str = "192.0.2.1"
+    ) -> "Browser":
+        """Return a new browser at an address, logged in with an account of a role, or nobody's."""
+        browser = Browser(self, host, address)
         if role is not None:
             browser.log_in_as(self.account(role))
         return browser
@@ -68,9 +70,10 @@ class WebForTests:
 class Browser:
     """A browser: it keeps cookies, tells where a request comes from, and does not follow redirections."""
 
-    def __init__(self, web: WebForTests, host: str) -> None:
+    def __init__(self, web: WebForTests, host: str, address: str) -> None:
         self.web = web
-        self.client = TestClient(web.application, base_url=f"http://{host}", follow_redirects=False)
+        application, url = web.application, f"http://{host}"
+        self.client = TestClient(application, base_url=url, follow_redirects=False, client=(address, 50_000))
 
     def log_in_as(self, account: Account) -> None:
         """Open a session without the form."""

@@ -149,6 +149,11 @@ class Site:
         return "__Host-session" if self.is_secure else "annotator_session"
 
     @property
+    def device_cookie(self) -> str:
+        """The cookie by which an account knows a browser again."""
+        return "__Host-device" if self.is_secure else "annotator_device"
+
+    @property
     def hosts(self) -> frozenset[str] | None:
         """Names under which it may be asked for; None is any.
 

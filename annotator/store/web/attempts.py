@@ -1,4 +1,7 @@
-"""Attempts to log in, so that nobody can guess passwords: they are counted by account and by address.
+"""Attempts to log in, so that nobody can guess passwords, and nobody can shut others out by guessing wrong.
+
+They are counted by account and address together, by account from wherever, and by address for whatever account. Who
+comes with a device that the account has logged in with is counted by that device alone: strangers do not use it up.
 
 An attempt is noted before the password is looked at, and taken back when it was right: of a thousand guesses at once
 no more are looked at than of a thousand one after the other.
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, and_, delete, func, insert, select, text
 
 from annotator.store.tables import web_attempts
 
@@ -18,13 +21,15 @@ class AttemptLimits:
     """How many wrong passwords are taken within a time.
 
     Attributes:
-        of_account: for one account, wherever they come from.
+        from_one_place: for one account, from one address, or from one device that it is known by.
+        of_account: for one account, from all addresses together.
         of_address: from one address, for whatever account.
         within: the time.
 
     """
 
-    of_account: int = 10
+    from_one_place: int = 10
+    of_account: int = 100
     of_address: int = 50
     within: timedelta = timedelta(minutes=15)
 
@@ -33,7 +38,13 @@ USUAL_LIMITS: Final = AttemptLimits()
 
 
 def take_attempt(
-    connection: Connection, name: str, address: str, *, now: datetime, limits: AttemptLimits = USUAL_LIMITS
+    connection: Connection,
+    name: str,
+    address: str,
+    *,
+    device: str | None = None,
+    now: datetime,
+    limits: AttemptLimits = USUAL_LIMITS,
 ) -> timedelta | None:
     """Note that somebody tries a password.
 
@@ -41,6 +52,7 @@ def take_attempt(
         connection: in a transaction that writes.
         name: the account as typed, whether there is one or not.
         address: where from.
+        device: by which the account is known, where it has shown that; None is a stranger.
         now: the time.
         limits: how many may be wrong.
 
@@ -51,19 +63,32 @@ def take_attempt(
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
         connection.execute(text("LOCK TABLE web_attempts IN SHARE ROW EXCLUSIVE MODE"))
     connection.execute(delete(web_attempts).where(web_attempts.c.at <= now - limits.within))
-    for column, value, most in (
-        (web_attempts.c.name, name, limits.of_account),
-        (web_attempts.c.address, address, limits.of_address),
-    ):
-        count, first = connection.execute(
-            select(func.count(), func.min(web_attempts.c.at)).where(column == value)
-        ).one()
+    counted = _counted_name(name, device)
+    of_name, of_address = web_attempts.c.name == counted, web_attempts.c.address == address
+    if device is not None:
+        bounds = [(of_name, limits.from_one_place)]
+    else:
+        bounds = [
+            (and_(of_name, of_address), limits.from_one_place),
+            (of_name, limits.of_account),
+            (of_address, limits.of_address),
+        ]
+    for condition, most in bounds:
+        count, first = connection.execute(select(func.count(), func.min(web_attempts.c.at)).where(condition)).one()
         if count >= most:
             return first + limits.within - now  # type: ignore[no-any-return]
-    connection.execute(insert(web_attempts).values(name=name, address=address, at=now))
+    connection.execute(insert(web_attempts).values(name=counted, address=address, at=now))
     return None
 
 
-def forget_attempts(connection: Connection, name: str, address: str) -> None:
-    """Take back what somebody tried from an address before the password was right."""
-    connection.execute(delete(web_attempts).where(web_attempts.c.name == name, web_attempts.c.address == address))
+def forget_attempts(connection: Connection, name: str, address: str, *, device: str | None = None) -> None:
+    """Take back what somebody tried, from an address or by a known device, before the password was right."""
+    of_place = web_attempts.c.name == _counted_name(name, device)
+    if device is None:
+        of_place &= web_attempts.c.address == address
+    connection.execute(delete(web_attempts).where(of_place))
+
+
+def _counted_name(name: str, device: str | None) -> str:
+    """Return under which name attempts are counted: no account has a space in its own."""
+    return name if device is None else f"{name} {device}"

@@ -12,6 +12,7 @@ from annotator.store.web.attempts import forget_attempts, take_attempt
 from annotator.store.web.audit import record_deed
 from annotator.store.web.sessions import begin_session, end_session
 from annotator.store.web.subjects import issuer_of
+from annotator.web.devices import LASTS_S, device_of, new_device
 from annotator.web.errors import WebError
 from annotator.web.passwords import hash_password, is_password
 from annotator.web.site import NOBODY_ELSE
@@ -45,8 +46,9 @@ def log_in(visit: Visit) -> Response:
     except AccountError:
         name = typed.strip().lower()[:64]
     with site.store.writing() as connection:
-        wait = take_attempt(connection, name, visit.address, now=visit.now)
         account = find_account(connection, name)
+        device = device_of(account, visit.request.cookies.get(site.device_cookie, ""))
+        wait = take_attempt(connection, name, visit.address, device=device, now=visit.now)
     if wait is not None:
         seconds = max(1, round(wait.total_seconds()))
         raise WebError(
@@ -60,13 +62,15 @@ def log_in(visit: Visit) -> Response:
         if usable is None or not is_right:
             record_deed(connection, name or "nobody", "failed to log in", address=visit.address, now=visit.now)
             return _login_page(visit, message=_WRONG, status=401)
-        forget_attempts(connection, name, visit.address)
+        forget_attempts(connection, name, visit.address, device=device)
         record_deed(connection, name, "logged in", address=visit.address, now=visit.now)
         secret = begin_session(
             connection, usable.account_id, lifetime=site.lifetime, now=visit.now, address=visit.address
         )
     answer = RedirectResponse(_target(visit), status_code=303)
     set_session_cookie(visit, answer, secret)
+    if device is None:
+        _set_cookie(visit, answer, site.device_cookie, new_device(usable), lasts_s=LASTS_S)
     return answer
 
 
@@ -165,10 +169,15 @@ def path_of_ours(visit: Visit, given: str) -> str:
 
 def set_session_cookie(visit: Visit, answer: Response, secret: str) -> None:
     """Let the browser keep the secret of a session, or of what is to be one."""
+    longest_s = round(visit.site.lifetime.longest.total_seconds())
+    _set_cookie(visit, answer, visit.site.cookie, secret, lasts_s=longest_s)
+
+
+def _set_cookie(visit: Visit, answer: Response, name: str, value: str, *, lasts_s: int) -> None:
     answer.set_cookie(
-        visit.site.cookie,
-        secret,
-        max_age=round(visit.site.lifetime.longest.total_seconds()),
+        name,
+        value,
+        max_age=lasts_s,
         path="/",
         secure=visit.site.is_secure,
         httponly=True,

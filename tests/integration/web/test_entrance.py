@@ -4,8 +4,10 @@ import pytest
 
 from annotator.errors import ConfigError
 from annotator.store import Store
-from annotator.store.web.accounts import Role, change_role, disable_account
+from annotator.store.web.accounts import Role, change_password, change_role, disable_account
+from annotator.store.web.attempts import take_attempt
 from annotator.store.web.audit import list_deeds
+from annotator.web.passwords import hash_password
 from tests.web_client import PASSWORD, WebForTests
 
 
@@ -59,6 +61,61 @@ def test_after_ten_wrong_passwords_even_the_right_one_must_wait(store: Store) ->
     assert late.headers["retry-after"] == "900"
     web.clock.turn(minutes=15, seconds=1)
     assert browser.post("/login", {"name": "eve", "password": PASSWORD}).status_code == 303
+
+
+def test_guessing_from_one_address_shuts_nobody_else_out(store: Store) -> None:
+    web = WebForTests(store)
+    web.account(Role.ADMIN, "eve")
+    stranger = web.browser(address="192.0.2.66")
+    answers = [stranger.post("/login", {"name": "eve", "password": "no"}).status_code for _ in range(12)]
+    assert answers == [401] * 10 + [429] * 2
+    assert web.browser().post("/login", {"name": "eve", "password": PASSWORD}).status_code == 303
+
+
+def guess_from_everywhere(web: WebForTests, name: str) -> None:
+    """Use up all that is taken from strangers for an account, as many machines would."""
+    with web.site.store.writing() as connection:
+        for number in range(100):
+            assert take_attempt(connection, name, f"198.51.100.{number // 5}", now=web.clock()) is None
+
+
+def test_while_many_addresses_guess_an_account_gets_in_with_a_browser_that_it_is_known_by(store: Store) -> None:
+    web = WebForTests(store)
+    web.account(Role.ADMIN, "eve")
+    known = web.browser()
+    assert known.post("/login", {"name": "eve", "password": PASSWORD}).status_code == 303
+    known.post("/logout")
+    guess_from_everywhere(web, "eve")
+    assert web.browser().post("/login", {"name": "eve", "password": PASSWORD}).status_code == 429
+    assert known.post("/login", {"name": "eve", "password": PASSWORD}).status_code == 303
+    known.post("/logout")
+    answers = [known.post("/login", {"name": "eve", "password": "no"}).status_code for _ in range(11)]
+    assert answers == [401] * 10 + [429]
+    web.clock.turn(minutes=15, seconds=1)
+    assert web.browser().post("/login", {"name": "eve", "password": PASSWORD}).status_code == 303
+
+
+def test_a_browser_is_known_to_its_account_until_the_password_changes_and_cannot_be_made_up(
+    sqlite_store: Store,
+) -> None:
+    web = WebForTests(sqlite_store)
+    for name in ("eve", "bob"):
+        web.account(Role.READER, name)
+    browser = web.browser()
+    browser.post("/login", {"name": "eve", "password": PASSWORD})
+    cookie = browser.client.cookies["annotator_device"]
+    browser.post("/logout")
+    guess_from_everywhere(web, "eve")
+    guess_from_everywhere(web, "bob")
+    device, _, mark = cookie.partition(".")
+    for made_up in (f"{device}.{'0' * 64}", f"{'x' * 22}.{mark}", f"{device}.", "", "x" * 5000):
+        other = web.browser()
+        other.client.cookies.set("annotator_device", made_up)
+        assert other.post("/login", {"name": "eve", "password": PASSWORD}).status_code == 429
+    assert browser.post("/login", {"name": "bob", "password": PASSWORD}).status_code == 429
+    with sqlite_store.writing() as connection:
+        change_password(connection, "eve", hash_password("another horse"))
+    assert browser.post("/login", {"name": "eve", "password": "another horse"}).status_code == 429
 
 
 def test_the_right_password_clears_what_was_typed_wrong_before(store: Store) -> None:
