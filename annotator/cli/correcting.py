@@ -233,7 +233,7 @@ def enroll_corrections(*, settings: Mapping[str, Any]) -> None:
     with open_store(loaded, must_exist=True) as store:
         standing = _standing(store)
         gallery = build_gallery(loaded, store=store)
-        network_id = _network(store, gallery.embedder)
+        network_id = network_of_model(store, gallery.embedder)
         with store.writing() as connection:
             done = enroll_corrected(
                 connection, standing, network_id=network_id, embedder=gallery.embedder, bundle=gallery.bundle
@@ -255,7 +255,13 @@ def _tell_enrolled(people: Sequence[str], added: int, too_poor: int) -> None:
         remark(f"{too_poor:,} tracks are not enrolled: their faces are too small or too blurred to say who it is.")
 
 
-def _network(store: Store, embedder: str) -> int:
+def network_of_model(store: Store, embedder: str) -> int:
+    """Return the network that is shown, whose embeddings a model can compare.
+
+    Raises:
+        ConfigError: nothing is annotated, or by another embedder than the model's.
+
+    """
     with store.reading() as connection:
         network_id = active_network(connection)
         if network_id is None:

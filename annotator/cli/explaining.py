@@ -72,14 +72,21 @@ def explain_media(source: str, options: ExplainOptions) -> int:
             annotator = build_annotator(settings, store=store, params=params, watch=seen)
         with err().status("looking at it"):
             (outcome,) = annotator.annotate([media])
-        said = {} if store is None or not isinstance(outcome, MediaAnnotation) else _said(store, outcome, annotator)
+        said = (
+            {} if store is None or not isinstance(outcome, MediaAnnotation) else words_said(store, outcome, annotator)
+        )
     if isinstance(outcome, MediaFailure):
         remark(f"{masked(media.media_id)}: {masked(outcome.message)}")
     if not isinstance(outcome, MediaAnnotation):
         return FAILED
-    made_with = _made_with(annotator, None if store is None else str(settings.database_url))
+    database = None if store is None else str(settings.database_url)
     explanation = explain(
-        outcome, seen, annotator.identifier, made_with=made_with, track_no=options.track_no, said=said
+        outcome,
+        seen,
+        annotator.identifier,
+        made_with=made_with(annotator, database),
+        track_no=options.track_no,
+        said=said,
     )
     _tell(explanation, options, media)
     return OK
@@ -106,7 +113,8 @@ def _people_of(settings: Settings, options: ExplainOptions) -> Iterator[Store | 
         yield store
 
 
-def _said(store: Store, outcome: MediaAnnotation, annotator: Annotator) -> dict[int, Said]:
+def words_said(store: Store, outcome: MediaAnnotation, annotator: Annotator) -> dict[int, Said]:
+    """Return what people have said of the tracks of a fresh annotation, by number, and what they are by that."""
     with store.reading() as connection:
         corrected = correct_fresh(connection, outcome, calibration=annotator.identifier.calibration)
     return {
@@ -117,7 +125,14 @@ def _said(store: Store, outcome: MediaAnnotation, annotator: Annotator) -> dict[
     }
 
 
-def _made_with(annotator: Annotator, database: str | None) -> MadeWith:
+def made_with(annotator: Annotator, database: str | None) -> MadeWith:
+    """Return what an explanation was made with.
+
+    Args:
+        annotator: has looked at the media.
+        database: what the database is called whose people count; None for those of the model alone.
+
+    """
     identifier, spec = annotator.identifier, annotator.network_spec
     return MadeWith(
         model=annotator.model,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from annotator.web.oidc.entrance import Elsewhere
 
 _ANNOTATES: Final = (sys.executable, "-m", "annotator.cli.web_jobs")
+_EXPLAINS: Final = (sys.executable, "-m", "annotator.cli.web_explain")
+_ENROLLS: Final = (sys.executable, "-m", "annotator.cli.web_enroll")
 _WITHOUT_COLOURS: Final = {"TERM": "dumb", "NO_COLOR": "1"}
 NEEDS_EXTRA = "the web application needs its extra: pip install 'celebrity-annotator[web]'"
 
@@ -52,6 +54,7 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
     try:
         from annotator.build import build_reader  # noqa: PLC0415 - takes a while to import
         from annotator.web.annotating import Annotating, HelperProcess  # noqa: PLC0415 - of an extra
+        from annotator.web.errands import Errand  # noqa: PLC0415
         from annotator.web.serving import serve  # noqa: PLC0415
         from annotator.web.site import Keys, Site, now_utc  # noqa: PLC0415
     except ModuleNotFoundError as exc:
@@ -79,7 +82,19 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
     try:
         with open_store(loaded) as store, Annotating(store, start_annotating, now=now_utc) as annotating:
             reader, elsewhere = build_reader(loaded), _elsewhere_of(loaded)
-            site = Site(store, loaded, keys, reader=reader, wake=annotating.wake, elsewhere=elsewhere)
+            explaining, enrolling = (
+                Errand(command, settings, os.environ | _WITHOUT_COLOURS) for command in (_EXPLAINS, _ENROLLS)
+            )
+            site = Site(
+                store,
+                loaded,
+                keys,
+                reader=reader,
+                wake=annotating.wake,
+                elsewhere=elsewhere,
+                explaining=explaining,
+                enrolling=enrolling,
+            )
             site.uploads.remove_abandoned()
             serve(site, on_ready=tell_ready)
     finally:

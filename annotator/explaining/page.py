@@ -10,7 +10,7 @@ from PIL import Image
 
 from annotator.explaining.curve import confidence_curve
 from annotator.explaining.explanation import ExplainedFace, ExplainedTrack, Explanation, FaceParts, MadeWith, NearPerson
-from annotator.explaining.style import STYLE
+from annotator.explaining.style import POLICY, STYLE
 from annotator.explaining.words import (
     confidence_in_full,
     rate_in_words,
@@ -33,9 +33,6 @@ MOST_LEFT_OUT: Final = 24
 """Pictures of a track's faces that were not embedded; the best ones are shown, the JSON tells all."""
 
 _JPEG_QUALITY: Final = 90
-_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""Nothing is fetched and nothing runs, whatever a name or an address has smuggled in."""
-
 _PARTS: Final = {
     "size": "size",
     "sharpness": "sharpness",
@@ -65,7 +62,7 @@ def explanation_html(explanation: Explanation) -> str:
     tracks = "".join(_track(track, explanation.made_with) for track in shown)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>'
         f"<header><h1>Who is in {_text(explanation.media)}, and why</h1>{''.join(_head(explanation, shown))}</header>"
         f"<main>{tracks}</main>"
@@ -256,7 +253,7 @@ def _picture(crop: U8 | None, alternative: str) -> str:
 
 def _parts(parts: FaceParts) -> str:
     rows = "".join(
-        f'<dt>{words}</dt><dd style="--part:{100 * getattr(parts, name):.0f}%">{getattr(parts, name):.2f}</dd>'
+        f'<dt>{words}</dt><dd class="share-{100 * getattr(parts, name):.0f}">{getattr(parts, name):.2f}</dd>'
         for name, words in _PARTS.items()
     )
     return f"<dl class=parts>{rows}</dl>"

@@ -17,6 +17,7 @@ from annotator.store.labellings import load_active
 from annotator.store.store import Store
 from annotator.store.tables import enrolled_faces, identities, tombstones
 
+MODEL_IS_GONE: Final = "The model of these names is not here any more: `annotator models list` shows which are."
 _NEAREST: Final = 6
 _State = tuple[object, ...]
 
@@ -41,7 +42,7 @@ class ShownModel:
     def __init__(self) -> None:
         """Load nothing yet."""
         self._lock = threading.Lock()
-        self._kept: tuple[_State, Identifier | None] | None = None
+        self._kept: tuple[_State, _Loaded | None] | None = None
 
     def identifier(self, store: Store, settings: Settings) -> Identifier | None:
         """Return what names tracks; None where nothing is shown, or the model of what is shown is not here any more.
@@ -54,6 +55,15 @@ class ShownModel:
             StoreUnavailableError: the database does not answer.
 
         """
+        loaded = self._load(store, settings)
+        return None if loaded is None else loaded.identifier
+
+    def name(self, store: Store, settings: Settings) -> str | None:
+        """Return what ``ANNOTATOR_MODEL`` must be to have it; None as of :meth:`identifier`."""
+        loaded = self._load(store, settings)
+        return None if loaded is None else loaded.name
+
+    def _load(self, store: Store, settings: Settings) -> "_Loaded | None":
         with store.reading() as connection:
             active = load_active(connection)
             state = (None if active is None else active.model, *_people(connection))
@@ -61,6 +71,12 @@ class ShownModel:
             if self._kept is None or self._kept[0] != state:
                 self._kept = (state, None if active is None else _load(store, settings, active.model))
             return self._kept[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    name: str
+    identifier: Identifier
 
 
 def look_alikes(gallery: Gallery, ids: Mapping[str, int], person_id: int) -> tuple[LookAlike, ...]:
@@ -96,7 +112,7 @@ def _people(connection: Connection) -> _State:
     )
 
 
-def _load(store: Store, settings: Settings, shown: str) -> Identifier | None:
+def _load(store: Store, settings: Settings, shown: str) -> _Loaded | None:
     """Return what names by the model of a name in the database; None where it cannot be loaded."""
     model = shown.partition("+")[0]
     for name in dict.fromkeys((model, settings.model)):
@@ -104,7 +120,7 @@ def _load(store: Store, settings: Settings, shown: str) -> Identifier | None:
         try:
             gallery = build_gallery(chosen, store=store)
             if gallery.bundle.model == model:
-                return build_identifier(chosen, gallery)
+                return _Loaded(name, build_identifier(chosen, gallery))
         except AnnotatorError:
             continue
     return None

@@ -17,6 +17,7 @@ from annotator.store.web.accounts import has_accounts
 from annotator.store.web.jobs import Room
 from annotator.store.web.sessions import Lifetime
 from annotator.web.comparing import Comparisons
+from annotator.web.errands import Errand
 from annotator.web.noting import Noting
 from annotator.web.pictures import FacePictures
 from annotator.web.promoting import Promoting
@@ -90,6 +91,8 @@ class Site:
         pictures: cuts faces out of media.
         elsewhere: where people log in, too; None is nowhere.
         shown_model: names tracks as what is shown does.
+        explaining: looks at a media again to say why; None says nothing.
+        enrolling: lets photographs and tracks count as evidence; None lets nothing.
         uploading: how many uploads are taken at once; the others wait.
         wake: tells what annotates that there is something to do.
         comparisons: what labellings change against what is shown.
@@ -110,6 +113,8 @@ class Site:
     pictures: FacePictures = field(default_factory=FacePictures)
     elsewhere: "Elsewhere | None" = None
     shown_model: ShownModel = field(default_factory=ShownModel)
+    explaining: Errand | None = None
+    enrolling: Errand | None = None
     uploading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS_AT_ONCE))
     wake: Callable[[], None] = lambda: None
     comparisons: Comparisons = field(default_factory=Comparisons)

@@ -102,8 +102,8 @@ class Incoming:
         """
         self._sink.write(data)
 
-    def keep(self) -> Wanted:
-        """Look what it is, and keep it under the name of its bytes; what is no media is told, and not kept.
+    def close(self) -> Path:
+        """Return where all of it is, until its block is left.
 
         Raises:
             LocalDiskError: it cannot be written.
@@ -111,6 +111,16 @@ class Incoming:
         """
         with _written(self._path):
             self._file.close()
+        return self._path
+
+    def keep(self) -> Wanted:
+        """Look what it is, and keep it under the name of its bytes; what is no media is told, and not kept.
+
+        Raises:
+            LocalDiskError: it cannot be written.
+
+        """
+        self.close()
         try:
             with self._path.open("rb") as file:
                 ending = _ENDINGS[sniff(file, name=self.name).name]

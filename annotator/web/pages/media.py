@@ -115,6 +115,7 @@ def show_media(visit: Visit) -> Response:
         shapes=WORDS,
         seen=f"{network_id}-{row.content_id}",
         may_correct=visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER,
+        may_enroll=visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR,
         said=_just_said(visit, tracks),
         tracks_json=json.dumps(_for_player(lanes), separators=(",", ":")),
     )
@@ -181,9 +182,15 @@ def _spoken(track: TrackResult, words: list[Correction]) -> Spoken:
 
 def _just_said(visit: Visit, tracks: tuple[TrackResult, ...]) -> str | None:
     """Return what is told to whoever has just said something of a track; None to all others."""
-    given = visit.request.query_params.get("said", "")
+    query = visit.request.query_params
+    given = query.get("said", query.get("enrolled", ""))
     found = next((track for track in tracks if str(track.track_no) == given), None)
-    return None if found is None else f"Track {found.track_no} is {name_of(found.label) or 'unknown'} now."
+    if found is None:
+        return None
+    name = name_of(found.label) or "unknown"
+    if "enrolled" in query:
+        return f"Track {found.track_no} counts as evidence of {name} now; other clips are compared with it."
+    return f"Track {found.track_no} is {name} now."
 
 
 def _lanes(tracks: tuple[TrackResult, ...], ids: dict[str, int]) -> list[Lane]:

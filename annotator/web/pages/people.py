@@ -43,7 +43,7 @@ def show_people(visit: Visit) -> Response:
             people = list_people(connection, limit=_ROWS + 1, after=after)
     shown = people[:_ROWS]
     more = to_cursor(shown[-1].media, shown[-1].person_id) if len(people) > _ROWS else None
-    return visit.page("people.html", people=shown, typed=typed, next_cursor=more)
+    return visit.page("people.html", people=shown, typed=typed, next_cursor=more, may_enroll=_may_change(visit))
 
 
 def show_person(visit: Visit) -> Response:
@@ -66,9 +66,10 @@ def show_person(visit: Visit) -> Response:
         person=person,
         details=details,
         judged=judged,
+        just_enrolled=visit.number("enrolled", least=0, most=1000, usual=0),
         removable=removable,
         alike=_look_alikes(visit, person),
-        may_change=visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR,
+        may_change=_may_change(visit),
         clips=[
             (one, short_name(one.uri), is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
             for one in found[:_CLIPS]
@@ -80,6 +81,10 @@ def show_person(visit: Visit) -> Response:
             for one, media in details.companions
         ],
     )
+
+
+def _may_change(visit: Visit) -> bool:
+    return visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR
 
 
 def _look_alikes(visit: Visit, person: Person) -> list[tuple[Person, float]]:

@@ -1,5 +1,7 @@
 """The page is one well-formed file that refers to nothing outside, whatever names and addresses hold."""
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -172,3 +174,13 @@ def test_of_very_many_faces_the_best_are_shown(most_crops: int) -> None:
     assert f"The {MOST_LEFT_OUT} best of the others are shown" in page.text
     assert len(page.all("img")) == 5 + (MOST_LEFT_OUT if most_crops else 0)
     assert page.text.count("no picture was kept") == (0 if most_crops else MOST_LEFT_OUT)
+
+
+def test_the_page_allows_its_own_style_and_no_other() -> None:
+    html = explanation_html(explained())
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert policy == f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'"
+    assert " style=" not in html
+    assert re.search(r'<dd class="share-\d+">', html)
