@@ -6,14 +6,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from annotator.errors import AnnotatorError, SourceUnavailableError
+from annotator.media.local import LocalMedia
 from annotator.media.reader import MediaReader, scheme_of
 from annotator.types import MediaRef
 
 KEPT_BYTES: Final = 256 * 1024 * 1024
 """Of files that nobody uses just now."""
+
+USED_BYTES: Final = 4 * 1024 * 1024 * 1024
+"""Of files that are being sent just now: with more of them nothing else is brought."""
 
 KEPT_S: Final = 60.0
 _LOCKS: Final = 64
@@ -22,61 +26,68 @@ _Key = tuple[str, str | None]
 
 @dataclass(slots=True, eq=False)
 class _File:
-    """A file, as long as it is there.
+    """A file as long as it is there, or why there is none.
 
     Attributes:
-        path: where it is.
-        size_bytes: how large it is.
-        close: makes it go.
+        local: the file.
+        error: why it could not be brought.
+        close: makes the file go.
         users: how many use it just now.
         until_s: of a monotonic clock; so long it is kept after the last of them.
 
     """
 
-    path: Path
-    size_bytes: int
+    local: LocalMedia | None
+    error: AnnotatorError | None
     close: Callable[[], None]
-    users: int = 0
+    users: int = 1
     until_s: float = 0.0
 
+    @property
+    def size_bytes(self) -> int:
+        return 0 if self.local is None else self.local.size_bytes
 
-class BroughtMedia:
-    """Brings each media once for all who ask within a minute. Safe to use from several threads.
 
-    Who asks has looked whether the media is there, and whether the visitor may see it. Files have no names: whatever
-    ends this process, they are gone with it.
+class KeepingReader(MediaReader):
+    """Opens media as another reader does, and keeps what it has brought from elsewhere for a minute.
+
+    Who asks within that time gets the same file, or the same error. Who asks has looked whether the media is there, and
+    whether the visitor may see it. Files have no names: whatever ends this process, they are gone with it. Safe to use
+    from several threads.
     """
 
-    def __init__(self, *, kept_bytes: int = KEPT_BYTES, kept_s: float = KEPT_S) -> None:
+    def __init__(
+        self, reader: MediaReader, *, kept_bytes: int = KEPT_BYTES, used_bytes: int = USED_BYTES, kept_s: float = KEPT_S
+    ) -> None:
         """Keep nothing yet."""
-        self._kept_bytes, self._kept_s = kept_bytes, kept_s
+        self.fetch, self.decode = reader.fetch, reader.decode
+        self._reader = reader
+        self._kept_bytes, self._used_bytes, self._kept_s = kept_bytes, used_bytes, kept_s
         self._files: OrderedDict[_Key, _File] = OrderedDict()  # who was used last is last
         self._lock = threading.Lock()
         self._bringing = [threading.Lock() for _ in range(_LOCKS)]
         self._timer: threading.Timer | None = None
 
     @contextlib.contextmanager
-    def open(self, reader: MediaReader, media: MediaRef) -> Iterator[Path]:
-        """Give the path of a media's file, which stays until it is closed.
-
-        Args:
-            reader: brings it, within its limits.
-            media: which media. One of this machine is neither read nor kept.
+    def open(self, media: MediaRef) -> Iterator[LocalMedia]:
+        """Bring a media to a file, or give the one that was brought a moment ago; errors as of ``MediaReader.open``.
 
         Raises:
-            InputError: as of ``MediaReader.open``.
-            TransientError: as of ``MediaReader.open``.
+            SourceUnavailableError: also where too much is being sent just now.
 
         """
         if scheme_of(media.uri) == "file":
-            with reader.open_path(media) as path:
-                yield path
+            with self._reader.open(media) as local:
+                yield local
             return
         key = (media.uri, media.etag)
         with self._bringing[hash(key) % _LOCKS]:  # who comes second finds what the first one has brought
-            file = self._taken(key) or self._brought(reader, media, key)
+            file = self._taken(key) or self._brought(media, key)
         try:
-            yield file.path
+            if file.local is None:
+                assert file.error is not None  # noqa: S101 - one of both is there
+                raise file.error.with_traceback(None)
+            yield file.local
         finally:
             self._give_back(key, file)
 
@@ -88,23 +99,38 @@ class BroughtMedia:
     def _taken(self, key: _Key) -> _File | None:
         with self._lock:
             file = self._files.get(key)
+            if file is not None and not file.users and file.until_s <= time.monotonic():
+                return None
             if file is not None:
                 file.users += 1
             return file
 
-    def _brought(self, reader: MediaReader, media: MediaRef, key: _Key) -> _File:
-        with contextlib.ExitStack() as stack:
-            local = stack.enter_context(reader.open(media))
-            file = _File(local.path, local.size_bytes, stack.pop_all().close, users=1)
+    def _brought(self, media: MediaRef, key: _Key) -> _File:
         with self._lock:
+            used = sum(file.size_bytes for file in self._files.values() if file.users)
+        if used > self._used_bytes:
+            raise SourceUnavailableError("Too many media are being sent just now: try again in a minute.")
+        with contextlib.ExitStack() as stack:
+            try:
+                local = stack.enter_context(self._reader.open(media))
+                file = _File(local, None, stack.pop_all().close)
+            except AnnotatorError as error:
+                file = _File(None, error, lambda: None)
+        with self._lock:
+            former = self._files.pop(key, None)
+            if former is not None:  # of before its time was over, which nobody has used since
+                former.close()
             self._files[key] = file
         return file
 
     def _give_back(self, key: _Key, file: _File) -> None:
         with self._lock:
             file.users -= 1
-            file.until_s = time.monotonic() + self._kept_s
-            self._files.move_to_end(key)
+            if not file.users:
+                # The time of an error begins once: who asks again and again must not make it last.
+                if file.error is None or not file.until_s:
+                    file.until_s = time.monotonic() + self._kept_s
+                self._files.move_to_end(key)
             self._drop(until_s=time.monotonic())
             self._wait_for_next()
 
