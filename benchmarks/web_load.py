@@ -212,6 +212,8 @@ def pages(media: int, host: str, cookie: str) -> list[Asked]:
             "operation: failures of a reason",
             lambda k: f"/operation/failures?reason={('too_large', 'undecodable')[k % 2]}",
         ),
+        Asked("operation: models", lambda _: "/operation/models"),
+        Asked("operation: what a model changes", lambda _: "/operation/models/2"),
         Asked("space", lambda _: "/space"),
         Asked("record", lambda _: "/record"),
         Asked("API: people by the beginning of a name", lambda k: f"/api/v1/people?q=person%20{k % 10}"),
