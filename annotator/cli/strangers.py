@@ -1,13 +1,13 @@
 """``annotator strangers``."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from annotator.build import build_gallery, build_identifier, build_source
 from annotator.cli.database import open_store
@@ -225,6 +225,66 @@ def _faces(seen: Sequence[StrangerTrack], pictures: Sequence[bytes | None]) -> I
     yield "</div>"
 
 
+@dataclass(frozen=True, slots=True)
+class NamedStranger:
+    """What naming a group came to.
+
+    Attributes:
+        number: of the group, by now.
+        name: the person's, as it is kept.
+        tracks: how many of the group's tracks count as photographs of the person.
+
+    """
+
+    number: int
+    name: str
+    tracks: int
+
+
+def enroll_stranger(
+    store: Store,
+    gallery: Gallery,
+    number: int,
+    name: str,
+    *,
+    note: Callable[[Connection], None] = lambda _: None,
+) -> NamedStranger:
+    """Enroll the best tracks of a group as a person. What is stored is not labelled anew yet.
+
+    Args:
+        store: the database.
+        gallery: of the model that is shown.
+        number: of the group.
+        name: the person's.
+        note: keeps what else is to be known of it, in the transaction in which the group gets its name.
+
+    Raises:
+        StrangerError: there is no such group, or it has another name already.
+        EnrollmentError: the faces are somebody else's to the model, or the name cannot be one.
+        ConfigError: the gallery is of another model than what is shown.
+
+    """
+    identity = Identity(name.strip())
+    try:
+        check_name(identity.name)
+    except ModelError as error:
+        raise EnrollmentError(str(error)) from error
+    network_id = network_of_strangers(store.engine)
+    _shown_network(store, gallery)
+    with store.reading() as connection:
+        stranger = find_group(connection, network_id, number)
+        _check_unnamed(stranger.identity_id, identity, number, names=_names(store, stranger.identity_id))
+        best = best_tracks(connection, network_id, stranger.number, bundle=gallery.bundle)
+    check_who(identity, best.embeddings, best.face_px.tolist(), gallery)
+    identity = store.add_enrolled(
+        identity, embedder=gallery.embedder, embeddings=best.embeddings, photo_sha256=best.digests
+    )
+    with store.writing() as connection:
+        identity_id = ids_of(connection, {identity.name})[identity.name]
+    name_group(store.engine, network_id, stranger.number, identity_id, note=note)
+    return NamedStranger(stranger.number, identity.name, len(best))
+
+
 def name_stranger(number: int, name: str, *, settings: Mapping[str, Any]) -> None:
     """Enroll the best tracks of a group as a person, and give what is stored the new name.
 
@@ -234,32 +294,15 @@ def name_stranger(number: int, name: str, *, settings: Mapping[str, Any]) -> Non
 
     """
     loaded = load_settings(**settings)
-    identity = Identity(name.strip())
-    try:
-        check_name(identity.name)
-    except ModelError as error:
-        raise EnrollmentError(str(error)) from error
     with open_store(loaded, must_exist=True) as store:
         network_id = network_of_strangers(store.engine)
-        gallery = build_gallery(loaded, store=store)
-        _shown_network(store, gallery)
-        with store.reading() as connection:
-            stranger = find_group(connection, network_id, number)
-            _check_unnamed(stranger.identity_id, identity, number, names=_names(store, stranger.identity_id))
-            best = best_tracks(connection, network_id, stranger.number, bundle=gallery.bundle)
-        check_who(identity, best.embeddings, best.face_px.tolist(), gallery)
-        identity = store.add_enrolled(
-            identity, embedder=gallery.embedder, embeddings=best.embeddings, photo_sha256=best.digests
-        )
-        with store.writing() as connection:
-            identity_id = ids_of(connection, {identity.name})[identity.name]
-        name_group(store.engine, network_id, stranger.number, identity_id)
-        counted = "1 track" if len(best) == 1 else f"{len(best)} tracks"
-        out().print(f"{identity.name} is known now, from {counted} of stranger {stranger.number}", markup=False)
+        done = enroll_stranger(store, build_gallery(loaded, store=store), number, name)
+        counted = "1 track" if done.tracks == 1 else f"{done.tracks} tracks"
+        out().print(f"{done.name} is known now, from {counted} of stranger {done.number}", markup=False)
         changed = show_new_names(store, build_identifier(loaded, build_gallery(loaded, store=store)), network_id)
         with store.reading() as connection:
-            seen = _once(tracks_of_stranger(connection, stranger.number))
-    named = sum(one.identity == identity.name for one in seen)
+            seen = _once(tracks_of_stranger(connection, done.number))
+    named = sum(one.identity == done.name for one in seen)
     rest = "" if named == len(seen) else "; the others are too unlike the best ones to be sure"
     remark(
         f"{changed:,} contents have been compared with the new face, without decoding. {named:,} of {len(seen):,}"

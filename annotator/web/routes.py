@@ -23,6 +23,7 @@ from annotator.web.pages import (
     review,
     search,
     space,
+    strangers,
     trying,
 )
 from annotator.web.visit import Page
@@ -35,6 +36,10 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/search", "search", search.show_search, Role.READER, menu="Search"),
     Page("/review", "review", review.show_review, Role.REVIEWER, menu="Review"),
     Page("/review", "review_answer", review.review, Role.REVIEWER, "POST"),
+    Page("/strangers", "strangers", strangers.show_strangers, Role.REVIEWER),
+    Page("/strangers/{number:int}", "stranger", strangers.show_stranger, Role.REVIEWER),
+    Page("/strangers/{number:int}/merge", "merge_stranger", strangers.merge_stranger, Role.REVIEWER, "POST"),
+    Page("/strangers/{number:int}/split", "split_stranger", strangers.split_stranger, Role.REVIEWER, "POST"),
     Page("/people", "people", people.show_people, Role.READER, menu="People"),
     Page("/people/{person_id:int}", "person", people.show_person, Role.READER),
     Page("/people/{person_id:int}/rename", "rename_person", changing_people.rename_person, Role.OPERATOR, "POST"),

@@ -4,7 +4,7 @@ A group about which somebody has decided is kept: it never joins another one tha
 also when all groups are made anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,7 +72,13 @@ def members_of(connection: Connection, network_id: int, number: int) -> list[Tra
     return [(content_id, track_no) for content_id, track_no in rows]
 
 
-def merge_groups(engine: Engine, network_id: int, number: int, into: int) -> Group:
+def _nothing_more(_connection: Connection) -> None:
+    """Keep nothing else."""
+
+
+def merge_groups(
+    engine: Engine, network_id: int, number: int, into: int, *, note: Callable[[Connection], None] = _nothing_more
+) -> Group:
     """Let two groups be one, for good.
 
     Args:
@@ -80,6 +86,7 @@ def merge_groups(engine: Engine, network_id: int, number: int, into: int) -> Gro
         network_id: whose tracks they are.
         number: of the group that is given up; the number goes on to find it.
         into: of the group that remains.
+        note: keeps what else is to be known of it, in its transaction.
 
     Returns:
         The group.
@@ -112,11 +119,18 @@ def merge_groups(engine: Engine, network_id: int, number: int, into: int) -> Gro
             identity_id=kept.identity_id or lost.identity_id,
         )
         move_on(connection, state)
+        note(connection)
         return find_group(connection, network_id, kept.number)
 
 
 def split_group(
-    engine: Engine, network_id: int, number: int, *, keys: Sequence[TrackKey], bundle: ModelBundle
+    engine: Engine,
+    network_id: int,
+    number: int,
+    *,
+    keys: Sequence[TrackKey],
+    bundle: ModelBundle,
+    note: Callable[[Connection], None] = _nothing_more,
 ) -> Group:
     """Let some tracks of a group be another one, for good.
 
@@ -126,6 +140,7 @@ def split_group(
         number: of the group.
         keys: which of its tracks.
         bundle: as of the run that made the groups.
+        note: keeps what else is to be known of it, in its transaction.
 
     Returns:
         The new group.
@@ -160,11 +175,26 @@ def split_group(
             where = (grouped_tracks.c.network_id == network_id, here)
             connection.execute(update(grouped_tracks).where(*where).values(group_no=new_no))
         move_on(connection, state, founded=state.founded + 1, next_no=new_no + 1)
+        note(connection)
         return find_group(connection, network_id, new_no)
 
 
-def name_group(engine: Engine, network_id: int, number: int, identity_id: int) -> None:
+def name_group(
+    engine: Engine,
+    network_id: int,
+    number: int,
+    identity_id: int,
+    *,
+    note: Callable[[Connection], None] = _nothing_more,
+) -> None:
     """Note who a group is; its tracks stay in it from now on.
+
+    Args:
+        engine: of the database.
+        network_id: whose tracks they are.
+        number: of the group.
+        identity_id: who it is.
+        note: keeps what else is to be known of it, in its transaction.
 
     Raises:
         StrangerError: there is no such group.
@@ -176,6 +206,7 @@ def name_group(engine: Engine, network_id: int, number: int, identity_id: int) -
         group = find_group(connection, network_id, number)
         _keep(connection, network_id, group.number, identity_id=identity_id)
         move_on(connection, state)
+        note(connection)
 
 
 def network_of_strangers(engine: Engine) -> int:

@@ -1,7 +1,6 @@
 """``annotator strangers``, on both databases: grouped, listed, shown, named, merged and split."""
 
 import csv
-import hashlib
 import io
 import json
 import re
@@ -10,31 +9,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from sqlalchemy import text
 
 from annotator.cli import run_command
-from annotator.recognition.decision import Identifier
-from annotator.recognition.gallery import Gallery
 from annotator.store import Store
-from annotator.types import FaceTrack, MediaRef
-from tests.made_up_bundles import EMBEDDER, track_of, write_made_up_bundle
-from tests.store_values import annotation, track
+from tests.strangers_archive import fill
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "strangers.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^    annotator (strangers .*?)(?:  .*)?$", PAGE, re.MULTILINE)
-FIRST, SECOND, THIRD, KNOWN = 50, 51, 52, 3
-CLIPS = {
-    "hello.gif": (FIRST, KNOWN),
-    "waving.gif": (SECOND, FIRST),
-    "party.gif": (SECOND, THIRD),
-    "end.gif": (FIRST,),
-}
 MEMBERS = (
     "SELECT b.content_id, b.track_no, g.survivor_no FROM grouped_tracks b"
     " JOIN track_groups g ON g.network_id = b.network_id AND g.group_no = b.group_no ORDER BY 1, 2"
@@ -54,43 +39,6 @@ def write_or_die(*arguments):
 running.write_united = write_or_die
 raise SystemExit(run_command(["strangers", "group"]))
 """
-
-
-def face_of(person: int, number: int, *, seed: int) -> FaceTrack:
-    """Return a track of a person; no two of a clip share a frame."""
-    made = track(number, start_ms=300 * number)
-    return replace(
-        made,
-        frame_index=np.arange(3, dtype=np.int64) + 10 * number,
-        boxes_xyxy=np.array([[10, 10, 50, 50]] * 3, np.float32),
-        evidence=track_of(person, seed=seed),
-        best_faces=np.zeros((3, 112, 112, 3), np.uint8),
-    )
-
-
-def fill(url: str, folder: Path, model: Path) -> None:
-    """Annotate four clips, of which the first one is there and shows a face; the model knows one of four people."""
-    identifier = Identifier(Gallery.from_bundle(write_made_up_bundle(model)))
-    clip = folder / "hello.gif"
-    picture = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8))
-    picture.save(clip, save_all=True, append_images=[picture.rotate(90)], duration=100)
-    with Store.open(url) as store:
-        network_id = store.register_network({"embedder": EMBEDDER, "sampling": "even"})
-        labelling_id = store.register_labelling(
-            network_id, model=identifier.model, digest=identifier.digest, photographs=identifier.photographs
-        )
-        for content, (name, people) in enumerate(CLIPS.items(), start=1):
-            tracks = [face_of(person, number, seed=content) for number, person in enumerate(people)]
-            uri = clip.as_uri() if name == clip.name else f"s3://gifs/{name}"
-            one = annotation(
-                MediaRef(uri, uri, None),
-                content=content,
-                tracks=tracks,
-                labels=identifier.identify([one.evidence for one in tracks]),
-            )
-            if name == clip.name:
-                one = replace(one, content_sha256=hashlib.sha256(clip.read_bytes()).hexdigest())
-            store.save([one], network_id=network_id, labelling_id=labelling_id)
 
 
 @pytest.fixture

@@ -1,0 +1,107 @@
+"""Groups of strangers: who is seen most without a name, and a page for each, to name, merge and split it."""
+
+from typing import Final
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from annotator.errors import ConfigError, StrangerError
+from annotator.grouping.grouping import TrackKey
+from annotator.store.strangers.decisions import find_group, merge_groups, network_of_strangers, split_group
+from annotator.store.strangers.listing import list_strangers
+from annotator.store.web.people import find_person
+from annotator.store.web.strangers import count_tracks, faces_of_strangers
+from annotator.web.errors import WebError
+from annotator.web.visit import Visit
+
+_ROWS: Final = 48
+_MOST_ROWS: Final = 480
+_FACES: Final = 60
+_LARGEST: Final = 2**31 - 1
+_MODEL_IS_GONE: Final = "The model of these names is not here any more: `annotator models list` shows which are."
+
+
+def show_strangers(visit: Visit) -> Response:
+    """Show the groups that are seen in most media."""
+    limit = visit.number("limit", most=_MOST_ROWS, usual=_ROWS)
+    try:
+        network_of_strangers(visit.site.store.engine)
+    except StrangerError:
+        return visit.page("strangers.html", groups=None, more=None)
+    with visit.site.store.reading() as connection:
+        found = list_strangers(connection, limit=limit + 1)
+        shown = found[:limit]
+        faces = faces_of_strangers(connection, [one.number for one in shown], most=1)
+    more = min(2 * limit, _MOST_ROWS) if len(found) > limit and limit < _MOST_ROWS else None
+    groups = [(one, next(iter(faces[one.number]), None)) for one in shown]
+    return visit.page("strangers.html", groups=groups, more=more)
+
+
+def show_stranger(visit: Visit) -> Response:
+    """Show one group; one that has become part of another is that one."""
+    given = _number(visit)
+    network_id = network_of_strangers(visit.site.store.engine)
+    with visit.site.store.reading() as connection:
+        group = find_group(connection, network_id, given)
+        faces = faces_of_strangers(connection, [group.number], most=_FACES)[group.number]
+        tracks = count_tracks(connection, group.number)
+        person = None if group.identity_id is None else find_person(connection, group.identity_id)
+    if group.number != given:
+        return visit.redirect("stranger", number=group.number)
+    return visit.page(
+        "stranger.html",
+        number=group.number,
+        faces=faces,
+        left_out=tracks - len(faces),
+        tracks=tracks,
+        person=person,
+    )
+
+
+def merge_stranger(visit: Visit) -> Response:
+    """Let a group be one with another one."""
+    number, into = _number(visit), visit.form.get("into", "").strip().removeprefix("#")
+    if not (into.isascii() and into.isdigit() and len(into) < 10):
+        raise WebError(400, "Which stranger is it? Write the number of the group.")
+
+    def note(connection: Connection) -> None:
+        visit.record(connection, "merged strangers", subject=f"stranger {number}", into=int(into))
+
+    engine = visit.site.store.engine
+    kept = merge_groups(engine, network_of_strangers(engine), number, int(into), note=note)
+    return visit.redirect("stranger", number=kept.number)
+
+
+def split_stranger(visit: Visit) -> Response:
+    """Let the tracks that are chosen be another group."""
+    number, site = _number(visit), visit.site
+    keys = [_key(name) for name, value in visit.form.items() if name.startswith("track-") and value]
+    if not keys:
+        raise WebError(400, "Choose the faces that are somebody else's.")
+    identifier = site.shown_model.identifier(site.store, site.settings)
+    if identifier is None:
+        raise WebError(404, _MODEL_IS_GONE)
+
+    def note(connection: Connection) -> None:
+        visit.record(connection, "split a stranger", subject=f"stranger {number}", tracks=len(keys))
+
+    engine, bundle = site.store.engine, identifier.gallery.bundle
+    try:
+        new = split_group(engine, network_of_strangers(engine), number, keys=keys, bundle=bundle, note=note)
+    except ConfigError as error:
+        raise WebError(409, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+    return visit.redirect("stranger", number=new.number)
+
+
+def _number(visit: Visit) -> int:
+    number: int = visit.request.path_params["number"]
+    if number > _LARGEST:
+        raise WebError(404, "There is no such stranger.")
+    return number
+
+
+def _key(name: str) -> TrackKey:
+    numbers = name.removeprefix("track-").split("-")
+    if len(numbers) != 2 or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in numbers):
+        raise WebError(400, "The form names a track that cannot be: load the page again.")
+    return int(numbers[0]), int(numbers[1])
