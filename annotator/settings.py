@@ -450,6 +450,11 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")
 
+    @property
+    def uploads_folder(self) -> Path:
+        """Where what visitors of the web application upload is kept."""
+        return self.web.uploads or self.data_dir / "uploads"
+
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSetting:

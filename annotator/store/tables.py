@@ -951,7 +951,13 @@ web_jobs = Table(
     Column("state", Text, nullable=False),
     Column("stage", Text, comment="what is done to it now, while it runs"),
     Column("frames", Integer, nullable=False, server_default=text("0"), comment="in which faces were looked for"),
-    Column("tries", SmallInteger, nullable=False, server_default=text("0"), comment="sessions that took it and lost it"),
+    Column(
+        "tries",
+        SmallInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="sessions that took it and lost it",
+    ),
     Column("session", Text, comment="who has it in hand"),
     Column("seen_at", UtcTime, comment="when the session has last said that it lives"),
     Column("created_at", UtcTime, nullable=False),
@@ -963,6 +969,7 @@ web_jobs = Table(
     CheckConstraint("(state = 'running') = (session IS NOT NULL)", name="session"),
     CheckConstraint("(finished_at IS NULL) = (state IN ('waiting', 'running'))", name="finished"),
     Index(None, "owner", "id"),
+    Index(None, "media_id", "id"),
     Index(
         "ix_web_jobs_open",
         "id",

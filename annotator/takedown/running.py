@@ -238,6 +238,11 @@ def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
         "media are not changed: whoever annotates them anew finds a face without a name",
         "backups, and models and folders on other machines, still have the person: call this there, let backups go",
     ]
+    if settings.uploads_folder.is_dir():
+        left.append(
+            "what was uploaded to `annotator web` is media, too, and stays: what shows the person goes only if you"
+            " remove it from the folder of uploads; search for the name before the takedown to see which"
+        )
     if settings.models_uri is not None and settings.models_uri.startswith(S3):
         left.append(
             "models in the bucket still have the prototype: build them anew without it, and remove the former ones"

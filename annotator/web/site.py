@@ -129,9 +129,8 @@ class Site:
     @property
     def uploads(self) -> Uploads:
         """Where what visitors upload is kept."""
-        web = self.settings.web
-        folder = web.uploads or self.settings.data_dir / "uploads"
-        return Uploads(folder, min(web.upload_bytes, self.settings.fetch.max_bytes))
+        most_bytes = min(self.settings.web.upload_bytes, self.settings.fetch.max_bytes)
+        return Uploads(self.settings.uploads_folder, most_bytes)
 
     @property
     def allowed(self) -> Allowed:

@@ -37,6 +37,7 @@ from annotator.store.tables import (
     tombstones,
     track_embeddings,
     track_labels,
+    web_jobs,
     work,
 )
 from annotator.store.takedowns.running import (
@@ -116,6 +117,17 @@ def fill(url: str, model: Path) -> None:
                     happened_at=utc_now(),
                     done_by="somebody@somewhere",
                     report={"people": [{"name": NAME, "lost": 3}], "said": f"{NAME.lower()} loses 3", "other": OTHER},
+                )
+            )
+            connection.execute(
+                insert(web_jobs).values(
+                    owner="eve",
+                    uri="https://example.org/a.gif",
+                    name=f"{NAME} waits.gif",
+                    state="failed",
+                    created_at=utc_now(),
+                    finished_at=utc_now(),
+                    message=f"{NAME} waits.gif is empty",
                 )
             )
             connection.execute(
@@ -221,6 +233,8 @@ def test_afterwards_nothing_of_the_person_is_left_in_any_store(
         "enrolled_faces.embedding",
         "track_embeddings.embeddings",
         "track_labels.identity_id",
+        "web_jobs.name",
+        "web_jobs.message",
     ):
         assert any(one.startswith(store) for one in before), store
     for store in ("prototypes.npy", "prepared.db", "last.npz", "golden.db", "labels.csv", "report.html"):
@@ -317,6 +331,17 @@ def test_what_has_no_letter_is_no_name(  # noqa: PLR0917 - fixtures
     assert take_down(wanted, "--folder", workdir, "--yes") == 2
     assert "is no name" in capsys.readouterr().err
     assert traces(database_url, places) == before
+
+
+def test_what_was_uploaded_is_media_and_left_to_do(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert take_down(NAME, "--json") == 0
+    assert "was uploaded" not in capsys.readouterr().out
+    uploads = places / "data" / "uploads"
+    uploads.mkdir(parents=True)
+    (uploads / f"{'a' * 64}.gif").write_bytes(b"GIF89a")
+    assert take_down(NAME, "--yes", "--json") == 0
+    assert "what was uploaded to `annotator web` is media" in str(json.loads(capsys.readouterr().out)["left"])
+    assert (uploads / f"{'a' * 64}.gif").exists()
 
 
 def test_a_file_that_cannot_be_looked_into_is_left_to_do(
