@@ -1,7 +1,7 @@
 """The model that is shown, in memory: whom it takes tracks for, and who looks like whom to it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,22 +18,10 @@ from annotator.store.store import Store
 from annotator.store.tables import enrolled_faces, identities, tombstones
 
 MODEL_IS_GONE: Final = "The model of these names is not here any more: `annotator models list` shows which are."
-_NEAREST: Final = 6
+NEAREST: Final = 6
+"""Look-alikes that are told of a person."""
+
 _State = tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LookAlike:
-    """Somebody who looks like a person.
-
-    Attributes:
-        person_id: who.
-        similarity: cosine of the two prototypes.
-
-    """
-
-    person_id: int
-    similarity: float
 
 
 class ShownModel:
@@ -79,27 +67,21 @@ class _Loaded:
     identifier: Identifier
 
 
-def look_alikes(gallery: Gallery, ids: Mapping[str, int], person_id: int) -> tuple[LookAlike, ...]:
-    """Return who looks most like a person, likest first.
+def look_alikes(gallery: Gallery, names: Collection[str]) -> tuple[tuple[str, float], ...]:
+    """Return who looks most like a person: names and cosines of the prototypes, likest first.
 
     Args:
         gallery: of the model.
-        ids: of the people whom its names mean now.
-        person_id: the person's.
+        names: all that mean the person.
 
     """
-    places = [ids.get(one.name) for one in gallery.identities]
-    if person_id not in places:
+    place = next((place for place, one in enumerate(gallery.identities) if one.name in names), None)
+    if place is None:
         return ()
-    similarities = gallery.prototypes @ gallery.prototypes[places.index(person_id)]
-    found: dict[int, float] = {}
-    for place in np.argsort(-similarities).tolist():
-        other = places[place]
-        if other is not None and other != person_id:
-            found.setdefault(other, float(similarities[place]))
-        if len(found) == _NEAREST:
-            break
-    return tuple(LookAlike(*one) for one in found.items())
+    similarities = gallery.prototypes @ gallery.prototypes[place]
+    likest = np.argsort(-similarities)[: NEAREST + len(names)].tolist()
+    found = [(gallery.identities[one].name, float(similarities[one])) for one in likest]
+    return tuple(one for one in found if one[0] not in names)[:NEAREST]
 
 
 def _people(connection: Connection) -> _State:
@@ -107,7 +89,7 @@ def _people(connection: Connection) -> _State:
     faces = enrolled_faces.c
     return (
         *connection.execute(select(func.count(faces.identity_id), func.max(faces.added_at))).one(),
-        *connection.execute(select(func.count(identities.c.merged_into), func.count(identities.c.id))).one(),
+        *connection.execute(select(func.count(identities.c.merged_into), func.max(identities.c.id))).one(),
         connection.execute(select(func.count(tombstones.c.digest))).scalar_one(),
     )
 

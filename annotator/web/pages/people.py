@@ -12,6 +12,7 @@ from annotator.store.web.finding import Question, find_media_with
 from annotator.store.web.judged import judged_names
 from annotator.store.web.people import (
     Person,
+    PersonDetails,
     aliases_of,
     describe_person,
     find_people,
@@ -68,7 +69,7 @@ def show_person(visit: Visit) -> Response:
         judged=judged,
         just_enrolled=visit.number("enrolled", least=0, most=1000, usual=0),
         removable=removable,
-        alike=_look_alikes(visit, person),
+        alike=_look_alikes(visit, person, details),
         may_change=_may_change(visit),
         clips=[
             (one, short_name(one.uri), is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
@@ -87,14 +88,14 @@ def _may_change(visit: Visit) -> bool:
     return visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR
 
 
-def _look_alikes(visit: Visit, person: Person) -> list[tuple[Person, float]]:
+def _look_alikes(visit: Visit, person: Person, details: PersonDetails) -> list[tuple[Person, float]]:
     """Return who looks most like somebody to the model that is shown, and how much, as cosines."""
     site = visit.site
     identifier = site.shown_model.identifier(site.store, site.settings)
     if identifier is None:
         return []
+    found = look_alikes(identifier.gallery, {person.name, *details.aliases})
     with site.store.reading() as connection:
-        ids = ids_of(connection, [one.name for one in identifier.gallery.identities])
-        found = look_alikes(identifier.gallery, ids, person.person_id)
-        people = find_people(connection, [one.person_id for one in found])
-    return [(people[one.person_id], one.similarity) for one in found if one.person_id in people]
+        ids = ids_of(connection, [name for name, _ in found])
+        people = find_people(connection, list(ids.values()))
+    return [(people[ids[name]], similarity) for name, similarity in found if name in ids]
