@@ -3,12 +3,14 @@
 import base64
 import hmac
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from httpx2 import Response
 
+from annotator.cli.web import _elsewhere_of
 from annotator.errors import ConfigError
 from annotator.settings import explain_settings, load_settings
 from annotator.store import Store
@@ -378,6 +380,17 @@ def test_what_cannot_be_is_refused_before_it_listens(oidc: dict[str, str], said:
     settings = load_settings(env_file=None, web={"oidc": oidc | {"client_id": "a"}})
     with pytest.raises(ConfigError, match=said):
         Elsewhere(settings.web.oidc)
+
+
+def test_without_the_extra_the_command_that_brings_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    oidc = {"issuer": "https://login.example", "client_id": "a", "roles": "x=admin"}
+    settings = load_settings(env_file=None, web={"oidc": oidc})
+    monkeypatch.setitem(sys.modules, "joserfc", None)
+    monkeypatch.delitem(sys.modules, "annotator.web.oidc.entrance")
+    monkeypatch.delitem(sys.modules, "annotator.web.oidc.provider")
+    monkeypatch.delitem(sys.modules, "annotator.web.oidc.tokens")
+    with pytest.raises(ConfigError, match=r"pip install 'celebrity-annotator\[web,oidc\]' \(joserfc is missing\)"):
+        _elsewhere_of(settings)
 
 
 def test_the_secret_is_never_shown() -> None:
