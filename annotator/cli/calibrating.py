@@ -45,8 +45,12 @@ class PriorReport:
 
     @property
     def setting(self) -> str:
-        """What takes the estimate over: two digits say all that such an estimate knows."""
-        return f"ANNOTATOR_PRIOR={self.estimate.prior:.2g}"
+        """What takes the estimate over: two digits say all that such an estimate knows. It is never 1."""
+        prior = self.estimate.prior
+        rounded = f"{prior:.2g}"
+        if float(rounded) == 1:
+            rounded = f"{1 - float(f'{1 - prior:.1g}'):g}"
+        return f"ANNOTATOR_PRIOR={rounded}"
 
     def names(self, prior: float, min_confidence: float) -> int:
         """Return how many names of the sample are so sure under a prior."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, exists, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, exists, func, or_, select, tuple_
 
 from annotator.store.tables import (
     active,
@@ -201,6 +201,8 @@ def _statement(
         # No index holds a sum: the others are found by the contents of the rare one.
         identity_id = one.c.identity_id if rare is None or number == rare else one.c.identity_id + 0
         statement = statement.where(identity_id.in_(its_ids), one.c.confidence >= question.min_confidence)
+        if len(its_ids) > 1:
+            statement = statement.where(~_has_surer_label(one, its_ids))
     statement = statement.where(labels[rare or 0].c.labelling_id == _labelling(question))
     if question.since is not None:
         statement = statement.where(first.labelled_at >= question.since)
@@ -209,6 +211,20 @@ def _statement(
     if question.is_in_one_shot and len(ids) > 1:
         statement = statement.where(_in_one_shot(labels, ids))
     return statement.order_by(first.confidence.desc(), first.content_id, media.c.id)
+
+
+def _has_surer_label(one: Any, its_ids: Sequence[int]) -> Any:  # noqa: ANN401 - SQL expressions
+    """Return whether another one of the people whom a name means has a surer label in the same content."""
+    other = content_labels_by.alias()
+    return exists().where(
+        other.c.labelling_id == one.c.labelling_id,
+        other.c.content_id == one.c.content_id,
+        other.c.identity_id.in_(its_ids),
+        or_(
+            other.c.confidence > one.c.confidence,
+            and_(other.c.confidence == one.c.confidence, other.c.identity_id < one.c.identity_id),
+        ),
+    )
 
 
 def _in_one_shot(labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN401 - SQL expressions

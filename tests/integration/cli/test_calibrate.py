@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from annotator.cli import run_command
+from annotator.cli.calibrating import PriorReport
 from annotator.recognition.bundle import load_bundle, write_bundle
 from annotator.recognition.calibration import SizePoint, fit_log_ratio
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
+from annotator.recognition.prior import PriorEstimate
 from annotator.recognition.revocation import RevocationList
 from annotator.store import Store
+from annotator.store.relabelling.sampling import SampledTracks
 from annotator.types import MediaAnnotation
 from tests.made_up_bundles import EMBEDDER, PEOPLE, TEXTS, track_of, write_made_up_bundle
 from tests.store_values import annotation, ref, track
@@ -151,6 +154,15 @@ def test_nothing_is_written(database: str, tmp_path: Path) -> None:
         before = (store.active_labelling(), store.status())
         assert run_command(["calibrate"]) == 0
         assert (store.active_labelling(), store.status()) == before
+
+
+@pytest.mark.parametrize(
+    ("prior", "setting"), [(0.0312, "0.031"), (0.994, "0.99"), (0.9963, "0.996"), (0.99963, "0.9996")]
+)
+def test_the_setting_is_never_one_that_programs_refuse(prior: float, setting: str) -> None:
+    sample = SampledTracks(1, 1, 1, *[np.zeros(0)] * 5)
+    report = PriorReport("mine@1", 0.1, 0.1, sample, PriorEstimate(prior, prior, prior, 1, 1))
+    assert report.setting == f"ANNOTATOR_PRIOR={setting}"
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])

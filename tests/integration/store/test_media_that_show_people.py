@@ -74,3 +74,18 @@ def test_all_orders_of_people_find_all_media_with_them(  # noqa: PLR0917 - what 
         found = page_by_page(store, Question(people, is_in_one_shot=is_in_one_shot))
         assert found == expected(annotations, names, is_in_one_shot=is_in_one_shot), names
     assert 0 < len(found) < CONTENTS / 2
+
+
+def test_a_name_that_means_two_people_finds_a_media_with_both_once(store: Store) -> None:
+    with_accent, without = Identity("José Pérez"), Identity("Jose Perez")
+    network_id = store.register_network(SPEC)
+    photographs = dict.fromkeys((with_accent, without), 3)
+    labelling_id = store.register_labelling(network_id, model="t@1", digest="d", photographs=photographs)
+    labels = [known(with_accent, confidence=0.7), known(without, confidence=0.9)]
+    both = annotation(ref("both.gif"), content=1, tracks=[track(0), track(1)], labels=labels)
+    store.save([both], network_id=network_id, labelling_id=labelling_id)
+    with store.reading() as connection:
+        meant = tuple(find_identities(connection, "jose perez"))
+        found = find_media_with(connection, Question((meant,)), limit=10)
+    assert len(meant) == 2
+    assert [(one.uri, [seen.confidence for seen in one.appearances]) for one in found] == [(both.media.uri, [0.9])]
