@@ -1,4 +1,4 @@
-"""The process that lets photographs or tracks count as evidence of people, for the web application.
+"""The process that lets photographs, tracks or strangers count as evidence of people, for the web application.
 
 It reads a line of JSON, what it works with, and writes one: how much counts now, or why none does. Then it goes on to
 give what is stored the new names, which may take as long as the archive is large.
@@ -20,6 +20,7 @@ from annotator.cli.correcting import network_of_model
 from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.entry import one_line
+from annotator.cli.strangers import enroll_stranger
 from annotator.errors import AnnotatorError, InputError, TransientError
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.enrollment import Photograph, enroll_person
@@ -46,6 +47,8 @@ def enroll(given: Mapping[str, Any], settings: Settings, store: Store) -> int:
     gallery = build_gallery(settings, store=store)
     if "photographs" in given:
         return _enroll_photographs(given, settings, store, gallery=gallery)
+    if "stranger" in given:
+        return _enroll_stranger(given, store, gallery=gallery)
     network_id = network_of_model(store, gallery.embedder)
     with store.writing() as connection:
         standing = [
@@ -74,6 +77,13 @@ def _enroll_photographs(given: Mapping[str, Any], settings: Settings, store: Sto
         )
         _record(connection, given, "enrolled photographs", identity.name, photographs=len(digests))
     return len(digests)
+
+
+def _enroll_stranger(given: Mapping[str, Any], store: Store, *, gallery: Gallery) -> int:
+    def note(connection: Connection) -> None:
+        _record(connection, given, "named a stranger", given["name"], stranger=given["stranger"])
+
+    return enroll_stranger(store, gallery, given["stranger"], given["name"], note=note).tracks
 
 
 def _checked(

@@ -3,7 +3,7 @@
 from typing import Final
 
 from sqlalchemy import Connection
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from annotator.errors import ConfigError, StrangerError
 from annotator.grouping.grouping import TrackKey
@@ -12,13 +12,14 @@ from annotator.store.strangers.listing import list_strangers
 from annotator.store.web.people import find_person
 from annotator.store.web.strangers import count_tracks, faces_of_strangers
 from annotator.web.errors import WebError
+from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
 _ROWS: Final = 48
 _MOST_ROWS: Final = 480
 _FACES: Final = 60
 _LARGEST: Final = 2**31 - 1
-_MODEL_IS_GONE: Final = "The model of these names is not here any more: `annotator models list` shows which are."
+_LONGEST_NAME: Final = 200
 
 
 def show_strangers(visit: Visit) -> Response:
@@ -47,7 +48,9 @@ def show_stranger(visit: Visit) -> Response:
         tracks = count_tracks(connection, group.number)
         person = None if group.identity_id is None else find_person(connection, group.identity_id)
     if group.number != given:
-        return visit.redirect("stranger", number=group.number)
+        query = visit.request.url.query
+        address = f"{visit.url('stranger', number=group.number)}{'?' if query else ''}{query}"
+        return RedirectResponse(address, status_code=303)
     return visit.page(
         "stranger.html",
         number=group.number,
@@ -55,7 +58,23 @@ def show_stranger(visit: Visit) -> Response:
         left_out=tracks - len(faces),
         tracks=tracks,
         person=person,
+        counted=visit.number("counted", least=1, most=1000, usual=0),
     )
+
+
+def name_stranger(visit: Visit) -> Response:
+    """Let the best tracks of a group count as photographs of a person; then what is stored gets the name."""
+    number, site = _number(visit), visit.site
+    name = " ".join(visit.form.get("name", "").split())
+    if not 0 < len(name) <= _LONGEST_NAME:
+        raise WebError(400, f"A name has from 1 to {_LONGEST_NAME} letters.")
+    with site.store.reading() as connection:
+        find_group(connection, network_of_strangers(site.store.engine), number)
+    model = site.shown_model.name(site.store, site.settings)
+    if site.enrolling is None or model is None:
+        raise WebError(404, MODEL_IS_GONE)
+    told = site.enrolling.run(model=model, actor=visit.visitor.name, address=visit.address, stranger=number, name=name)
+    return RedirectResponse(f"{visit.url('stranger', number=number)}?counted={told['added']}", status_code=303)
 
 
 def merge_stranger(visit: Visit) -> Response:
@@ -80,7 +99,7 @@ def split_stranger(visit: Visit) -> Response:
         raise WebError(400, "Choose the faces that are somebody else's.")
     identifier = site.shown_model.identifier(site.store, site.settings)
     if identifier is None:
-        raise WebError(404, _MODEL_IS_GONE)
+        raise WebError(404, MODEL_IS_GONE)
 
     def note(connection: Connection) -> None:
         visit.record(connection, "split a stranger", subject=f"stranger {number}", tracks=len(keys))

@@ -1,6 +1,8 @@
 """Groups of strangers in pages: listed with a face each, looked at, made one, split and named."""
 
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from annotator.store import Store
 from annotator.store.strangers.decisions import members_of
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import Deed, list_deeds
+from annotator.web.errands import Errand
 from tests import web_archive
 from tests.strangers_archive import fill
 from tests.web_client import Browser, WebForTests
@@ -96,6 +99,32 @@ def test_faces_that_are_chosen_become_another_group(web: WebForTests, browser: B
     assert newest_deed(web).action == "split a stranger"
     for given in ({}, {"track-9-9": "1"}, {"track-x": "1"}, {f"track-{HELLO}-0": "1", f"track-{WAVING}-1": "1"}):
         assert browser.post("/strangers/1/split", given).status_code == 400
+
+
+def test_a_group_that_is_named_is_known_in_old_clips_too(web: WebForTests, browser: Browser) -> None:
+    settings = {"database_url": os.environ["ANNOTATOR_DATABASE_URL"]}
+    enrolls = Errand((sys.executable, "-m", "annotator.cli.web_enroll"), settings, os.environ | {"TERM": "dumb"})
+    object.__setattr__(web.site, "enrolling", enrolls)
+    sent = browser.post("/strangers/1/name", {"name": " Eileen  Collins"})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/strangers/1?counted=3")
+    assert "3 tracks count as photographs" in browser.get(sent.headers["location"]).text
+    # Another errand begins when the first one has ended, with the new names; this one changes nothing.
+    assert browser.post("/strangers/1/name", {"name": "Dora Dean"}).status_code == 400
+    found = browser.get("/search?person=eileen+collins").text
+    assert found.count('class="title"') == 3
+    assert groups(browser.get("/strangers").text) == ["3", "4"]
+    named = [deed for deed in _deeds(web) if deed.action == "named a stranger"]
+    assert [(deed.actor, deed.subject) for deed in named] == [("reviewer-person", "Eileen Collins")]
+
+
+def _deeds(web: WebForTests) -> list[Deed]:
+    with web.site.store.reading() as connection:
+        return list_deeds(connection, limit=10)
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 300])
+def test_a_name_that_cannot_be_one_is_refused(browser: Browser, name: str) -> None:
+    assert browser.post("/strangers/1/name", {"name": name}).status_code == 400
 
 
 def test_where_nothing_is_grouped_the_page_says_how_to(sqlite_store: Store) -> None:
