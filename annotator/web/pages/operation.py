@@ -12,12 +12,13 @@ from annotator.store.queue.counts import read_counts
 from annotator.store.queue.failures import list_failures, newest_failures
 from annotator.store.queue.pace import Stretch, mean_rate, pace
 from annotator.store.queue.progress import Forecast, Point, read_points
-from annotator.store.queue.status import Status, failures_by_reason, read_status
+from annotator.store.queue.status import failures_by_reason, read_status
 from annotator.store.queue.words import backlog_in_words, rate_in_words, remaining_in_words, span
 from annotator.store.registry import active_network
 from annotator.web.errors import WebError
 from annotator.web.failures import LONGEST_REASON, MOST_RETRIED, cursor_of, place_of, queue_again
 from annotator.web.pages.media import short_name
+from annotator.web.security import csrf_token
 from annotator.web.visit import Visit
 
 _ROWS: Final = 50
@@ -65,16 +66,11 @@ class Chart:
 def show_operation(visit: Visit) -> Response:
     """Show how far the backlog is, who works on it, and what failed by reason."""
     query = visit.request.query_params
-    with visit.site.store.reading() as connection:
-        now = _what_is_now(visit, connection)
-        network_id = active_network(connection)
-        newest = {} if network_id is None else newest_failures(connection, network_id, now["progress"].failures)
+    now = _what_is_now(visit)
     retried = visit.number("retried", least=0, most=2**40, usual=0) if "retried" in query else None
     return visit.page(
         "operation.html",
         **now,
-        newest=newest,
-        short_name=short_name,
         retried=retried,
         retried_reason=query.get("reason", "")[:LONGEST_REASON],
         more_are_left=retried is not None and retried >= MOST_RETRIED,
@@ -83,9 +79,8 @@ def show_operation(visit: Visit) -> Response:
 
 def show_now(visit: Visit) -> Response:
     """Show the part of the page that a script brings up to date."""
-    with visit.site.store.reading() as connection:
-        now = _what_is_now(visit, connection)
-    return HTMLResponse(visit.site.templates.render("operation_now.html", now | {"url": visit.url}))
+    shared = {"url": visit.url, "csrf": csrf_token(visit.visitor.secret or "")}
+    return HTMLResponse(visit.site.templates.render("operation_now.html", _what_is_now(visit) | shared))
 
 
 def show_failures(visit: Visit) -> Response:
@@ -120,19 +115,18 @@ def retry_failures(visit: Visit) -> Response:
     return target
 
 
-def _status(visit: Visit, connection: Connection) -> Status:
-    return read_status(connection, session_timeout_s=visit.site.settings.worker.session_timeout_s)
-
-
-def _what_is_now(visit: Visit, connection: Connection) -> dict[str, Any]:
+def _what_is_now(visit: Visit) -> dict[str, Any]:
     """Return what the part of the page shows that goes on by itself."""
-    status = _status(visit, connection)
     window = visit.request.query_params.get("window", "hour")
     if window not in _WINDOWS:
         raise WebError(400, f"window must be one of {', '.join(_WINDOWS)}, got {window[:40]!r}.")
+    with visit.site.store.reading() as connection:
+        status = read_status(connection, session_timeout_s=visit.site.settings.worker.session_timeout_s)
+        network_id = active_network(connection)
+        hour = _points(connection, network_id, timedelta(hours=1))
+        chart = _chart(connection, network_id, window, visit.now)
+        newest = {} if network_id is None else newest_failures(connection, network_id, status.failures)
     left = status.by_state["pending"] + status.by_state["claimed"]
-    network_id = active_network(connection)
-    hour = _points(connection, network_id, timedelta(hours=1))
     return {
         "progress": status,
         "left": left,
@@ -140,10 +134,12 @@ def _what_is_now(visit: Visit, connection: Connection) -> dict[str, Any]:
         "rate": rate_in_words(status.forecast),
         "hourly": rate_in_words(Forecast(mean_rate(hour))),
         "remaining": remaining_in_words(status.forecast, left=left),
-        "chart": _chart(connection, network_id, window, visit.now),
+        "chart": chart,
         "window": window,
         "windows": [(word, words) for word, (words, *_) in _WINDOWS.items()],
         "has_queue": visit.site.settings.broker_url is not None or bool(status.sessions or status.backlogs),
+        "newest": newest,
+        "short_name": short_name,
         "span": span,
         "backlog_in_words": backlog_in_words,
         "now": visit.now,

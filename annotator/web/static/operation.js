@@ -39,8 +39,8 @@
       location.reload();
       return;
     }
-    // What somebody has reached by the keyboard stays under their fingers.
-    if (part.contains(document.activeElement)) return;
+    // What somebody has reached by the keyboard, or is about to press, stays under their fingers.
+    if (part.contains(document.activeElement) || part.querySelector("form:hover")) return;
     part.replaceChildren(...Array.from(body.childNodes, (node) => document.importNode(node, true)));
   };
 

@@ -11,6 +11,7 @@ from annotator.store import Store
 from annotator.store.queue.sessions import open_session
 from tests import web_archive
 from tests.browsers import open_chromium, watched
+from tests.store_values import failure, ref
 from tests.web_backlog import add_backlog, add_failures
 from tests.web_models import add_models
 from tests.web_process import running
@@ -73,6 +74,8 @@ def test_it_brings_itself_up_to_date_but_leaves_alone_what_somebody_has_reached(
     page.get_by_role("link", name="day").focus()
     with Store.open(folder / "annotations.db") as store, store.writing() as connection:
         open_session(connection, worker="late-worker:1", queues=["gpu"], network_id=1)
+    with Store.open(folder / "annotations.db") as store:
+        store.save([failure(ref("late.gif"), reason="unreadable")], network_id=1, labelling_id=1)
     with page.expect_response("**/operation/now*"):
         pass
     assert page.get_by_text("late-worker:1").count() == 0
@@ -80,6 +83,8 @@ def test_it_brings_itself_up_to_date_but_leaves_alone_what_somebody_has_reached(
     page.get_by_role("link", name="Search").focus()
     page.wait_for_selector("text=late-worker:1")
     assert page.evaluate("document.activeElement.textContent") == "Search"
+    page.get_by_role("button", name="Retry those that failed for unreadable").click()
+    page.wait_for_url("**/operation?retried=1&reason=unreadable")
     assert wrong == []
 
 
