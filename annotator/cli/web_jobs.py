@@ -35,7 +35,7 @@ from annotator.tracking import FrameFaces
 from annotator.types import MediaRef
 
 LEAVES_AFTER_S: Final = 300.0
-"""With nothing to do; a model of 1,200 people takes two seconds to load, and half a gigabyte while it is."""
+"""With nothing to do: its model takes memory while it is there, and seconds to load again."""
 
 _SAYS_EVERY_S: Final = 0.4
 _SAYS_AT_LEAST_EVERY_S: Final = 5.0
@@ -217,7 +217,11 @@ def _do(desk: Desk, workplace: Workplace, job: Job) -> None:
     result = told.result
     if result.status == "failed":
         is_late = result.reason in {DeadlineError.reason, DecodeTimeoutError.reason}
-        words = f"It takes too long: the limit here is {web.job_timeout_s:g} s. Give a shorter one." if is_late else result.message
+        words = (
+            f"It takes too long: the limit here is {web.job_timeout_s:g} s. Give a shorter one."
+            if is_late
+            else result.message
+        )
         desk.finish(job, media_id, (result.reason or "failed", words or _MEANWHILE))
     elif saving.store.active_labelling() != saving.labelling_id:
         words = (

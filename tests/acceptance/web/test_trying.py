@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,9 +53,10 @@ def clips(shared_data: Path) -> Path:
 class Program:
     """A program with a token that asks the API of a process."""
 
-    def __init__(self, folder: Path, address: str) -> None:
+    def __init__(self, folder: Path, more: Mapping[str, str]) -> None:
         self.folder = folder
-        self.address = address
+        self.more = more
+        self.address = ""
         self.token = ""
 
     def make_account(self) -> None:
@@ -69,7 +70,7 @@ class Program:
                 capture_output=True,
                 text=True,
                 check=True,
-                env=environment(self.folder),
+                env=environment(self.folder) | self.more,
                 cwd=self.folder,
             )
             self.token = told.stdout.strip()
@@ -97,8 +98,8 @@ class Program:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
-    made = Program(tmp_path, "")
+def program(tmp_path: Path, cache: dict[str, str]) -> Program:
+    made = Program(tmp_path, cache)
     made.make_account()
     return made
 
@@ -260,3 +261,16 @@ def test_what_ends_the_process_that_annotates_leaves_pages_and_other_media_alone
             program.wait(film, lambda job: job["stage"] != "looking")
         assert program.wait_for_end(film)["reason"] == "crashed"
         assert program.wait_for_end(plain)["state"] == "done"
+
+
+@pytest.mark.servers
+def test_it_is_the_same_on_postgres(
+    make_database: Callable[..., str], cache: dict[str, str], tmp_path: Path, clips: Path
+) -> None:
+    more = cache | {"ANNOTATOR_DATABASE_URL": make_database("postgres")}
+    program = Program(tmp_path, more)
+    program.make_account()
+    with running(tmp_path, more=more) as (_, program.address):
+        job = program.wait_for_end(program.give(clips / RACHEL))
+        assert job["state"] == "done"
+        assert job["words"].startswith("Jennifer Aniston")
