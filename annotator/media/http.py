@@ -204,6 +204,7 @@ def _answer(
             sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
             cleanup.callback(sock.close)
         connection = http.client.HTTPConnection(host, port)
+        connection.default_port = _DEFAULT_PORTS[parts.scheme]  # it goes without saying in the header Host
         connection.sock = sock
         cleanup.callback(connection.close)
         target = quote(parts.path or "/", safe=_URL_SAFE) + (

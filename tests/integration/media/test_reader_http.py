@@ -21,6 +21,7 @@ from annotator.errors import (
 )
 from annotator.media import DecodeLimits, FetchLimits, LocalMedia, MediaReader, http
 from annotator.types import MediaRef
+from tests.tls import make_authority, tls_proxy
 
 # A client that waits longer than this has failed.
 MAX_SERVING_S = 5.0
@@ -145,6 +146,22 @@ def test_a_body_is_fetched_hashed_and_removed(base: str, tmp_path: Path, page: s
     assert local.size_bytes == len(BODY)
     assert local.sha256 == hashlib.sha256(BODY).hexdigest()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_header_host_names_the_port_only_where_it_is_another_one_than_usual(
+    base: str, server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = make_authority(tmp_path / "authority", "right")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    with tls_proxy(authority, server.server_port, is_postgres=False) as port:
+        fetch(f"{base}/ok.gif", folder)
+        fetch(f"https://127.0.0.1:{port}/ok.gif", folder)
+        monkeypatch.setitem(http._DEFAULT_PORTS, "https", port)
+        fetch("https://127.0.0.1/ok.gif", folder)
+    hosts = [host for _, host in server.RequestHandlerClass.requests]  # type: ignore[attr-defined]
+    assert hosts == [f"127.0.0.1:{server.server_port}", f"127.0.0.1:{port}", "127.0.0.1"]
 
 
 def test_a_fetched_file_is_removed_though_its_user_fails(base: str, tmp_path: Path) -> None:

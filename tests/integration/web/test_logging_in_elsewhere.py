@@ -5,7 +5,9 @@ import hmac
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from httpx2 import Response
@@ -19,6 +21,7 @@ from annotator.store.web.audit import list_deeds
 from annotator.store.web.tokens import add_token
 from annotator.web.oidc.entrance import Elsewhere
 from tests.oidc_provider import CLIENT_ID, SECRET, Claims, ProviderForTests, new_key, oidc_provider
+from tests.tls import make_authority, tls_proxy
 from tests.web_client import PASSWORD, Browser, WebForTests
 
 ROLES = "chiefs=admin,staff=reader"
@@ -261,7 +264,7 @@ def test_an_answer_that_names_another_provider_is_refused(
 
 
 def test_the_secret_goes_in_the_form_where_the_provider_wants_it_so_and_may_be_in_a_file(
-    sqlite_store: Store, provider: ProviderForTests, tmp_path: Any
+    sqlite_store: Store, provider: ProviderForTests, tmp_path: Path
 ) -> None:
     provider.with_basic = False
     path = tmp_path / "secret"
@@ -318,6 +321,19 @@ def test_a_provider_that_says_odd_things_of_itself_is_not_believed(
     assert answer.status_code == 503
     assert "does not answer as it should" in answer.text
     assert "identity provider" in caplog.text
+
+
+def test_a_provider_is_asked_by_https_and_its_certificate_is_checked(
+    sqlite_store: Store, provider: ProviderForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, stranger = (make_authority(tmp_path, name) for name in ("right", "stranger"))
+    with tls_proxy(right, urlsplit(provider.issuer).port or 0, is_postgres=False) as port:
+        provider.issuer = f"https://127.0.0.1:{port}/realm"
+        monkeypatch.setenv("SSL_CERT_FILE", str(stranger.ca_file))
+        assert web_for(sqlite_store, provider).browser().get("/login/elsewhere").status_code == 503
+        assert provider.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(right.ca_file))
+        assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 303
 
 
 def test_a_provider_that_is_away_leaves_the_password(sqlite_store: Store) -> None:
