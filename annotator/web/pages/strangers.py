@@ -15,8 +15,8 @@ from annotator.web.errors import WebError
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
-_ROWS: Final = 48
-_MOST_ROWS: Final = 480
+_ROWS: Final = 24
+_MOST_ROWS: Final = 384
 _FACES: Final = 60
 _LARGEST: Final = 2**31 - 1
 _LONGEST_NAME: Final = 200
