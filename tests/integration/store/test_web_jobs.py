@@ -1,6 +1,6 @@
 """What visitors have asked to be annotated, on both databases: one session has a job in hand, and none is lost."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -124,15 +124,14 @@ def test_there_is_room_for_so_many_of_one_visitor_and_of_all(store: Store) -> No
 
 
 def test_of_those_who_add_at_once_no_more_come_in_than_there_is_room_for(store: Store) -> None:
-    def add_one(number: int) -> bool:
-        try:
-            add(store, f"{number}.gif")
-        except NoRoomError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(5) as threads:
-        assert sum(threads.map(add_one, range(10))) == ROOM.of_one
+    wanted = [Wanted("https://example.org/a.gif", "a.gif")] * ROOM.of_one
+    with ThreadPoolExecutor(1) as threads:
+        with store.writing() as connection:
+            add_jobs(connection, "eve", wanted, room=ROOM, now=NOW)
+            other = threads.submit(add, store, "b.gif")
+            wait([other], timeout=1)  # it waits for this transaction; else it would see none of its jobs
+        with pytest.raises(NoRoomError):
+            other.result()
 
 
 def test_of_those_who_take_at_once_each_gets_another_one(store: Store) -> None:
