@@ -33,6 +33,7 @@ from annotator.store.tables import (
     models,
     outbox,
     promotions,
+    review_items,
     takedowns,
     tombstones,
     track_embeddings,
@@ -150,6 +151,11 @@ def fill(url: str, model: Path) -> None:
                 )
             )
             connection.execute(
+                insert(review_items).values(
+                    network_id=network_id, content_id=3, track_no=0, worth=0.2, candidates=[[GONE + 1, 0.3, 0.3]]
+                )
+            )
+            connection.execute(
                 work.update().values(message=f"it shows {NAME.replace(' ', '_')} and cannot be read", reason="odd")
             )
 
@@ -233,6 +239,7 @@ def test_afterwards_nothing_of_the_person_is_left_in_any_store(
         "enrolled_faces.embedding",
         "track_embeddings.embeddings",
         "track_labels.identity_id",
+        "review_items.candidates",
         "web_jobs.name",
         "web_jobs.message",
     ):
