@@ -28,6 +28,7 @@ from annotator.store.web.accounts import (
     list_accounts,
 )
 from annotator.store.web.audit import record_deed
+from annotator.store.web.subjects import issuers_by_account
 from annotator.store.web.tokens import add_token, list_tokens, remove_token
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def add_user(name: str, *, role: str, is_from_stdin: bool, settings: Mapping[str
 def list_users(*, as_json: bool, settings: Mapping[str, Any]) -> None:
     """Print all accounts."""
     with open_store(load_settings(**settings), must_exist=True) as store, store.reading() as connection:
-        accounts = list_accounts(connection)
+        accounts, issuers = list_accounts(connection), issuers_by_account(connection)
     if as_json:
         for one in accounts:
             print_json_line(
@@ -157,6 +158,7 @@ def list_users(*, as_json: bool, settings: Mapping[str, Any]) -> None:
                     "role": one.role.word,
                     "created_at": one.created_at.isoformat(),
                     "disabled_at": None if one.disabled_at is None else one.disabled_at.isoformat(),
+                    "issuer": issuers.get(one.account_id),
                 }
             )
         return
@@ -165,8 +167,11 @@ def list_users(*, as_json: bool, settings: Mapping[str, Any]) -> None:
             "Nobody: `annotator web` is for whoever sits at this machine. `annotator web users add NAME` changes that."
         )
         return
-    rows = [[one.name, one.role.word, f"{one.created_at:%Y-%m-%d}", _state(one)] for one in accounts]
-    print_table(["name", "role", "since", "state"], rows)
+    rows = [
+        [one.name, one.role.word, f"{one.created_at:%Y-%m-%d}", issuers.get(one.account_id, "password"), _state(one)]
+        for one in accounts
+    ]
+    print_table(["name", "role", "since", "logs in by", "state"], rows)
 
 
 def change_user_role(name: str, role: str, *, settings: Mapping[str, Any]) -> None:

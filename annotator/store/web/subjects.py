@@ -48,6 +48,12 @@ def issuer_of(connection: Connection, account_id: int) -> str | None:
     ).scalar_one_or_none()
 
 
+def issuers_by_account(connection: Connection) -> dict[int, str]:
+    """Return where accounts log in, by number; those with a password here are not in it."""
+    rows = connection.execute(select(web_subjects.c.account_id, web_subjects.c.issuer))
+    return {row.account_id: row.issuer for row in rows}
+
+
 def end_all_of(connection: Connection, account_id: int) -> None:
     """End the sessions of an account, and let its tokens work no more; it may log in again."""
     connection.execute(delete(web_sessions).where(web_sessions.c.account_id == account_id))

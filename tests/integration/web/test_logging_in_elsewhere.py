@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from httpx2 import Response
+from joserfc import jwt
 
+from annotator.cli import run_command
 from annotator.cli.web import _elsewhere_of
 from annotator.errors import ConfigError
 from annotator.settings import explain_settings, load_settings
@@ -68,6 +70,19 @@ def test_the_first_login_makes_an_account_with_the_role_of_the_claim_and_leads_t
         deeds = [(deed.actor, deed.action) for deed in list_deeds(connection)]
     assert deeds == [("eve", "logged in"), ("eve", "got an account")]
     assert "client_secret" not in provider.posted[0]
+
+
+def test_the_list_of_accounts_says_who_logs_in_where(
+    make_database: Callable[..., str], provider: ProviderForTests, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = make_database("sqlite")
+    with Store.open(url) as store:
+        web = web_for(store, provider)
+        web.account(Role.ADMIN, "bob")
+        log_in(web.browser(), provider)
+    assert run_command(["web", "users", "list", "--json", "--database", url]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["name"]: one["issuer"] for one in told} == {"bob": None, "eve": provider.issuer}
 
 
 def test_the_role_follows_the_claim_and_with_the_last_one_sessions_and_tokens_end(
@@ -215,6 +230,14 @@ def test_a_token_is_taken_that_is(sqlite_store: Store, provider: ProviderForTest
     web = web_for(sqlite_store, provider)
     spoil(provider)
     assert log_in(web.browser(), provider).status_code == 303
+
+
+def test_a_token_may_leave_out_its_key_where_there_is_one_only(sqlite_store: Store, provider: ProviderForTests) -> None:
+    key = provider.keys[0]
+    provider.sign = lambda claims: jwt.encode({"alg": "PS256"}, claims, key, algorithms=["PS256"])
+    assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 303
+    provider.keys.append(new_key("second"))
+    assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 401
 
 
 def test_an_answer_is_for_the_browser_that_asked_for_ten_minutes_and_once(
