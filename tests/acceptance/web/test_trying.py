@@ -274,3 +274,16 @@ def test_it_is_the_same_on_postgres(
         job = program.wait_for_end(program.give(clips / RACHEL))
         assert job["state"] == "done"
         assert job["words"].startswith("Jennifer Aniston")
+
+
+def test_whom_people_enroll_counts_from_the_next_media_on(program: Program, clips: Path, shared_data: Path) -> None:
+    photograph = next((shared_data / "people" / "known" / "Alex_Lacamoire").iterdir())
+    enroll = [ANNOTATOR, "enroll", "Alex Lacamoire", photograph]
+    with running(program.folder, more=program.more) as (_, program.address):
+        models = []
+        for name in ("moss.gif", RACHEL):
+            job = program.wait_for_end(program.give(clips / name))
+            models.append(program.curl(f"{program.address}/api/v1/media/{job['media_id']}")["model"])
+            subprocess.run(enroll, check=True, capture_output=True, env=environment(program.folder) | program.more)
+    assert models[0] == "starter@1"
+    assert models[1].startswith("starter@1+")
