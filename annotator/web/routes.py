@@ -165,6 +165,30 @@ PAGES: Final[tuple[Page, ...]] = (
         operation=Operation("Who is in a media, and when", objects.MediaDetailsTold),
     ),
     Page(
+        "/api/v1/operation",
+        "operation_status",
+        operating.tell_operation,
+        Role.OPERATOR,
+        operation=Operation("How far the archive is", operating.OperationTold),
+    ),
+    Page(
+        "/api/v1/operation/failures",
+        "failure_list",
+        operating.tell_failures,
+        Role.OPERATOR,
+        operation=Operation(
+            "Media that failed for a reason, newest first", operating.FailuresTold, operating.FailureParameters
+        ),
+    ),
+    Page(
+        "/api/v1/operation/retry",
+        "retry",
+        operating.retry_failures,
+        Role.OPERATOR,
+        "POST",
+        operation=Operation("Queue failed media again", operating.RetriedTold, operating.RetryParameters),
+    ),
+    Page(
         "/api/v1/media/{media_id:int}/corrections",
         "correction_list",
         corrections.tell_corrections,
@@ -188,30 +212,6 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.REVIEWER,
         "DELETE",
         operation=Operation("Take back all that was said of a track", corrections.CorrectedTold),
-    ),
-    Page(
-        "/api/v1/operation",
-        "operation_status",
-        operating.tell_operation,
-        Role.OPERATOR,
-        operation=Operation("How far the archive is", operating.OperationTold),
-    ),
-    Page(
-        "/api/v1/operation/failures",
-        "failure_list",
-        operating.tell_failures,
-        Role.OPERATOR,
-        operation=Operation(
-            "Media that failed for a reason, newest first", operating.FailuresTold, operating.FailureParameters
-        ),
-    ),
-    Page(
-        "/api/v1/operation/retry",
-        "retry",
-        operating.retry_failures,
-        Role.OPERATOR,
-        "POST",
-        operation=Operation("Queue failed media again", operating.RetriedTold, operating.RetryParameters),
     ),
     Page(
         "/api/v1/media/{media_id:int}/export",
