@@ -120,6 +120,19 @@ def test_whoever_has_no_role_by_the_claim_gets_no_account(
         known_account(connection, "eve")
 
 
+@pytest.mark.parametrize(("verified", "status"), [(True, 303), (False, 403), (None, 403), ("true", 403)])
+def test_an_address_gives_a_role_only_where_the_provider_has_verified_it(
+    sqlite_store: Store, provider: ProviderForTests, verified: object, status: int
+) -> None:
+    provider.user = {"sub": "7a1", "preferred_username": "no name", "email": "eve@example.org"}
+    if verified is not None:
+        provider.user["email_verified"] = verified
+    web = web_for(sqlite_store, provider, role_claim="email", roles="eve@example.org=admin")
+    assert log_in(web.browser(), provider).status_code == status
+    if status == 303:
+        assert role_of(sqlite_store, "eve@example.org") is Role.ADMIN
+
+
 def test_a_disabled_account_stays_out(store: Store, provider: ProviderForTests) -> None:
     web = web_for(store, provider)
     log_in(web.browser(), provider)
