@@ -142,7 +142,7 @@ def test_retrainings_come_page_by_page(archive: Store, operator: Browser, monkey
         run = begin_retraining(connection, experiment="example", cause="command", news={}, model="mine@4")
         end_retraining(connection, run, "nothing new")
     found, path = [], "/operation/retraining"
-    while path:
+    while path and len(found) < 9:
         page = operator.get(path).text
         found += re.findall(r"run (\d+) of", page)
         older = re.search(r'rel="next" class="button" href="([^"]+)"', page)

@@ -89,7 +89,7 @@ def test_single_failures_come_newest_first_page_by_page(operator: Browser, monke
     monkeypatch.setattr("annotator.web.pages.operation._ROWS", 2)
     found: list[str] = []
     path: str | None = "/operation/failures?reason=undecodable"
-    while path is not None:
+    while path is not None and len(found) < 9:
         page = operator.get(path).text
         found += re.findall(r'<th scope="row"><a href="/media/\d+">([^<]+)</a>', page)
         older = re.search(r'rel="next" class="button" href="([^"]+)"', page)
