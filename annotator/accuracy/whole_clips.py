@@ -58,8 +58,8 @@ def confusion_rows(trial: Trial) -> list[Row]:
     """Return how often people are taken for each other, by names at least so sure as the model's threshold.
 
     That two faces seen at once get one name, and that somebody of the gallery gets another's, is what an assignment of
-    names to all faces of a frame, or a wider margin between people who look alike, could mend. That somebody has no name
-    in one track and has it in another of the same clip is the most that tracks of a clip could lend one another.
+    names to all faces of a frame, or a wider margin between people who look alike, could mend. That somebody has no
+    name in one track and has it in another of the same clip is the most that tracks of a clip could lend one another.
     """
     identifier = Identifier(Gallery.from_bundle(trial.held.bundle))
     known = {identity.name for identity in identifier.identities}
