@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from annotator.store.rollups import roll_up_if_due
 from annotator.web.correcting import Saying, UnknownNameError, say
 from annotator.web.errors import WebError
-from annotator.web.pages.media import TRACKS, known_row, short_name
+from annotator.web.pages.media import TRACKS, known_row
+from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
 _LONGEST_NAME: Final = 200
@@ -21,13 +22,15 @@ def correct_track_of_media(visit: Visit) -> Response:
     try:
         say(visit, row, track_no, _saying(visit))
     except UnknownNameError as error:
+        with visit.site.store.reading() as connection:
+            titles = titles_of(connection, [(row.media_id, row.ref.uri)])
         return visit.page(
             "who_is_meant.html",
             status=404,
             error=error,
             verdict="is" if "is" in visit.form else "not",
             row=row,
-            media_name=short_name(row.ref.uri),
+            media_name=titles[row.media_id],
             track_no=track_no,
             seen=visit.form.get("seen", ""),
         )

@@ -23,8 +23,9 @@ from annotator.store.web.people import (
 )
 from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
-from annotator.web.pages.media import is_video, short_name
+from annotator.web.pages.media import is_video
 from annotator.web.shown_model import look_alikes
+from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
 _ROWS: Final = 60
@@ -58,6 +59,7 @@ def show_person(visit: Visit) -> Response:
         found = find_media_with(connection, Question(people=((person.person_id,),)), limit=_CLIPS + 1)
         ids = ids_of_people(connection, [person.person_id])
         faces = best_tracks(connection, {one.place.content_id for one in found[:_CLIPS]}, ids)
+        titles = titles_of(connection, [(one.media_id, one.uri) for one in found[:_CLIPS]])
         judged = judged_names(connection, ids)
         removable = aliases_of(connection, ids)
     if person.person_id != person_id:
@@ -72,7 +74,7 @@ def show_person(visit: Visit) -> Response:
         alike=_look_alikes(visit, person, details),
         may_change=_may_change(visit),
         clips=[
-            (one, short_name(one.uri), is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
+            (one, titles[one.media_id], is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
             for one in found[:_CLIPS]
         ],
         has_more=len(found) > _CLIPS,

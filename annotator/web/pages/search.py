@@ -18,7 +18,8 @@ from annotator.web.api.endpoints import MOST_PEOPLE, labelling_of_model
 from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
 from annotator.web.exporting import WORDS
-from annotator.web.pages.media import is_video, short_name
+from annotator.web.pages.media import is_video
+from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
 _CARDS: Final = 24
@@ -86,6 +87,7 @@ def show_search(visit: Visit) -> Response:
                 unknown = error
         shown = found[:_CARDS]
         seen_ids = [seen.identity_id for one in shown for seen in one.appearances]
+        titles = titles_of(connection, [(one.media_id, one.uri) for one in shown])
         names = find_people(connection, seen_ids)
         # Another model may number its tracks otherwise; pictures are of those that are shown.
         faces = {} if asked.model else best_tracks(connection, {one.place.content_id for one in shown}, seen_ids)
@@ -98,7 +100,7 @@ def show_search(visit: Visit) -> Response:
         status=200 if unknown is None else 404,
         asked=asked,
         fields=[*asked.people, *[""] * (max(2, len(asked.people)) - len(asked.people))],
-        found=[(one, short_name(one.uri), is_video(one.uri)) for one in shown],
+        found=[(one, titles[one.media_id], is_video(one.uri)) for one in shown],
         names=names,
         faces=faces,
         models=[name for _, name in models],

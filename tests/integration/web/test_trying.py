@@ -20,6 +20,7 @@ from annotator.store.web.jobs import Job, finish_job, give_back, list_jobs, note
 from annotator.store.web.tokens import add_token
 from annotator.types import MediaRef
 from annotator.web.application import make_application
+from annotator.web.titles import titles_of
 from tests import web_archive
 from tests.media_factory import GifPart, flat, gif_bytes
 from tests.store_values import ADA, BEN
@@ -335,6 +336,9 @@ def test_a_media_is_called_as_whoever_gave_it_calls_it(web: WebForTests, sqlite_
         media_id = register_media(connection, [MediaRef(job.name, job.uri)])[job.uri]
         finish_job(connection, 1, "s", now=web.clock(), media_id=media_id)
     assert "<h1>Rachel waits.gif</h1>" in browser.get(f"/media/{media_id}").text
+    with sqlite_store.reading() as connection:
+        titles = titles_of(connection, [(media_id, job.uri), (media_id + 1, "s3://gifs/another.gif")])
+    assert titles == {media_id: "Rachel waits.gif", media_id + 1: "another.gif"}
     with sqlite_store.writing() as connection:
         connection.execute(delete(web_jobs))
     digest = files_in(uploads)[0]
