@@ -54,7 +54,8 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
     """
     try:
         from annotator.build import build_reader  # noqa: PLC0415 - takes a while to import
-        from annotator.web.annotating import Annotating, HelperProcess  # noqa: PLC0415 - of an extra
+        from annotator.web.annotating import MARGIN_S, Annotating, HelperProcess  # noqa: PLC0415 - of an extra
+        from annotator.web.brought import KeepingReader  # noqa: PLC0415
         from annotator.web.errands import Errand  # noqa: PLC0415
         from annotator.web.serving import serve  # noqa: PLC0415
         from annotator.web.site import Keys, Site, now_utc  # noqa: PLC0415
@@ -81,8 +82,12 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
 
     keys = Keys(tell_key)
     try:
-        with open_store(loaded) as store, Annotating(store, start_annotating, now=now_utc) as annotating:
-            reader, elsewhere = build_reader(loaded), _elsewhere_of(loaded)
+        longest_s = loaded.web.job_timeout_s + MARGIN_S
+        with (
+            open_store(loaded) as store,
+            Annotating(store, start_annotating, now=now_utc, longest_s=longest_s) as annotating,
+        ):
+            reader, elsewhere = KeepingReader(build_reader(loaded)), _elsewhere_of(loaded)
             explaining, enrolling = (
                 Errand(command, settings, os.environ | _WITHOUT_COLOURS) for command in (_EXPLAINS, _ENROLLS)
             )

@@ -3,6 +3,10 @@
 Its first line of standard input says what it works with, each further one that there is something to do. It leaves
 when that ends, when there was nothing to do for a while, and when the names that are shown are no longer those that it
 gives: the next one loads the model anew.
+
+Exit codes: 0 it has left, 75 (EX_TEMPFAIL) something is away that no media is to blame for (the database, a bucket,
+room on the disk, a model): try again later; 70 (EX_SOFTWARE) an error of the program itself; others: it could not
+begin.
 """
 
 import contextlib
@@ -12,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +27,7 @@ from annotator.cli.entry import one_line
 from annotator.cli.output import remark
 from annotator.cli.session import annotate_media
 from annotator.cli.workplace import Watching, Workplace, open_workplace
-from annotator.errors import AnnotatorError, DeadlineError, DecodeTimeoutError, StoreUnavailableError
+from annotator.errors import AnnotatorError, DeadlineError, DecodeTimeoutError, LocalDiskError, StoreUnavailableError
 from annotator.media import expand_sources
 from annotator.metering import Stage as MeteredStage
 from annotator.quality import QualityParts
@@ -30,7 +35,7 @@ from annotator.settings import Settings, load_settings
 from annotator.store.registry import find_media
 from annotator.store.rollups import catch_up
 from annotator.store.store import Store
-from annotator.store.web.jobs import Job, Stage, finish_job, give_back, note_job, take_job
+from annotator.store.web.jobs import MOST_TRIES, Job, Stage, finish_job, give_back, note_job, take_job
 from annotator.tracking import FrameFaces
 from annotator.types import MediaRef
 
@@ -43,8 +48,13 @@ _LOOKS_EVERY_S: Final = 5.0
 _NICER: Final = 5
 _STAGES: Final[Mapping[MeteredStage, Stage]] = {"fetch": "fetching", "decode": "decoding", "accelerator": "looking"}
 _ORDER: Final[Sequence[Stage]] = ("starting", "fetching", "decoding", "looking", "saving")
-_NO_MODEL: Final = "The model of this server cannot be loaded; the log of `annotator web` says why."
+_NO_MODEL: Final = "the model of this server cannot be loaded just now; the log of `annotator web` says why."
+_NO_ROOM: Final = "the disk of this server has no room just now; the log of `annotator web` says where."
 _MEANWHILE: Final = "It went wrong by no fault of the media; the log of `annotator web` says why."
+
+
+class PutOffError(Exception):
+    """What is in hand was given back, and is worth another try later; what is away is said already."""
 
 
 class Progress:
@@ -107,10 +117,16 @@ class Desk:
         with self._store.writing() as connection:
             finish_job(connection, job.job_id, self._session, now=datetime.now(UTC), media_id=media_id, failure=failure)
 
-    def give_back(self) -> None:
-        """Leave what is in hand to others."""
+    def give_back(self, *, counts: bool = False, why: str | None = None) -> None:
+        """Leave what is in hand to others.
+
+        Args:
+            counts: it was a try: what is in hand may be the cause.
+            why: what it waits for, for whoever gave it.
+
+        """
         with self._store.writing() as connection:
-            give_back(connection, self._session, is_lost=False)
+            give_back(connection, self._session, is_lost=counts, why=why)
 
     @contextlib.contextmanager
     def telling(self, job: Job) -> Iterator[None]:
@@ -145,19 +161,41 @@ def main() -> int:
     os.nice(_NICER)  # pages go first
     first = json.loads(sys.stdin.readline())
     settings = load_settings(**first["settings"])
-    with open_store(settings) as store:
-        desk, woken = Desk(store, first["session"]), threading.Event()
-        threading.Thread(target=_listen, args=(sys.stdin, woken, desk), name="listening", daemon=True).start()
-        try:
-            work(desk, store, settings, woken)
-        except AnnotatorError as error:
-            remark(f"what annotates for visitors stops: {one_line(error)}")
+    try:
+        with open_store(settings) as store:
+            desk, woken = Desk(store, first["session"]), threading.Event()
+            threading.Thread(target=_listen, args=(sys.stdin, woken, desk), name="listening", daemon=True).start()
+            return run(desk, store, settings, woken)
+    except AnnotatorError as error:
+        remark(f"what annotates for visitors cannot begin: {one_line(error)}")
+        return os.EX_TEMPFAIL
+    except Exception:  # noqa: BLE001 - the boundary: the exit code tells it from one that could not begin
+        traceback.print_exc()
+        return os.EX_SOFTWARE
+
+
+def run(desk: Desk, store: Store, settings: Settings, woken: threading.Event) -> int:
+    """Work, and return the exit code; whatever is away, nothing stays in hand that can be given back."""
+    try:
+        work(desk, store, settings, woken)
+    except PutOffError:
+        return os.EX_TEMPFAIL
+    except AnnotatorError as error:
+        remark(f"what annotates for visitors stops: {one_line(error)}")
+        with contextlib.suppress(StoreUnavailableError):  # then who has started this process gives it back
             desk.give_back()
-    return 0
+        return os.EX_TEMPFAIL
+    return os.EX_OK
 
 
 def work(desk: Desk, store: Store, settings: Settings, woken: threading.Event) -> None:
-    """Do what is to be done, and return when there was nothing for a while, or another model is to be loaded."""
+    """Do what is to be done, and return when there was nothing for a while, or another model is to be loaded.
+
+    Raises:
+        PutOffError: the model cannot be loaded now, or the disk is full; the job waits.
+        StoreUnavailableError: the database does not answer.
+
+    """
     job = desk.take()
     if job is None:
         return
@@ -169,10 +207,10 @@ def work(desk: Desk, store: Store, settings: Settings, woken: threading.Event) -
                 workplace = stack.enter_context(open_workplace(settings, is_saved=True, watching=watching))
         except StoreUnavailableError:
             raise
-        except AnnotatorError as error:
+        except AnnotatorError as error:  # the media is not to blame, whatever it is
             remark(f"the model cannot be loaded: {one_line(error)}")
-            desk.finish(job, None, (error.reason, _NO_MODEL))
-            return
+            desk.give_back(why=_NO_ROOM if isinstance(error, LocalDiskError) else _NO_MODEL)
+            raise PutOffError from error
         shown = store.active_labelling()
         while job is not None:
             if store.active_labelling() != shown:
@@ -195,7 +233,13 @@ def _wait(desk: Desk, store: Store, woken: threading.Event) -> Job | None:
 
 
 def _do(desk: Desk, workplace: Workplace, job: Job) -> None:
-    """Annotate one media and say what has become of it; what goes wrong with it is no trouble for the next one."""
+    """Annotate one media and say what has become of it; what goes wrong with it is no trouble for the next one.
+
+    Raises:
+        PutOffError: the disk is full; the job waits.
+        StoreUnavailableError: the database does not answer.
+
+    """
     saving, web = workplace.saving, workplace.settings.web
     if saving is None:
         raise RuntimeError("it was opened to be saved")
@@ -209,6 +253,7 @@ def _do(desk: Desk, workplace: Workplace, job: Job) -> None:
         raise
     except AnnotatorError as error:
         remark(f"job {job.job_id}: {one_line(error)}")
+        put_off_without_room(desk, job, error.reason)
         desk.finish(job, None, (error.reason, one_line(error)))
         return
     with saving.store.reading() as connection:
@@ -216,6 +261,7 @@ def _do(desk: Desk, workplace: Workplace, job: Job) -> None:
     media_id = None if row is None else int(row.id)
     result = told.result
     if result.status == "failed":
+        put_off_without_room(desk, job, result.reason)
         is_late = result.reason in {DeadlineError.reason, DecodeTimeoutError.reason}
         words = (
             f"It takes too long: the limit here is {web.job_timeout_s:g} s. Give a shorter one."
@@ -231,6 +277,18 @@ def _do(desk: Desk, workplace: Workplace, job: Job) -> None:
         desk.finish(job, media_id, ("not_shown", words))
     else:
         desk.finish(job, media_id)
+
+
+def put_off_without_room(desk: Desk, job: Job, reason: str | None) -> None:
+    """Give a job back that the disk had no room for; it is a try: it may be larger than the disk will ever be.
+
+    Raises:
+        PutOffError: it was given back.
+
+    """
+    if reason == LocalDiskError.reason and job.tries < MOST_TRIES:
+        desk.give_back(counts=True, why=_NO_ROOM)
+        raise PutOffError
 
 
 def _listen(lines: TextIO, woken: threading.Event, desk: Desk) -> None:

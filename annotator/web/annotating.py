@@ -7,10 +7,12 @@ database; by its standard input it is told to look there, and to leave.
 
 import contextlib
 import logging
+import os
 import secrets
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -18,10 +20,17 @@ from typing import Final, Protocol, Self
 
 from annotator.errors import StoreUnavailableError
 from annotator.store import Store
-from annotator.store.web.jobs import give_back, has_work, holds_any, take_job
+from annotator.store.web.jobs import give_back, has_work, job_in_hand, take_job
 
 LOOK_EVERY_S: Final = 1.0
+FIRST_WAIT_S: Final = 2.0
+# Loading a model takes seconds, giving an archive new names first minutes: a job has so much longer than it may take.
+MARGIN_S: Final = 600.0
+_LONGEST_WAIT_S: Final = 300.0
 _LEAVES_WITHIN_S: Final = 3.0
+_TOLD_TO_LEAVE: Final = frozenset({os.EX_OK, -signal.SIGTERM, -signal.SIGINT})
+# It could begin, or was killed from outside: what waits is not to blame.
+_NOT_BY_WHAT_WAITS: Final = frozenset({os.EX_SOFTWARE, -signal.SIGKILL})
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -36,6 +45,9 @@ class Helper(Protocol):
 
     def leave(self, within_s: float) -> None:
         """Tell it to leave, and end it if it has not left in time."""
+
+    def kill(self) -> None:
+        """End it: it does not answer any more."""
 
 
 class HelperProcess:
@@ -65,6 +77,10 @@ class HelperProcess:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """End it: it does not answer any more."""
+        self._process.kill()
+
     def _write(self, line: str) -> None:
         with contextlib.suppress(OSError):  # it has ended: that is found out by its exit code
             if self._process.stdin is not None:
@@ -81,7 +97,9 @@ class Annotating:
         start: Callable[[str], Helper],
         *,
         now: Callable[[], datetime],
+        longest_s: float,
         look_every_s: float = LOOK_EVERY_S,
+        first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         """Take where the jobs are.
 
@@ -89,10 +107,19 @@ class Annotating:
             store: the database.
             start: starts the process, given the name of its session.
             now: the clock.
+            longest_s: a process that has had one job in hand for so long hangs, and is ended.
             look_every_s: how long it waits between two looks whether the process lives, and whether it is needed.
+            first_wait_s: how long no process is started after one that could do nothing; each further one doubles it,
+                up to five minutes.
 
         """
         self._look_every_s = look_every_s
+        self._longest_s = longest_s
+        self._first_wait_s = first_wait_s
+        self._wait_s = first_wait_s
+        self._not_before_s = 0.0
+        self._started_s = 0.0
+        self._in_hand: tuple[int | None, float] = (None, 0.0)
         self._store = store
         self._start = start
         self._now = now
@@ -120,7 +147,8 @@ class Annotating:
     def _run(self) -> None:
         while not self._is_closing:
             is_told = self._changed.wait(self._look_every_s)
-            self._changed.clear()
+            if is_told:  # what is said right after the wait is for the next look
+                self._changed.clear()
             try:
                 self._look(is_told=is_told)
             except StoreUnavailableError as error:
@@ -138,23 +166,52 @@ class Annotating:
         if self._helper is not None:
             if is_told:
                 self._helper.wake()
+            self._end_if_it_hangs(self._helper)
+            return
+        if time.monotonic() < self._not_before_s:
             return
         with self._store.reading() as connection:
             is_wanted = has_work(connection, now=self._now())
         if is_wanted:
-            self._session = secrets.token_hex(8)
+            self._session, self._started_s = secrets.token_hex(8), time.monotonic()
+            self._in_hand = (None, self._started_s)
             self._helper = self._start(self._session)
+
+    def _end_if_it_hangs(self, helper: Helper) -> None:
+        """End a process that has had the same job in hand for too long, or has left what waits alone for so long."""
+        now_s = time.monotonic()
+        with self._store.reading() as connection:
+            job_id = job_in_hand(connection, self._session)
+            is_idle = job_id is None and not has_work(connection, now=self._now())
+        if is_idle or job_id != self._in_hand[0]:
+            self._in_hand = (job_id, now_s)
+        elif now_s - self._in_hand[1] > self._longest_s:
+            _LOG.warning("what annotates for visitors hangs since %.0f s, and is ended", now_s - self._in_hand[1])
+            self._in_hand = (job_id, now_s)
+            helper.kill()
 
     def _note_end(self, code: int) -> None:
         """Give back what the process had in hand; what it may have been ended by counts as a try of it."""
-        is_lost = code not in {0, -signal.SIGTERM, -signal.SIGINT}
+        is_later = code == os.EX_TEMPFAIL
+        is_lost = not is_later and code not in _TOLD_TO_LEAVE
         with self._store.writing() as connection:
-            if is_lost:
-                _LOG.warning("what annotates for visitors has ended with %d", code)
-                # One that ends before it takes anything in hand must not be started for ever.
-                if not holds_any(connection, self._session):
-                    take_job(connection, self._session, now=self._now())
+            had_any = job_in_hand(connection, self._session) is not None
+            # One that ends before it can read its settings must not be started for ever.
+            if is_lost and not had_any and code not in _NOT_BY_WHAT_WAITS:
+                take_job(connection, self._session, now=self._now())
             give_back(connection, self._session, is_lost=is_lost)
+        if is_lost:
+            _LOG.warning("what annotates for visitors has ended with %d", code)
+        self._rest(is_in_vain=is_later or (is_lost and not had_any))
+
+    def _rest(self, *, is_in_vain: bool) -> None:
+        """Wait longer and longer before each process after those that could do nothing."""
+        now_s = time.monotonic()
+        if not is_in_vain or now_s - self._started_s > _LONGEST_WAIT_S:
+            self._wait_s = self._first_wait_s
+        if is_in_vain:
+            self._not_before_s = now_s + self._wait_s
+            self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
 
     def _close(self) -> None:
         if self._helper is None:

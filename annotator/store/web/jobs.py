@@ -61,7 +61,8 @@ class Job:
         finished_at: when it was done, or failed.
         media_id: what it became; None until it is done, and where it failed before it was read.
         reason: short and stable, where it failed.
-        message: a sentence, where it failed.
+        message: a sentence, where it failed, or must wait for something that nobody here has given.
+        tries: how many sessions have taken it and not given it back as if they had not.
         people: who is in it, surest first, with confidence, where it is done.
 
     """
@@ -79,6 +80,7 @@ class Job:
     media_id: int | None
     reason: str | None
     message: str | None
+    tries: int = 0
     people: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -199,14 +201,15 @@ def take_job(connection: Connection, session: str, *, now: datetime) -> Job | No
         mine = update(web_jobs).where(web_jobs.c.id == row.id)
         if row.tries < MOST_TRIES:
             taken = {"state": "running", "stage": "starting", "session": session, "seen_at": now, "frames": 0}
-            connection.execute(mine.values(**taken, tries=row.tries + 1))
+            connection.execute(mine.values(**taken, tries=row.tries + 1, message=None))
             return find_job(connection, row.id)
         connection.execute(mine.values(**_over("failed", now), reason=_LOST, message=_LOST_WORDS))
 
 
-def holds_any(connection: Connection, session: str) -> bool:
-    """Say whether a session has a job in hand."""
-    return connection.execute(select(web_jobs.c.id).where(web_jobs.c.session == session).limit(1)).first() is not None
+def job_in_hand(connection: Connection, session: str) -> int | None:
+    """Return the number of the job that a session has in hand; None where it has none."""
+    held = and_(web_jobs.c.finished_at.is_(None), web_jobs.c.session == session)
+    return connection.execute(select(web_jobs.c.id).where(held).limit(1)).scalar_one_or_none()
 
 
 def note_job(connection: Connection, job_id: int, session: str, *, stage: Stage, frames: int, now: datetime) -> bool:
@@ -242,17 +245,19 @@ def finish_job(
     return result.rowcount == 1
 
 
-def give_back(connection: Connection, session: str, *, is_lost: bool) -> None:
+def give_back(connection: Connection, session: str, *, is_lost: bool, why: str | None = None) -> None:
     """Let others take what a session has in hand.
 
     Args:
         connection: in a transaction that writes.
         session: that has ended.
         is_lost: it did not end by itself, and what it had in hand may be the cause; else the try counts nothing.
+        why: what it waits for, as a sentence for whoever gave it.
 
     """
     tries = web_jobs.c.tries if is_lost else web_jobs.c.tries - 1
     values: dict[str, Any] = {"state": "waiting", "session": None, "stage": None, "frames": 0, "tries": tries}
+    values["message"] = None if why is None else clean_message(why)
     connection.execute(update(web_jobs).where(web_jobs.c.session == session).values(values))
 
 

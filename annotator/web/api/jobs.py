@@ -33,7 +33,7 @@ class JobTold(Told):
     finished_at: datetime | None
     media_id: int | None = Field(description="what it became: ask /api/v1/media for who is in it")
     reason: str | None = Field(description="short and stable, where it failed")
-    message: str | None = Field(description="a sentence, where it failed")
+    message: str | None = Field(description="a sentence, where it failed, or what it waits for")
 
 
 class JobsTold(Told):

@@ -119,6 +119,8 @@ def known_job(visit: Visit) -> Job:
 
 def words_of(job: Job) -> str:
     """Return how far a job is, or who is in what it became, as a sentence."""
+    if job.state == "waiting" and job.message:
+        return f"Waiting: {job.message}"
     if job.state == "waiting":
         return "Waiting: it is the next one." if job.ahead == 0 else f"Waiting: {job.ahead} before it."
     if job.state == "failed":

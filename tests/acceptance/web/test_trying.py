@@ -226,27 +226,24 @@ def test_what_was_begun_when_the_program_ended_is_done_by_the_next_one(
         assert program.wait_for_end(job_id)["state"] == "done"
 
 
-@pytest.mark.parametrize(
-    ("more", "web", "reason", "words"),
-    [
-        ({"ANNOTATOR_MODEL": "nobody@1"}, {}, "config", "The model of this server cannot be loaded"),
-        ({}, {"job_timeout_s": "0.2"}, "decode_timeout", "the limit here is 0.2 s"),
-    ],
-)
-def test_a_model_that_cannot_be_loaded_and_a_media_that_takes_too_long_are_told(  # noqa: PLR0917 - what is varied
-    program: Program,
-    cache: dict[str, str],
-    clips: Path,
-    more: dict[str, str],
-    web: dict[str, str],
-    reason: str,
-    words: str,
+def test_what_waits_for_a_model_is_done_by_the_next_program_that_can_load_it(
+    program: Program, cache: dict[str, str], clips: Path
 ) -> None:
-    with running(program.folder, more=cache | more, **web) as (_, program.address):
+    with running(program.folder, more=cache | {"ANNOTATOR_MODEL": "nobody@1"}) as (_, program.address):
+        job_id = program.give(clips / RACHEL)
+        job = program.wait(job_id, lambda job: job["message"] is not None)
+        assert (job["state"], job["reason"]) == ("waiting", None)
+        assert "the model of this server cannot be loaded" in job["words"]
+    with running(program.folder, more=cache) as (_, program.address):
+        assert program.wait_for_end(job_id)["state"] == "done"
+
+
+def test_a_media_that_takes_too_long_is_told(program: Program, cache: dict[str, str], clips: Path) -> None:
+    with running(program.folder, more=cache, job_timeout_s="0.2") as (_, program.address):
         for _ in range(2):  # the next one is tried, too
             job = program.wait_for_end(program.give(clips / FILM))
-            assert (job["state"], job["reason"]) == ("failed", reason)
-            assert words in job["message"]
+            assert (job["state"], job["reason"]) == ("failed", "decode_timeout")
+            assert "the limit here is 0.2 s" in job["message"]
 
 
 def test_what_ends_the_process_that_annotates_leaves_pages_and_other_media_alone(
