@@ -363,6 +363,10 @@ class WebSettings(_Group):
     max_waiting: Count = Field(default=20, description="most media of one visitor that wait or are annotated")
     max_waiting_of_all: Count = Field(default=200, description="most media of all visitors that wait or are annotated")
     job_timeout_s: Seconds = Field(default=600.0, description="longest time for annotating one media of a visitor")
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="annotator web reads http(s) URLs of private addresses: whatever its visitors name, too",
+    )
     session_hours: Annotated[float, Field(gt=0, le=720)] = Field(
         default=12.0, description="longest time logged in, whatever happens"
     )
@@ -449,6 +453,14 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")
+
+    def for_visitors(self) -> "Settings":
+        """Return the settings by which `annotator web` reads media.
+
+        Its visitors name addresses, and the network of this machine is not theirs, even where the archive is in it.
+        """
+        fetch = self.fetch.model_copy(update={"allow_private_addresses": self.web.allow_private_addresses})
+        return self.model_copy(update={"fetch": fetch})
 
     @property
     def uploads_folder(self) -> Path:

@@ -61,7 +61,7 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
         from annotator.web.site import Keys, Site, now_utc  # noqa: PLC0415
     except ModuleNotFoundError as exc:
         raise ConfigError(f"{NEEDS_EXTRA} ({exc.name} is missing)") from exc
-    loaded = load_settings(**settings)
+    loaded = load_settings(**settings).for_visitors()
     address: list[str] = []
 
     def tell_key(key: str) -> None:

@@ -122,7 +122,7 @@ def main() -> None:
     os.nice(_NICER)
     given = json.loads(sys.stdin.readline())
     try:
-        settings = load_settings(**given["settings"])
+        settings = load_settings(**given["settings"]).for_visitors()
         with open_store(settings, must_exist=True) as store:
             try:
                 added = enroll(given, settings, store)

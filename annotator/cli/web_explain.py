@@ -35,7 +35,7 @@ def explained(given: dict[str, Any]) -> dict[str, Any]:
         AnnotatorError: the settings or the model cannot work, or the database does not answer.
 
     """
-    settings = load_settings(**given["settings"])
+    settings = load_settings(**given["settings"]).for_visitors()
     media = MediaRef(given["media"], given["media"])
     with open_store(settings, must_exist=True) as store:
         seen = SeenFaces()

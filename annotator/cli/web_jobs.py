@@ -160,7 +160,7 @@ def main() -> int:
     )  # Ctrl-C reaches the whole terminal; who has started it tells it to leave
     os.nice(_NICER)  # pages go first
     first = json.loads(sys.stdin.readline())
-    settings = load_settings(**first["settings"])
+    settings = load_settings(**first["settings"]).for_visitors()
     try:
         with open_store(settings) as store:
             desk, woken = Desk(store, first["session"]), threading.Event()

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from annotator.store.web.accounts import Role
 from annotator.store.web.jobs import Job, NoRoomError, Stage, Wanted, add_jobs, find_job, list_jobs, room_left
 from annotator.web.errors import WebError
 from annotator.web.templates import percent
@@ -103,16 +104,17 @@ def ask_for(visit: Visit, address: str) -> tuple[int, ...]:
 
 
 def known_job(visit: Visit) -> Job:
-    """Return the job that the address names.
+    """Return the job that the address names, to whoever has given it, and to admins.
 
     Raises:
-        WebError: there is none.
+        WebError: there is none, or it is somebody else's.
 
     """
     job_id = visit.request.path_params["job_id"]
     with visit.site.store.reading() as connection:
         job = find_job(connection, job_id) if job_id <= _LARGEST_ID else None
-    if job is None:
+    is_for_all = visit.visitor.role is not None and visit.visitor.role >= Role.ADMIN
+    if job is None or not (is_for_all or job.owner == visit.visitor.name):
         raise WebError(404, "There is no such job, or it was over long ago.")
     return job
 

@@ -185,7 +185,7 @@ def test_the_commands_of_the_docs_annotate(
     handler = partial(SimpleHTTPRequestHandler, directory=str(served))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    more = cache | {"ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES": "true"}
+    more = cache | {"ANNOTATOR_WEB__ALLOW_PRIVATE_ADDRESSES": "true"}
     with running(tmp_path, more=more) as (_, address):
         program.address = address
         answers = []

@@ -100,3 +100,12 @@ def test_a_media_that_the_disk_has_no_room_for_waits_once_and_fails_with_these_w
         web_jobs.put_off_without_room(desk, last, "undecodable")
         with store.reading() as connection:
             assert job_in_hand(connection, "s") == job_id
+
+
+def test_a_visitors_address_does_not_reach_what_the_archive_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES", "true")
+    archive = load_settings(env_file=None)
+    assert archive.fetch.allow_private_addresses
+    assert not archive.for_visitors().fetch.allow_private_addresses
+    monkeypatch.setenv("ANNOTATOR_WEB__ALLOW_PRIVATE_ADDRESSES", "true")
+    assert load_settings(env_file=None).for_visitors().fetch.allow_private_addresses

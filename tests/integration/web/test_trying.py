@@ -343,3 +343,15 @@ def test_a_media_is_called_as_whoever_gave_it_calls_it(web: WebForTests, sqlite_
         connection.execute(delete(web_jobs))
     digest = files_in(uploads)[0]
     assert f"<h1>{digest[:10]}….gif</h1>" in browser.get(f"/media/{media_id}").text
+
+
+def test_a_job_is_told_to_whoever_has_given_it_and_to_admins(web: WebForTests) -> None:
+    send(web.browser(Role.REVIEWER), ("a.gif", GIF))
+    other = web.browser()
+    other.log_in_as(web.account(Role.REVIEWER, "bob"))
+    for path in ("/try/1", "/api/v1/jobs/1"):
+        assert other.get(path).status_code == 404
+        assert web.browser().get(path).status_code in {303, 401}
+    admin = web.browser(Role.ADMIN)
+    for path in ("/try/1", "/api/v1/jobs/1"):
+        assert admin.get(path).status_code == 200
