@@ -87,6 +87,10 @@ def _tell(urls: "StackUrls", environment: Path) -> None:
 def _in_a_browser(address_file: Path | None) -> list[str]:
     if address_file is None:
         return ["  nothing: pip install 'celebrity-annotator[web]' brings the web application"]
-    address = address_file.read_text(encoding="utf-8").strip()
+    try:
+        address = address_file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        log = address_file.with_name("web.log")
+        return [f"  nothing yet: the web application is tried again; {log} says why, {address_file} where it is then"]
     next_one = [f"  It opens once; the next address is in {address_file}."] if "/enter?key=" in address else []
     return [f"  {address}", *next_one]

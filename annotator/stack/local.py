@@ -74,8 +74,8 @@ class StackUrls:
         psql: path of a ``psql`` that fits the database.
         data_dir: where the stack keeps everything.
         environment: the variables with which another process uses the stack, credentials included.
-        web_address_file: holds the address of the web application, which changes when it was used; None where it does
-            not run.
+        web_address_file: holds the address of the web application, which changes when it was used; not there while it
+            does not answer. None where it is not installed, or not wanted.
 
     """
 
@@ -133,7 +133,7 @@ class LocalStack:
         self._buckets = tuple(buckets)
         self._with_worker = with_worker
         self._with_web = with_web
-        self._children: list[_Service] = []
+        self._children: list[_Service | WebChild] = []
         self._closing = contextlib.ExitStack()
         self._urls: StackUrls | None = None
         self._ports = _Ports(self._folder / "ports.json")
@@ -182,11 +182,16 @@ class LocalStack:
     def watch(self) -> None:
         """Look after the processes: a worker that has died is started again, as a supervisor would do; logs stay small.
 
+        So is the web application, after a pause; without it everything else goes on.
+
         Raises:
             StackError: a server has ended, or the worker dies again and again; the message has the end of its log.
 
         """
         for service in self._children:
+            if isinstance(service, WebChild):
+                service.look_after()
+                continue
             if service.child.returncode() is None:
                 with contextlib.suppress(OSError):  # a full disk is no reason to stop what runs
                     service.child.rotate_log()
@@ -267,11 +272,12 @@ class LocalStack:
             engine.dispose()
 
     def _start_web(self) -> None:
-        port = self._ports.take("web", preferred=self._settings.web.port or None)
+        chosen = self._settings.web
+        is_explicit = "port" in chosen.model_fields_set
+        port = self._ports.take("web", preferred=chosen.port or None, is_explicit=is_explicit)
         web = WebChild(self._folder, port, self.urls.environment)
-        service = _Service(web.start(), _SERVER_STOP_TIMEOUT_S, web.start)
-        self._children.append(service)
-        web.wait_until_bound(service.child)
+        self._children.append(web)
+        web.wait_until_bound()
         self._urls = replace(self.urls, web_address_file=web.address_file)
 
     def _start_worker(self) -> None:
@@ -371,8 +377,10 @@ class _Ports:
         parts = urlsplit(url)
         return parts.hostname == "127.0.0.1" and parts.port is not None and parts.port == self._ports.get(name)
 
-    def take(self, name: str, *, preferred: int | None = None) -> int:
-        self._ports[name] = free_port(self._ports.get(name, preferred))
+    def take(self, name: str, *, preferred: int | None = None, is_explicit: bool = False) -> int:
+        """Take a port: the last one, or the preferred one where there is none, or where somebody has asked for it."""
+        remembered = self._ports.get(name, preferred)
+        self._ports[name] = free_port(preferred if is_explicit and preferred else remembered)
         self._path.write_text(json.dumps(self._ports))
         return self._ports[name]
 

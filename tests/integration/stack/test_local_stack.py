@@ -180,3 +180,28 @@ def test_a_web_application_that_dies_is_started_again_at_its_port(start: Start) 
     after = urlsplit(file.read_text().strip())
     assert after.netloc == before.netloc
     assert "Nothing is annotated yet" in open_address(after.geturl())
+
+
+def test_a_web_application_that_refuses_leaves_the_rest_running_until_its_remedy_is_followed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANNOTATOR_WEB__PUBLIC_URL", "https://faces.example.org")
+    _, told = start("web")
+    file = Path(told["web_address_file"])
+    assert not file.exists()
+    assert "make an account first" in file.with_name("web.log").read_text()
+    command = ["web", "users", "add", "eve", "--role", "admin", "--password-stdin"]
+    done = subprocess.run(
+        [sys.executable, "-m", "annotator.cli", *command],
+        input="correct horse battery staple\n",
+        env={**os.environ, **told["environment"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    deadline = time.monotonic() + 180
+    while not file.exists():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.1)
+    assert file.read_text().strip() == "https://faces.example.org"

@@ -12,6 +12,7 @@ from annotator.cli.local_stack import _in_a_browser
 from annotator.errors import ConfigError
 from annotator.settings import load_settings
 from annotator.stack import broker, local, postgres, web
+from annotator.stack.child import free_port
 from annotator.stack.s3_server import key_to_path, path_to_key
 
 
@@ -102,6 +103,50 @@ def test_only_a_worker_that_dies_again_and_again_at_once_ends_the_stack(
     with watching:
         for _ in range(30):
             stack.watch()
+
+
+class DeadWeb(DeadChild):
+    """A web application that refuses to run."""
+
+    started = 0
+
+    def __init__(self, *_: object, **__: object) -> None:
+        DeadWeb.started += 1
+
+    def wait_until(self, *_: object, **__: object) -> None:
+        raise ConfigError("it refuses: make an account first")
+
+    def log_tail(self) -> str:
+        return "make an account first"
+
+
+def test_a_web_application_that_never_runs_ends_nothing_and_is_tried_ever_more_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock_s = itertools.count(step=0.1)
+    monkeypatch.setattr(web, "time", SimpleNamespace(monotonic=lambda: next(clock_s)))
+    monkeypatch.setattr(web, "ChildProcess", DeadWeb)
+    stack = local.LocalStack(load_settings(), data_dir=tmp_path, with_worker=False)
+    stack._urls = local.StackUrls("", "", "", "", tmp_path, {})
+    stack._ports.take("web")
+    DeadWeb.started = 0
+    stack._start_web()
+    for _ in range(5_000):
+        stack.watch()
+    assert 10 < DeadWeb.started < 20, "after 1, 2, 4 … 60 s, in some 500 s"
+    (said,) = caplog.messages
+    assert "make an account first" in said
+    assert "Everything else runs without it" in said
+    assert "nothing yet" in _in_a_browser(stack.urls.web_address_file)[0]
+
+
+def test_the_web_application_takes_the_port_that_is_asked_for_whatever_it_had_before(tmp_path: Path) -> None:
+    asked, before = free_port(), local._Ports(tmp_path / "ports.json").take("web")
+    ports = local._Ports(tmp_path / "ports.json")
+    assert ports.take("web", preferred=asked) == before
+    assert ports.take("web", preferred=asked, is_explicit=True) == asked
+    assert "port" in load_settings(web={"port": asked}).web.model_fields_set
+    assert "port" not in load_settings().web.model_fields_set
 
 
 def test_half_a_list_of_ports_is_no_obstacle(tmp_path: Path) -> None:
