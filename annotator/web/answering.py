@@ -54,6 +54,9 @@ async def _serve_files(page: Page, visit: Visit) -> Response:
     admitted = await run_sync(_told, visit, lambda: _admitted(page, visit))
     if isinstance(admitted, Response):
         return admitted
+    may_begin = page.may_begin
+    if may_begin is not None and (refused := await run_sync(_told, admitted, lambda: may_begin(admitted))) is not None:
+        return refused
     site, request = visit.site, visit.request
 
     def check(fields: Form) -> None:
@@ -61,12 +64,12 @@ async def _serve_files(page: Page, visit: Visit) -> Response:
 
     with contextlib.ExitStack() as stack:
         try:
-            async with site.uploading:
-                if is_form_of_parts(request):
+            if is_form_of_parts(request):
+                async with site.uploading.admitting(admitted.visitor.name):
                     received = await receive_form(request, site.uploads, site.allowed, check=check, stack=stack)
-                else:
-                    received = await receive_body(request)
-                    await run_sync(check, {})
+            else:
+                received = await receive_body(request)
+                await run_sync(check, {})
         except WebError as error:
             return error_answer(admitted, error)
         except AnnotatorError as error:

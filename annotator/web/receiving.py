@@ -4,11 +4,12 @@ Files go to the disk piece by piece, counted; nothing of a form is kept in memor
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from anyio import fail_after
+from anyio import CapacityLimiter, fail_after
 from anyio.to_thread import run_sync
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -23,6 +24,58 @@ _LONGEST_FIELDS: Final = 16 * 1024
 _MOST_PARTS: Final = 200
 # What a form has besides its files: boundaries, headers of parts, fields.
 _AROUND_FILES: Final = 256 * 1024
+
+
+UPLOADS_AT_ONCE: Final = 8
+_UPLOADS_OF_ONE: Final = 2
+_WAITS_S: Final = 5.0
+_BODY_TIMEOUT_S: Final = 10.0
+_COME_AGAIN: Final = {"Retry-After": "10"}
+
+
+class Uploading:
+    """Lets so many uploads in at once, and few of one visitor: whoever sends slowly keeps nobody else out for long."""
+
+    def __init__(self, *, at_once: int = UPLOADS_AT_ONCE, waits_s: float = _WAITS_S) -> None:
+        """Take how many there may be, and how long one more waits for another to end."""
+        self._limiter = CapacityLimiter(at_once)
+        self._waits_s = waits_s
+        self._of: Counter[str] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def admitting(self, who: str) -> AsyncIterator[None]:
+        """Let an upload in, while the block lasts.
+
+        Args:
+            who: sends it.
+
+        Raises:
+            WebError: the visitor sends others already, or there are too many.
+
+        """
+        if self._of[who] >= _UPLOADS_OF_ONE:
+            raise WebError(
+                429, f"You send {_UPLOADS_OF_ONE} uploads already: wait for one of them.", headers=_COME_AGAIN
+            )
+        self._of[who] += 1
+        try:
+            await self._wait()
+            try:
+                yield
+            finally:
+                self._limiter.release()
+        finally:
+            self._of[who] -= 1
+            if not self._of[who]:
+                del self._of[who]
+
+    async def _wait(self) -> None:
+        try:
+            with fail_after(self._waits_s):
+                await self._limiter.acquire()
+        except TimeoutError as error:
+            words = "Too many people upload something just now: try again soon."
+            raise WebError(503, words, headers=_COME_AGAIN) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,19 +262,22 @@ async def receive_form(
     return Received(form.fields, form.files)
 
 
-async def receive_body(request: Request) -> Received:
+async def receive_body(request: Request, *, timeout_s: float = _BODY_TIMEOUT_S) -> Received:
     """Read a short body.
 
     Raises:
-        WebError: it is longer, or breaks off.
+        WebError: it is longer, comes too slowly, or breaks off.
 
     """
     body = bytearray()
     try:
-        async for data in request.stream():
-            body.extend(data)
-            if len(body) > _LONGEST_FIELDS:
-                raise WebError(413, f"It may have {_LONGEST_FIELDS // 1024} KiB.")
+        with fail_after(timeout_s):
+            async for data in request.stream():
+                body.extend(data)
+                if len(body) > _LONGEST_FIELDS:
+                    raise WebError(413, f"It may have {_LONGEST_FIELDS // 1024} KiB.")
+    except TimeoutError as error:
+        raise WebError(408, f"It did not come within {timeout_s:g} s.") from error
     except ClientDisconnect as error:
         raise WebError(400, "It broke off.") from error
     return Received(body=bytes(body))

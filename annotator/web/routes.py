@@ -31,7 +31,15 @@ from annotator.web.visit import Page
 PAGES: Final[tuple[Page, ...]] = (
     Page("/", "home", overview.show_home, Role.READER, menu="Overview"),
     Page("/try", "try", trying.show_try, Role.REVIEWER, menu="Try"),
-    Page("/try", "try_media", trying.try_media, Role.REVIEWER, "POST", takes_files=True),
+    Page(
+        "/try",
+        "try_media",
+        trying.try_media,
+        Role.REVIEWER,
+        "POST",
+        takes_files=True,
+        may_begin=trying.insist_on_room,
+    ),
     Page("/try/{job_id:int}", "job", trying.show_job, Role.REVIEWER),
     Page("/search", "search", search.show_search, Role.READER, menu="Search"),
     Page("/review", "review", review.show_review, Role.REVIEWER, menu="Review"),
@@ -241,6 +249,7 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.REVIEWER,
         "POST",
         takes_files=True,
+        may_begin=trying.insist_on_room,
         operation=Operation("Annotate files, or what an address names", jobs.JobsTold, body=jobs.WANTED, status=202),
     ),
     Page(

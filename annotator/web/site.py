@@ -22,7 +22,7 @@ from annotator.web.noting import Noting
 from annotator.web.pictures import FacePictures
 from annotator.web.promoting import Promoting
 from annotator.web.rates import Rates
-from annotator.web.receiving import Allowed
+from annotator.web.receiving import Allowed, Uploading
 from annotator.web.shown_model import ShownModel
 from annotator.web.static import StaticFiles
 from annotator.web.templates import Templates
@@ -36,7 +36,6 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 NOBODY_ELSE: Final = "this machine"
 # Media that are brought at once. Each may take minutes, and those who ask for a page need not wait for them.
 _MEDIA_AT_ONCE: Final = 6
-_UPLOADS_AT_ONCE: Final = 8
 
 
 def now_utc() -> datetime:
@@ -93,7 +92,7 @@ class Site:
         shown_model: names tracks as what is shown does.
         explaining: looks at a media again to say why; None says nothing.
         enrolling: lets photographs and tracks count as evidence; None lets nothing.
-        uploading: how many uploads are taken at once; the others wait.
+        uploading: lets in as many uploads as are taken at once.
         wake: tells what annotates that there is something to do.
         comparisons: what labellings change against what is shown.
         promoting: does the promotion that is under way.
@@ -115,7 +114,7 @@ class Site:
     shown_model: ShownModel = field(default_factory=ShownModel)
     explaining: Errand | None = None
     enrolling: Errand | None = None
-    uploading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_UPLOADS_AT_ONCE))
+    uploading: Uploading = field(default_factory=Uploading)
     wake: Callable[[], None] = lambda: None
     comparisons: Comparisons = field(default_factory=Comparisons)
     promoting: Promoting = field(default_factory=Promoting)

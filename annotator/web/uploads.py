@@ -1,9 +1,12 @@
 """What visitors have uploaded: a folder of files named by their bytes, each of them a picture or a video."""
 
 import contextlib
+import hashlib
 import os
 import re
+import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +31,10 @@ _ENDINGS: Final = {
 }
 _PART: Final = ".part"
 _ABANDONED_AFTER_S: Final = 24 * 3600
+# The database, the cache and the log may be on the same disk: visitors may not fill it.
+RESERVE_BYTES: Final = 1024**3
+# Held from when files are kept until their jobs are there: nobody else relies on a file that may be taken back.
+KEEPING: Final = threading.Lock()
 _LONGEST_NAME: Final = 120
 _NO_NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -39,11 +46,13 @@ class Uploads:
     Attributes:
         folder: is made when something comes.
         max_bytes: of one file.
+        reserve_bytes: so much of the disk stays free.
 
     """
 
     folder: Path
     max_bytes: int
+    reserve_bytes: int = RESERVE_BYTES
 
     def begin(self, name: str) -> "Incoming":
         """Begin to take a file.
@@ -52,11 +61,15 @@ class Uploads:
             name: as whoever sends it calls it; it is told and never used as a path.
 
         Raises:
-            LocalDiskError: the folder cannot be written.
+            LocalDiskError: the folder cannot be written, or the disk is almost full.
 
         """
         with _written(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            is_full = shutil.disk_usage(self.folder).free < self.reserve_bytes + self.max_bytes
+        if is_full:
+            raise LocalDiskError("The disk of this server is almost full, and takes no uploads: an admin makes room.")
+        with _written(self.folder):
             handle, path = tempfile.mkstemp(prefix=".", suffix=_PART, dir=self.folder)
         return Incoming(Path(path), plain_name(name), handle, self.max_bytes)
 
@@ -77,6 +90,7 @@ class Incoming:
         self._path = path
         self._file = os.fdopen(handle, "wb")
         self._sink = BoundedSink(self._file, name=name, max_bytes=max_bytes)
+        self._added: Path | None = None
         self.name = name
 
     def __enter__(self) -> Self:
@@ -113,8 +127,8 @@ class Incoming:
             self._file.close()
         return self._path
 
-    def keep(self) -> Wanted:
-        """Look what it is, and keep it under the name of its bytes; what is no media is told, and not kept.
+    def find_fault(self) -> tuple[str, str] | None:
+        """Return why it is no media, as a short reason and a sentence; None where it is one.
 
         Raises:
             LocalDiskError: it cannot be written.
@@ -122,17 +136,49 @@ class Incoming:
         """
         self.close()
         try:
-            with self._path.open("rb") as file:
-                ending = _ENDINGS[sniff(file, name=self.name).name]
+            self._ending()
         except InputError as error:
-            return Wanted("", self.name, failure=(error.reason, str(error)))
-        target = self._path.with_name(self._sink.sha256 + ending)
+            return error.reason, str(error)
+        return None
+
+    def keep(self) -> Wanted:
+        """Look what it is, and keep it under the name of its bytes; what is no media is told, and not kept.
+
+        What is kept is on the disk, whatever becomes of the machine then.
+
+        Raises:
+            LocalDiskError: it cannot be written.
+
+        """
+        fault = self.find_fault()
+        if fault is not None:
+            return Wanted("", self.name, failure=fault)
+        target = self._path.with_name(self._sink.sha256 + self._ending())
         with _written(target):
             # The same bytes are there already: a file that is put in their place would be another version of them.
-            if not target.exists():
+            if not self._is_at(target):
+                self._added = None if target.exists() else target
                 self._path.chmod(0o640)
+                _write_through(self._path)
                 self._path.replace(target)
+                _write_through(target.parent)
         return Wanted(target.resolve().as_uri(), self.name)
+
+    def take_back(self) -> None:
+        """Remove what was kept, where it was not there before."""
+        if self._added is not None:
+            self._added.unlink(missing_ok=True)
+
+    def _ending(self) -> str:
+        with self._path.open("rb") as file:
+            return _ENDINGS[sniff(file, name=self.name).name]
+
+    def _is_at(self, target: Path) -> bool:
+        """Say whether all bytes are there; a machine that went down may have left fewer of them, or others."""
+        if not target.is_file() or target.stat().st_size != self.size_bytes:
+            return False
+        with target.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == self._sink.sha256
 
 
 def plain_name(name: str) -> str:
@@ -143,6 +189,15 @@ def plain_name(name: str) -> str:
     """
     last = _NO_NAME.sub("", re.split(r"[/\\]", name)[-1]).strip()
     return last[-_LONGEST_NAME:] or "upload"
+
+
+def _write_through(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

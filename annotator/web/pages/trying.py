@@ -1,6 +1,6 @@
 """Trying media: upload some, or give an address, and see how far they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from annotator.store.web.accounts import Role
 from annotator.store.web.jobs import Job, NoRoomError, Stage, Wanted, add_jobs, find_job, list_jobs, room_left
 from annotator.web.errors import WebError
 from annotator.web.templates import percent
+from annotator.web.uploads import KEEPING
 from annotator.web.visit import Visit
 
 SHOWN: Final = 30
@@ -84,13 +85,38 @@ def ask_for(visit: Visit, address: str) -> tuple[int, ...]:
     addresses = [_checked(address)] if address else []
     if not visit.received.files and not addresses:
         raise WebError(400, "Nothing came: choose a file, or give the address of a media.")
+    faults = [file.find_fault() for file in visit.received.files]
+    wrong = [fault for fault in faults if fault is not None]
+    if len(wrong) == len(faults) and not addresses:
+        raise WebError(415, " ".join(message for _, message in wrong))
+    insist_on_room(visit, len(addresses) + len(faults) - len(wrong))
+    with KEEPING:
+        try:
+            ids = _add(visit, [*addresses, *(file.keep() for file in visit.received.files)])
+        except BaseException:
+            for file in visit.received.files:
+                file.take_back()
+            raise
+    visit.site.wake()
+    return ids
+
+
+def insist_on_room(visit: Visit, new: int = 1) -> None:
+    """Refuse more jobs than there is room for.
+
+    Raises:
+        WebError: they would be too many.
+
+    """
     with visit.site.store.reading() as connection:
-        if room_left(connection, visit.visitor.name, visit.site.room) <= 0:
-            raise _no_room("As many media as may be wait already. Come again when some are done.")
-    wanted = [*addresses, *(file.keep() for file in visit.received.files)]
-    failures = [one.failure for one in wanted if one.failure is not None]
-    if len(failures) == len(wanted):
-        raise WebError(415, " ".join(message for _, message in failures))
+        left = room_left(connection, visit.visitor.name, visit.site.room)
+    if left <= 0:
+        raise _no_room("As many media as may be wait already. Come again when some are done.")
+    if new > left:
+        raise _no_room(f"{new} are given and there is room for {left}. Come again when some are done.")
+
+
+def _add(visit: Visit, wanted: Sequence[Wanted]) -> tuple[int, ...]:
     with visit.site.store.writing() as connection:
         try:
             ids = add_jobs(connection, visit.visitor.name, wanted, room=visit.site.room, now=visit.now)
@@ -99,7 +125,6 @@ def ask_for(visit: Visit, address: str) -> tuple[int, ...]:
         for job_id, one in zip(ids, wanted, strict=True):
             if one.failure is None:
                 visit.record(connection, "tried a media", subject=one.name, job=job_id)
-    visit.site.wake()
     return ids
 
 

@@ -5,12 +5,16 @@ import hashlib
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
+from starlette.requests import Request
 
+from annotator.errors import LocalDiskError
 from annotator.store import Store
 from annotator.store.registry import register_media
 from annotator.store.tables import web_jobs
@@ -20,7 +24,10 @@ from annotator.store.web.jobs import Job, finish_job, give_back, list_jobs, note
 from annotator.store.web.tokens import add_token
 from annotator.types import MediaRef
 from annotator.web.application import make_application
+from annotator.web.errors import WebError
+from annotator.web.receiving import Uploading, receive_body
 from annotator.web.titles import titles_of
+from annotator.web.uploads import Uploads
 from tests import web_archive
 from tests.media_factory import GifPart, flat, gif_bytes
 from tests.store_values import ADA, BEN
@@ -355,3 +362,88 @@ def test_a_job_is_told_to_whoever_has_given_it_and_to_admins(web: WebForTests) -
     admin = web.browser(Role.ADMIN)
     for path in ("/try/1", "/api/v1/jobs/1"):
         assert admin.get(path).status_code == 200
+
+
+def test_what_could_not_become_jobs_is_kept_nowhere_and_what_was_there_stays(web: WebForTests, uploads: Path) -> None:
+    browser = web.browser(Role.REVIEWER)
+    send(browser, ("a.gif", GIF))
+    before = files_in(uploads)
+    with web.site.store.writing() as connection:
+        connection.execute(text("CREATE TRIGGER away BEFORE INSERT ON web_jobs BEGIN SELECT RAISE(ABORT, 'away'); END"))
+    assert send(browser, ("a.gif", GIF), ("b.gif", OTHER)).status_code >= 500
+    assert files_in(uploads) == before
+
+
+def test_more_files_than_there_is_room_for_are_not_kept(web: WebForTests, uploads: Path) -> None:
+    browser = web.browser(Role.REVIEWER)
+    send(browser, ("a.gif", GIF), ("b.gif", GIF), ("c.gif", GIF))
+    assert send(browser, ("d.gif", OTHER), ("e.gif", OTHER)).status_code == 429
+    assert len(files_in(uploads)) == 1
+
+
+def test_a_file_that_a_machine_left_broken_when_it_went_down_is_replaced(web: WebForTests, uploads: Path) -> None:
+    browser = web.browser(Role.REVIEWER)
+    send(browser, ("a.gif", GIF))
+    (kept,) = uploads.iterdir()
+    for broken in (b"", bytes(len(GIF))):
+        kept.write_bytes(broken)
+        send(browser, ("a.gif", GIF))
+        assert kept.read_bytes() == GIF
+    assert len(files_in(uploads)) == 1
+
+
+def test_a_disk_that_is_almost_full_takes_nothing(uploads: Path) -> None:
+    free = Uploads(uploads, max_bytes=1, reserve_bytes=0)
+    with free.begin("a.gif"):
+        pass
+    with pytest.raises(LocalDiskError, match="almost full"):
+        Uploads(uploads, max_bytes=1, reserve_bytes=2**60).begin("a.gif")
+    assert files_in(uploads) == []
+
+
+def test_of_who_has_no_room_nothing_of_what_is_sent_is_read(web: WebForTests) -> None:
+    browser = web.browser(Role.REVIEWER)
+    send(browser, ("a.gif", GIF), ("b.gif", GIF), ("c.gif", GIF))
+    send(browser, ("d.gif", GIF))
+    assert send(browser, ("x.gif", b"no media")).status_code == 429
+    headers = {"x-csrf-token": browser.csrf()}
+    assert browser.client.post("/api/v1/annotate", content=b"{", headers=headers).status_code == 429
+
+
+async def _never() -> Any:
+    await anyio.sleep_forever()
+
+
+def test_a_short_body_that_does_not_come_is_given_up() -> None:
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive=_never)
+    with pytest.raises(WebError) as refused:
+        anyio.run(partial(receive_body, request, timeout_s=0.05))
+    assert refused.value.status == 408
+
+
+def test_uploads_that_hang_keep_nobody_out_for_ever() -> None:
+    told: list[tuple[int, str]] = []
+
+    async def send_slowly(uploading: Uploading, who: str, is_in: anyio.Event | None = None) -> None:
+        try:
+            async with uploading.admitting(who):
+                if is_in is not None:
+                    is_in.set()
+                    await anyio.sleep_forever()
+        except WebError as error:
+            told.append((error.status, error.headers["Retry-After"]))
+
+    async def ask() -> None:
+        uploading = Uploading(at_once=3, waits_s=0.05)
+        async with anyio.create_task_group() as group:
+            for who in ("eve", "eve", "bob"):
+                is_in = anyio.Event()
+                group.start_soon(send_slowly, uploading, who, is_in)
+                await is_in.wait()
+            await send_slowly(uploading, "eve")
+            await send_slowly(uploading, "ann")
+            group.cancel_scope.cancel()
+        await send_slowly(uploading, "eve")
+
+    anyio.run(ask)
+    assert told == [(429, "10"), (503, "10")]
