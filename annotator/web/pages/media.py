@@ -5,13 +5,16 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from starlette.background import BackgroundTask
+from anyio import CancelScope
+from anyio.to_thread import run_sync
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
+from annotator.media.reader import scheme_of
 from annotator.media.sniff import sniff
 from annotator.results import TrackResult
 from annotator.store.corrections.listing import Correction, list_corrections_of
@@ -127,15 +130,37 @@ def send_media(visit: Visit) -> Response:
     if reader is None:
         raise WebError(404, "Media are not shown here.")
     row = known_row(visit)
+    is_here = scheme_of(row.ref.uri) == "file"
+    if not is_here and row.sha256 is not None and f'"{row.sha256}"' in visit.request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=_NOTHING | {"ETag": f'"{row.sha256}"'})
     with contextlib.ExitStack() as stack:
-        path = stack.enter_context(reader.open_path(row.ref))
+        # A file of this machine is not read from end to end for a digest: its mark is that of FileResponse.
+        if is_here:
+            path, mark = stack.enter_context(reader.open_path(row.ref)), {}
+        else:
+            local = stack.enter_context(reader.open(row.ref))
+            path, mark = local.path, {"ETag": f'"{local.sha256}"'}
         with path.open("rb") as file:
             kind = sniff(file, name=row.ref.media_id).name
         media_type = _TYPES.get(kind)
         if media_type is None:
             raise WebError(404, f"A browser does not show {kind}.")
-        done = BackgroundTask(stack.pop_all().close)
-        return FileResponse(path, media_type=media_type, headers=_NOTHING, background=done)
+        return _OpenedFile(path, media_type, _NOTHING | mark, stack.pop_all())
+
+
+class _OpenedFile(FileResponse):
+    """Sends a file and lets go of it, however that ends: a background task is left out where a visitor goes away."""
+
+    def __init__(self, path: Path, media_type: str, headers: dict[str, str], opened: contextlib.ExitStack) -> None:
+        super().__init__(path, media_type=media_type, headers=headers)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await run_sync(self._opened.close)
 
 
 def short_name(uri: str) -> str:

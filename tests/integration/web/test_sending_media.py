@@ -1,6 +1,10 @@
 """Media that are sent to browsers, and that nobody else waits for them."""
 
+import contextlib
+import hashlib
 import threading
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,11 +18,13 @@ from annotator.build import build_reader
 from annotator.media import reader as reading_media
 from annotator.store import Store
 from annotator.store.web.accounts import Role
+from annotator.store.web.media import find_media_row
 from annotator.types import MediaRef
 from annotator.web.application import make_application
 from tests import web_archive
 from tests.media_factory import GifPart, flat, gif_bytes
 from tests.web_client import Browser, WebForTests
+from tests.web_process import running
 
 GIF = gif_bytes([GifPart(flat(1)), GifPart(flat(2))])
 # More than the threads that the pages share.
@@ -58,6 +64,35 @@ def held() -> Iterator[HeldServer]:
         started.may_answer.set()
         started.server.shutdown()
         thread.join()
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[tuple[str, Counter[str]]]:
+    """Run a host that counts what it is asked for."""
+    asked: Counter[str] = Counter()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked[self.path] += 1
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(GIF)))
+            self.end_headers()
+            self.wfile.write(GIF)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def refs_at(address: str) -> tuple[MediaRef, MediaRef, MediaRef]:
+    first, second, third = (MediaRef(uri, uri, None) for uri in (f"{address}/{number}.gif" for number in (1, 2, 3)))
+    return first, second, third
 
 
 def site_with(store: Store, *uris: str) -> tuple[WebForTests, dict[str, int]]:
@@ -114,5 +149,38 @@ def test_cards_fetch_no_media_before_somebody_looks_at_them(sqlite_store: Store)
     web_archive.fill(sqlite_store)
     browser: Browser = WebForTests(sqlite_store).browser(Role.READER)
     html = browser.get("/search?person=ada+lovelace").text
-    assert html.count('preload="none"') == html.count("<video ") == 1
-    assert html.count('loading="lazy"') == html.count('<img src="/media/') == 2
+    assert html.count('preload="none"') == html.count("<video ")
+    assert html.count('loading="lazy"') == html.count('src="/media/') >= 3
+
+
+def test_parts_of_a_media_from_elsewhere_are_sent_of_what_was_brought_once(tmp_path: Path) -> None:
+    with counting() as (host, asked):
+        with Store.open(tmp_path / "annotations.db") as store:
+            media_id = web_archive.fill(store, media=refs_at(host))["both"]
+        with running(tmp_path, more={"ANNOTATOR_WEB__ALLOW_PRIVATE_ADDRESSES": "true"}) as (_, address):
+            browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            browser.open(address, timeout=60).close()
+            file = f"{address.partition('/enter')[0]}/media/{media_id}/file"
+            for part in ("0-5", "6-11", "0-"):
+                ask = urllib.request.Request(file, headers={"Range": f"bytes={part}"})  # noqa: S310 - http, as above
+                with browser.open(ask, timeout=60) as answer:
+                    first, _, last = part.partition("-")
+                    assert (answer.status, answer.read()) == (206, GIF[int(first) : int(last or len(GIF)) + 1])
+            ask = urllib.request.Request(file, method="HEAD")  # noqa: S310
+            with browser.open(ask, timeout=60) as answer:
+                assert answer.headers["Content-Length"] == str(len(GIF))
+        assert asked == {"/1.gif": 1}
+
+
+def test_a_media_from_elsewhere_that_the_browser_has_is_not_brought(sqlite_store: Store) -> None:
+    with counting() as (host, asked):
+        web, ids = site_with(sqlite_store, *(ref.uri for ref in refs_at(host)))
+        browser, file = web.browser(Role.READER), f"/media/{ids['both']}/file"
+        assert browser.get(file).headers["etag"] == f'"{hashlib.sha256(GIF).hexdigest()}"'
+        with sqlite_store.reading() as connection:
+            row = find_media_row(connection, ids["both"])
+        assert row is not None
+        known = browser.get(file, headers={"if-none-match": f'"{row.sha256}"'})
+        assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", f'"{row.sha256}"')
+        assert asked == {"/1.gif": 1}
+        assert browser.get(file, headers={"if-none-match": '"of something else"'}).content == GIF
