@@ -2,7 +2,8 @@
 "use strict";
 
 for (const form of document.querySelectorAll("form.try")) sending(form);
-for (const job of document.querySelectorAll("[data-job]")) following(job);
+for (const list of document.querySelectorAll("[data-job]")) followingOne(list);
+for (const list of document.querySelectorAll("[data-jobs]")) followingAll(list);
 
 function sending(form) {
   const files = form.querySelector("input[type=file]");
@@ -76,30 +77,57 @@ function sending(form) {
   }
 }
 
-async function following(job) {
-  const words = job.querySelector("[data-words]") || document.querySelector("p[data-words]");
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, document.hidden ? 5000 : 700));
-    let told;
-    try {
-      const answer = await fetch(job.dataset.job);
-      if (answer.status === 429 || answer.status >= 500) continue;
-      if (!answer.ok) return;
-      told = await answer.json();
-    } catch {
-      continue; // the server is away: it may come again
-    }
+async function followingOne(list) {
+  const words = document.querySelector("p[data-words]");
+  await asking(list.dataset.job, (told) => {
     words.textContent = told.words;
-    if (job.dataset.then === "reload") {
-      if (told.state === "done" || told.state === "failed") location.reload();
-      mark(job, told);
-    } else if (told.state === "done" || told.state === "failed") {
-      job.className = `job ${told.state}`;
-      if (told.state === "done" && told.media_id !== null) {
-        job.querySelector("a").href = `/media/${told.media_id}`;
+    mark(list, told);
+    if (isOver(told)) location.reload();
+    return isOver(told);
+  });
+}
+
+// One request for all of them: so many jobs, each asked for by itself, would be more than the server answers.
+async function followingAll(list) {
+  await asking(list.dataset.jobs, (told) => {
+    const byId = new Map(told.items.map((one) => [String(one.job_id), one]));
+    for (const job of list.querySelectorAll("[data-job-id]")) show(job, byId.get(job.dataset.jobId));
+    return list.querySelector("[data-job-id]") === null;
+  });
+}
+
+function show(job, told) {
+  if (told) job.querySelector("[data-words]").textContent = told.words;
+  if (told && !isOver(told)) return;
+  delete job.dataset.jobId;
+  if (!told) return;
+  job.className = `job ${told.state}`;
+  if (told.state === "done" && told.media_id !== null) job.querySelector("a").href = `/media/${told.media_id}`;
+}
+
+function isOver(told) {
+  return told.state === "done" || told.state === "failed";
+}
+
+// Asks until it is told that it is over: soon at first, then less and less often, and not before the server says.
+async function asking(address, tell) {
+  let wait_ms = 700;
+  let notBefore_ms = 0;
+  for (;;) {
+    const hidden_ms = document.hidden ? 5000 : 0;
+    await new Promise((resolve) => setTimeout(resolve, Math.max(wait_ms, hidden_ms, notBefore_ms)));
+    wait_ms = Math.min(wait_ms * 1.1, 5000);
+    notBefore_ms = 0;
+    try {
+      const answer = await fetch(address);
+      if (answer.status === 429 || answer.status >= 500) {
+        notBefore_ms = 1000 * Number(answer.headers.get("Retry-After") || 5);
+        continue;
       }
+      if (!answer.ok || tell(await answer.json())) return;
+    } catch {
+      notBefore_ms = 5000; // the server is away: it may come again
     }
-    if (told.state === "done" || told.state === "failed") return;
   }
 }
 

@@ -163,6 +163,42 @@ def test_without_scripts_a_page_loads_itself_again_until_it_leads_to_the_media(
     assert page.locator("h1").inner_text() == "moss.gif"
 
 
+def test_one_request_tells_of_all_that_wait_and_the_server_says_when_to_come_again(site: tuple[Any, str, Any]) -> None:
+    browser, address, state = site
+    page = browser.new_context(storage_state=state).new_page()
+    asked: list[str] = []
+    page.goto(address + "/try")
+    items = [{"job_id": number, "state": "waiting", "words": "Waiting.", "media_id": None} for number in range(20)]
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url.removeprefix(address))
+        is_too_often = len(asked) == 3
+        headers = {"Retry-After": "60"} if is_too_often else {}
+        route.fulfill(status=429 if is_too_often else 200, json={"items": items}, headers=headers)
+
+    page.route("**/api/v1/jobs**", answer)
+    page.evaluate(
+        """() => {
+            const list = document.createElement("ul");
+            list.dataset.jobs = "/api/v1/jobs?limit=20";
+            for (let number = 0; number < 20; number += 1) {
+                const job = document.createElement("li");
+                job.dataset.jobId = number;
+                const words = document.createElement("span");
+                words.dataset.words = "";
+                job.append(words);
+                list.append(job);
+            }
+            document.querySelector("main").append(list);
+            followingAll(list);
+        }"""
+    )
+    page.wait_for_selector("[data-job-id='19'] >> text=Waiting.")
+    page.wait_for_event("response", lambda response: response.status == 429)
+    page.wait_for_timeout(2500)
+    assert asked == ["/api/v1/jobs?limit=20"] * 3
+
+
 def test_what_is_too_large_is_refused_before_it_is_sent(site: tuple[Any, str, Any], tmp_path: Path) -> None:
     browser, address, state = site
     with (tmp_path / "film.mp4").open("wb") as file:
