@@ -17,7 +17,7 @@ Compose = dict[str, Any]
 
 _REQUIRED = re.compile(r"\$\{(\w+):\?[^}]*\}")
 _MAY_BE_ABSENT = re.compile(r"\$\{\w+:-\}")
-_DEFAULTED = re.compile(r"\$\{\w+:-([^}]*)\}")
+_DEFAULTED = re.compile(r"\$\{\w+:-([^{}]*)\}")  # the innermost, where a default holds another one
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEY")
 _USER_OF_URL = re.compile(r"://[^:/@]*:(.*)@")
 _PINNED = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
@@ -47,7 +47,10 @@ def required_variables(text: str) -> set[str]:
 
 def interpolated(value: str) -> str:
     """Return a value as a container gets it; a required variable becomes 64 hexadecimal digits."""
-    return _DEFAULTED.sub(r"\1", _REQUIRED.sub("0f" * 32, value)).replace("$$", "$")
+    filled = _REQUIRED.sub("0f" * 32, value)
+    while _DEFAULTED.search(filled):
+        filled = _DEFAULTED.sub(r"\1", filled)
+    return filled.replace("$$", "$")
 
 
 def ports_of_other_machines(compose: Compose) -> list[str]:

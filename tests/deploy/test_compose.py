@@ -41,6 +41,10 @@ CHECKS: list[Callable[[Compose], list[str]]] = [
 ]
 
 
+# Secrets that older installations lack. Compose asks for them whatever the profile, so they must not be required.
+LATER = {"WEB_PASSWORD"}
+
+
 def validate(file: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("check-jsonschema")
     return subprocess.run(
@@ -190,7 +194,7 @@ def test_the_trainer_runs_by_profile_with_shared_memory_and_one_switch_decides_c
 
 def test_the_example_names_every_secret_and_holds_none() -> None:
     lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")]
-    assert {line.removesuffix("=") for line in lines} == checks.required_variables(COMPOSE.read_text())
+    assert {line.removesuffix("=") for line in lines} == checks.required_variables(COMPOSE.read_text()) | LATER
     assert all(line.endswith("=") for line in lines)
 
 
@@ -216,7 +220,7 @@ def test_make_env_writes_other_secrets_each_time_for_the_owner_only_and_never_tw
         assert make_env(copied).returncode == 0
         assert stat.S_IMODE((copied / ".env").stat().st_mode) == 0o600
         values = dict(line.split("=") for line in (copied / ".env").read_text().splitlines() if "=" in line)
-        assert set(values) == checks.required_variables(COMPOSE.read_text())
+        assert set(values) == checks.required_variables(COMPOSE.read_text()) | LATER
         for name, value in values.items():
             digits = value.removeprefix("GK") if name == "S3_ACCESS_KEY_ID" else value
             assert len(digits) == (24 if name == "S3_ACCESS_KEY_ID" else 64)
@@ -224,10 +228,34 @@ def test_make_env_writes_other_secrets_each_time_for_the_owner_only_and_never_tw
         seen |= set(values.values())
     assert len(seen) == 2 * len(values)
     before = (copied / ".env").read_text()
-    refused = make_env(copied)
-    assert refused.returncode == 1
-    assert "is there already" in refused.stderr
+    again = make_env(copied)
+    assert (again.returncode, "has all secrets already" in again.stderr) == (0, True)
     assert (copied / ".env").read_text() == before
+
+
+def test_make_env_adds_what_an_older_file_lacks_and_changes_nothing_in_it(copied: Path) -> None:
+    assert make_env(copied).returncode == 0
+    made = (copied / ".env").read_text()
+    older = "".join(line for line in made.splitlines(keepends=True) if not line.startswith("WEB_PASSWORD="))
+    older += "# WEB_PASSWORD=no\nOIDC_CLIENT_SECRET='a b'"  # and no end of the line
+    (copied / ".env").write_text(older)
+    (copied / ".env").chmod(0o640)
+    done = make_env(copied)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip().endswith("also: WEB_PASSWORD=")
+    assert re.fullmatch(re.escape(older) + r"\nWEB_PASSWORD=[0-9a-f]{64}\n", (copied / ".env").read_text())
+    assert stat.S_IMODE((copied / ".env").stat().st_mode) == 0o640
+
+
+def test_what_came_later_is_asked_for_by_no_service_that_was_there_before() -> None:
+    for name in LATER:
+        assert f"${{{name}:?" not in COMPOSE.read_text()
+
+
+def test_at_another_port_the_web_application_is_at_that_port_for_itself_too() -> None:
+    told = checks.read_compose()["services"]["web"]["environment"]["ANNOTATOR_WEB__PUBLIC_URL"]
+    assert told == "${WEB_PUBLIC_URL:-http://127.0.0.1:${WEB_PORT:-8765}}"
+    assert checks.interpolated(told) == "http://127.0.0.1:8765"
 
 
 def test_the_file_with_the_secrets_is_never_committed() -> None:
@@ -335,6 +363,29 @@ def test_the_logins_of_the_database_are_members_of_their_roles_and_change_withou
         psycopg2.connect(_as(server.url, "worker_2", "NEW")).close()
         with pytest.raises(psycopg2.OperationalError):
             psycopg2.connect(_as(server.url, "worker", "f0" * 32))
+    finally:
+        server.process.stop(timeout_s=15.0)
+
+
+@pytest.mark.servers
+def test_a_database_of_before_the_web_application_gets_its_login_as_documented(tmp_path: Path) -> None:
+    server = PostgresChild(tmp_path, free_port())
+    try:
+        environment = {**os.environ, "WORKER_PASSWORD": "f0" * 32, "PRODUCER_PASSWORD": "0f" * 32, "WEB_PASSWORD": ""}
+        psql = [binaries() / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={server.url}"]
+        script = ROOT / "deploy" / "compose" / "logins.sql"
+        subprocess.run([*psql, f"--file={script}"], env=environment, capture_output=True, timeout=30, check=True)
+        with pytest.raises(psycopg2.OperationalError):
+            psycopg2.connect(_as(server.url, "web", "ab" * 32))
+        page = (ROOT / "docs" / "operations.md").read_text()
+        documented = re.search(r"^```sql\n(\\getenv .*?)^```$", page, re.MULTILINE | re.DOTALL)
+        assert documented is not None
+        environment["WEB_PASSWORD"] = "ab" * 32
+        subprocess.run(psql, input=documented[1].encode(), env=environment, capture_output=True, timeout=30, check=True)
+        with psycopg2.connect(_as(server.url, "web", "ab" * 32)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_has_role('annotator_migrator', 'USAGE')")
+            assert cursor.fetchone() == (True,)
+        connection.close()
     finally:
         server.process.stop(timeout_s=15.0)
 
