@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, literal, select, tuple_
 
 from annotator.store.columns import UtcTime
 from annotator.store.tables import WorkState, media, sources, work
+
+# All that failed for one reason may be of a source that is gone: who wants the newest does not wait until all are seen.
+_MOST_LOOKED_AT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +67,52 @@ def list_failures(
 
 
 def newest_failures(connection: Connection, network_id: int, reasons: Iterable[str]) -> dict[str, Failure]:
-    """Return the newest failure for each of some reasons; a step down the index for each."""
-    found = {reason: list_failures(connection, network_id, reason, limit=1) for reason in reasons}
-    return {reason: failures[0] for reason, failures in found.items() if failures}
+    """Return the newest failure for each of some reasons.
+
+    A reason is left out whose newest 1,000 media are all gone from their source, even where an older one is not.
+    """
+    newest = {}
+    for reason in reasons:
+        recent = select(work).where(*_failed(network_id, reason)).order_by(*_newest_first(work)).limit(_MOST_LOOKED_AT)
+        row = connection.execute(_not_gone(recent.subquery()).limit(1)).first()
+        if row is not None:
+            newest[reason] = _failure(row)
+    return newest
 
 
 def _failures(network_id: int, reason: str) -> Select[*tuple[Any, ...]]:
+    return _not_gone(work).where(*_failed(network_id, reason))
+
+
+def _failed(network_id: int, reason: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        work.c.network_id == network_id,
+        work.c.state >= int(WorkState.FAILED),
+        work.c.reason == reason,
+        work.c.finished_at.is_not(None),
+    )
+
+
+def _newest_first(failed: FromClause) -> tuple[ColumnElement[Any], ...]:
+    return failed.c.finished_at.desc(), failed.c.media_id.desc()
+
+
+def _not_gone(failed: FromClause) -> Select[*tuple[Any, ...]]:
+    """Return what a ``Failure`` is made of, from rows with the columns of ``work``."""
     return (
         select(
-            work.c.media_id,
+            failed.c.media_id,
             (sources.c.uri + media.c.key).label("uri"),
-            work.c.state,
-            work.c.reason,
-            work.c.message,
-            work.c.attempts,
-            work.c.finished_at,
+            failed.c.state,
+            failed.c.reason,
+            failed.c.message,
+            failed.c.attempts,
+            failed.c.finished_at,
         )
-        .join_from(work, media, media.c.id == work.c.media_id)
+        .join_from(failed, media, media.c.id == failed.c.media_id)
         .join(sources, sources.c.id == media.c.source_id)
-        .where(
-            work.c.network_id == network_id,
-            work.c.state >= int(WorkState.FAILED),
-            work.c.reason == reason,
-            work.c.finished_at.is_not(None),
-            media.c.deleted_at.is_(None),
-        )
-        .order_by(work.c.finished_at.desc(), work.c.media_id.desc())
+        .where(media.c.deleted_at.is_(None))
+        .order_by(*_newest_first(failed))
     )
 
 

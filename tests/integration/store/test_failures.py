@@ -1,14 +1,16 @@
 """Failures of a reason are read in order by an index, whatever their number: nothing is sorted, little is read."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, text, update
 
 from annotator.store import Store
 from annotator.store.connection import refresh_statistics, writing
-from annotator.store.queue.failures import FailurePlace, list_failures
+from annotator.store.queue.failures import FailurePlace, list_failures, newest_failures
+from annotator.store.tables import media
 from tests.store_values import SPEC
 
 MANY = 20_000
@@ -50,6 +52,17 @@ def test_pages_follow_one_another_without_a_gap(failed: Engine) -> None:
             found += page
     assert [one.media_id for one in found] == list(range(MANY, MANY - 21, -1))
     assert [one.is_quarantined for one in found[:3]] == [True, False, False]
+
+
+def test_the_newest_is_looked_for_among_so_many_that_failed_last_and_not_in_all_that_are_gone(failed: Engine) -> None:
+    gone = update(media).values(deleted_at=datetime(2026, 2, 1, tzinfo=UTC))
+    with Store(failed).writing() as connection:
+        connection.execute(gone.where(media.c.id > MANY - 999))
+        assert newest_failures(connection, 1, ["undecodable", "crashed"])["undecodable"].media_id == MANY - 999
+        connection.execute(gone.where(media.c.id == MANY - 999))
+        assert newest_failures(connection, 1, ["undecodable", "crashed"]) == {}
+        (older,) = list_failures(connection, 1, "undecodable", limit=1)
+    assert older.media_id == MANY - 1_000
 
 
 @pytest.mark.parametrize("is_first", [True, False])
