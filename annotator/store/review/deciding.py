@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, insert, or_, select, update
+from sqlalchemy import Connection, Engine, insert, or_, select, true, update
 
 from annotator.errors import ChangedMeanwhileError, CorrectionError
 from annotator.store.connection import reading, writing
@@ -147,7 +147,9 @@ def undo(engine: Engine, last: LastDecision, reviewer: Reviewer) -> None:
         is_free = or_(
             items.leased_until.is_(None), items.leased_until <= reviewer.now
         )  # one that was skipped may not be
-        connection.execute(update(review_items).where(last.key.of(review_items), is_free).values(**again))
+        # What was skipped may have been decided by somebody else: that holds.
+        is_mine = items.decided_at.is_(None) if last.verdict == "skip" else true()
+        connection.execute(update(review_items).where(last.key.of(review_items), is_free, is_mine).values(**again))
         reviewer.note(connection)
 
     if last.correction_id is None:

@@ -190,11 +190,14 @@ def _item(
     if not candidates or not is_unsure(candidates[0][1]):
         return None
     people = find_people(connection, [one for one, _ in candidates])
+    known = tuple((people[one], float(confidence)) for one, confidence in candidates if one in people)
+    if not known:  # whoever it might be was taken down
+        return None
     return ReviewItem(
         key,
         shown[0],
         shown[1],
-        tuple((people[one], float(confidence)) for one, confidence in candidates if one in people),
+        known,
         is_named=label is not None,
         first_ms=track.first_ms,
         last_ms=track.last_ms,

@@ -12,7 +12,7 @@ from annotator.errors import ChangedMeanwhileError, IdentityError, ModelError, S
 from annotator.store.identities import find_identities, load_identity
 from annotator.store.promotions import who_is_this
 from annotator.store.review.deciding import Decision, Reviewer, Verdict, decide, last_decision, undo
-from annotator.store.review.leasing import ItemKey, ReviewItem, lease_item, progress_of
+from annotator.store.review.leasing import ItemKey, ReviewItem, first_media, lease_item, progress_of
 from annotator.store.review.references import surest_faces
 from annotator.store.review.scanning import scan_some
 from annotator.store.rollups import roll_up_if_due
@@ -98,10 +98,11 @@ def _decide(visit: Visit) -> Response | None:
         return asks
 
     def note(connection: Connection) -> None:
+        shown = first_media(connection, key.content_id)
         visit.record(
             connection,
             "reviewed a track",
-            subject=visit.form.get("media", "")[:2000] or None,
+            subject=None if shown is None else shown[1].uri,
             track=key.track_no,
             said={"right": "is", "is": "is", "wrong": "is not"}.get(decision.verdict, "skipped"),
             name=decision.name or None,
@@ -164,9 +165,14 @@ def _key_text(key: ItemKey) -> str:
     return f"{key.network_id}-{key.content_id}-{key.track_no}"
 
 
+_MOST_DIGITS: Final = (9, 18, 9)  # of network, content and track, as their columns hold
+
+
 def _key(given: str) -> ItemKey:
     numbers = given.split("-")
-    if len(numbers) != 3 or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in numbers):
+    if len(numbers) != 3 or not all(
+        one.isascii() and one.isdigit() and len(one) <= most for one, most in zip(numbers, _MOST_DIGITS, strict=True)
+    ):
         raise WebError(400, "The form does not say which track was looked at: load the page again.")
     return ItemKey(*map(int, numbers))
 

@@ -220,6 +220,25 @@ def test_what_one_reviewer_skips_another_one_gets(archive: Archive) -> None:
     assert archive.content("eve") == 1
 
 
+def test_taking_back_a_skip_leaves_what_somebody_else_has_decided_meanwhile(archive: Archive) -> None:
+    archive.decide(_key(archive, 1), "skip")
+    item = archive.lease("ann")
+    assert item is not None
+    archive.decide(item.key, "right", ADA.name, reviewer="ann")
+    archive.undo("eve")
+    with archive.store.reading() as connection:
+        decided = select(review_items.c.decided_at).where(review_items.c.content_id == 1)
+        assert connection.execute(decided).scalar_one() is not None
+
+
+def test_an_item_of_which_no_candidate_is_there_any_more_is_not_asked_about(archive: Archive) -> None:
+    with archive.store.writing() as connection:
+        connection.execute(delete(track_labels).where(track_labels.c.content_id == 1))
+        gone = update(review_items).where(review_items.c.content_id == 1)
+        connection.execute(gone.values(candidates=[[999, 0.5, 0.5]]))
+    assert archive.queue() == [4, 2]
+
+
 def test_what_somebody_else_has_said_or_removed_meanwhile_is_not_asked_about(archive: Archive) -> None:
     correct_track(archive.store.engine, ref("1.gif"), 0, verdict="is not", name=BEN.name)
     with archive.store.writing() as connection:

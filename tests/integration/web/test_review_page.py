@@ -82,13 +82,19 @@ def test_a_right_name_is_sure_in_searches_at_once(web: WebForTests) -> None:
 
 def test_an_answer_is_on_record_with_who_and_what(web: WebForTests) -> None:
     browser = reviewer(web)
-    answer(browser, "right")
+    answer(browser, "right", media="s3://gifs/another.gif")
     answer(browser, "undo")
     with web.site.store.reading() as connection:
         back, first = list_deeds(connection, limit=2)
     assert (first.actor, first.action, first.subject) == ("eve-person", "reviewed a track", "s3://gifs/ada.mp4")
     assert first.details == {"track": 0, "said": "is", "name": ADA.name}
     assert (back.actor, back.action) == ("eve-person", "took a review back")
+
+
+@pytest.mark.parametrize("content_id", [10**9, 10**18 - 1])
+def test_contents_have_large_numbers(web: WebForTests, content_id: int) -> None:
+    sent = reviewer(web).post("/review", {"item": f"1-{content_id}-0", "verdict": "skip"})
+    assert sent.status_code == 409
 
 
 def test_undo_brings_the_item_back_and_withdraws_what_was_said(web: WebForTests) -> None:
