@@ -89,6 +89,9 @@ def merge_two(visit: Visit) -> Response:
 
     def deed(connection: Connection, person: Person) -> None:
         other = _person(connection, int(given))
+        asked = (visit.request.path_params["person_id"], visit.form.get("name"), int(given), visit.form.get("into"))
+        if asked != (person.person_id, person.name, other.person_id, other.name):  # whoever was merged is another one
+            raise WebError(409, "One of the two was renamed or merged meanwhile, so nothing was changed: ask again.")
         identity = merge(connection, person.name, other.name)
         visit.record(connection, "merged two people", subject=identity.name, merged=person.name)
 

@@ -10,10 +10,12 @@ from sqlalchemy import select
 from annotator.recognition.bundle import load_bundle
 from annotator.recognition.gallery import Gallery
 from annotator.store import Store
+from annotator.store.identities import ids_of, register_identities
 from annotator.store.tables import identity_aliases
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
 from tests import web_archive, web_modelled
+from tests.store_values import CAT
 from tests.web_client import Browser, WebForTests
 
 
@@ -30,6 +32,12 @@ def operator(web: WebForTests) -> Browser:
 
 def id_of(browser: Browser, name: str) -> int:
     return int(next(one for one in browser.get(f"/api/v1/people?q={name}").json()["items"])["person_id"])
+
+
+def add_cat(store: Store) -> int:
+    with store.writing() as connection:
+        register_identities(connection, [CAT])
+        return ids_of(connection, [CAT.name])[CAT.name]
 
 
 def test_a_person_is_renamed_and_found_by_both_names(sqlite_store: Store, operator: Browser) -> None:
@@ -74,11 +82,25 @@ def test_two_people_are_merged_after_it_was_said_what_becomes_of_them(operator: 
     assert "Merge Bén Brown into Ada Lovelace" in asked
     assert "cannot be taken back" in asked
     assert operator.get(f"/people/{ben}").status_code == 200, "nothing has happened yet"
-    operator.post(f"/people/{ben}/merge", {"into_id": str(ada)})
+    assert 'name="name" value="Bén Brown"' in asked
+    assert 'name="into" value="Ada Lovelace"' in asked
+    operator.post(f"/people/{ben}/merge", {"name": "Bén Brown", "into_id": str(ada), "into": "Ada Lovelace"})
     assert operator.get(f"/people/{ben}").headers["location"] == f"/people/{ada}"
     assert "Also found as Bén Brown." in operator.get(f"/people/{ada}").text
     assert operator.get(f"/people/{ada}/merge?into=ben+brown").status_code == 400
-    assert operator.post(f"/people/{ada}/merge", {"into_id": str(ben)}).status_code == 400
+
+
+@pytest.mark.parametrize("changed", ["merged", "renamed"])
+def test_who_is_another_one_by_now_is_not_merged(sqlite_store: Store, operator: Browser, changed: str) -> None:
+    ada, ben = id_of(operator, "Ada"), id_of(operator, "Ben")
+    seen = {"name": "Ada Lovelace", "into_id": str(ben), "into": "Bén Brown"}
+    cat = add_cat(sqlite_store)
+    if changed == "merged":
+        sqlite_store.merge("Bén Brown", CAT.name)
+    else:
+        operator.post(f"/people/{ben}/rename", {"name": "Ben Green"})
+    assert operator.post(f"/people/{ada}/merge", seen).status_code == 409
+    assert operator.get(f"/people/{ada}").status_code == operator.get(f"/people/{cat}").status_code == 200
 
 
 @pytest.mark.parametrize("form", [{"name": ""}, {"name": "x" * 201}, {"name": "\u200b"}])
