@@ -19,7 +19,7 @@ from annotator.store.web.sessions import digest_of, find_session, note_session
 from annotator.store.web.tokens import find_token, note_token
 from annotator.web.errors import NOTED, WebError, web_error_of
 from annotator.web.receiving import is_form_of_parts, receive_body, receive_form
-from annotator.web.security import SAFE_METHODS, is_csrf_token, is_from_elsewhere
+from annotator.web.security import SAFE_METHODS, is_another_origin, is_csrf_token, is_from_elsewhere
 from annotator.web.site import Site
 from annotator.web.visit import Form, Page, Visit, Visitor
 
@@ -225,6 +225,12 @@ def _insist_on_token(page: Page, visit: Visit, form: Form) -> None:
     if is_from_elsewhere(request.headers, origin) or not is_csrf_token(visitor.secret, given):
         if visitor.role is None and page.role is not None:
             raise _not_logged_in(page)
+        if visit.site.settings.web.public_url is not None and is_another_origin(request.headers, origin):
+            raise WebError(
+                403,
+                f"This page was not loaded from {origin}, where the application takes itself to be: open it there,"
+                " or have ANNOTATOR_WEB__PUBLIC_URL set to the address that browsers use.",
+            )
         raise WebError(403, "The form was not sent by a page of this session: load the page again, then send it.")
 
 

@@ -105,6 +105,17 @@ def is_from_elsewhere(headers: Headers, origin: str) -> bool:
     """
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return True
+    return is_another_origin(headers, origin)
+
+
+def is_another_origin(headers: Headers, origin: str) -> bool:
+    """Say whether a browser tells an origin that is not ours: of another page, or ours under another address.
+
+    Args:
+        headers: of the request.
+        origin: ours, as the browser sees it.
+
+    """
     sender = headers.get("origin")
     return sender is not None and sender != origin
 

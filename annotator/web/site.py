@@ -58,18 +58,26 @@ class Keys:
     def renew(self) -> None:
         """Make a key, and tell it."""
         with self._lock:
-            self._key = secrets.token_urlsafe(24)
-        self._tell(self._key)
+            self._replace()
 
     def spend(self, given: str) -> bool:
-        """Say whether it is the key; there is another one then."""
+        """Say whether it is the key; there is another one then.
+
+        Raises:
+            LocalDiskError: the next one cannot be told; this one is not spent, or nobody could come in any more.
+
+        """
         with self._lock:
             is_right = bool(self._key) and secrets.compare_digest(self._key.encode(), given.encode())
             if is_right:
-                self._key = ""
-        if is_right:
-            self.renew()
+                self._replace()
         return is_right
+
+    def _replace(self) -> None:
+        """Let the next key count as soon as it is told: who reads it meanwhile waits for the lock."""
+        following = secrets.token_urlsafe(24)
+        self._tell(following)
+        self._key = following
 
 
 @dataclass(frozen=True, slots=True, eq=False)

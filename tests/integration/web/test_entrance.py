@@ -1,13 +1,16 @@
 """Who comes in, for how long, and what keeps others out."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, LocalDiskError
 from annotator.store import Store
 from annotator.store.web.accounts import Role, change_password, change_role, disable_account
 from annotator.store.web.attempts import take_attempt
 from annotator.store.web.audit import list_deeds
 from annotator.web.passwords import hash_password
+from annotator.web.site import Keys
 from tests.web_client import PASSWORD, WebForTests
 
 
@@ -212,6 +215,38 @@ def test_without_accounts_the_printed_key_opens_once_and_another_one_is_told(sto
     assert len(web.told) == 2
     assert late.get(f"/enter?key={web.told[1]}").status_code == 303
     assert actions(store)[0] == ("this machine", "entered with the key")
+
+
+def test_a_form_of_an_address_that_is_not_the_public_one_is_refused_with_the_setting_to_change(store: Store) -> None:
+    WebForTests(store).account(Role.ADMIN, "eve")
+    web = WebForTests(store, public_url="http://127.0.0.1:8765")
+    browser, form = web.browser(host="127.0.0.1:9000"), {"name": "eve", "password": PASSWORD}
+    headers = {"origin": "http://127.0.0.1:9000", "sec-fetch-site": "same-origin"}
+    refused = browser.post("/login", form, headers=headers)
+    assert refused.status_code == 403
+    assert "http://127.0.0.1:8765" in refused.text
+    assert "ANNOTATOR_WEB__PUBLIC_URL" in refused.text
+    assert browser.post("/login", form, headers={"origin": "http://127.0.0.1:8765"}).status_code == 303
+
+
+def test_a_key_stays_good_while_the_next_one_cannot_be_told() -> None:
+    told: list[str] = []
+    disk = SimpleNamespace(is_full=False)
+
+    def tell(key: str) -> None:
+        if disk.is_full:
+            raise LocalDiskError("web.address cannot be written (No space left on device): make room.")
+        told.append(key)
+
+    keys = Keys(tell)
+    keys.renew()
+    disk.is_full = True
+    with pytest.raises(LocalDiskError):
+        keys.spend(told[0])
+    disk.is_full = False
+    assert keys.spend(told[0])
+    assert not keys.spend(told[0])
+    assert keys.spend(told[1])
 
 
 def test_the_first_account_shuts_out_who_came_with_the_key(store: Store) -> None:
