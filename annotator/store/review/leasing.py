@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, tuple_, update
 
 from annotator.store.registry import active_labelling, active_network
-from annotator.store.review.scanning import is_unsure
+from annotator.store.review.scanning import LEAST_CONFIDENCE, MOST_CONFIDENCE, is_unsure
 from annotator.store.tables import (
     media,
     overruled_labels,
@@ -24,8 +24,10 @@ from annotator.types import MediaRef
 LEASE: Final = timedelta(minutes=10)
 """Whoever has an item and says nothing keeps it so long."""
 
-# Items that are out of date are taken from the queue as they come up, so many for one that is asked for.
+# Items that are out of date are taken from the queue as they come up: with each one all that are among the best, and so
+# many times for one that is asked for. After a promotion most of a queue may be out of date.
 _LOOKED_AT: Final = 200
+_AT_ONCE: Final = 2_000
 _COUNTED: Final = 10_000
 
 
@@ -119,7 +121,41 @@ def lease_item(connection: Connection, reviewer: str, *, now: datetime) -> Revie
             connection.execute(update(review_items).where(key.of(review_items)).values(**lease))
             return item
         connection.execute(delete(review_items).where(key.of(review_items)))
+        _drop_outdated(connection, network_id, labelling_id, now)
     return None
+
+
+def _drop_outdated(connection: Connection, network_id: int, labelling_id: int, now: datetime) -> None:
+    """Take those of the best items that nobody has from the queue that are spoken of, or named for sure, by now."""
+    items, labels, spoken = review_items.c, track_labels.c, overruled_labels.c
+    best = (
+        select(items.content_id, items.track_no)
+        .where(*_is_open(network_id), _is_free(now))
+        .order_by(items.worth.desc(), items.content_id, items.track_no)
+        .limit(_AT_ONCE)
+        .subquery()
+    )
+    has_word = exists().where(
+        spoken.labelling_id == labelling_id,
+        spoken.content_id == best.c.content_id,
+        spoken.track_no == best.c.track_no,
+    )
+    is_sure = exists().where(
+        labels.labelling_id == labelling_id,
+        labels.content_id == best.c.content_id,
+        labels.track_no == best.c.track_no,
+        ~labels.confidence.between(LEAST_CONFIDENCE, MOST_CONFIDENCE),
+    )
+    outdated = select(best.c.content_id, best.c.track_no).where(or_(has_word, is_sure))
+    connection.execute(
+        delete(review_items).where(
+            *_is_open(network_id), _is_free(now), tuple_(items.content_id, items.track_no).in_(outdated)
+        )
+    )
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(review_items.c.leased_until.is_(None), review_items.c.leased_until <= now)
 
 
 def progress_of(connection: Connection, reviewer: str, *, now: datetime) -> Progress:
@@ -158,10 +194,9 @@ def _best(connection: Connection, network_id: int, reviewer: str, now: datetime)
         skipped.verdict == "skip",
         skipped.undone_at.is_(None),
     )
-    is_free = or_(items.leased_until.is_(None), items.leased_until <= now)
     statement = (
         select(review_items)
-        .where(*_is_open(network_id), is_free, ~was_skipped)
+        .where(*_is_open(network_id), _is_free(now), ~was_skipped)
         .order_by(items.worth.desc(), items.content_id, items.track_no)
         .limit(1)
         .with_for_update(skip_locked=True)

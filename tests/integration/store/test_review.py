@@ -13,6 +13,7 @@ from annotator.errors import ChangedMeanwhileError
 from annotator.store import Store
 from annotator.store.connection import open_engine, writing
 from annotator.store.corrections.saying import correct_track
+from annotator.store.review import leasing
 from annotator.store.review.deciding import Decision, Reviewer, Verdict, decide, last_decision, undo
 from annotator.store.review.leasing import LEASE, ItemKey, ReviewItem, lease_item, progress_of
 from annotator.store.review.scanning import scan_all, scan_some
@@ -255,6 +256,22 @@ def test_a_name_that_is_sure_or_gone_by_now_is_not_asked_about(archive: Archive)
         connection.execute(update(track_labels).where(labels.content_id == 1).values(confidence=0.999))
         connection.execute(delete(track_labels).where(labels.content_id == 4))
     assert archive.queue() == [2]
+
+
+def test_however_many_names_are_sure_by_now_the_next_unsure_one_is_found(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leasing, "_LOOKED_AT", 2)
+    with archive.store.reading() as connection:
+        by_worth = select(review_items.c.content_id).order_by(review_items.c.worth.desc())
+        best = connection.execute(by_worth).scalars().all()
+    assert len(best) > 2
+    labels = track_labels.c
+    with archive.store.writing() as connection:
+        connection.execute(update(track_labels).where(labels.content_id.in_(best[:2])).values(confidence=0.999))
+    assert archive.content() == best[2]
+    with archive.store.reading() as connection:
+        assert connection.execute(by_worth).scalars().all() == best[2:]
 
 
 def test_tracks_just_under_the_threshold_are_asked_about_too(archive: Archive) -> None:
