@@ -1,6 +1,7 @@
 """The model that is shown, in memory: whom it takes tracks for, and who looks like whom to it."""
 
 import threading
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from annotator.build import build_gallery, build_identifier
-from annotator.errors import AnnotatorError
+from annotator.errors import AnnotatorError, StoreUnavailableError
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.settings import Settings
@@ -21,6 +22,9 @@ MODEL_IS_GONE: Final = "The model of these names is not here any more: `annotato
 NEAREST: Final = 6
 """Look-alikes that are told of a person."""
 
+_FAILURE_LASTS_S: Final = 60.0
+"""A model that could not be loaded is tried again then."""
+
 _State = tuple[object, ...]
 
 
@@ -31,6 +35,7 @@ class ShownModel:
         """Load nothing yet."""
         self._lock = threading.Lock()
         self._kept: tuple[_State, _Loaded | None] | None = None
+        self._tried_again_s = 0.0  # of a monotonic clock
 
     def identifier(self, store: Store, settings: Settings) -> Identifier | None:
         """Return what names tracks; None where nothing is shown, or the model of what is shown is not here any more.
@@ -46,6 +51,14 @@ class ShownModel:
         loaded = self._load(store, settings)
         return None if loaded is None else loaded.identifier
 
+    def own_names(self, store: Store, settings: Settings) -> frozenset[str] | None:
+        """Return what the model itself calls its people, whatever they are called here; None as of :meth:`identifier`.
+
+        These names must go on finding their people: what labels next would take them for somebody new.
+        """
+        loaded = self._load(store, settings)
+        return None if loaded is None else frozenset(one.name for one in loaded.identifier.gallery.bundle.identities)
+
     def name(self, store: Store, settings: Settings) -> str | None:
         """Return what ``ANNOTATOR_MODEL`` must be to have it; None as of :meth:`identifier`."""
         loaded = self._load(store, settings)
@@ -56,9 +69,11 @@ class ShownModel:
             active = load_active(connection)
             state = (None if active is None else active.model, *_people(connection))
         with self._lock:
-            if self._kept is None or self._kept[0] != state:
-                self._kept = (state, None if active is None else _load(store, settings, active.model))
-            return self._kept[1]
+            kept = self._kept
+            if kept is None or kept[0] != state or (kept[1] is None and time.monotonic() >= self._tried_again_s):
+                kept = (state, None if active is None else _load(store, settings, active.model))
+                self._kept, self._tried_again_s = kept, time.monotonic() + _FAILURE_LASTS_S
+            return kept[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +118,8 @@ def _load(store: Store, settings: Settings, shown: str) -> _Loaded | None:
             gallery = build_gallery(chosen, store=store)
             if gallery.bundle.model == model:
                 return _Loaded(name, build_identifier(chosen, gallery))
-        except AnnotatorError:
+        except StoreUnavailableError:
+            raise
+        except AnnotatorError:  # it is not here, or cannot be had just now
             continue
     return None

@@ -14,6 +14,7 @@ from annotator.store.naming import add_alias, change_kg_mid, remove_alias
 from annotator.store.rollups import roll_up_if_due
 from annotator.store.web.people import Person, describe_person, find_person
 from annotator.web.errors import WebError
+from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
 LONGEST_NAME: Final = 200
@@ -43,6 +44,11 @@ def add_further_name(visit: Visit) -> Response:
 
 def remove_further_name(visit: Visit) -> Response:
     """Let another name find somebody no more."""
+    of_model = visit.site.shown_model.own_names(visit.site.store, visit.site.settings)
+    if of_model is None:
+        raise WebError(409, MODEL_IS_GONE)
+    if visit.form.get("alias") in of_model:
+        raise WebError(409, "The model calls the person so: without the name it would take them for somebody new.")
 
     def deed(connection: Connection, person: Person) -> None:
         remove_alias(connection, person.name, visit.form.get("alias", ""))

@@ -64,13 +64,14 @@ def show_person(visit: Visit) -> Response:
         removable = aliases_of(connection, ids)
     if person.person_id != person_id:
         return visit.redirect("person", person_id=person.person_id)
+    of_model = visit.site.shown_model.own_names(visit.site.store, visit.site.settings) if removable else None
     return visit.page(
         "person.html",
         person=person,
         details=details,
         judged=judged,
         just_enrolled=visit.number("enrolled", least=0, most=1000, usual=0),
-        removable=removable,
+        removable=[] if of_model is None else [one for one in removable if one not in of_model],
         alike=_look_alikes(visit, person, details),
         may_change=_may_change(visit),
         clips=[

@@ -54,16 +54,36 @@ def test_a_person_is_renamed_and_found_by_both_names(sqlite_store: Store, operat
     assert (refused.status_code, "merge the two" in refused.text) == (400, True)
 
 
-def test_further_names_come_and_go_and_stay_what_they_are_of_one_person(sqlite_store: Store, operator: Browser) -> None:
-    ben = id_of(operator, "Ben")
-    operator.post(f"/people/{ben}/names", {"alias": "Benny"})
-    assert 'aria-label="Remove Benny"' in operator.get(f"/people/{ben}").text
-    assert id_of(operator, "Benny") == ben
-    assert operator.post(f"/people/{ben}/names", {"alias": "Ada Lovelace"}).status_code == 400
-    assert operator.post(f"/people/{id_of(operator, 'Ada')}/names/remove", {"alias": "Benny"}).status_code == 400
-    operator.post(f"/people/{ben}/names/remove", {"alias": "Benny"})
+def test_further_names_come_and_go_and_stay_what_they_are_of_one_person(sqlite_store: Store, tmp_path: Path) -> None:
+    web_modelled.fill(sqlite_store, tmp_path / "model")
+    operator = web_modelled.web_with(sqlite_store, tmp_path / "model").browser(Role.OPERATOR)
+    one, other = (id_of(operator, name) for name in ("Person 03", "Person 04"))
+    operator.post(f"/people/{one}/names", {"alias": "Benny"})
+    assert 'aria-label="Remove Benny"' in operator.get(f"/people/{one}").text
+    assert id_of(operator, "Benny") == one
+    assert operator.post(f"/people/{one}/names", {"alias": "Person 04"}).status_code == 400
+    assert operator.post(f"/people/{other}/names/remove", {"alias": "Benny"}).status_code == 400
+    operator.post(f"/people/{one}/names/remove", {"alias": "Benny"})
     with sqlite_store.reading() as connection:
         assert connection.execute(select(identity_aliases.c.name)).all() == []
+
+
+def test_a_name_that_the_model_has_for_somebody_stays(sqlite_store: Store, tmp_path: Path) -> None:
+    web_modelled.fill(sqlite_store, tmp_path / "model")
+    operator = web_modelled.web_with(sqlite_store, tmp_path / "model").browser(Role.OPERATOR)
+    person = id_of(operator, "Person 03")
+    operator.post(f"/people/{person}/rename", {"name": "Somebody Renamed"})
+    assert "Remove Person 03" not in operator.get(f"/people/{person}").text
+    refused = operator.post(f"/people/{person}/names/remove", {"alias": "Person 03"})
+    assert (refused.status_code, "the model calls the person so" in refused.text.casefold()) == (409, True)
+    assert id_of(operator, "Person 03") == person
+
+
+def test_while_the_model_is_not_here_no_name_goes(operator: Browser) -> None:
+    ben = id_of(operator, "Ben")
+    operator.post(f"/people/{ben}/names", {"alias": "Benny"})
+    assert "Remove Benny" not in operator.get(f"/people/{ben}").text
+    assert operator.post(f"/people/{ben}/names/remove", {"alias": "Benny"}).status_code == 409
 
 
 def test_a_knowledge_graph_id_is_changed_and_belongs_to_one_person(operator: Browser) -> None:
