@@ -29,8 +29,16 @@ function send(form, button) {
   request.open("POST", form.action);
   request.responseType = "document"; // parsed by the browser: no text of the page becomes markup here
   request.addEventListener("load", () => show(request.response));
-  request.addEventListener("error", () => { isSending = false; form.submit(); });
+  request.addEventListener("error", failed);
   request.send(new URLSearchParams(new FormData(form, button)));
+}
+
+// The answer may have arrived or not: whoever presses again says the same once more, which changes nothing.
+function failed() {
+  isSending = false;
+  const main = document.querySelector("main");
+  main.removeAttribute("aria-busy");
+  main.querySelector("[role=status]").textContent = "The server could not be reached: answer again.";
 }
 
 function show(page) {

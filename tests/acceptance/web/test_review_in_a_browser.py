@@ -94,6 +94,26 @@ def test_one_key_answers_and_the_next_one_is_there_without_loading_the_page_anew
 
 
 @pytest.mark.slow
+def test_while_the_server_is_away_the_question_stays_and_the_answer_can_be_given_again(
+    site: tuple[Any, str, dict[str, Any]],
+) -> None:
+    browser, address, state = site
+    page = browser.new_context(storage_state=state).new_page()
+    page.goto(address + "/review")
+    first = question(page)
+    page.route("**/review", lambda route: route.abort("connectionrefused"))
+    page.keyboard.press("r")
+    page.wait_for_selector("text=The server could not be reached")
+    assert question(page) == first
+    page.unroute("**/review")
+    with page.expect_response(lambda answer: answer.request.method == "GET" and answer.url.endswith("/review")):
+        page.keyboard.press("r")
+    page.wait_for_selector("main:not([aria-busy])")
+    assert question(page) != first
+    assert page.locator("[role=status]").inner_text().startswith("1 today by you")
+
+
+@pytest.mark.slow
 def test_buttons_do_the_same_where_there_is_no_script(site: tuple[Any, str, dict[str, Any]]) -> None:
     browser, address, state = site
     page = browser.new_context(storage_state=state, java_script_enabled=False).new_page()
