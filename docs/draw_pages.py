@@ -113,9 +113,6 @@ def pages(folder: Path) -> dict[str, Callable[[Any, str], None]]:
         page.wait_for_selector("#space[data-state=drawn]")
         page.wait_for_timeout(1000)
 
-    def operation(page: Any, site: str) -> None:  # noqa: ANN401
-        page.goto(f"{site}/operation/models", wait_until="networkidle")
-
     return {
         "try": try_page,
         "search": search,
@@ -123,7 +120,6 @@ def pages(folder: Path) -> dict[str, Callable[[Any, str], None]]:
         "person": person,
         "review": review,
         "space": space,
-        "models": operation,
     }
 
 
