@@ -171,12 +171,6 @@ def list_jobs(connection: Connection, owner: str, *, limit: int) -> list[Job]:
     return _jobs(connection, rows.all())
 
 
-def name_given(connection: Connection, media_id: int) -> str | None:
-    """Return what a media was called by whoever gave it first; None where nobody gave it."""
-    named = select(web_jobs.c.name).where(web_jobs.c.media_id == media_id).order_by(web_jobs.c.id).limit(1)
-    return connection.execute(named).scalar_one_or_none()
-
-
 def has_work(connection: Connection, *, now: datetime) -> bool:
     """Say whether there is a job that nobody has in hand."""
     return connection.execute(select(web_jobs.c.id).where(_is_free(now)).limit(1)).first() is not None

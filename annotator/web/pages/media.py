@@ -21,8 +21,7 @@ from annotator.store.corrections.listing import Correction, list_corrections_of
 from annotator.store.identities import ids_of
 from annotator.store.registry import active_network
 from annotator.store.web.accounts import Role
-from annotator.store.web.jobs import name_given
-from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media
+from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media, names_given
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
 from annotator.web.exporting import WORDS
@@ -99,7 +98,8 @@ def show_media(visit: Visit) -> Response:
         tracks = () if stored is None else stored.result.tracks
         names = {name for track in tracks if (name := name_of(track.label)) is not None}
         ids = ids_of(connection, names)
-        called = (is_digest(row.ref.uri) and name_given(connection, row.media_id)) or short_name(row.ref.uri)
+        given = names_given(connection, [row.media_id]) if is_digest(row.ref.uri) else {}
+        called = given.get(row.media_id) or short_name(row.ref.uri)
     lanes = _lanes(tracks, ids)
     duration_ms = _duration(stored.result.duration_ms if stored else None, tracks)
     spoken = [_spoken(track, words) for track in tracks if track.track_no >= first_track]

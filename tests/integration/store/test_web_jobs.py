@@ -19,10 +19,10 @@ from annotator.store.web.jobs import (
     give_back,
     has_work,
     list_jobs,
-    name_given,
     note_job,
     take_job,
 )
+from annotator.store.web.media import names_given
 from tests import web_archive
 from tests.store_values import ADA, BEN
 
@@ -151,7 +151,7 @@ def test_what_failed_long_ago_is_forgotten_when_others_come_and_what_became_a_me
     add(store, "c.gif", now=NOW + timedelta(days=31))
     with store.reading() as connection:
         assert [job.name for job in list_jobs(connection, "eve", limit=10)] == ["c.gif", "b.gif"]
-        assert (name_given(connection, 7), name_given(connection, 8)) == ("b.gif", None)
+        assert names_given(connection, [7, 8]) == {7: "b.gif"}
 
 
 def test_a_job_that_is_done_says_who_is_in_it(store: Store) -> None:
