@@ -74,7 +74,9 @@ def test_the_next_run_draws_only_what_is_missing_and_finds_the_same(
 
     steps: list[int] = []
     shown = kept.show(scenes, photographs, annotator, advance=steps.append)
-    assert steps == [CLIPS_A_PART, 1, 1]
+    were_kept = steps[0]
+    assert were_kept in {CLIPS_A_PART, CLIPS - CLIPS_A_PART}, "clips come as they are drawn, not in the order of parts"
+    assert steps[1:] == [1] * (CLIPS - were_kept)
     assert first.stat().st_mtime_ns == written
     assert [clip.scene for clip in shown] == scenes
     assert sum(len(clip.tracks) for clip in shown) > CLIPS // 2
