@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, exists, func, or_, select, text, tuple_
 
+from annotator.store.dialect import is_postgres
 from annotator.store.tables import (
     active,
     annotations,
@@ -21,6 +22,13 @@ from annotator.store.web.people import ids_of_people
 
 _FEW: Final = 5_000
 """So many labels of somebody are looked at in some milliseconds."""
+
+_BY_SETS: Final = ("bitmapscan", "sort", "hashjoin", "mergejoin")
+_FOLLOW_INDEXES: Final = "; ".join(f"SET LOCAL enable_{way} = off" for way in _BY_SETS)
+"""Postgres believes that nearly nothing is found, and gathers all of two famous people, to sort it: in the order of an
+index, a page is full after a hundredth of that."""
+
+_AS_BEFORE: Final = "; ".join(f"SET LOCAL enable_{way} = DEFAULT" for way in _BY_SETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +127,34 @@ def find_media_with(
 
     """
     ids = [ids_of_people(connection, meant) for meant in question.people]
-    if not ids or not all(ids):
+    shown = _labelling(connection, question.labelling_id)
+    if not ids or not all(ids) or shown is None:
         return []
-    labels = [content_labels_by.alias(f"person_{number}") for number in range(len(ids))]
-    statement = _statement(question, labels, ids, rare=_rare_person(connection, question, ids)).limit(limit)
-    if after is not None:
-        first = labels[0].c
-        rest = tuple_(first.content_id, media.c.id) > tuple_(after.content_id, after.media_id)
-        statement = statement.where(
-            first.confidence <= after.confidence, or_(first.confidence < after.confidence, rest)
-        )
-    return [_found(row, len(ids)) for row in connection.execute(statement)]
+    if is_postgres(connection):
+        connection.execute(text(_FOLLOW_INDEXES))
+    rare = _rare_person(connection, question, shown, ids)
+    statement = _statement(question, shown, ids, rare=rare, limit=limit, after=after)
+    found = [_found(row, len(ids)) for row in connection.execute(statement)]
+    if is_postgres(connection):
+        connection.execute(text(_AS_BEFORE))
+    return found
 
 
-def _rare_person(connection: Connection, question: Question, ids: Sequence[Sequence[int]]) -> int | None:
+class _Labelling(NamedTuple):
+    id: int
+    network_id: int
+
+
+def _labelling(connection: Connection, labelling_id: int | None) -> _Labelling | None:
+    """Return whose names are looked at. Told as numbers, the database plans with their partitions alone."""
+    asked = select(active.c.labelling_id).scalar_subquery() if labelling_id is None else labelling_id
+    row = connection.execute(select(labellings.c.id, labellings.c.network_id).where(labellings.c.id == asked)).first()
+    return None if row is None else _Labelling(*row)
+
+
+def _rare_person(
+    connection: Connection, question: Question, shown: _Labelling, ids: Sequence[Sequence[int]]
+) -> int | None:
     """Return which of several people has so few labels that all of them can be looked at, where the first one has more.
 
     Without that, all that shows somebody famous would be looked through for the few media that show the other one, too.
@@ -143,7 +165,7 @@ def _rare_person(connection: Connection, question: Question, ids: Sequence[Seque
     counts = []
     for its_ids in ids:
         some = select(table.content_id).where(
-            table.labelling_id == _labelling(question),
+            table.labelling_id == shown.id,
             table.identity_id.in_(its_ids),
             table.confidence >= question.min_confidence,
         )
@@ -152,65 +174,66 @@ def _rare_person(connection: Connection, question: Question, ids: Sequence[Seque
     return rare if counts[rare] < counts[0] else None
 
 
-def _labelling(question: Question) -> Any:  # noqa: ANN401 - SQL expression
-    return select(active.c.labelling_id).scalar_subquery() if question.labelling_id is None else question.labelling_id
-
-
 def _statement(
-    question: Question, labels: Sequence[Any], ids: Sequence[Sequence[int]], *, rare: int | None
+    question: Question,
+    shown: _Labelling,
+    ids: Sequence[Sequence[int]],
+    *,
+    rare: int | None,
+    limit: int,
+    after: Place | None,
 ) -> Select[*tuple[Any, ...]]:
-    """Return the query.
+    """Return the query: the media of a page, and then what is told of them.
 
     Args:
         question: what is looked for.
-        labels: an alias of the labels for each person.
+        shown: whose names.
         ids: of each person.
         rare: the person whose labels are looked at first; None leaves it to the database.
+        limit: at most so many.
+        after: where the page before ended.
 
     """
+    labels = [content_labels_by.alias(f"person_{number}") for number in range(len(ids))]
     first = labels[0].c
     columns = [
         column.label(f"{column.name}_{number}")
         for number, one in enumerate(labels)
         for column in (one.c.identity_id, one.c.confidence, one.c.first_ms, one.c.last_ms, one.c.screen_ms)
     ]
-    statement: Select[*tuple[Any, ...]] = (
-        select(
-            media.c.id.label("media_id"),
-            (sources.c.uri + media.c.key).label("uri"),
-            first.content_id,
-            first.labelled_at,
-            annotations.c.width_px,
-            annotations.c.height_px,
-            annotations.c.duration_ms,
-            *columns,
-        )
-        .join_from(labels[0], media, (media.c.content_id == first.content_id) & media.c.deleted_at.is_(None))
-        .join(sources, sources.c.id == media.c.source_id)
-        .join(labellings, labellings.c.id == first.labelling_id)
-        .join(
-            annotations,
-            (annotations.c.network_id == labellings.c.network_id) & (annotations.c.content_id == first.content_id),
-        )
-    )
+    page: Select[*tuple[Any, ...]] = select(
+        media.c.id.label("media_id"), media.c.source_id, media.c.key, first.content_id, first.labelled_at, *columns
+    ).select_from(labels[0])
     for one in labels[1:]:
-        statement = statement.join(
-            one, (one.c.labelling_id == first.labelling_id) & (one.c.content_id == first.content_id)
-        )
+        page = page.join(one, (one.c.labelling_id == first.labelling_id) & (one.c.content_id == first.content_id))
+    # A sum leaves no other way to media than from the last label: they are looked for when all people are in them.
+    page = page.join(media, (media.c.content_id == labels[-1].c.content_id + 0) & media.c.deleted_at.is_(None))
     for number, (one, its_ids) in enumerate(zip(labels, ids, strict=True)):
         # No index holds a sum: the others are found by the contents of the rare one.
         identity_id = one.c.identity_id if rare is None or number == rare else one.c.identity_id + 0
-        statement = statement.where(identity_id.in_(its_ids), one.c.confidence >= question.min_confidence)
+        page = page.where(identity_id.in_(its_ids), one.c.confidence >= question.min_confidence)
         if len(its_ids) > 1:
-            statement = statement.where(~_has_surer_label(one, its_ids))
-    statement = statement.where(labels[rare or 0].c.labelling_id == _labelling(question))
+            page = page.where(~_has_surer_label(one, its_ids))
+    page = page.where(labels[rare or 0].c.labelling_id == shown.id)
     if question.since is not None:
-        statement = statement.where(first.labelled_at >= question.since)
+        page = page.where(first.labelled_at >= question.since)
     if question.before is not None:
-        statement = statement.where(first.labelled_at < question.before)
+        page = page.where(first.labelled_at < question.before)
     if question.is_in_one_shot and len(ids) > 1:
-        statement = statement.where(_in_one_shot(labels, ids))
-    return statement.order_by(first.confidence.desc(), first.content_id, media.c.id)
+        page = page.where(_in_one_shot(shown, labels, ids))
+    if after is not None:
+        rest = tuple_(first.content_id, media.c.id) > tuple_(after.content_id, after.media_id)
+        page = page.where(first.confidence <= after.confidence, or_(first.confidence < after.confidence, rest))
+    of_page = page.order_by(first.confidence.desc(), first.content_id, media.c.id).limit(limit).subquery("page")
+    about = annotations.c
+    return (
+        select(
+            of_page, (sources.c.uri + of_page.c.key).label("uri"), about.width_px, about.height_px, about.duration_ms
+        )
+        .join(sources, sources.c.id == of_page.c.source_id)
+        .join(annotations, (about.network_id == shown.network_id) & (about.content_id == of_page.c.content_id))
+        .order_by(of_page.c.confidence_0.desc(), of_page.c.content_id, of_page.c.media_id)
+    )
 
 
 def _has_surer_label(one: Any, its_ids: Sequence[int]) -> Any:  # noqa: ANN401 - SQL expressions
@@ -227,8 +250,8 @@ def _has_surer_label(one: Any, its_ids: Sequence[int]) -> Any:  # noqa: ANN401 -
     )
 
 
-def _in_one_shot(labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN401 - SQL expressions
-    """Return whether there is a shot with a track of each of them; ``labellings`` is the statement's own.
+def _in_one_shot(shown: _Labelling, labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> Any:  # noqa: ANN401 - SQL
+    """Return whether there is a shot with a track of each of them.
 
     Each track hangs on the label of its own person: so no database looks at tracks before it knows that all of them are
     in the media, which few are.
@@ -241,13 +264,14 @@ def _in_one_shot(labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> Any:  #
             label.c.labelling_id == one.c.labelling_id,
             label.c.content_id == one.c.content_id,
             label.c.identity_id.in_(its_ids),
-            track.c.network_id == labellings.c.network_id,
+            track.c.network_id == shown.network_id,
             track.c.content_id == one.c.content_id,
             track.c.track_no == label.c.track_no,
         ]
         shots.append(track.c.shot_no)
     condition += [shot == shots[0] for shot in shots[1:]]
-    return exists().where(*condition)
+    # The offset keeps Postgres from joining it to the rest: it would look at all tracks of one of them first.
+    return exists(select(1).where(*condition).offset(0))
 
 
 def _found(row: Any, people: int) -> FoundMedia:  # noqa: ANN401 - a row of _statement
