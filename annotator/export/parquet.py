@@ -1,6 +1,7 @@
 """Parquet of the rows: for analysis, read by DuckDB, pandas, Spark and the like. Needs the extra ``[parquet]``."""
 
 import importlib
+import importlib.util
 import io
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -9,8 +10,18 @@ from annotator.errors import ConfigError
 from annotator.export.records import ExportedMedia
 from annotator.export.rows import ROWS, Cell, RowKind
 
+NEEDS_EXTRA: Final = "Parquet needs an extra: pip install 'celebrity-annotator[parquet]'"
+
 _ROWS_AT_ONCE: Final = 50_000
 """Rows of a row group: some megabytes in memory, and enough for compression."""
+
+
+def can_write_parquet() -> bool:
+    """Say whether the extra is installed, without loading it."""
+    try:
+        return importlib.util.find_spec("pyarrow") is not None
+    except ValueError:  # it is barred from being imported
+        return False
 
 
 def parquet_pieces(media: Iterable[ExportedMedia], kind: RowKind) -> Iterator[bytes]:
@@ -75,4 +86,4 @@ def _import() -> tuple[Any, Any]:
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as exc:
-        raise ConfigError("Parquet needs an extra: pip install 'celebrity-annotator[parquet]'") from exc
+        raise ConfigError(NEEDS_EXTRA) from exc

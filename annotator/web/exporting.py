@@ -1,13 +1,16 @@
 """Exports as answers: streamed piece by piece, in the forms of ``annotator export``."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.responses import Response, StreamingResponse
 
 from annotator.errors import IdentityError
+from annotator.export.parquet import NEEDS_EXTRA, can_write_parquet
 from annotator.export.reading import read_media
 from annotator.export.rows import RowKind
 from annotator.export.selection import Selection, resolve
@@ -17,13 +20,14 @@ from annotator.store.web.media import KnownMediaRow
 from annotator.web.errors import WebError
 from annotator.web.visit import Visit
 
-Shape = Literal["jsonl", "csv", "webvtt", "rekognition", "video-intelligence", "video-indexer"]
-TableShape = Literal["jsonl", "csv", "rekognition", "video-intelligence", "video-indexer"]
+Shape = Literal["jsonl", "csv", "parquet", "webvtt", "rekognition", "video-intelligence", "video-indexer"]
+TableShape = Literal["jsonl", "csv", "parquet", "rekognition", "video-intelligence", "video-indexer"]
 
 WORDS: Final[dict[Shape, str]] = {
     "webvtt": "WebVTT",
     "jsonl": "JSON Lines",
     "csv": "CSV",
+    "parquet": "Parquet",
     "rekognition": "Amazon Rekognition",
     "video-intelligence": "Google Video Intelligence",
     "video-indexer": "Azure Video Indexer",
@@ -31,7 +35,11 @@ WORDS: Final[dict[Shape, str]] = {
 """What people call the shapes, in the order of the page."""
 
 JSON_LINES: Final = "application/x-ndjson"
-TYPES: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "webvtt": "text/vtt; charset=utf-8"}
+TYPES: Final[dict[str, str]] = {
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "webvtt": "text/vtt; charset=utf-8",
+}
 """What a browser is told that a shape is; the others are lines of JSON."""
 
 MOST_MEDIA: Final = 10_000
@@ -52,6 +60,11 @@ class Wish:
     shape: Shape
     rows: RowKind = "people"
     person: str | None = None
+
+
+def shapes_offered() -> dict[Shape, str]:
+    """Return the shapes that this installation can send, with what people call them."""
+    return {shape: words for shape, words in WORDS.items() if shape != "parquet" or can_write_parquet()}
 
 
 def export_media(visit: Visit, row: KnownMediaRow, wish: Wish, *, name: str) -> Response:
@@ -79,15 +92,25 @@ def export_all(visit: Visit, selection: Selection, wish: Wish, *, name: str) -> 
     """Send media, in order of their addresses.
 
     Raises:
+        WebError: what the shape needs is not installed.
         AnnotatorError: as of ``annotator.export.selection``.
 
     """
+    if wish.shape == "parquet" and not can_write_parquet():
+        raise WebError(400, f"{NEEDS_EXTRA}, where the web application runs.")
     engine = visit.site.store.engine
     with visit.site.store.reading() as connection:
         resolve(connection, selection)  # what is wrong with it is told before anything is sent
     pieces = stream(engine, wish.shape, selection, rows=wish.rows)
-    suffix = FORMS[wish.shape].suffix if wish.shape == "csv" else ".jsonl"
-    return StreamingResponse(pieces, headers=_headers(name + suffix, TYPES.get(wish.shape, JSON_LINES)))
+    suffix = FORMS[wish.shape].suffix if wish.shape in TYPES else ".jsonl"
+    headers = _headers(name + suffix, TYPES.get(wish.shape, JSON_LINES))
+    return StreamingResponse(made_in(visit.site.export_threads, pieces), headers=headers)
+
+
+async def made_in(threads: CapacityLimiter, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield pieces that are made in few threads: each may hold thousands of rows, and pages need threads, too."""
+    while (piece := await run_sync(next, pieces, None, limiter=threads)) is not None:
+        yield piece
 
 
 def selected(media_ids: Iterable[int], *, min_confidence: float, model: str | None) -> Selection:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Whoever sits at the machine, in the record of who did what.
 NOBODY_ELSE: Final = "this machine"
+# Pieces of exports that are made at once: each computes, and one of Parquet holds 50,000 rows.
+_EXPORTS_AT_ONCE: Final = 2
 # Media that are brought at once. Each may take minutes, and those who ask for a page need not wait for them.
 _MEDIA_AT_ONCE: Final = 6
 
@@ -95,6 +97,7 @@ class Site:
         reader: brings media to files, to be shown; None shows none.
         templates: what pages are made of.
         media_threads: in how many threads media are brought to be sent.
+        export_threads: in how many threads exports are made.
         pictures: cuts faces out of media.
         elsewhere: where people log in, too; None is nowhere.
         shown_model: names tracks as what is shown does.
@@ -117,6 +120,7 @@ class Site:
     reader: MediaReader | None = None
     templates: Templates = field(default_factory=Templates)
     media_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_MEDIA_AT_ONCE))
+    export_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_EXPORTS_AT_ONCE))
     pictures: FacePictures = field(default_factory=FacePictures)
     elsewhere: "Elsewhere | None" = None
     shown_model: ShownModel = field(default_factory=ShownModel)

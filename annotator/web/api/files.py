@@ -22,10 +22,10 @@ from annotator.web.exporting import (
 from annotator.web.pages.media import known_row, short_name
 from annotator.web.visit import Visit
 
-OF_MEDIA = (JSON_LINES, TYPES["csv"], TYPES["webvtt"])
-OF_SEARCH = (JSON_LINES, TYPES["csv"])
+OF_MEDIA = (JSON_LINES, TYPES["csv"], TYPES["parquet"], TYPES["webvtt"])
+OF_SEARCH = (JSON_LINES, TYPES["csv"], TYPES["parquet"])
 
-Rows = Annotated[Literal["people", "tracks"], Field(description="what a row of CSV is")]
+Rows = Annotated[Literal["people", "tracks"], Field(description="what a row of CSV or Parquet is")]
 
 
 class MediaExportParameters(Parameters):

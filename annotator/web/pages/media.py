@@ -24,7 +24,7 @@ from annotator.store.web.accounts import Role
 from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media, names_given
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
-from annotator.web.exporting import WORDS
+from annotator.web.exporting import shapes_offered
 from annotator.web.visit import Visit
 
 TRACKS: Final = 60
@@ -115,7 +115,7 @@ def show_media(visit: Visit) -> Response:
         history=history,
         spoken=spoken[:TRACKS],
         next_track=spoken[TRACKS].track.track_no if len(spoken) > TRACKS else None,
-        shapes=WORDS,
+        shapes=shapes_offered(),
         seen=f"{network_id}-{row.content_id}",
         may_correct=visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER,
         may_enroll=visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR,

@@ -17,7 +17,7 @@ from annotator.store.web.people import find_people
 from annotator.web.api.endpoints import MOST_PEOPLE, labelling_of_model
 from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
-from annotator.web.exporting import WORDS
+from annotator.web.exporting import shapes_offered
 from annotator.web.pages.media import is_video
 from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
@@ -109,7 +109,7 @@ def show_search(visit: Visit) -> Response:
         next_query=next_query,
         is_first=after is None,
         plain_query=asked.query(),
-        exports=[(words, asked.query(shape=shape)) for shape, words in WORDS.items() if shape != "webvtt"],
+        exports=[(words, asked.query(shape=shape)) for shape, words in shapes_offered().items() if shape != "webvtt"],
         without=[
             (name, Asked(tuple(one for one in asked.people if one != name), *_rest(asked)).query())
             for name in asked.people

@@ -1,15 +1,22 @@
 """What was found as files: from the page of a media, of a search, and by the API."""
 
+import asyncio
 import csv
+import io
 import json
+import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
+from anyio import CapacityLimiter
 
 from annotator.store import Store
 from annotator.store.web.accounts import Role
 from annotator.web import exporting
-from annotator.web.exporting import WORDS
+from annotator.web.exporting import made_in, shapes_offered
 from tests import web_archive
+from tests.optional import import_optional
 from tests.web_client import Browser, WebForTests
 
 
@@ -25,7 +32,7 @@ def browser(sqlite_store: Store) -> Browser:
 
 def test_a_media_is_exported_in_each_shape_that_its_page_links(browser: Browser, media: dict[str, int]) -> None:
     page = browser.get(f"/media/{media['both']}").text
-    for shape in WORDS:
+    for shape in shapes_offered():
         assert f"?shape={shape}" in page
         answer = browser.get(f"/media/{media['both']}/export?shape={shape}")
         assert answer.status_code == 200
@@ -57,6 +64,66 @@ def test_programs_get_the_same(browser: Browser, media: dict[str, int]) -> None:
     assert len(rows) == 3
     chapters = browser.get(f"/api/v1/media/{media['both']}/export?shape=webvtt&person=Ada+Lovelace")
     assert "Bén Brown" not in chapters.text
+
+
+def test_parquet_holds_the_rows_of_csv(browser: Browser, media: dict[str, int]) -> None:
+    parquet = import_optional("pyarrow.parquet")
+    for path in (
+        f"/media/{media['both']}/export?",
+        "/search/export?person=ada+lovelace&",
+        f"/api/v1/media/{media['ada']}/export?rows=tracks&",
+        "/api/v1/export?person=ada+lovelace&min_confidence=0.9&",
+    ):
+        answer = browser.get(f"{path}shape=parquet")
+        assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+        assert answer.headers["content-disposition"].endswith(".parquet")
+        found = parquet.read_table(io.BytesIO(answer.content)).to_pylist()
+        expected = list(csv.DictReader(browser.get(f"{path}shape=csv").text.splitlines()))
+        assert [(str(one["media_id"]), one["identity"] or "") for one in found] == [
+            (one["media_id"], one["identity"]) for one in expected
+        ]
+        assert found
+
+
+def test_parquet_is_offered_only_where_it_can_be_written(
+    browser: Browser, media: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "shape=parquet" not in browser.get(f"/media/{media['both']}").text
+    assert "shape=parquet" not in browser.get("/search?person=ada+lovelace").text
+    for path in (f"/media/{media['both']}/export", "/search/export", "/api/v1/export"):
+        refused = browser.get(
+            f"{path}?shape=parquet" + "&person=ada+lovelace" * path.endswith(("h/export", "1/export"))
+        )
+        assert (refused.status_code, "celebrity-annotator[parquet]" in refused.text) == (400, True)
+
+
+def test_pieces_are_made_in_few_threads_however_many_ask() -> None:
+    """The first pieces meet two by two; a third one would find them there."""
+    meeting, under_way, most = threading.Barrier(2), [0], [0]
+    lock = threading.Lock()
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(3):
+            with lock:
+                under_way[0] += 1
+                most[0] = max(most[0], under_way[0])
+            if number == 0:
+                meeting.wait(60)
+            with lock:
+                under_way[0] -= 1
+            yield b"" if number == 1 else b"x"
+
+    async def take_all() -> list[bytes]:
+        threads = CapacityLimiter(2)
+
+        async def take() -> bytes:
+            return b"".join([piece async for piece in made_in(threads, pieces())])
+
+        return await asyncio.gather(*(take() for _ in range(8)))
+
+    assert asyncio.run(take_all()) == [b"xx"] * 8
+    assert most == [2]
 
 
 @pytest.mark.parametrize(
