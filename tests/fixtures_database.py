@@ -15,6 +15,7 @@ from annotator.stack.child import free_port
 from annotator.stack.postgres import PostgresChild
 from annotator.store import Store, upgrade
 from annotator.store.connection import open_engine
+from tests.quick_disk import quick_folder
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)]
 _TEMPLATE = "annotator_template"
@@ -55,9 +56,10 @@ class PostgresForTests:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresForTests]:
     """A real PostgreSQL server, for this process's tests."""
-    server = PostgresForTests(tmp_path_factory.mktemp("postgres-server"))
-    yield server
-    server.stop()
+    with quick_folder(tmp_path_factory.mktemp("postgres-server")) as folder:
+        server = PostgresForTests(folder)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")

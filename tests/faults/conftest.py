@@ -11,14 +11,16 @@ from tests.faults.clips import draw_clips
 from tests.faults.rows import Rows
 from tests.faults.servers import Servers
 from tests.faults.system import Backlog, MakeBacklog, MakeSystem, System, prepare_backlog
+from tests.quick_disk import quick_folder
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Postgres, a broker and an S3 endpoint, for this process's tests."""
-    made = Servers(tmp_path_factory.mktemp("servers"))
-    yield made
-    made.close()
+    with quick_folder(tmp_path_factory.mktemp("servers")) as folder:
+        made = Servers(folder)
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="session")
