@@ -37,7 +37,7 @@ def traces_in_database(
             for row in connection.execute(select(table)).mappings():
                 for column, value in row.items():
                     what = _trace(value, names, face, near)
-                    is_id = str(column).removesuffix("_id") in {"identity", "other_identity", "runner_up"}
+                    is_id = str(column).removesuffix("_id") in {"identity", "other_identity", "runner_up", "into"}
                     if is_id and value in ids:
                         what = f"id {value}"
                     if column == "candidates" and any(one[0] in ids for one in _parsed(value) or []):

@@ -137,4 +137,4 @@ def merge_people(name: str, into: str, *, settings: Mapping[str, Any]) -> None:
     """
     with open_store(load_settings(**settings), must_exist=True) as store:
         identity = store.merge(name, into)
-    out().print(f"{name} is now {identity.name}", markup=False)
+    out().print(f'{name} is now {identity.name}; --unmerge "{name}" takes it back', markup=False)

@@ -36,7 +36,7 @@ def enroll(
     enroll_person(name, photos, face=face, settings={"model": model, "database_url": database})
 
 
-def identities(
+def identities(  # noqa: PLR0913 - all by name
     *,
     rename: Annotated[
         tuple[str, str] | None, typer.Option(metavar="OLD NEW", help="Correct a name; the old one still finds.")
@@ -44,24 +44,40 @@ def identities(
     merge: Annotated[
         tuple[str, str] | None, typer.Option(metavar="NAME INTO", help="Make two people one, under the second name.")
     ] = None,
+    unmerge: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take a merge back, by the name of whom it gave up.")
+    ] = None,
+    called: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --unmerge: what that one is called from now on."),
+    ] = None,
     as_json: AsJson = False,
+    model: Model = None,
     database: Database = None,
 ) -> None:
-    """List who is known, correct names, merge people.
+    """List who is known, correct names, merge people, and take that back.
 
     Examples:
     - `annotator identities --rename "Sarah Gellar" "Sarah Michelle Gellar"`
     - `annotator identities --merge "The Rock" "Dwayne Johnson"`
+    - `annotator identities --unmerge "The Rock"`
 
     """
     from annotator.cli.people import list_people, merge_people, rename_person
 
+    if called is not None and unmerge is None:
+        raise typer.BadParameter("--called goes with --unmerge")
     settings = {"database_url": database}
     if rename is not None:
         rename_person(*rename, settings=settings)
     if merge is not None:
         merge_people(*merge, settings=settings)
-    if rename is None and merge is None:
+    if unmerge is not None:
+        multiply_in_one_thread()
+        from annotator.cli.unmerging import unmerge_people
+
+        unmerge_people(unmerge, called=called, settings={"model": model, **settings})
+    if rename is None and merge is None and unmerge is None:
         list_people(as_json=as_json, settings=settings)
 
 

@@ -12,7 +12,7 @@ from annotator.store.codec import decode_embedding, encode_embedding
 from annotator.store.columns import utc_now
 from annotator.store.identities import find_identities, load_identities, load_identity, register_identities
 from annotator.store.registry import insert_missing
-from annotator.store.tables import enrolled_faces
+from annotator.store.tables import enrolled_faces, identities
 from annotator.store.takedowns.tombstones import insist_on_nobody_taken_down
 from annotator.types import F32, Identity, frozen_array
 
@@ -86,14 +86,12 @@ def list_enrolled(connection: Connection, embedder: str) -> list[EnrolledFaces]:
         .order_by(faces.identity_id, faces.photo_sha256)
     )
     people = load_identities(connection)
-    by_identity: dict[int, list[tuple[str, F32]]] = defaultdict(list)
-    for identity_id, digest, embedding in rows:
-        by_identity[identity_id].append((bytes(digest).hex(), decode_embedding(bytes(embedding))))
+    by_person: dict[Identity, dict[str, F32]] = defaultdict(dict)
+    for identity_id, digest, embedding in rows:  # of people who were merged both may have had a photograph
+        by_person[people[identity_id]].setdefault(bytes(digest).hex(), decode_embedding(bytes(embedding)))
     found = [
-        EnrolledFaces(
-            people[identity_id], tuple(digest for digest, _ in faces), np.stack([embedding for _, embedding in faces])
-        )
-        for identity_id, faces in by_identity.items()
+        EnrolledFaces(identity, tuple(sorted(faces)), np.stack([faces[digest] for digest in sorted(faces)]))
+        for identity, faces in by_person.items()
     ]
     return sorted(found, key=lambda one: one.identity.name)
 
@@ -116,7 +114,8 @@ def remove_enrolled(connection: Connection, name: str, *, photo_sha256: Sequence
     found = find_identities(connection, name)
     if len(found) > 1:
         raise IdentityError(f"{name!r} may mean several people: write the name exactly", name=name)
-    statement = delete(enrolled_faces).where(enrolled_faces.c.identity_id == found[0])
+    mine = select(identities.c.id).where(identities.c.survivor_id == found[0])
+    statement = delete(enrolled_faces).where(enrolled_faces.c.identity_id.in_(mine))
     if photo_sha256 is not None:
         statement = statement.where(enrolled_faces.c.photo_sha256.in_([bytes.fromhex(one) for one in photo_sha256]))
     return connection.execute(statement).rowcount

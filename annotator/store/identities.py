@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, text, union, update
+from sqlalchemy import Connection, Row, delete, func, select, text, union, update
 
 from annotator.errors import IdentityError
 from annotator.store.columns import utc_now
@@ -79,16 +79,58 @@ def names_to_ids(connection: Connection) -> dict[str, int]:
 
 def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Return the ids of those who stand for some names or aliases now; unknown names are left out."""
+    return {name: survivor_id for name, (_, survivor_id) in _owners(connection, names).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelIds:
+    """Whom a label that a model gives is about.
+
+    Attributes:
+        identity_id: whom the labelling knows: who was merged stays apart in labels, so that a merge can be taken back.
+        survivor_id: who stands for that one now.
+
+    """
+
+    identity_id: int
+    survivor_id: int
+
+
+def label_ids(connection: Connection, labelling_id: int, names: Collection[str]) -> dict[str, LabelIds]:
+    """Return whom a labelling means by some names or aliases; unknown names are left out.
+
+    Of several who became one it means whom it knows: the owner of the name, else the only one. A labelling that knew
+    them apart goes on to do so; one that was made of all their photographs together knows who remained.
+    """
+    owners = _owners(connection, names)
+    known: dict[int, set[int]] = {}
+    statement = text(
+        "SELECT i.id, i.survivor_id FROM labelling_identities k JOIN identities i ON i.id = k.identity_id"  # noqa: S608  (only constants are joined)
+        f" WHERE k.labelling_id = :labelling AND i.survivor_id {given_ids(connection)}"
+    )
+    survivors = ids_param(connection, sorted({survivor_id for _, survivor_id in owners.values()}))
+    for row in connection.execute(statement, {"labelling": labelling_id, "ids": survivors}):
+        known.setdefault(int(row.survivor_id), set()).add(int(row.id))
+    found = {}
+    for name, (owner_id, survivor_id) in owners.items():
+        ids = known.get(survivor_id, set())
+        only = next(iter(ids)) if len(ids) == 1 else survivor_id
+        found[name] = LabelIds(owner_id if owner_id in ids else only, survivor_id)
+    return found
+
+
+def _owners(connection: Connection, names: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return who has some names or aliases, and who stands for that one now."""
     if not names:
         return {}
     is_asked = f"name {given_ids(connection, 'names')}"
     statement = text(
-        f"SELECT name, survivor_id, 1 AS place FROM identities WHERE {is_asked}"  # noqa: S608  (only constants are joined)
-        " UNION ALL SELECT a.name, i.survivor_id, 0 FROM identity_aliases a JOIN identities i ON i.id = a.identity_id"
-        f" WHERE a.{is_asked} ORDER BY place"
+        f"SELECT name, id, survivor_id, 1 AS place FROM identities WHERE {is_asked}"  # noqa: S608  (only constants are joined)
+        " UNION ALL SELECT a.name, i.id, i.survivor_id, 0 FROM identity_aliases a"
+        f" JOIN identities i ON i.id = a.identity_id WHERE a.{is_asked} ORDER BY place"
     )
     found = connection.execute(statement, {"names": ids_param(connection, sorted(names))})
-    return {row.name: int(row.survivor_id) for row in found}  # names go before aliases: they come last
+    return {row.name: (int(row.id), int(row.survivor_id)) for row in found}  # names go before aliases: they come last
 
 
 def register_identities(connection: Connection, people: Iterable[Identity]) -> dict[str, int]:
@@ -125,10 +167,12 @@ def set_labelling_identities(connection: Connection, labelling_id: int, photogra
 
 def register_people(connection: Connection, labelling_id: int, photographs: Mapping[Identity, int]) -> None:
     """Say whom a labelling knows, and from how many photographs; people who are new get ids."""
-    ids = register_identities(connection, photographs)
+    register_identities(connection, photographs)
+    ids = label_ids(connection, labelling_id, {identity.name for identity in photographs})
     counts: dict[int, int] = {}
     for identity, count in photographs.items():
-        counts[ids[identity.name]] = counts.get(ids[identity.name], 0) + count
+        identity_id = ids[identity.name].identity_id
+        counts[identity_id] = counts.get(identity_id, 0) + count
     set_labelling_identities(connection, labelling_id, counts)
 
 
@@ -198,36 +242,6 @@ def rename(connection: Connection, name: str, new_name: str) -> Identity:
     return load_identity(connection, identity_id)
 
 
-def point_to_survivor(connection: Connection, loser_id: int, survivor_id: int) -> None:
-    """Let one identity stand for another from now on: names, aliases and enrolled photographs move, labels point."""
-    connection.execute(
-        update(identities)
-        .where(or_(identities.c.id == loser_id, identities.c.merged_into == loser_id))
-        .values(merged_into=survivor_id)
-    )
-    loser = connection.execute(select(identities.c.kg_mid).where(identities.c.id == loser_id)).scalar_one()
-    connection.execute(
-        update(identities).where(identities.c.id == survivor_id, identities.c.kg_mid.is_(None)).values(kg_mid=loser)
-    )
-    there = select(enrolled_faces.c.embedder, enrolled_faces.c.photo_sha256).where(
-        enrolled_faces.c.identity_id == survivor_id
-    )
-    taken = {tuple(row) for row in connection.execute(there)}
-    mine = connection.execute(
-        select(enrolled_faces.c.embedder, enrolled_faces.c.photo_sha256).where(enrolled_faces.c.identity_id == loser_id)
-    ).all()
-    for embedder, photo in mine:
-        this = (
-            (enrolled_faces.c.identity_id == loser_id)
-            & (enrolled_faces.c.embedder == embedder)
-            & (enrolled_faces.c.photo_sha256 == photo)
-        )
-        if (embedder, photo) in taken:
-            connection.execute(delete(enrolled_faces).where(this))
-        else:
-            connection.execute(update(enrolled_faces).where(this).values(identity_id=survivor_id))
-
-
 def two_people(connection: Connection, name: str, other: str) -> tuple[int, int]:
     """Return the ids of two different people.
 
@@ -285,9 +299,9 @@ def list_identities(connection: Connection) -> list[IdentityRecord]:
     )
     enrolled = _counts(
         connection,
-        select(enrolled_faces.c.identity_id, func.count(enrolled_faces.c.photo_sha256.distinct())).group_by(
-            enrolled_faces.c.identity_id
-        ),
+        select(identities.c.survivor_id, func.count(enrolled_faces.c.photo_sha256.distinct()))
+        .join_from(enrolled_faces, identities, identities.c.id == enrolled_faces.c.identity_id)
+        .group_by(identities.c.survivor_id),
     )
     labels = _counts(
         connection,

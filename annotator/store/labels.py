@@ -12,7 +12,7 @@ from annotator.store.appearances import load_boxes, summed_up
 from annotator.store.bulk import insert_new, insert_rows
 from annotator.store.codec import decode_evidence
 from annotator.store.corrections.applying import apply_corrections
-from annotator.store.identities import ids_of
+from annotator.store.identities import LabelIds, label_ids
 from annotator.store.locks import hold_corrections
 from annotator.store.partitions import ensure_partitions
 from annotator.store.tables import (
@@ -61,7 +61,7 @@ class LabelRows:
 
 
 def label_rows(
-    labelling_id: int, content_id: int, labelled: Sequence[LabelledTrack], ids: Mapping[str, int]
+    labelling_id: int, content_id: int, labelled: Sequence[LabelledTrack], ids: Mapping[str, LabelIds]
 ) -> LabelRows:
     """Return the rows of one content: known people only, unknown is absence.
 
@@ -69,40 +69,43 @@ def label_rows(
         labelling_id: of which labelling.
         content_id: of which content.
         labelled: the content's tracks.
-        ids: identity ids by name, as of ``ids_of``.
+        ids: identity ids by name, as of ``label_ids``.
 
     Raises:
         LookupError: a label names somebody who was never registered.
 
     """
     of_tracks = []
-    by_identity: dict[int, list[LabelledTrack]] = defaultdict(list)
+    by_person: dict[int, list[LabelledTrack]] = defaultdict(list)
     key = {"labelling_id": labelling_id, "content_id": content_id}
     for one in labelled:
         if one.label.identity is None:
             continue
-        identity_id = _id(one.label.identity, ids)
-        by_identity[identity_id].append(one)
+        meant = _ids(one.label.identity, ids)
+        by_person[meant.survivor_id].append(one)  # two ids of one person in one content would be two rows
         best, *others = one.label.candidates
         second, further = (others[0], others[1:]) if others else (None, [])
         of_tracks.append(
             key
             | {
                 "track_no": one.track_no,
-                "identity_id": identity_id,
+                "identity_id": meant.identity_id,
                 "confidence": float(best.confidence),
                 "score": float(best.score),
-                "runner_up_id": None if second is None else _id(second.identity, ids),
+                "runner_up_id": None if second is None else _ids(second.identity, ids).identity_id,
                 "runner_up_score": None if second is None else float(second.score),
                 "runner_up_confidence": None if second is None else float(second.confidence),
-                "candidates": [[_id(c.identity, ids), float(c.score), float(c.confidence)] for c in further] or None,
+                "candidates": [
+                    [_ids(one.identity, ids).identity_id, float(one.score), float(one.confidence)] for one in further
+                ]
+                or None,
             }
         )
     of_content = [
         key
         | {"identity_id": identity_id}
         | summed_up([(one.shares, one.label.confidence or 0.0) for one in appearances])
-        for identity_id, appearances in sorted(by_identity.items())
+        for identity_id, appearances in sorted(by_person.items())
     ]
     return LabelRows(of_tracks, of_content)
 
@@ -124,9 +127,9 @@ def insert_labels(
     same = {"labelling_id": labelling_id}
     new = insert_new(connection, "labelled_contents", columns, same=same, now=["labelled_at"])
     names = _names(labelled[one] for one in new)
-    ids = ids_of(connection, names)
+    ids = label_ids(connection, labelling_id, names)
     going = ids_under_way(connection)
-    under_way = {name for name, identity_id in ids.items() if identity_id in going}
+    under_way = {name for name, meant in ids.items() if meant.survivor_id in going}
     if len(ids) < len(names) or under_way:
         gone = taken_down(connection, [Identity(name) for name in sorted(names - ids.keys())]) | under_way
         labelled = _without_taken_down(labelled, gone)
@@ -244,7 +247,7 @@ def _insert_rows(connection: Connection, labelling_id: int, rows: Sequence[Label
         insert_rows(connection, "content_labels_by", columns, same=same, now=["labelled_at"])
 
 
-def _id(identity: Identity, ids: Mapping[str, int]) -> int:
+def _ids(identity: Identity, ids: Mapping[str, LabelIds]) -> LabelIds:
     found = ids.get(identity.name)
     if found is None:
         raise LookupError(f"{identity.name!r} is not registered with the labelling")

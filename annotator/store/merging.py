@@ -1,30 +1,74 @@
-"""Two identities that are one person: labels point to the survivor, and where both were in one content they fold."""
+"""Two identities that are one person, and how that is taken back.
 
+A merge is a pointer: labels, photographs, aliases and what was said of tracks keep the identity that they were of, and
+whoever reads asks who stands for it now. So taking it back takes the pointer away. Only the sums of contents that show
+both are made from their tracks again, then as now.
+"""
+
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
+from annotator.errors import IdentityError
 from annotator.store.appearances import load_boxes, summed_up
 from annotator.store.columns import utc_now
 from annotator.store.corrections.applying import contents_about, reapply_corrections
-from annotator.store.identities import load_identity, point_to_survivor, two_people
+from annotator.store.identities import load_identity, name_key, rename, two_people
 from annotator.store.labels import network_of
 from annotator.store.locks import change_corrections
-from annotator.store.tables import content_labels_by, identities, labellings, networks, track_labels
+from annotator.store.promotions import who_is_this
+from annotator.store.registry import batched
+from annotator.store.tables import (
+    content_labels_by,
+    identities,
+    identity_aliases,
+    labellings,
+    merges,
+    networks,
+    track_labels,
+)
 from annotator.types import Identity
 
+_AT_ONCE: Final = 500  # contents whose boxes are in memory
+# What is left of the name of somebody who was merged, where who remained has taken it.
+_TAKEN: Final = re.compile(r" \(merged into \d+\)$")
 
-def merge(connection: Connection, name: str, into: str) -> Identity:
+
+@dataclass(frozen=True, slots=True)
+class MergedPerson:
+    """Somebody who was merged into somebody else, and can be taken out again.
+
+    Attributes:
+        person_id: the identity that was given up.
+        name: what it was called; None where who remained has taken that name since.
+        into: who it was merged into at that time.
+        merged_at: when; None where that was before it was kept.
+        merged_by: user and machine, or an account of the web application; None as before.
+
+    """
+
+    person_id: int
+    name: str | None
+    into: Identity
+    merged_at: datetime | None
+    merged_by: str | None
+
+
+def merge(connection: Connection, name: str, into: str, *, merged_by: str | None = None) -> Identity:
     """Let one person stand for another: the other's name, aliases, photographs and labels are the person's own now.
 
-    No label is rewritten, except in contents that showed both: there the two labels become one; and where somebody has
-    said that a track is one of them, or is not: that holds of both now.
+    What somebody has said of a track, that it is one of them, or is not, holds of both now.
 
     Args:
         connection: in a transaction that writes.
         name: who is given up.
         into: who remains.
+        merged_by: who says so; by default the user of this machine.
 
     Returns:
         Who remains.
@@ -34,49 +78,218 @@ def merge(connection: Connection, name: str, into: str) -> Identity:
 
     """
     change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
-    loser_id, survivor_id = two_people(connection, name, into)
-    point_to_survivor(connection, loser_id, survivor_id)
-    group = connection.execute(select(identities.c.id).where(identities.c.survivor_id == survivor_id)).scalars().all()
-    for labelling_id in connection.execute(select(labellings.c.id).order_by(labellings.c.id)).scalars().all():
-        _fold(connection, labelling_id, list(group), survivor_id)
+    given_up, remains = two_people(connection, name, into)
+    kg_mid = load_identity(connection, given_up).kg_mid
+    gives_kg_mid = kg_mid is not None and load_identity(connection, remains).kg_mid is None
+    if gives_kg_mid:
+        connection.execute(update(identities).where(identities.c.id == remains).values(kg_mid=kg_mid))
+    connection.execute(
+        insert(merges).values(
+            identity_id=given_up,
+            into_id=remains,
+            gave_kg_mid=gives_kg_mid,
+            merged_at=utc_now(),
+            merged_by=merged_by or who_is_this(),
+        )
+    )
+    _point(connection, _group(connection, given_up), remains)
+    group = _group(connection, remains)
+    for labelling_id in _labellings(connection):
+        _sum_up(connection, labelling_id, _with_several(connection, labelling_id, group), group)
     reapply_corrections(connection, contents_about(connection, group))
-    return load_identity(connection, survivor_id)
+    return load_identity(connection, remains)
 
 
-def _fold(connection: Connection, labelling_id: int, group: Sequence[int], survivor_id: int) -> None:
-    labels = content_labels_by.c
+def unmerge(connection: Connection, person_id: int, *, name: str | None = None) -> Identity:
+    """Take a merge back: labels, photographs, names and words that were of whom it gave up are so again, at once.
+
+    Whoever was merged into that one before goes along. What was named, enrolled or said of who remained since the merge
+    stays: what a model has named meanwhile is told apart when it is labelled anew.
+
+    Args:
+        connection: in a transaction that writes.
+        person_id: the identity that was given up.
+        name: what it is called from now on; by default what it was called before.
+
+    Returns:
+        Who is somebody of their own again.
+
+    Raises:
+        IdentityError: nobody was merged under this id, or the name is somebody's by now.
+        TakenDownError: the name is of somebody who was taken down.
+
+    """
+    change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
+    former = _find(connection, person_id)
+    if former.name is None and name is None:
+        raise IdentityError(
+            f"{former.into.name} has the name of the other one by now: say what that one is called",
+            name=former.into.name,
+        )
+    both = _group(connection, person_id)
+    again = _subtree(connection, person_id)
+    _take_kg_mid_back(connection, person_id)
+    connection.execute(delete(merges).where(merges.c.identity_id == person_id))
+    _point(connection, again, person_id)
+    for labelling_id in _labellings(connection):
+        _sum_up(connection, labelling_id, _with_both(connection, labelling_id, both, again), both)
+    reapply_corrections(connection, contents_about(connection, both))
+    own = load_identity(connection, person_id)
+    if name is None:
+        return own
+    called = rename(connection, own.name, name)
+    if former.name is None:  # what was left of the name was nobody's
+        connection.execute(delete(identity_aliases).where(identity_aliases.c.name == own.name))
+    return called
+
+
+def list_merged(connection: Connection, person_id: int) -> list[MergedPerson]:
+    """Return who was merged into a person, one after the other, the last one first."""
+    into = identities.alias()
+    rows = connection.execute(
+        select(merges, identities.c.name, into.c.name.label("into_name"), into.c.kg_mid.label("into_kg_mid"))
+        .join_from(merges, identities, identities.c.id == merges.c.identity_id)
+        .join(into, into.c.id == merges.c.into_id)
+        .where(identities.c.survivor_id == person_id)
+        .order_by(merges.c.merged_at.desc().nulls_last(), merges.c.identity_id.desc())
+    )
+    return [
+        MergedPerson(
+            row.identity_id,
+            None if _TAKEN.search(row.name) else row.name,
+            Identity(_TAKEN.sub("", row.into_name), row.into_kg_mid),
+            row.merged_at,
+            row.merged_by,
+        )
+        for row in rows
+    ]
+
+
+def find_merged(connection: Connection, name: str) -> int:
+    """Return the id of somebody who was merged, by a name or alias of that one: exactly, else without case and accents.
+
+    Raises:
+        IdentityError: nobody who was merged has the name, or several have it.
+
+    """
+    called = select(identities.c.id, identities.c.name, identity_aliases.c.name.label("alias")).join_from(
+        identities, identity_aliases, identity_aliases.c.identity_id == identities.c.id, isouter=True
+    )
+    rows = connection.execute(called.where(identities.c.merged_into.is_not(None))).all()  # few are
+    names = [(row.id, one) for row in rows for one in (_TAKEN.sub("", row.name), row.alias) if one is not None]
+    found: set[int] = {person_id for person_id, one in names if one == name}
+    found = found or {person_id for person_id, one in names if name_key(one) == name_key(name)}
+    if not found:
+        raise IdentityError(
+            f"nobody who was merged was called {name!r}: `annotator identities` lists who is", name=name
+        )
+    if len(found) > 1:
+        raise IdentityError(f"several people who were merged were called {name!r}: write the name exactly", name=name)
+    return found.pop()
+
+
+def _find(connection: Connection, person_id: int) -> MergedPerson:
+    survivor = select(identities.c.survivor_id).where(identities.c.id == person_id)
+    found = connection.execute(survivor).scalar_one_or_none()
+    mine = [] if found is None else [one for one in list_merged(connection, found) if one.person_id == person_id]
+    if not mine:
+        raise IdentityError("nobody was merged under this number, or it was taken back already", name=str(person_id))
+    return mine[0]
+
+
+def _labellings(connection: Connection) -> Sequence[int]:
+    return connection.execute(select(labellings.c.id).order_by(labellings.c.id)).scalars().all()
+
+
+def _group(connection: Connection, person_id: int) -> list[int]:
+    """Return all identities that are one person with this one."""
+    survivor = select(identities.c.survivor_id).where(identities.c.id == person_id).scalar_subquery()
+    return list(connection.execute(select(identities.c.id).where(identities.c.survivor_id == survivor)).scalars())
+
+
+def _point(connection: Connection, identity_ids: Collection[int], survivor_id: int) -> None:
+    """Let somebody stand for some identities, and for itself."""
+    wanted = identities.c.id.in_(sorted(identity_ids))
+    others = wanted & (identities.c.id != survivor_id)
+    connection.execute(update(identities).where(others).values(merged_into=survivor_id))
+    connection.execute(update(identities).where(identities.c.id == survivor_id).values(merged_into=None))
+
+
+def _subtree(connection: Connection, person_id: int) -> set[int]:
+    """Return an identity and all that were merged into it, one after the other."""
+    found, new = {person_id}, {person_id}
+    while new:
+        rows = connection.execute(select(merges.c.identity_id).where(merges.c.into_id.in_(sorted(new)))).scalars()
+        new = set(rows) - found
+        found |= new
+    return found
+
+
+def _take_kg_mid_back(connection: Connection, person_id: int) -> None:
+    """Take the Knowledge Graph id of somebody away from those who have got it by the merge."""
+    kg_mid = load_identity(connection, person_id).kg_mid
+    step = connection.execute(select(merges).where(merges.c.identity_id == person_id)).one_or_none()
+    while step is not None and step.gave_kg_mid:
+        same = (identities.c.id == step.into_id, identities.c.kg_mid == kg_mid)
+        connection.execute(update(identities).where(*same).values(kg_mid=None))
+        step = connection.execute(select(merges).where(merges.c.identity_id == step.into_id)).one_or_none()
+
+
+def _with_several(connection: Connection, labelling_id: int, group: Sequence[int]) -> Sequence[int]:
+    """Return the contents in which several of a group have sums."""
+    sums = content_labels_by.c
+    several = (
+        select(sums.content_id)
+        .where(sums.labelling_id == labelling_id, sums.identity_id.in_(group))
+        .group_by(sums.content_id)
+        .having(func.count() > 1)
+        .order_by(sums.content_id)
+    )
+    return connection.execute(several).scalars().all()
+
+
+def _with_both(
+    connection: Connection, labelling_id: int, group: Collection[int], again: Collection[int]
+) -> Sequence[int]:
+    """Return the contents in which a track of some of a group is in the sum of one of the others."""
+    sums, labels = content_labels_by.c, track_labels.c
+    mine, others = sorted(again), sorted(set(group) - set(again))
+    mixed = or_(
+        sums.identity_id.in_(others) & labels.identity_id.in_(mine),
+        sums.identity_id.in_(mine) & labels.identity_id.in_(others),
+    )
+    in_one_content = (labels.labelling_id == sums.labelling_id) & (labels.content_id == sums.content_id)
     both = (
+        select(sums.content_id)
+        .join_from(content_labels_by, track_labels, in_one_content)
+        .where(sums.labelling_id == labelling_id, sums.identity_id.in_([*others, *mine]), mixed)
+        .distinct()
+        .order_by(sums.content_id)
+    )
+    return connection.execute(both).scalars().all()
+
+
+def _sum_up(connection: Connection, labelling_id: int, content_ids: Sequence[int], group: Sequence[int]) -> None:
+    """Make the sums of a group's people in contents anew, from their tracks."""
+    stands = select(identities.c.id, identities.c.survivor_id).where(identities.c.id.in_(group))
+    survivors = {row.id: row.survivor_id for row in connection.execute(stands)}
+    network_id = network_of(connection, labelling_id)
+    sums, labels = content_labels_by.c, track_labels.c
+    for some in batched(content_ids, _AT_ONCE):
+        boxes = load_boxes(connection, network_id, some)
+        mine = (labels.labelling_id == labelling_id, labels.content_id.in_(some), labels.identity_id.in_(group))
+        columns = select(labels.content_id, labels.track_no, labels.identity_id, labels.confidence)
+        shown = defaultdict(list)
+        for content_id, track_no, identity_id, confidence in connection.execute(columns.where(*mine)):
+            shown[content_id, survivors[identity_id]].append((boxes[content_id][track_no].shares, confidence))
         connection.execute(
-            select(labels.content_id)
-            .where(labels.labelling_id == labelling_id, labels.identity_id.in_(group))
-            .group_by(labels.content_id)
-            .having(func.count() > 1)
+            delete(content_labels_by).where(
+                sums.labelling_id == labelling_id, sums.content_id.in_(some), sums.identity_id.in_(group)
+            )
         )
-        .scalars()
-        .all()
-    )
-    if not both:
-        return
-    boxes = load_boxes(connection, network_of(connection, labelling_id), both)
-    wanted = (
-        track_labels.c.labelling_id == labelling_id,
-        track_labels.c.content_id.in_(both),
-        track_labels.c.identity_id.in_(group),
-    )
-    appearances = defaultdict(list)
-    columns = select(track_labels.c.content_id, track_labels.c.track_no, track_labels.c.confidence)
-    for content_id, track_no, confidence in connection.execute(columns.where(*wanted)):
-        appearances[content_id].append((boxes[content_id][track_no].shares, confidence))
-    connection.execute(update(track_labels).where(*wanted).values(identity_id=survivor_id))
-    connection.execute(
-        delete(content_labels_by).where(
-            labels.labelling_id == labelling_id, labels.content_id.in_(both), labels.identity_id.in_(group)
-        )
-    )
-    connection.execute(
-        content_labels_by.insert().values(labelled_at=utc_now()),
-        [
-            {"labelling_id": labelling_id, "content_id": content_id, "identity_id": survivor_id} | summed_up(shown)
-            for content_id, shown in sorted(appearances.items())
-        ],
-    )
+        rows = [
+            {"labelling_id": labelling_id, "content_id": content_id, "identity_id": person_id} | summed_up(one)
+            for (content_id, person_id), one in sorted(shown.items())
+        ]
+        if rows:
+            connection.execute(insert(content_labels_by).values(labelled_at=utc_now()), rows)

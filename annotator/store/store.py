@@ -326,7 +326,7 @@ class Store:
             return identities.rename(connection, name, new_name)
 
     def merge(self, name: str, into: str) -> Identity:
-        """Let one person stand for another: names, photographs and labels.
+        """Let one person stand for another: names, photographs and labels. :meth:`unmerge` takes it back.
 
         Raises:
             IdentityError: one of the names means nobody or several, or both mean one person.
@@ -334,6 +334,21 @@ class Store:
         """
         with self.writing() as connection:
             return merging.merge(connection, name, into)
+
+    def unmerge(self, name: str, *, new_name: str | None = None) -> Identity:
+        """Take a merge back: whoever had a name is somebody of their own again, with labels and photographs.
+
+        Args:
+            name: of whom was given up.
+            new_name: what that one is called from now on; by default what it was called before.
+
+        Raises:
+            IdentityError: nobody who was merged has the name, or the new one is somebody's.
+            TakenDownError: the new name is of somebody who was taken down.
+
+        """
+        with self.writing() as connection:
+            return merging.unmerge(connection, merging.find_merged(connection, name), name=new_name)
 
     def former_names(self) -> dict[str, Identity]:
         """Return names that are no longer anybody's, with the person they mean: what a gallery must rename or merge."""

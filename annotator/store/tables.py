@@ -230,6 +230,18 @@ identity_aliases = Table(
     Index(None, "identity_id"),
 )
 
+# Who was merged into whom, at that time: what taking it back needs (annotator.store.merging). Else nothing is rewritten
+# but sums: labels, photographs, aliases and corrections keep the identity that they were of.
+merges = Table(
+    "merges",
+    metadata,
+    Column("identity_id", Integer, ForeignKey("identities.id"), primary_key=True, comment="who was given up"),
+    Column("into_id", Integer, ForeignKey("identities.id"), nullable=False, comment="who remained"),
+    Column("gave_kg_mid", Boolean, nullable=False, comment="who remained had no Knowledge Graph id and got this one"),
+    Column("merged_at", UtcTime, comment="NULL: before this was kept"),
+    Column("merged_by", Text, comment="user and machine, or an account of the web application"),
+)
+
 labelling_identities = Table(
     "labelling_identities",
     metadata,

@@ -26,10 +26,11 @@ SELECT s.uri || m.key AS media_uri,
        l.content_id AS content_id,
        coalesce((SELECT min(CASE WHEN t.is_picture THEN 1 ELSE 0 END)
                  FROM track_labels k
+                 JOIN identities o ON o.id = k.identity_id AND o.survivor_id = a.survivor_id
                  JOIN tracks t ON t.content_id = k.content_id AND t.track_no = k.track_no
                               AND t.network_id = (SELECT network_id FROM active)
                  WHERE k.labelling_id = (SELECT labelling_id FROM active)
-                   AND k.content_id = l.content_id AND k.identity_id = l.identity_id), 0) = 1 AS is_picture
+                   AND k.content_id = l.content_id), 0) = 1 AS is_picture
 FROM content_labels_by l
 JOIN identities a ON a.id = l.identity_id
 JOIN identities i ON i.id = a.survivor_id

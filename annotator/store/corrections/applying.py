@@ -249,10 +249,10 @@ def _write(
     appearances = defaultdict(list)
     for (content_id, track_no), ((named_id, score, confidence), *others) in sorted(wanted.items()):
         if content_id in content_ids:
-            identity_id = survivors.get(named_id, named_id)  # two ids of one person in one content would be two rows
-            candidates = [(identity_id, score, confidence), *others]
+            candidates = [(named_id, score, confidence), *others]
             rows.append(_key(labelling_id, (content_id, track_no)) | _columns(candidates))
-            appearances[content_id, identity_id].append((boxes[content_id][track_no].shares, confidence))
+            person_id = survivors.get(named_id, named_id)  # two ids of one person in one content would be two rows
+            appearances[content_id, person_id].append((boxes[content_id][track_no].shares, confidence))
     labels = track_labels.c
     connection.execute(
         delete(track_labels).where(labels.labelling_id == labelling_id, labels.content_id.in_(content_ids))

@@ -13,7 +13,7 @@ from annotator.recognition.evidence import EvidenceStack
 from annotator.store.appearances import summed_up
 from annotator.store.bulk import insert_new, insert_rows
 from annotator.store.corrections.applying import apply_corrections
-from annotator.store.identities import ids_of
+from annotator.store.identities import label_ids
 from annotator.store.locks import hold_corrections, hold_evidence
 from annotator.store.partitions import ensure_partitions
 from annotator.store.relabelling.reading import StoredTracks, TrackKey, read_shares, read_tracks
@@ -74,8 +74,8 @@ def label_contents(
     stored = read_tracks(connection, network_id, new)
     named = names.named(stored.stacks)
     keys = _keys(stored, named)
-    identity_ids = _identity_ids(connection, names.identities, named.columns)
-    named_now = dict(zip(keys, identity_ids[:, :1].ravel().tolist(), strict=True))
+    identity_ids, survivor_ids = _identity_ids(connection, labelling_id, names.identities, named.columns)
+    named_now = dict(zip(keys, survivor_ids.tolist(), strict=True))
     if keys:
         insert_rows(connection, "track_labels", _of_tracks(keys, identity_ids, named), same=same)
         shares = read_shares(connection, network_id, keys)
@@ -92,16 +92,19 @@ def _keys(stored: StoredTracks, named: NamedTracks) -> list[TrackKey]:
     return list(zip(stored.content_id[named.place].tolist(), stored.track_no[named.place].tolist(), strict=True))
 
 
-def _identity_ids(connection: Connection, people: Sequence[Identity], columns: I64) -> I64:
-    """Return the ids of candidates (N, C), of whoever stands for them now."""
+def _identity_ids(
+    connection: Connection, labelling_id: int, people: Sequence[Identity], columns: I64
+) -> tuple[I64, I64]:
+    """Return the ids of candidates (N, C), and (N,) of whoever stands for the first ones now."""
     used = np.unique(columns)
-    ids = ids_of(connection, {people[column].name for column in used.tolist()})
+    ids = label_ids(connection, labelling_id, {people[column].name for column in used.tolist()})
     missing = sorted(people[column].name for column in used.tolist() if people[column].name not in ids)
     if missing:
         raise LookupError(f"{missing[0]!r} is not registered with the labelling")
-    id_of = np.zeros(len(people) + 1, np.int64)
-    id_of[used] = [ids[people[column].name] for column in used.tolist()]
-    return id_of[columns]
+    id_of, survivor_of = np.zeros((2, len(people) + 1), np.int64)
+    id_of[used] = [ids[people[column].name].identity_id for column in used.tolist()]
+    survivor_of[used] = [ids[people[column].name].survivor_id for column in used.tolist()]
+    return id_of[columns], survivor_of[columns[:, :1].ravel()]
 
 
 def _of_tracks(keys: Sequence[TrackKey], identity_ids: I64, named: NamedTracks) -> dict[str, Sequence[Any]]:

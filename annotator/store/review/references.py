@@ -38,7 +38,7 @@ def surest_faces(connection: Connection, person_id: int, *, but: int, limit: int
     sums, labels = content_labels_by.c, track_labels.c
     labelling_id, ids = active_labelling(connection), ids_of_people(connection, [person_id])
     surest = (
-        select(sums.content_id, sums.identity_id, sums.confidence)
+        select(sums.content_id, sums.confidence)
         .where(sums.labelling_id == labelling_id, sums.identity_id.in_(ids), sums.content_id != but)
         .order_by(sums.confidence.desc(), sums.content_id)
         .limit(limit)
@@ -51,7 +51,7 @@ def surest_faces(connection: Connection, person_id: int, *, but: int, limit: int
             track_labels,
             (labels.labelling_id == labelling_id)
             & (labels.content_id == surest.c.content_id)
-            & (labels.identity_id == surest.c.identity_id),
+            & labels.identity_id.in_(ids),
         )
         .join(media, (media.c.content_id == surest.c.content_id) & media.c.deleted_at.is_(None))
         .order_by(labels.confidence.desc(), surest.c.content_id, media.c.id, labels.track_no)

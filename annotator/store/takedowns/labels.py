@@ -15,6 +15,7 @@ from annotator.store.tables import (
     identity_aliases,
     identity_counts_by,
     labelling_identities,
+    merges,
     overruled_labels,
     review_items,
     track_groups,
@@ -28,6 +29,7 @@ _ABOUT: Final[tuple[tuple[Table, str], ...]] = (
     (co_appearances_by, "other_identity_id"),
     (labelling_identities, "identity_id"),
     (enrolled_faces, "identity_id"),
+    (merges, "identity_id"),
 )
 """Tables whose rows are about one person, by the column that says about whom."""
 

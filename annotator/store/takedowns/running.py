@@ -31,7 +31,9 @@ from annotator.types import F32
 _F32: Final = np.dtype("<f4")
 _MOST_OF_A_MODEL: Final = 64  # tracks whose mean stands for what the person looks like in the archive
 
-_SMALL: Final = ("enrolled_faces", "identities", "identity_aliases", "corrections", "track_groups", "takedowns")
+_SMALL: Final = (
+    *("enrolled_faces", "identities", "identity_aliases", "merges", "corrections", "track_groups", "takedowns"),
+)
 
 Counts = Mapping[str, int]
 

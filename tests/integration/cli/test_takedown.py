@@ -252,6 +252,19 @@ def test_afterwards_nothing_of_the_person_is_left_in_any_store(
     assert NAME not in said.out + said.err
 
 
+def test_who_was_merged_goes_too_and_all_that_would_take_the_merge_back(places: Path, database_url: str) -> None:
+    merged, names = identity_of(GONE + 2).name, (*NAMES, identity_of(GONE + 2).name)
+    with Store.open(database_url) as store:
+        store.merge(merged, NAME)
+        ids = (GONE + 1, GONE + 3)
+        before = traces_in_database(store.engine, names, FACE, ids=ids)
+    assert {"merges.identity_id: id 6", "merges.into_id: id 4"} <= set(before)
+    assert take_down(NAME, "--yes") == 0
+    with Store.open(database_url) as store:
+        assert traces_in_database(store.engine, names, FACE, ids=ids) == []
+    assert traces_in_files([places / "model", places / "data"], names, FACE) == []
+
+
 def test_everybody_else_stays(places: Path, workdir: Path, database_url: str) -> None:
     captioned = workdir / "example" / "raw_dataset" / "Person_04" / "2.jpg"
     captioned.write_bytes(b"\xff\xd8 a caption: beside Person 03.")

@@ -1,0 +1,69 @@
+"""The page of people: its commands do what it says, on both databases."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from annotator.cli import run_command
+from annotator.store import Store
+from tests.web_modelled import CLIP, fill
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "people.md").read_text(encoding="utf-8")
+SHOWN = re.findall(r"^    annotator (identities.*?)(?:  .*)?$", PAGE, re.MULTILINE)
+NAMES = {"Person 03": "The Rock", "Person 04": "Dwayne Johnson", "Person 05": "Sarah Gellar"}
+
+
+@pytest.fixture
+def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An archive that a model has labelled: The Rock, who is the model's person 3, is in a clip."""
+    monkeypatch.setenv("ANNOTATOR_DATABASE_URL", database_url)
+    monkeypatch.setenv("ANNOTATOR_MODEL", str(tmp_path / "model"))
+    with Store.open(database_url) as store:
+        fill(store, tmp_path / "model")
+        for former, name in NAMES.items():
+            store.rename(former, name)
+    return database_url
+
+
+def who_is_in_the_clip(url: str) -> list[str]:
+    with Store.open(url) as store:
+        return [name for name in NAMES.values() for one in store.search(name).found if one.identity.name == name]
+
+
+def test_the_commands_of_the_page_do_what_they_say(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [shlex.split(line)[1:2] for line in SHOWN] == [[], ["--rename"], ["--merge"], ["--unmerge"]]
+    listed, renamed, merged, taken_back = (shlex.split(line) for line in SHOWN)
+    assert run_command(listed) == run_command(renamed) == run_command(merged) == 0
+    assert '--unmerge "The Rock" takes it back' in capsys.readouterr().out
+    assert run_command(["relabel", "--activate"]) == 0
+    assert who_is_in_the_clip(database) == [], "two who are unlike are together like nobody"
+    capsys.readouterr()
+    assert run_command(taken_back) == 0
+    assert capsys.readouterr().out == "The Rock is somebody of their own again\n"
+    assert who_is_in_the_clip(database) == ["The Rock"], "what was named since is told apart at once"
+    with Store.open(database) as store:
+        assert [one.media_uri for one in store.search("The Rock").found] == [CLIP]
+
+
+def test_without_the_model_it_is_said_what_stays(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["identities", "--merge", "The Rock", "Dwayne Johnson"]) == 0
+    monkeypatch.setenv("ANNOTATOR_MODEL", "not-here@1")
+    assert run_command(["identities", "--unmerge", "the rock"]) == 0
+    assert "stays as it is: There is no model" in " ".join(capsys.readouterr().err.split())
+    assert who_is_in_the_clip(database) == ["The Rock"], "the model had named it before"
+
+
+@pytest.mark.usefixtures("database")
+def test_what_cannot_be_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["identities", "--unmerge", "The Rock"]) == 2
+    assert "nobody who was merged was called 'The Rock'" in capsys.readouterr().err
+    assert run_command(["identities", "--called", "The Rock"]) == 2
+    assert run_command(["identities", "--merge", "The Rock", "Dwayne Johnson"]) == 0
+    assert run_command(["identities", "--rename", "Dwayne Johnson", "The Rock"]) == 0
+    assert run_command(["identities", "--unmerge", "The Rock"]) == 2
+    assert "say what that one is called" in capsys.readouterr().err
+    assert run_command(["identities", "--unmerge", "The Rock", "--called", "Somebody Else"]) == 0
