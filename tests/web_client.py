@@ -15,6 +15,7 @@ from annotator.store.web.sessions import begin_session
 from annotator.web.application import make_application
 from annotator.web.oidc.entrance import Elsewhere
 from annotator.web.passwords import hash_password
+from annotator.web.shown_model import ShownModel
 from annotator.web.site import Keys, Site
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
@@ -44,12 +45,23 @@ class WebForTests:
         self.clock = Clock()
         settings = load_settings(env_file=None, web=web)
         elsewhere = None if settings.web.oidc.issuer is None else Elsewhere(settings.web.oidc)
-        self.site = Site(store, settings, Keys(self.told.append), self.clock, elsewhere=elsewhere)
+        self.site = Site(
+            store,
+            settings,
+            Keys(self.told.append),
+            self.clock,
+            elsewhere=elsewhere,
+            shown_model=ShownModel(waits_s=60),  # however busy the machine is
+        )
         self.application = make_application(self.site)
 
     def use_settings(self, **changed: Any) -> None:
         """Go on with other settings."""
-        self.site = replace(self.site, settings=self.site.settings.model_copy(update=changed))
+        self.replace(settings=self.site.settings.model_copy(update=changed))
+
+    def replace(self, **changed: Any) -> None:
+        """Go on with other parts of the site."""
+        self.site = replace(self.site, **changed)
         self.application = make_application(self.site)
 
     def browser(

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Collection
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +19,7 @@ from annotator.settings import Settings
 from annotator.store.labellings import load_active
 from annotator.store.store import Store
 from annotator.store.tables import enrolled_faces, identities, tombstones
+from annotator.web.errors import WebError
 
 MODEL_IS_GONE: Final = "The model of these names is not here any more: `annotator models list` shows which are."
 NEAREST: Final = 6
@@ -25,17 +28,46 @@ NEAREST: Final = 6
 _FAILURE_LASTS_S: Final = 60.0
 """A model that could not be loaded is tried again then."""
 
+_WAITS_S: Final = 1.0
+"""So long a page waits for a model that is being loaded."""
+_ERRANDS_WAIT_S: Final = 20.0
+"""So long waits what takes that long itself, and may have brought photographs."""
+
 _State = tuple[object, ...]
 
 
-class ShownModel:
-    """Loads the model that is shown when it is first asked for, and anew when its people change. Safe for threads."""
+class BeingLoadedError(WebError):
+    """The model is being loaded: pages show the rest meanwhile, whatever needs it comes again."""
 
     def __init__(self) -> None:
-        """Load nothing yet."""
+        """Say so."""
+        super().__init__(
+            503,
+            "The model of these names is being loaded, which takes some seconds: try again then.",
+            headers={"Retry-After": "5"},
+        )
+
+
+class ShownModel:
+    """Loads the model that is shown when it is first asked for, and anew when its people change. Safe for threads.
+
+    One thread of its own loads it, once for all who ask; each of them waits a moment only.
+    """
+
+    def __init__(self, *, waits_s: float = _WAITS_S, errands_wait_s: float = _ERRANDS_WAIT_S) -> None:
+        """Load nothing yet.
+
+        Args:
+            waits_s: so long whoever asks waits for it.
+            errands_wait_s: so long whoever asks for its name.
+
+        """
+        self._waits_s = waits_s
+        self._errands_wait_s = errands_wait_s
         self._lock = threading.Lock()
         self._kept: tuple[_State, _Loaded | None] | None = None
         self._tried_again_s = 0.0  # of a monotonic clock
+        self._under_way: Future[None] | None = None
 
     def identifier(self, store: Store, settings: Settings) -> Identifier | None:
         """Return what names tracks; None where nothing is shown, or the model of what is shown is not here any more.
@@ -45,10 +77,11 @@ class ShownModel:
             settings: where models are, and how sure names must be.
 
         Raises:
+            BeingLoadedError: it is not there yet.
             StoreUnavailableError: the database does not answer.
 
         """
-        loaded = self._load(store, settings)
+        loaded = self._await(store, settings, self._waits_s)
         return None if loaded is None else loaded.identifier
 
     def own_names(self, store: Store, settings: Settings) -> frozenset[str] | None:
@@ -56,24 +89,55 @@ class ShownModel:
 
         These names must go on finding their people: what labels next would take them for somebody new.
         """
-        loaded = self._load(store, settings)
+        loaded = self._await(store, settings, self._waits_s)
         return None if loaded is None else frozenset(one.name for one in loaded.identifier.gallery.bundle.identities)
 
     def name(self, store: Store, settings: Settings) -> str | None:
-        """Return what ``ANNOTATOR_MODEL`` must be to have it; None as of :meth:`identifier`."""
-        loaded = self._load(store, settings)
+        """Return what ``ANNOTATOR_MODEL`` must be for an errand to have it; None as of :meth:`identifier`."""
+        loaded = self._await(store, settings, self._errands_wait_s)
         return None if loaded is None else loaded.name
 
-    def _load(self, store: Store, settings: Settings) -> "_Loaded | None":
-        with store.reading() as connection:
-            active = load_active(connection)
-            state = (None if active is None else active.model, *_people(connection))
-        with self._lock:
-            kept = self._kept
-            if kept is None or kept[0] != state or (kept[1] is None and time.monotonic() >= self._tried_again_s):
-                kept = (state, None if active is None else _load(store, settings, active.model))
-                self._kept, self._tried_again_s = kept, time.monotonic() + _FAILURE_LASTS_S
-            return kept[1]
+    def _await(self, store: Store, settings: Settings, waits_s: float) -> "_Loaded | None":
+        until_s = time.monotonic() + waits_s
+        while True:
+            with store.reading() as connection:
+                active = load_active(connection)
+                state = (None if active is None else active.model, *_people(connection))
+            if active is None:
+                return None
+            with self._lock:
+                if self._kept is not None and self._kept[0] == state and not self._is_due():
+                    return self._kept[1]
+                under_way = self._under_way or self._begin(state, store, settings, active.model)
+            # What another one has begun may be of people who have changed meanwhile: then it is begun anew.
+            if not wait_for([under_way], max(0.0, until_s - time.monotonic())).done:
+                raise BeingLoadedError
+            under_way.result()
+
+    def _is_due(self) -> bool:
+        """Say whether what could not be loaded is to be tried again."""
+        return self._kept is not None and self._kept[1] is None and time.monotonic() >= self._tried_again_s
+
+    def _begin(self, state: _State, store: Store, settings: Settings, shown: str) -> "Future[None]":
+        """Load it in a thread of its own; whatever goes wrong there is told to all who wait."""
+        under_way: Future[None] = Future()
+
+        def load() -> None:
+            try:
+                loaded = _load(store, settings, shown)
+            except BaseException as error:  # noqa: BLE001 - told to those who wait
+                with self._lock:
+                    self._under_way = None
+                under_way.set_exception(error)
+                return
+            with self._lock:
+                self._kept, self._tried_again_s = (state, loaded), time.monotonic() + _FAILURE_LASTS_S
+                self._under_way = None
+            under_way.set_result(None)
+
+        self._under_way = under_way
+        threading.Thread(target=load, name="model", daemon=True).start()
+        return under_way
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,6 +25,7 @@ from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
 from annotator.web.exporting import shapes_offered
+from annotator.web.shown_model import BeingLoadedError
 from annotator.web.visit import Visit
 
 TRACKS: Final = 60
@@ -88,7 +89,11 @@ def show_media(visit: Visit) -> Response:
     row = known_row(visit)
     first_track = visit.number("tracks_from", least=0, most=2**31 - 1, usual=0)
     site = visit.site
-    identifier = site.shown_model.identifier(site.store, site.settings)
+    identifier, is_being_loaded = None, False
+    try:
+        identifier = site.shown_model.identifier(site.store, site.settings)
+    except BeingLoadedError:
+        is_being_loaded = True
     with site.store.reading() as connection:
         # Before the tracks: if others are shown meanwhile, what is said of these is refused.
         network_id = active_network(connection)
@@ -110,6 +115,7 @@ def show_media(visit: Visit) -> Response:
         explain_command=shlex.join(["annotator", "explain", row.ref.uri]),
         is_video=is_video(row.ref.uri),
         result=None if stored is None else stored.result,
+        is_being_loaded=is_being_loaded,
         lanes=lanes,
         duration_ms=duration_ms,
         history=history,

@@ -24,7 +24,7 @@ from annotator.store.web.people import (
 from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
 from annotator.web.pages.media import is_video
-from annotator.web.shown_model import look_alikes
+from annotator.web.shown_model import BeingLoadedError, look_alikes
 from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
@@ -64,7 +64,13 @@ def show_person(visit: Visit) -> Response:
         removable = aliases_of(connection, ids)
     if person.person_id != person_id:
         return visit.redirect("person", person_id=person.person_id)
-    of_model = visit.site.shown_model.own_names(visit.site.store, visit.site.settings) if removable else None
+    alike: list[tuple[Person, float]] = []
+    of_model, is_being_loaded = None, False
+    try:
+        alike = _look_alikes(visit, person, details)
+        of_model = visit.site.shown_model.own_names(visit.site.store, visit.site.settings) if removable else None
+    except BeingLoadedError:
+        is_being_loaded = True
     return visit.page(
         "person.html",
         person=person,
@@ -72,7 +78,8 @@ def show_person(visit: Visit) -> Response:
         judged=judged,
         just_enrolled=visit.number("enrolled", least=0, most=1000, usual=0),
         removable=[] if of_model is None else [one for one in removable if one not in of_model],
-        alike=_look_alikes(visit, person, details),
+        alike=alike,
+        is_being_loaded=is_being_loaded,
         may_change=_may_change(visit),
         clips=[
             (one, titles[one.media_id], is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
