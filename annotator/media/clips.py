@@ -2,12 +2,13 @@
 
 How a media is run through the decoder depends on what is known beforehand:
 
-- a still picture, or a policy that needs no look ahead: one run, frames are picked as they come;
+- a still picture, or a policy that needs no look ahead: one run, frames are picked as they come, until there is nothing
+  more to pick;
 - an animation, evenly: one run, distinct frames wait in a bounded buffer until the clip's length is known; if they do
   not fit, a second run delivers the chosen ones;
 - a video: its packets are read first (nothing is decoded), which tells the times of all frames. Then one run decodes
-  everything and delivers what was chosen; or, where that is far from everything (a film), only the stretches from the
-  key frame before a chosen frame up to it are decoded.
+  everything and delivers what was chosen; or, where that is far from everything (a film), or times were named, only the
+  stretches from the key frame before a chosen frame up to it are decoded.
 """
 
 import contextlib
@@ -79,7 +80,7 @@ class SampledFrames:
                 if batch and (facts is not None or self._is_full(batch)):
                     yield _to_batch(batch)
                     batch = []
-        self._report = _report(self._decoding, facts)
+        self._report = _report(self._decoding, facts, is_whole=sampling.kind != "at")
 
     def _is_full(self, batch: list[SampleShare]) -> bool:
         return (len(batch) + 1) * batch[0].sample.image.nbytes > self._decoding.limits.batch_bytes
@@ -105,9 +106,9 @@ def _to_batch(batch: list[SampleShare]) -> FrameBatch:
     )
 
 
-def _report(decoding: Decoding, facts: Facts) -> ClipReport:
+def _report(decoding: Decoding, facts: Facts, *, is_whole: bool) -> ClipReport:
     outline = decoding.outline
-    if outline is not None and facts.frames_decoded < len(outline.frames) and not decoding.damage:
+    if is_whole and outline is not None and facts.frames_decoded < len(outline.frames) and not decoding.damage:
         decoding.note(f"only {facts.frames_decoded} of {len(outline.frames)} frames could be decoded")
     return ClipReport(
         width_px=facts.size_wh[0],

@@ -42,7 +42,8 @@ def video_samples(decoding: Decoding, sampling: Sampling) -> Generator[SampleSha
     pixels = math.prod(packets.size_wh or (0, 0))
     stretches, cost = stretches_of(timeline.ticks, packets.keys(), positions, child_cost=_child_cost(pixels))
     fits = len(positions) * pixels * 3 <= decoding.limits.buffer_bytes and len(positions) <= MAX_CHOSEN
-    if fits and cost > MAX_SOUGHT_PART * len(timeline):
+    # Whoever names times wants these frames only, and nothing after the last of them.
+    if sampling.kind != "at" and fits and cost > MAX_SOUGHT_PART * len(timeline):
         return (yield from _decoded_whole(decoding, sampling, timeline.ticks[positions].tolist()))
     return (yield from _sought(decoding, packets, timeline, stretches))
 

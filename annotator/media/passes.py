@@ -52,7 +52,10 @@ def streamed_samples(decoding: Decoding, sampling: Sampling) -> Generator[Sample
                 continue
             distinct, size_wh = distinct + 1, (image.shape[1], image.shape[0])
             yield from picker.push(image, frame, clock.start_ms(frame))
-        decoding.finish(child, frames=distinct)
+            if picker.has_all:
+                break
+        if not picker.has_all:
+            decoding.finish(child, frames=distinct)
     duration_ms = None if is_one_picture(decoding, len(records)) else clock.end_ms()
     yield from picker.finish(duration_ms or 0)
     return Facts(size_wh, duration_ms, len(records), distinct)

@@ -1,6 +1,7 @@
 """Which frames of a clip are looked at, and for which part of its displayed time each of them stands."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,18 +16,20 @@ DEFAULT_FRAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """A policy. Make one with :meth:`even`, :meth:`every` or :meth:`all`.
+    """A policy. Make one with :meth:`even`, :meth:`every`, :meth:`at` or :meth:`all`.
 
     Attributes:
         kind: the policy.
         frames: for ``"even"``, how many frames at most.
         every_ms: for ``"every"``, the distance in displayed time.
+        at_ms: for ``"at"``, the times in displayed time, rising.
 
     """
 
-    kind: Literal["even", "every", "all"]
+    kind: Literal["even", "every", "at", "all"]
     frames: int | None = None
     every_ms: int | None = None
+    at_ms: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check."""
@@ -34,6 +37,8 @@ class Sampling:
             raise ConfigError(f"Sampling evenly needs one frame or more, got {self.frames}.")
         if self.kind == "every" and (self.every_ms is None or self.every_ms < 1):
             raise ConfigError(f"Sampling at a distance needs one millisecond or more, got {self.every_ms}.")
+        if self.kind == "at" and (not self.at_ms or self.at_ms[0] < 0):
+            raise ConfigError(f"Sampling at times needs one time or more, none before the start, got {self.at_ms}.")
 
     @classmethod
     def even(cls, frames: int = DEFAULT_FRAMES) -> "Sampling":
@@ -56,13 +61,25 @@ class Sampling:
         return cls("every", every_ms=every_ms)
 
     @classmethod
+    def at(cls, times_ms: Iterable[int]) -> "Sampling":
+        """Take the frames that are shown at these times, in any order, each once; after the end it is the last one.
+
+        What comes after the last of them is not decoded: the report tells of what was.
+
+        Raises:
+            ConfigError: no time at all, or one before the start.
+
+        """
+        return cls("at", at_ms=tuple(sorted(set(times_ms))))
+
+    @classmethod
     def all(cls) -> "Sampling":
         """Take all frames that differ from the one before."""
         return cls("all")
 
     def spec(self) -> dict[str, object]:
         """Return what identifies the policy, as JSON."""
-        settings = {"frames": self.frames, "every_ms": self.every_ms}
+        settings = {"frames": self.frames, "every_ms": self.every_ms, "at_ms": self.at_ms}
         return {"kind": self.kind} | {key: value for key, value in settings.items() if value is not None}
 
 
@@ -106,6 +123,8 @@ def plan(timeline: Timeline, *, sampling: Sampling) -> I64:
         return plan_even(timeline.start_ms, timeline.end_ms, frames=sampling.frames or DEFAULT_FRAMES)
     if sampling.kind == "every":
         return plan_every(timeline.start_ms, timeline.end_ms, every_ms=sampling.every_ms or 1)
+    if sampling.kind == "at":
+        return plan_at(timeline.start_ms, timeline.end_ms, at_ms=sampling.at_ms or ())
     return np.arange(len(timeline), dtype=np.int64)
 
 
@@ -159,6 +178,25 @@ def plan_every(start_ms: I64, end_ms: I64, *, every_ms: int) -> I64:
     if len(hit):
         hit[0] = True
     return np.flatnonzero(hit).astype(np.int64)
+
+
+def plan_at(start_ms: I64, end_ms: I64, *, at_ms: Iterable[int]) -> I64:
+    """Choose the frames that are shown at these times.
+
+    Args:
+        start_ms: i64 (D,), when the frames appear.
+        end_ms: i64 (D,), when they are gone.
+        at_ms: the times, from 0 on.
+
+    Returns:
+        i64 (S,), rising; a time after the end means the last frame.
+
+    """
+    if not len(start_ms):
+        return np.zeros(0, np.int64)
+    # Of frames that are shown for no time, the one after them is what is seen.
+    shown = np.searchsorted(end_ms, np.array([*at_ms], np.int64), side="right")
+    return np.unique(np.minimum(shown, len(start_ms) - 1)).astype(np.int64)
 
 
 def shares(start_ms: I64, end_ms: I64, duration_ms: int) -> tuple[I64, I64]:
@@ -242,16 +280,22 @@ class StreamPicker:
     """Picks among distinct frames as they come, for the policies that need not know the clip's length.
 
     Args:
-        sampling: ``every`` or ``all``; ``even`` takes all frames, which serves for a still picture.
+        sampling: ``every``, ``at`` or ``all``; ``even`` takes all frames, which serves for a still picture.
 
     """
 
     def __init__(self, sampling: Sampling) -> None:
         """Begin at the start of a clip."""
         self._every_ms = sampling.every_ms
+        self._at_ms = None if sampling.at_ms is None else deque(sampling.at_ms)
         self._shares = ShareStream()
         self._current: tuple[U8, int, int] | None = None
         self._is_first = True
+
+    @property
+    def has_all(self) -> bool:
+        """Nothing of what is to come would be picked."""
+        return self._at_ms is not None and not self._at_ms
 
     def push(self, image: U8, frame_index: int, start_ms: int) -> Iterator[SampleShare]:
         """Take the next distinct frame; yield samples whose share is known now."""
@@ -260,15 +304,23 @@ class StreamPicker:
 
     def finish(self, duration_ms: int) -> Iterator[SampleShare]:
         """Yield the rest."""
-        yield from self._close(duration_ms)
+        yield from self._close(duration_ms, is_last=True)
         yield from self._shares.finish(duration_ms)
 
-    def _close(self, end_ms: int) -> Iterator[SampleShare]:
+    def _close(self, end_ms: int, *, is_last: bool = False) -> Iterator[SampleShare]:
         if self._current is None:
             return
         image, frame_index, start_ms = self._current
-        every_ms = self._every_ms
-        if self._is_first or every_ms is None or -(-start_ms // every_ms) * every_ms < end_ms:
+        if self._is_picked(start_ms, end_ms, is_last=is_last):
             self._is_first = False
             yield from self._shares.push(Sample(image, frame_index, start_ms, end_ms))
         self._current = None
+
+    def _is_picked(self, start_ms: int, end_ms: int, *, is_last: bool) -> bool:
+        if self._at_ms is not None:
+            before = len(self._at_ms)
+            while self._at_ms and (is_last or self._at_ms[0] < end_ms):
+                self._at_ms.popleft()
+            return len(self._at_ms) < before
+        every_ms = self._every_ms
+        return self._is_first or every_ms is None or -(-start_ms // every_ms) * every_ms < end_ms

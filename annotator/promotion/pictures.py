@@ -11,25 +11,26 @@ from sqlalchemy import select
 
 from annotator.build import MediaSource
 from annotator.errors import AnnotatorError
+from annotator.promotion.frames import Cut, ShownFrame, cut_pictures
 from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes
 from annotator.store.store import Store
 from annotator.store.tables import contents
-from annotator.types import U8, MediaRef
+from annotator.types import MediaRef
 
 HEIGHT_PX: Final = 160
 MARGIN: Final = 0.4
 """Added on each side of the box, as a share of it: a face is recognised by its hair, too."""
 
 LATEST_MS: Final = 120_000
-"""Faces that appear later are not waited for, unless the track begins there: a film would be decoded up to them."""
+"""Faces that appear later in a track are not asked for: all before them may have to be decoded."""
 
 _JPEG_QUALITY: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A face in a media.
+    """A face in a media, as a picture ``HEIGHT_PX`` high.
 
     Attributes:
         pts_ms: when the frame appears that shows it.
@@ -39,6 +40,27 @@ class Moment:
 
     pts_ms: int
     box_xyxy: tuple[float, float, float, float]
+
+    @property
+    def times_ms(self) -> tuple[int, ...]:
+        """The one time."""
+        return (self.pts_ms,)
+
+    def cut(self, frame: ShownFrame) -> Image.Image | None:
+        """Cut the face out with what is around it; None where the frame does not show the place."""
+        height, width = frame.image.shape[:2]
+        x1, y1, x2, y2 = self.box_xyxy
+        margin_x, margin_y = MARGIN * (x2 - x1), MARGIN * (y2 - y1)
+        left, top = max(round(x1 - margin_x), 0), max(round(y1 - margin_y), 0)
+        right, bottom = min(round(x2 + margin_x), width), min(round(y2 + margin_y), height)
+        if right - left < 1 or bottom - top < 1:
+            return None
+        cut = Image.fromarray(frame.image[top:bottom, left:right])
+        return cut.resize((max(1, round(cut.width * HEIGHT_PX / cut.height)), HEIGHT_PX))
+
+    def write(self, cuts: Sequence[Cut]) -> bytes | None:
+        """Return a JPEG."""
+        return None if cuts[0].image is None else jpeg(cuts[0].image)
 
 
 class SeenTrack(Protocol):
@@ -68,7 +90,7 @@ def face_pictures(store: Store, network_id: int, seen: Sequence[SeenTrack], sour
         store: the database.
         network_id: whose tracks they are.
         seen: the tracks.
-        source: opens media with every distinct frame.
+        source: opens media; its sampling does not matter.
 
     """
     ids = sorted({one.content_id for one in seen})
@@ -87,7 +109,7 @@ def best_moments(boxes: StoredBoxes, *, most: int) -> tuple[Moment, ...]:
         most: how many; a track that is sampled less often has fewer.
 
     """
-    early = np.flatnonzero(boxes.pts_ms <= max(LATEST_MS, int(boxes.pts_ms[0])))
+    early = np.flatnonzero(boxes.pts_ms <= int(boxes.pts_ms[0]) + LATEST_MS)
     of_parts = [part[np.argmax(boxes.quality[part])] for part in np.array_split(early, min(most, len(early)))]
     best_first = sorted(map(int, of_parts), key=lambda one: (-float(boxes.quality[one]), one))
     return tuple(_moment(boxes, one) for one in best_first)
@@ -111,13 +133,13 @@ def _picture(seen: SeenTrack, boxes: StoredBoxes | None, sha256: str, source: Me
 def cut_faces(
     media: MediaRef, moments: Sequence[Moment], *, sha256: str, source: MediaSource
 ) -> tuple[bytes | None, ...]:
-    """Cut faces out of a media, which is decoded once, as far as the last of them.
+    """Cut faces out of a media, which is opened once for all of them.
 
     Args:
         media: which media.
         moments: the faces, in any order.
         sha256: of the bytes in which they were found, hexadecimal.
-        source: opens media with every distinct frame.
+        source: opens media; its sampling does not matter.
 
     Returns:
         A JPEG of each, ``HEIGHT_PX`` high, in their order; None where the frame does not show the place any more, and
@@ -128,38 +150,12 @@ def cut_faces(
         TransientError: it cannot be fetched now.
 
     """
-    cut: dict[Moment, bytes | None] = {}
-    in_time = sorted(set(moments), key=lambda one: one.pts_ms)
-    shown: U8 | None = None
-    with source.open(media) as frames:
-        if frames.content_sha256 != sha256:
-            return (None,) * len(moments)
-        for at_ms, image in (
-            pair for batch in frames for pair in zip(batch.pts_ms.tolist(), batch.images, strict=True)
-        ):
-            while in_time and in_time[0].pts_ms < at_ms:
-                passed = in_time.pop(0)
-                cut[passed] = _jpeg(shown, passed.box_xyxy)
-            if not in_time:
-                break
-            shown = image
-    cut |= {one: _jpeg(shown, one.box_xyxy) for one in in_time}
-    return tuple(cut[one] for one in moments)
+    cut = dict(cut_pictures(media, moments, sha256=sha256, source=source))
+    return tuple(cut.get(one) for one in moments)
 
 
-def _jpeg(image: U8 | None, box_xyxy: tuple[float, float, float, float]) -> bytes | None:
-    if image is None:
-        return None
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = box_xyxy
-    margin_x, margin_y = MARGIN * (x2 - x1), MARGIN * (y2 - y1)
-    left, top = max(round(x1 - margin_x), 0), max(round(y1 - margin_y), 0)
-    right, bottom = min(round(x2 + margin_x), width), min(round(y2 + margin_y), height)
-    if right - left < 1 or bottom - top < 1:
-        return None
-    cut = Image.fromarray(image[top:bottom, left:right])
+def jpeg(image: Image.Image) -> bytes:
+    """Return a picture as a file."""
     stream = io.BytesIO()
-    cut.resize((max(1, round(cut.width * HEIGHT_PX / cut.height)), HEIGHT_PX)).save(
-        stream, "JPEG", quality=_JPEG_QUALITY
-    )
+    image.save(stream, "JPEG", quality=_JPEG_QUALITY)
     return stream.getvalue()

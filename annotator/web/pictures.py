@@ -1,36 +1,45 @@
 """Faces as pictures: cut out of the media when a page shows them, and kept for a while."""
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from annotator.build import MediaSource
 from annotator.errors import AnnotatorError
 from annotator.media import MediaReader, Sampling
-from annotator.promotion.pictures import Moment, cut_faces
+from annotator.promotion.frames import Picture, cut_pictures
+from annotator.promotion.pictures import Moment, best_moments
+from annotator.store.codec import StoredBoxes
 from annotator.types import MediaRef
 
 KEPT_BYTES: Final = 32 * 1024 * 1024
 """Of pictures that are kept: some 5,000 faces."""
 
-# What cannot be read is not asked for again so long, in seconds: a page asks for several faces of one track at once.
+TOGETHER_MS: Final = 20_000
+"""Faces of one media that lie in the same stretch of this length are cut together: a page shows all of its tracks."""
+
+MOST_TOGETHER: Final = 60
+"""Tracks that are cut together: so many are on one page of a media."""
+
+# What cannot be read is not asked for again so long, in seconds: a page asks for many faces of one media at once.
 _FAILURE_LASTS_S: Final = 60.0
-_DECODING_S: Final = 60.0  # that a picture may take
+_DECODING_S: Final = 60.0  # that the pictures may take
 _LOCKS: Final = 64
-_Key = tuple[str, tuple[Moment, ...]]
+_Key = tuple[str, Picture]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    pictures: tuple[bytes | None, ...]
+    picture: bytes | None
     until_s: float | None  # of a monotonic clock; None for as long as there is room
 
     @property
     def size_bytes(self) -> int:
-        return 1000 + sum(len(one) for one in self.pictures if one is not None)
+        return 1000 + (0 if self.picture is None else len(self.picture))
 
 
 class FacePictures:
@@ -42,43 +51,73 @@ class FacePictures:
     def __init__(self, *, kept_bytes: int = KEPT_BYTES) -> None:
         """Keep nothing yet."""
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
-        self._left_bytes = kept_bytes
+        self._left_bytes = self._kept_bytes = kept_bytes
+        self._takedowns = (0, 0)
         self._lock = threading.Lock()
         self._cutting = [threading.Lock() for _ in range(_LOCKS)]
 
     def cut(
-        self, reader: MediaReader, media: MediaRef, moments: Sequence[Moment], *, sha256: str
+        self,
+        reader: MediaReader,
+        media: MediaRef,
+        pictures: Sequence[Picture],
+        *,
+        sha256: str,
+        together: Callable[[], Collection[Picture]] = tuple,
     ) -> tuple[bytes | None, ...]:
-        """Return a JPEG of each face; the media is brought and decoded once for all of them.
+        """Return pictures of a media, which is brought and decoded at most once for all of them.
 
         Args:
             reader: brings the media, within its limits.
             media: which media.
-            moments: the faces. Ask for those of a track together, in the same order each time: they are kept together.
-            sha256: of the bytes in which they were found, hexadecimal.
+            pictures: what is wanted.
+            sha256: of the bytes in which the places were found, hexadecimal.
+            together: tells what will be wanted next of this media; it is made along with the others.
 
         Returns:
             In their order; None for those that cannot be shown: the media is gone, has changed or cannot be read now.
 
         """
-        key = (sha256, tuple(moments))
-        with self._cutting[hash(key) % _LOCKS]:  # who comes second finds what the first one has cut
-            found = self._find(key)
-            if found is None:
-                found = self._keep(key, _cut(reader, media, key))
-        return found
+        with self._cutting[hash(sha256) % _LOCKS]:  # who comes second finds what the first one has cut
+            found = [self._find((sha256, one)) for one in pictures]
+            if None in found:
+                missing = [one for one in dict.fromkeys([*pictures, *together()]) if not self._has((sha256, one))]
+                cut = _cut(reader, media, missing, sha256)
+                for one in reversed(missing):  # what was asked for is kept longest
+                    self._keep((sha256, one), cut.get(one))
+                found = [kept or _Kept(cut.get(one), None) for kept, one in zip(found, pictures, strict=True)]
+        return tuple(None if kept is None else kept.picture for kept in found)
 
-    def _find(self, key: _Key) -> tuple[bytes | None, ...] | None:
+    def _has(self, key: _Key) -> bool:
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is None or (kept.until_s is not None and time.monotonic() > kept.until_s):
-                return None
-            self._kept.move_to_end(key)
-            return kept.pictures
+            return self._current(key) is not None
 
-    def _keep(self, key: _Key, pictures: tuple[bytes | None, ...]) -> tuple[bytes | None, ...]:
-        until_s = time.monotonic() + _FAILURE_LASTS_S if None in pictures else None
-        new = _Kept(pictures, until_s)
+    def follow(self, takedowns: tuple[int, int]) -> None:
+        """Forget all pictures where somebody was taken down meanwhile.
+
+        Args:
+            takedowns: so far, as of ``takedowns_so_far``: how many have begun, and how many have ended.
+
+        """
+        with self._lock:
+            if takedowns != self._takedowns:
+                self._kept.clear()
+                self._left_bytes = self._kept_bytes
+                self._takedowns = takedowns
+
+    def _find(self, key: _Key) -> _Kept | None:
+        with self._lock:
+            kept = self._current(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
+            return kept
+
+    def _current(self, key: _Key) -> _Kept | None:
+        kept = self._kept.get(key)
+        return None if kept is None or (kept.until_s is not None and time.monotonic() > kept.until_s) else kept
+
+    def _keep(self, key: _Key, picture: bytes | None) -> None:
+        new = _Kept(picture, time.monotonic() + _FAILURE_LASTS_S if picture is None else None)
         with self._lock:
             former = self._kept.pop(key, None)
             self._left_bytes += 0 if former is None else former.size_bytes
@@ -87,13 +126,29 @@ class FacePictures:
             while self._left_bytes < 0:
                 _, oldest = self._kept.popitem(last=False)
                 self._left_bytes += oldest.size_bytes
-        return pictures
 
 
-def _cut(reader: MediaReader, media: MediaRef, key: _Key) -> tuple[bytes | None, ...]:
+def faces_beside(tracks: Mapping[int, StoredBoxes], track_no: int) -> list[Moment]:
+    """Return the best faces of tracks that are seen at about the same time as one of them, nearest first.
+
+    Args:
+        tracks: all of a media, by number.
+        track_no: of the one, which is left out.
+
+    """
+    best = {number: best_moments(boxes, most=1)[0] for number, boxes in tracks.items()}
+    at_ms = best.pop(track_no).pts_ms
+    near = [moment for moment in best.values() if moment.pts_ms // TOGETHER_MS == at_ms // TOGETHER_MS]
+    return sorted(near, key=lambda moment: (abs(moment.pts_ms - at_ms), moment.box_xyxy))[: MOST_TOGETHER - 1]
+
+
+def _cut(
+    reader: MediaReader, media: MediaRef, pictures: Collection[Picture], sha256: str
+) -> dict[Picture, bytes | None]:
+    """Return what could be made of them before something went wrong."""
     limits = replace(reader.decode, wall_s=min(reader.decode.wall_s, _DECODING_S))
-    sha256, moments = key
-    try:
-        return cut_faces(media, moments, sha256=sha256, source=MediaSource(reader, Sampling.all(), limits))
-    except AnnotatorError:
-        return (None,) * len(moments)
+    source = MediaSource(reader, Sampling.all(), limits)
+    cut: dict[Picture, bytes | None] = {}
+    with contextlib.suppress(AnnotatorError):
+        cut.update(cut_pictures(media, pictures, sha256=sha256, source=source))
+    return cut

@@ -97,6 +97,20 @@ PAGES: Final[tuple[Page, ...]] = (
         fetches_media=True,
     ),
     Page(
+        "/media/{media_id:int}/tracks/{track_no:int}/still",
+        "still_face",
+        faces.send_still_face,
+        Role.READER,
+        fetches_media=True,
+    ),
+    Page(
+        "/media/{media_id:int}/tracks/{track_no:int}/moving",
+        "moving_face",
+        faces.send_moving_face,
+        Role.READER,
+        fetches_media=True,
+    ),
+    Page(
         "/media/{media_id:int}/tracks/{track_no:int}/corrections",
         "correct_track",
         correcting.correct_track_of_media,

@@ -5,11 +5,16 @@ from typing import Final
 
 from starlette.responses import Response
 
+from annotator.promotion.following import follow
+from annotator.promotion.frames import Picture
 from annotator.promotion.pictures import best_moments
 from annotator.store.appearances import load_boxes
+from annotator.store.codec import StoredBoxes
 from annotator.store.registry import active_network
-from annotator.store.web.media import find_media_row
+from annotator.store.takedowns.tombstones import takedowns_so_far
+from annotator.store.web.media import KnownMediaRow, find_media_row
 from annotator.web.errors import WebError
+from annotator.web.pictures import faces_beside
 from annotator.web.visit import Visit
 
 FACES: Final = 5
@@ -31,23 +36,71 @@ def send_face(visit: Visit) -> Response:
         WebError: there is no such media, track or face.
 
     """
-    path = visit.request.path_params
-    media_id, track_no, number = path["media_id"], path["track_no"], path["number"]
+    row, tracks = _tracks(visit)
+    boxes = tracks[_track_no(visit)]
+    moments = best_moments(boxes, most=FACES)
+    number = min(visit.request.path_params["number"], len(moments) - 1)
+    still, _ = follow(boxes)  # costs no decoding: it is of the same frame as the best face
+    return _send(visit, row, tracks, [moments[number], *moments, still], media_type="image/jpeg")
+
+
+def send_still_face(visit: Visit) -> Response:
+    """Send the best face of a track in a square, with what is around it; raises as :func:`send_face`."""
+    row, tracks = _tracks(visit)
+    boxes = tracks[_track_no(visit)]
+    still, moving = follow(boxes)
+    return _send(visit, row, tracks, [still, moving, *best_moments(boxes, most=FACES)], media_type="image/jpeg")
+
+
+def send_moving_face(visit: Visit) -> Response:
+    """Send the same square as a picture that moves and follows the face; raises as :func:`send_face`."""
+    row, tracks = _tracks(visit)
+    boxes = tracks[_track_no(visit)]
+    still, moving = follow(boxes)
+    return _send(visit, row, tracks, [moving, still, *best_moments(boxes, most=FACES)], media_type="image/webp")
+
+
+def _track_no(visit: Visit) -> int:
+    return int(visit.request.path_params["track_no"])
+
+
+def _tracks(visit: Visit) -> tuple[KnownMediaRow, dict[int, StoredBoxes]]:
+    """Return the media of the address, with all of its tracks; the one of the address is among them.
+
+    Raises:
+        WebError: there is no such media or track.
+
+    """
+    media_id = visit.request.path_params["media_id"]
     with visit.site.store.reading() as connection:
         row = find_media_row(connection, media_id) if media_id <= _LARGEST_ID else None
+        visit.site.pictures.follow(takedowns_so_far(connection))
         network_id = active_network(connection)
         if row is None or row.content_id is None or row.sha256 is None or network_id is None:
             raise WebError(404, "There is no such media, or it is gone.")
-        boxes = load_boxes(connection, network_id, [row.content_id])[row.content_id].get(track_no)
-    moments = () if boxes is None else best_moments(boxes, most=FACES)
-    if not moments:
+        tracks = load_boxes(connection, network_id, [row.content_id])[row.content_id]
+    if _track_no(visit) not in tracks:
         raise WebError(404, "There is no such track.")
-    reader = visit.site.reader
-    pictures = None if reader is None else visit.site.pictures.cut(reader, row.ref, moments, sha256=row.sha256)
-    picture = None if pictures is None else pictures[min(number, len(pictures) - 1)]
+    return row, tracks
+
+
+def _send(
+    visit: Visit, row: KnownMediaRow, tracks: dict[int, StoredBoxes], pictures: list[Picture], *, media_type: str
+) -> Response:
+    """Send the first of some pictures of a track, which are made together with the faces that are seen beside it."""
+    reader, sha256 = visit.site.reader, row.sha256
+    picture = None
+    if reader is not None and sha256 is not None:
+        (picture,) = visit.site.pictures.cut(
+            reader,
+            row.ref,
+            pictures[:1],
+            sha256=sha256,
+            together=lambda: [*pictures, *faces_beside(tracks, _track_no(visit))],
+        )
     if picture is None:
         return Response(_NONE, media_type="image/svg+xml")
     headers = _HEADERS | {"ETag": f'"{hashlib.sha256(picture).hexdigest()[:32]}"'}
     if headers["ETag"] in visit.request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(picture, media_type="image/jpeg", headers=headers)
+    return Response(picture, media_type=media_type, headers=headers)

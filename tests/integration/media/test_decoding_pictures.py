@@ -208,3 +208,11 @@ def test_a_file_that_only_begins_like_a_picture_is_undecodable_and_the_reason_ha
         with pytest.raises(UndecodableMediaError) as caught:
             read(write(tmp_path, "a", magic + bytes(range(64))))
         assert "@ 0x" not in str(caught.value)
+
+
+def test_an_animation_is_decoded_as_far_as_the_last_time_that_was_named(tmp_path: Path) -> None:
+    parts = [GifPart(flat(2 + number % 3), delay_cs=10) for number in range(2000)]
+    batch, report = read(write(tmp_path, "a.gif", gif_bytes(parts)), Sampling.at([350, 120]))
+    assert (batch.frame_index.tolist(), batch.pts_ms.tolist()) == ([1, 3], [100, 300])
+    assert report.frames_decoded < len(parts)
+    assert report.damage is None

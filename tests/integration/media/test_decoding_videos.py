@@ -51,7 +51,10 @@ def test_frames_of_all_containers_arrive_in_order_with_their_times(
     assert_shares_tile(batch, 1200)
 
 
-@pytest.mark.parametrize("sampling", [Sampling.even(7), Sampling.even(30), Sampling.every(130), Sampling.every(40)])
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling.even(7), Sampling.even(30), Sampling.every(130), Sampling.every(40), Sampling.at([70, 79, 1100])],
+)
 def test_samples_are_frames_of_the_whole(tmp_path: Path, sampling: Sampling) -> None:
     path = write_video(tmp_path / "a.mp4", noise(30))
     whole, _ = read_media(path)
@@ -64,6 +67,15 @@ def test_samples_are_frames_of_the_whole(tmp_path: Path, sampling: Sampling) -> 
 def test_every_takes_the_frames_shown_at_its_times(tmp_path: Path) -> None:
     batch, _ = read_media(write_video(tmp_path / "a.mp4", noise(30)), Sampling.every(100))
     assert batch.frame_index.tolist() == [0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27]
+
+
+def test_of_named_times_only_the_stretches_that_show_them_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", noise(240), options=H264)
+    monkeypatch.setattr(films, "_decoded_whole", lambda *_: pytest.fail("everything was decoded"))
+    batch, _ = read_media(path, Sampling.at([1230, 1999, 50]))
+    assert (batch.frame_index.tolist(), batch.pts_ms.tolist()) == ([1, 30, 49], [40, 1200, 1960])
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])

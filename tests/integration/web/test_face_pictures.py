@@ -1,6 +1,7 @@
 """Faces of tracks as pictures: cut out of the media when they are asked for, once for all faces of a track."""
 
 import io
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,19 @@ import pytest
 from PIL import Image
 
 from annotator.build import build_reader
+from annotator.errors import UndecodableMediaError
 from annotator.media import MediaReader
 from annotator.media.reader import file_etag
+from annotator.promotion.following import SIDE_PX
 from annotator.promotion.pictures import HEIGHT_PX, Moment
 from annotator.settings import load_settings
 from annotator.store import Store
+from annotator.store.codec import StoredBoxes, decode_boxes, encode_boxes
 from annotator.store.web.accounts import Role
 from annotator.store.web.media import list_media
 from annotator.types import MediaRef
 from annotator.web import pictures as cutting
-from annotator.web.pictures import FacePictures
+from annotator.web.pictures import MOST_TOGETHER, TOGETHER_MS, FacePictures, faces_beside
 from tests.store_values import ADA, SPEC, annotation, known, ref, track
 from tests.web_client import WebForTests
 
@@ -69,8 +73,8 @@ def test_many_who_ask_at_once_let_the_media_be_decoded_once(
         asked.append(args)
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
-    real = cutting.cut_faces
-    monkeypatch.setattr(cutting, "cut_faces", counted)
+    real = cutting.cut_pictures
+    monkeypatch.setattr(cutting, "cut_pictures", counted)
     pictures = FacePictures()
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda _: pictures.cut(reader, media, MOMENTS, sha256=sha256), range(5)))
@@ -98,30 +102,107 @@ def test_a_media_with_other_bytes_shows_no_face(reader: MediaReader, tmp_path: P
     assert FacePictures().cut(reader, changed, MOMENTS, sha256=sha256) == (None, None, None)
 
 
-def test_the_page_of_a_face_sends_it_to_readers_and_a_grey_shape_where_the_media_is_gone(
-    sqlite_store: Store, reader: MediaReader, tmp_path: Path
+def test_what_will_be_wanted_next_is_cut_along_but_not_asked_for_where_nothing_is_missing(
+    reader: MediaReader, tmp_path: Path
 ) -> None:
+    media = draw(tmp_path / "clip.gif")
+    sha256 = sha256_of(tmp_path / "clip.gif", reader)
+    pictures = FacePictures()
+    first = pictures.cut(reader, media, MOMENTS[:1], sha256=sha256, together=lambda: MOMENTS)
+    (tmp_path / "clip.gif").unlink()
+    kept = pictures.cut(reader, media, MOMENTS, sha256=sha256, together=lambda: pytest.fail("nothing is missing"))
+    assert [colour(one) for one in kept] == [[2], [0], [1]]
+    assert kept[:1] == first
+
+
+def test_what_was_cut_before_a_media_turned_out_broken_is_shown(
+    reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_after_one(*args: object, **kwargs: object) -> Iterator[object]:
+        yield next(real(*args, **kwargs))  # type: ignore[arg-type]
+        raise UndecodableMediaError("the rest is broken")
+
+    media = draw(tmp_path / "clip.gif")
+    real = cutting.cut_pictures
+    monkeypatch.setattr(cutting, "cut_pictures", broken_after_one)
+    cut = FacePictures().cut(reader, media, MOMENTS, sha256=sha256_of(tmp_path / "clip.gif", reader))
+    assert [one is not None for one in cut] == [False, True, False]  # the earliest came
+
+
+def test_faces_beside_a_track_are_those_of_the_same_stretch_nearest_first() -> None:
+    starts = (0, 400, TOGETHER_MS, 100, TOGETHER_MS + 100)
+    tracks = {number: stored(start_ms) for number, start_ms in enumerate(starts)}
+    assert [moment.pts_ms for moment in faces_beside(tracks, 0)] == [100, 400]
+    assert [moment.pts_ms for moment in faces_beside(tracks, 4)] == [TOGETHER_MS]
+    crowd = {number: stored(10 * number) for number in range(2 * MOST_TOGETHER)}
+    assert len(faces_beside(crowd, 5)) == MOST_TOGETHER - 1
+
+
+def stored(start_ms: int) -> StoredBoxes:
+    """Return a track that was seen once."""
+    return decode_boxes(encode_boxes(track(0, start_ms=start_ms, times=1)))
+
+
+@pytest.fixture
+def archive(sqlite_store: Store, reader: MediaReader, tmp_path: Path) -> tuple[WebForTests, int, int]:
+    """The application over a clip of three tracks and one that is gone; and the numbers of both."""
     media, gone = draw(tmp_path / "clip.gif"), ref("gone.gif")
     network_id = sqlite_store.register_network(SPEC)
     labelling_id = sqlite_store.register_labelling(network_id, model="test@1", digest="d", photographs={ADA: 3})
-    seen = replace(track(0), boxes_xyxy=np.array([BOX] * 3, np.float32))
+    seen = [replace(track(number), boxes_xyxy=np.array([BOX] * 3, np.float32) + number) for number in range(3)]
     read = replace(
-        annotation(media, tracks=[seen], labels=[known(ADA)]),
+        annotation(media, tracks=seen, labels=[known(ADA)] * 3),
         content_sha256=sha256_of(tmp_path / "clip.gif", reader),
     )
-    unread = annotation(gone, content=2, tracks=[seen], labels=[known(ADA)])
+    unread = annotation(gone, content=2, tracks=seen[:1], labels=[known(ADA)])
     sqlite_store.save([read, unread], network_id=network_id, labelling_id=labelling_id)
     with sqlite_store.reading() as connection:
         ids = {row.ref.uri: row.media_id for row in list_media(connection, limit=2)}
     web = WebForTests(sqlite_store)
     object.__setattr__(web.site, "reader", reader)
+    return web, ids[media.uri], ids[gone.uri]
+
+
+@pytest.mark.parametrize(
+    ("picture", "media_type", "height_px"),
+    [("faces/0", "image/jpeg", HEIGHT_PX), ("still", "image/jpeg", SIDE_PX), ("moving", "image/webp", SIDE_PX)],
+)
+def test_pictures_of_a_face_are_sent_to_readers_and_a_grey_shape_where_the_media_is_gone(
+    archive: tuple[WebForTests, int, int], picture: str, media_type: str, height_px: int
+) -> None:
+    web, media_id, gone_id = archive
     browser = web.browser(Role.READER)
-    answer = browser.get(f"/media/{ids[media.uri]}/tracks/0/faces/0")
-    assert answer.headers["content-type"] == "image/jpeg"
-    assert Image.open(io.BytesIO(answer.content)).height == HEIGHT_PX
-    again = browser.get(f"/media/{ids[media.uri]}/tracks/0/faces/0", headers={"if-none-match": answer.headers["etag"]})
+    path = f"/media/{media_id}/tracks/0/{picture}"
+    answer = browser.get(path)
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert Image.open(io.BytesIO(answer.content)).height == height_px
+    again = browser.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    grey = browser.get(f"/media/{ids[gone.uri]}/tracks/0/faces/0")
+    grey = browser.get(f"/media/{gone_id}/tracks/0/{picture}")
     assert (grey.status_code, grey.headers["content-type"]) == (200, "image/svg+xml")
-    for path in (f"/media/{ids[media.uri]}/tracks/9/faces/0", "/media/999/tracks/0/faces/0"):
-        assert browser.get(path).status_code == 404
+    for missing in (f"/media/{media_id}/tracks/9/{picture}", f"/media/999/tracks/0/{picture}"):
+        assert browser.get(missing).status_code == 404
+
+
+def test_all_faces_of_a_page_and_whatever_moves_in_it_take_one_decoding_each(
+    archive: tuple[WebForTests, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web, media_id, _ = archive
+    asked: list[object] = []
+
+    def counted(*args: object, **kwargs: object) -> object:
+        asked.append(args)
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    real = cutting.cut_pictures
+    monkeypatch.setattr(cutting, "cut_pictures", counted)
+    browser = web.browser(Role.READER)
+    paths = [f"/media/{media_id}/tracks/{number}/faces/0" for number in range(3)]
+    answers = [browser.get(path) for path in [*paths, *(f"{paths[0][:-1]}{number}" for number in range(1, 5))]]
+    assert {answer.headers["content-type"] for answer in answers} == {"image/jpeg"}
+    assert len(asked) == 1
+    for picture in ("still", "moving", "faces/0", "faces/1"):
+        assert browser.get(f"/media/{media_id}/tracks/2/{picture}").headers["content-type"] != "image/svg+xml"
+    # Faces on the page of a media do not move: what does is cut when a page asks that has it.
+    assert len(asked) == 2

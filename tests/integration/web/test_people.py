@@ -1,6 +1,8 @@
 """The pages of people: whom they look like, how they were judged, and what operators change."""
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from annotator.store.identities import ids_of, register_identities
 from annotator.store.tables import identity_aliases
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
+from annotator.web.errands import Errand
 from tests import web_archive, web_modelled
 from tests.store_values import CAT
 from tests.web_client import Browser, WebForTests
@@ -100,7 +103,7 @@ def test_two_people_are_merged_after_it_was_said_what_becomes_of_them(operator: 
     ada, ben = id_of(operator, "Ada"), id_of(operator, "Ben")
     asked = operator.get(f"/people/{ben}/merge?into=ada+lovelace").text
     assert "Merge Bén Brown into Ada Lovelace" in asked
-    assert "cannot be taken back" in asked
+    assert "It can be taken back" in asked
     assert operator.get(f"/people/{ben}").status_code == 200, "nothing has happened yet"
     assert 'name="name" value="Bén Brown"' in asked
     assert 'name="into" value="Ada Lovelace"' in asked
@@ -108,6 +111,68 @@ def test_two_people_are_merged_after_it_was_said_what_becomes_of_them(operator: 
     assert operator.get(f"/people/{ben}").headers["location"] == f"/people/{ada}"
     assert "Also found as Bén Brown." in operator.get(f"/people/{ada}").text
     assert operator.get(f"/people/{ada}/merge?into=ben+brown").status_code == 400
+
+
+def test_a_merge_is_taken_back_after_it_was_said_what_becomes_of_both(
+    sqlite_store: Store, web: WebForTests, operator: Browser
+) -> None:
+    ada, ben = id_of(operator, "Ada"), id_of(operator, "Ben")
+    before = operator.get(f"/api/v1/people/{ben}").json()
+    operator.post(f"/people/{ben}/merge", {"name": "Bén Brown", "into_id": str(ada), "into": "Ada Lovelace"})
+    page = operator.get(f"/people/{ada}").text
+    assert re.search(r"<span>Bén Brown <span class=.quiet.>by operator-person, \d{4}-", page)
+    assert f'href="/people/{ada}/merged/{ben}"' in page
+    assert "Take apart" not in web.browser(Role.READER).get(f"/people/{ada}").text
+    asked = operator.get(f"/people/{ada}/merged/{ben}").text
+    assert "Are Bén Brown and Ada Lovelace two people?" in asked
+    assert 'name="name" value="Bén Brown"' in asked
+    answer = operator.post(f"/people/{ada}/merged/{ben}", {"name": "Bén Brown"})
+    assert answer.headers["location"] == f"/people/{ben}"
+    assert operator.get(f"/api/v1/people/{ben}").json() == before
+    assert "Merged into" not in operator.get(f"/people/{ada}").text
+    with sqlite_store.reading() as connection:
+        deed = list_deeds(connection)[0]
+    assert (deed.action, deed.subject, deed.details) == (
+        "took a merge back",
+        "Bén Brown",
+        {"out_of": "Ada Lovelace"},
+    )
+    for number in (ben, 99, 2**40):
+        assert operator.get(f"/people/{ada}/merged/{number}").status_code == 404
+        assert operator.post(f"/people/{ada}/merged/{number}", {"name": "Bén Brown"}).status_code == 404
+
+
+def test_who_is_taken_apart_is_called_something_else_where_the_name_was_taken(operator: Browser) -> None:
+    ada, ben = id_of(operator, "Ada"), id_of(operator, "Ben")
+    operator.post(f"/people/{ben}/merge", {"name": "Bén Brown", "into_id": str(ada), "into": "Ada Lovelace"})
+    operator.post(f"/people/{ada}/rename", {"name": "Bén Brown"})
+    assert "Somebody whose name was taken" in operator.get(f"/people/{ada}").text
+    assert "has taken the name since" in operator.get(f"/people/{ada}/merged/{ben}").text
+    refused = operator.post(f"/people/{ada}/merged/{ben}", {"name": ""})
+    assert (refused.status_code, "say what that one is called" in refused.text) == (400, True)
+    assert operator.post(f"/people/{ada}/merged/{ben}", {"name": "Ada Lovelace"}).status_code == 400
+    assert operator.post(f"/people/{ada}/merged/{ben}", {"name": "Ben Green"}).status_code == 303
+    assert "<h1>Ben Green</h1>" in operator.get(f"/people/{ben}").text
+
+
+def test_what_was_named_since_a_merge_is_labelled_anew_when_that_is_taken_back(
+    store: Store, database_url: str, tmp_path: Path
+) -> None:
+    web_modelled.fill(store, tmp_path / "model")
+    web = web_modelled.web_with(store, tmp_path / "model")
+    enrolls = (sys.executable, "-m", "annotator.cli.web_enroll")
+    errand = Errand(enrolls, {"database_url": database_url}, os.environ)
+    web.replace(enrolling=errand)
+    operator = web.browser(Role.OPERATOR)
+    one, other = (id_of(operator, name) for name in ("Person 03", "Person 04"))
+    operator.post(f"/people/{one}/merge", {"name": "Person 03", "into_id": str(other), "into": "Person 04"})
+    errand.run(model=str(tmp_path / "model"), actor="x", address="x", anew=True)
+    errand.run(model=str(tmp_path / "model"), actor="x", address="x", anew=True)  # the one before is at its end
+    assert operator.get("/api/v1/appearances?person=Person+04").json()["items"] == []
+    operator.post(f"/people/{other}/merged/{one}", {"name": "Person 03"})
+    errand.run(model=str(tmp_path / "model"), actor="x", address="x", anew=True)
+    (found,) = operator.get("/api/v1/appearances?person=Person+03").json()["items"]
+    assert found["uri"] == web_modelled.CLIP
 
 
 @pytest.mark.parametrize("changed", ["merged", "renamed"])
@@ -149,8 +214,9 @@ def test_faces_lead_to_the_tracks_that_show_the_person_best(operator: Browser) -
     page = operator.get(f"/people/{id_of(operator, 'Ben')}").text
     assert re.search(r'<a href="/media/\d+#track-1">\s*<img class="face" src="/media/\d+/tracks/1/faces/0"', page)
     found = operator.get("/search?person=ada+lovelace&person=ben+brown").text
-    assert re.search(r'src="/media/\d+/tracks/0/faces/0" alt="" loading="lazy"', found)
-    assert re.search(r'src="/media/\d+/tracks/1/faces/0" alt="" loading="lazy"', found)
+    for track_no, name in enumerate(("Ada Lovelace", "Bén Brown")):
+        paths = rf'src="/media/\d+/tracks/{track_no}/still" data-moving="/media/\d+/tracks/{track_no}/moving"'
+        assert re.search(rf'{paths} alt="{name}" loading="lazy"', found)
 
 
 def test_who_looks_like_whom_is_told_by_the_model_that_is_shown(sqlite_store: Store, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from annotator.media.sampling import (
     StreamPicker,
     Timeline,
     plan,
+    plan_at,
     plan_even,
     plan_every,
     shares,
@@ -23,6 +24,7 @@ SPANS = st.lists(st.integers(0, 5000), min_size=1, max_size=80)
 SAMPLINGS = st.one_of(
     st.builds(Sampling.even, st.integers(1, 40)),
     st.builds(Sampling.every, st.integers(1, 3000)),
+    st.builds(Sampling.at, st.lists(st.integers(0, 40_000), min_size=1, max_size=30)),
     st.just(Sampling.all()),
 )
 PICTURE = np.zeros((1, 1, 3), np.uint8)
@@ -99,7 +101,29 @@ def test_every_takes_the_frames_that_are_shown_at_its_times(spans: list[int], ev
     assert 0 in chosen
 
 
-@given(SPANS, st.one_of(st.builds(Sampling.every, st.integers(1, 3000)), st.just(Sampling.all())))
+@given(SPANS, st.lists(st.integers(0, 400_000), min_size=1))
+def test_at_takes_the_frames_that_are_shown_at_its_times_and_the_last_one_after_the_end(
+    spans: list[int], times: list[int]
+) -> None:
+    timeline = timeline_of(spans)
+    starts, ends = timeline.start_ms.tolist(), timeline.end_ms.tolist()
+    last = len(spans) - 1
+    shown = {next((k for k in range(last) if starts[k] <= time < ends[k]), last) for time in times}
+    assert plan_at(timeline.start_ms, timeline.end_ms, at_ms=times).tolist() == sorted(shown)
+
+
+def test_when_the_last_time_has_passed_nothing_more_is_picked() -> None:
+    picker = StreamPicker(Sampling.at([250, 120, 250]))
+    taken: list[SampleShare] = []
+    for index, start_ms in enumerate([0, 100, 200, 300]):
+        assert not picker.has_all
+        taken += picker.push(PICTURE, index, start_ms)
+    assert picker.has_all
+    taken += picker.finish(400)
+    assert [share.sample.frame_index for share in taken] == [1, 2]
+
+
+@given(SPANS, SAMPLINGS.filter(lambda sampling: sampling.kind != "even"))
 def test_picking_frames_as_they_come_agrees_with_planning(spans: list[int], sampling: Sampling) -> None:
     timeline = timeline_of(spans)
     chosen = plan(timeline, sampling=sampling)
@@ -123,13 +147,22 @@ def test_a_sample_that_proves_to_be_shown_longer_keeps_that_time() -> None:
 def test_an_empty_timeline_has_no_samples() -> None:
     nothing = np.zeros(0, np.int64)
     timeline = Timeline(nothing, nothing, nothing, nothing, 0)
-    for sampling in (Sampling.even(), Sampling.every(100), Sampling.all()):
+    for sampling in (Sampling.even(), Sampling.every(100), Sampling.at([50]), Sampling.all()):
         assert plan(timeline, sampling=sampling).tolist() == []
     assert shares(nothing, nothing, 0)[0].tolist() == []
     assert timeline.duration_ms == 0
 
 
-@pytest.mark.parametrize("make", [lambda: Sampling.even(0), lambda: Sampling.every(0), lambda: Sampling.every(-5)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Sampling.even(0),
+        lambda: Sampling.every(0),
+        lambda: Sampling.every(-5),
+        lambda: Sampling.at([]),
+        lambda: Sampling.at([5, -1]),
+    ],
+)
 def test_a_policy_that_takes_nothing_is_refused(make: object) -> None:
     assert callable(make)
     with pytest.raises(ConfigError, match="or more"):
@@ -139,4 +172,5 @@ def test_a_policy_that_takes_nothing_is_refused(make: object) -> None:
 def test_a_policy_says_what_it_is() -> None:
     assert Sampling.even().spec() == {"kind": "even", "frames": 20}
     assert Sampling.every(500).spec() == {"kind": "every", "every_ms": 500}
+    assert Sampling.at([70, 20]).spec() == {"kind": "at", "at_ms": (20, 70)}
     assert Sampling.all().spec() == {"kind": "all"}
