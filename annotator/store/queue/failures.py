@@ -1,17 +1,23 @@
 """Media that failed, newest first: one for each reason, and page by page. Read by index, however many there are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, literal, select, tuple_
+from sqlalchemy import Connection, Row, Select, literal, select, text, tuple_
 
 from annotator.store.columns import UtcTime
-from annotator.store.tables import WorkState, media, sources, work
+from annotator.store.dialect import given_ids, ids_param
+from annotator.store.tables import WorkState, work
 
 # All that failed for one reason may be of a source that is gone: who wants the newest does not wait until all are seen.
 _MOST_LOOKED_AT: Final = 1_000
+_MOST_LOOKED_AT_FOR_A_PAGE: Final = 5_000
+_URIS: Final = """
+SELECT m.id, s.uri || m.key AS uri FROM media m JOIN sources s ON s.id = m.source_id
+WHERE m.id {given} AND m.deleted_at IS NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,26 @@ class FailurePlace:
     media_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class FailurePage:
+    """A page of failures.
+
+    Attributes:
+        failures: newest first; fewer than asked for, or none, where the media of many others are gone.
+        next: where the next page begins; None where there is none.
+
+    """
+
+    failures: tuple[Failure, ...]
+    next: FailurePlace | None
+
+
 def list_failures(
     connection: Connection, network_id: int, reason: str, *, limit: int, after: FailurePlace | None = None
-) -> list[Failure]:
+) -> FailurePage:
     """Return media that failed for a reason, newest first; those that are gone from their source are left out.
+
+    Of those that are gone 5,000 are passed over at most: the next page goes on behind them.
 
     Args:
         connection: any.
@@ -59,11 +81,20 @@ def list_failures(
         after: where the page before ended.
 
     """
-    wanted = _failures(network_id, reason).limit(limit)
-    if after is not None:
-        place = tuple_(literal(after.failed_at, UtcTime()), literal(after.media_id))
-        wanted = wanted.where(tuple_(work.c.finished_at, work.c.media_id) < place)
-    return [_failure(row) for row in connection.execute(wanted)]
+    found: list[Failure] = []
+    looked_at = 0
+    while looked_at < _MOST_LOOKED_AT_FOR_A_PAGE:
+        size = min(max(limit + 1, looked_at), _MOST_LOOKED_AT_FOR_A_PAGE - looked_at)
+        rows = connection.execute(_failed(network_id, reason, after).limit(size)).all()
+        found += _not_gone(connection, rows)
+        if len(found) > limit:
+            shown = tuple(found[:limit])
+            return FailurePage(shown, FailurePlace(shown[-1].failed_at, shown[-1].media_id))
+        if len(rows) < size:
+            return FailurePage(tuple(found), None)
+        after = FailurePlace(rows[-1].finished_at, rows[-1].media_id)
+        looked_at += size
+    return FailurePage(tuple(found), after)
 
 
 def newest_failures(connection: Connection, network_id: int, reasons: Iterable[str]) -> dict[str, Failure]:
@@ -73,53 +104,40 @@ def newest_failures(connection: Connection, network_id: int, reasons: Iterable[s
     """
     newest = {}
     for reason in reasons:
-        recent = select(work).where(*_failed(network_id, reason)).order_by(*_newest_first(work)).limit(_MOST_LOOKED_AT)
-        row = connection.execute(_not_gone(recent.subquery()).limit(1)).first()
-        if row is not None:
-            newest[reason] = _failure(row)
+        for size in (1, _MOST_LOOKED_AT):  # mostly the first one is there
+            recent = connection.execute(_failed(network_id, reason).limit(size)).all()
+            if found := _not_gone(connection, recent):
+                newest[reason] = found[0]
+                break
     return newest
 
 
-def _failures(network_id: int, reason: str) -> Select[*tuple[Any, ...]]:
-    return _not_gone(work).where(*_failed(network_id, reason))
-
-
-def _failed(network_id: int, reason: str) -> tuple[ColumnElement[bool], ...]:
-    return (
+def _failed(network_id: int, reason: str, after: FailurePlace | None = None) -> Select[*tuple[Any, ...]]:
+    """Return the rows of ``work`` that failed for a reason, newest first."""
+    failed = select(work).where(
         work.c.network_id == network_id,
         work.c.state >= int(WorkState.FAILED),
         work.c.reason == reason,
         work.c.finished_at.is_not(None),
     )
+    if after is not None:
+        place = tuple_(literal(after.failed_at, UtcTime()), literal(after.media_id))
+        failed = failed.where(tuple_(work.c.finished_at, work.c.media_id) < place)
+    return failed.order_by(work.c.finished_at.desc(), work.c.media_id.desc())
 
 
-def _newest_first(failed: FromClause) -> tuple[ColumnElement[Any], ...]:
-    return failed.c.finished_at.desc(), failed.c.media_id.desc()
+def _not_gone(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Failure]:
+    """Return the failures, rows of ``work``, of media that are there, in order."""
+    ids = ids_param(connection, [row.media_id for row in rows])
+    there = connection.execute(text(_URIS.format(given=given_ids(connection))), {"ids": ids})
+    uri_of = {row.id: row.uri for row in there}
+    return [_failure(row, uri_of[row.media_id]) for row in rows if row.media_id in uri_of]
 
 
-def _not_gone(failed: FromClause) -> Select[*tuple[Any, ...]]:
-    """Return what a ``Failure`` is made of, from rows with the columns of ``work``."""
-    return (
-        select(
-            failed.c.media_id,
-            (sources.c.uri + media.c.key).label("uri"),
-            failed.c.state,
-            failed.c.reason,
-            failed.c.message,
-            failed.c.attempts,
-            failed.c.finished_at,
-        )
-        .join_from(failed, media, media.c.id == failed.c.media_id)
-        .join(sources, sources.c.id == media.c.source_id)
-        .where(media.c.deleted_at.is_(None))
-        .order_by(*_newest_first(failed))
-    )
-
-
-def _failure(row: Row[*tuple[Any, ...]]) -> Failure:
+def _failure(row: Row[*tuple[Any, ...]], uri: str) -> Failure:
     return Failure(
         media_id=row.media_id,
-        uri=row.uri,
+        uri=uri,
         reason=row.reason,
         message=row.message or "",
         attempts=row.attempts,

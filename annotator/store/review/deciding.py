@@ -1,20 +1,23 @@
 """What a reviewer decides of an item, and takes back: the correction and a row that says so, all or nothing."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import Connection, Engine, insert, or_, select, true, update
 
 from annotator.errors import ChangedMeanwhileError, CorrectionError
 from annotator.store.connection import reading, writing
 from annotator.store.corrections.saying import Corrected, Speaker, correct_track, withdraw_word
-from annotator.store.registry import active_network
+from annotator.store.registry import active_network, dialect_insert
 from annotator.store.review.leasing import LEASE, ItemKey, first_media
 from annotator.store.tables import review_decisions, review_items
 
 Verdict = Literal["right", "wrong", "is", "skip"]
+
+_MOST_WORTH_OF_A_VIEW: Final = 0.25  # confidence x (1 - confidence) of a name at 50 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +144,8 @@ def undo(engine: Engine, last: LastDecision, reviewer: Reviewer) -> None:
         holds = (review_decisions.c.id == last.decision_id, review_decisions.c.undone_at.is_(None))
         if connection.execute(update(review_decisions).where(*holds).values(undone_at=reviewer.now)).rowcount != 1:
             raise ChangedMeanwhileError("that was taken back already: look at it again")
-        again = {"decided_at": None, "leased_to": reviewer.name, "leased_until": reviewer.now + LEASE}
         _let_go(connection, reviewer)
-        items = review_items.c
-        is_free = or_(
-            items.leased_until.is_(None), items.leased_until <= reviewer.now
-        )  # one that was skipped may not be
-        # What was skipped may have been decided by somebody else: that holds.
-        is_mine = items.decided_at.is_(None) if last.verdict == "skip" else true()
-        connection.execute(update(review_items).where(last.key.of(review_items), is_free, is_mine).values(**again))
+        _have_in_hand_again(connection, last, reviewer)
         reviewer.note(connection)
 
     if last.correction_id is None:
@@ -157,6 +153,20 @@ def undo(engine: Engine, last: LastDecision, reviewer: Reviewer) -> None:
             take_back(connection)
     else:
         withdraw_word(engine, last.correction_id, by=reviewer.name, note=take_back)
+
+
+def _have_in_hand_again(connection: Connection, last: LastDecision, reviewer: Reviewer) -> None:
+    items = review_items.c
+    again = {"decided_at": None, "leased_to": reviewer.name, "leased_until": reviewer.now + LEASE}
+    # It was taken from the queue because it was out of date; whether it still is, is looked at when it is given.
+    row = dataclasses.asdict(last.key) | {"worth": _MOST_WORTH_OF_A_VIEW} | again
+    added = dialect_insert(connection, review_items).values(**row).on_conflict_do_nothing()
+    if connection.execute(added).rowcount == 1:
+        return
+    is_free = or_(items.leased_until.is_(None), items.leased_until <= reviewer.now)  # one that was skipped may not be
+    # What was skipped may have been decided by somebody else: that holds.
+    is_mine = items.decided_at.is_(None) if last.verdict == "skip" else true()
+    connection.execute(update(review_items).where(last.key.of(review_items), is_free, is_mine).values(**again))
 
 
 def _let_go(connection: Connection, reviewer: Reviewer) -> None:

@@ -16,8 +16,9 @@ from annotator.store.codec import decode_evidence
 from annotator.store.connection import reading, writing
 from annotator.store.identities import ids_of
 from annotator.store.labels import Identify
+from annotator.store.locks import hold_corrections
 from annotator.store.registry import active_labelling, active_network, dialect_insert
-from annotator.store.tables import labelled_contents, review_items, review_scans, track_embeddings
+from annotator.store.tables import identities, labelled_contents, review_items, review_scans, track_embeddings
 from annotator.types import TrackEvidence, TrackLabel
 
 LEAST_CONFIDENCE: Final = 0.02
@@ -147,6 +148,7 @@ def _scan(engine: Engine, this: _Round, identify: Identify | None) -> None:
         with reading(engine) as connection:
             near = _just_under(connection, this, identify)
     with writing(engine) as connection:
+        hold_corrections(connection)  # nobody is taken down until this is written
         connection.execute(text(_NAMED), this.params)
         _write_near(connection, near)
         _note_reached(connection, this)
@@ -250,8 +252,12 @@ def _near_row(
 
 
 def _write_near(connection: Connection, near: Sequence[Mapping[str, Any]]) -> None:
-    if near:
+    """Write tracks without a name; where one of their candidates was taken down meanwhile, as if never looked at."""
+    wanted = {one[0] for row in near for one in row["candidates"]}
+    there = set(connection.execute(select(identities.c.id).where(identities.c.id.in_(wanted))).scalars())
+    rows = [row for row in near if all(one[0] in there for one in row["candidates"])]
+    if rows:
         written = dialect_insert(connection, review_items)
         changed = {name: written.excluded[name] for name in ("worth", "candidates")}
         keys = ["network_id", "content_id", "track_no"]
-        connection.execute(written.on_conflict_do_update(index_elements=keys, set_=changed), list(near))
+        connection.execute(written.on_conflict_do_update(index_elements=keys, set_=changed), rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from starlette.responses import Response
 
-from annotator.store.queue.failures import list_failures
+from annotator.store.queue.failures import FailurePage, list_failures
 from annotator.store.queue.status import read_status
 from annotator.store.registry import active_network
 from annotator.web.api.endpoints import USUAL, Cursor, Limit
@@ -153,12 +153,11 @@ def tell_failures(visit: Visit) -> Response:
     after = place_of(asked.cursor) if asked.cursor else None
     with visit.site.store.reading() as connection:
         network_id = active_network(connection)
-        found = []
+        found = FailurePage((), None)
         if network_id is not None:
-            found = list_failures(connection, network_id, asked.reason, limit=asked.limit + 1, after=after)
-    shown = found[: asked.limit]
-    more = cursor_of(shown[-1].failed_at, shown[-1].media_id) if len(found) > asked.limit else None
-    return json_answer(visit, FailuresTold(items=tuple(map(FailureTold.model_validate, shown)), next=more))
+            found = list_failures(connection, network_id, asked.reason, limit=asked.limit, after=after)
+    more = None if found.next is None else cursor_of(found.next.failed_at, found.next.media_id)
+    return json_answer(visit, FailuresTold(items=tuple(map(FailureTold.model_validate, found.failures)), next=more))
 
 
 def retry_failures(visit: Visit) -> Response:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import HTMLResponse, Response
 
 from annotator.store.queue.counts import read_counts
-from annotator.store.queue.failures import list_failures, newest_failures
+from annotator.store.queue.failures import FailurePage, list_failures, newest_failures
 from annotator.store.queue.pace import Stretch, mean_rate, pace
 from annotator.store.queue.progress import Forecast, Point, read_points
 from annotator.store.queue.status import failures_by_reason, read_status
@@ -92,15 +92,14 @@ def show_failures(visit: Visit) -> Response:
         network_id = active_network(connection)
         failures = {} if network_id is None else failures_by_reason(read_counts(connection, network_id=network_id))
         reason = query.get("reason", "")[:LONGEST_REASON] or next(iter(failures), "")
-        found = []
+        found = FailurePage((), None)
         if network_id is not None and reason:
-            found = list_failures(connection, network_id, reason, limit=_ROWS + 1, after=after)
-    shown = found[:_ROWS]
+            found = list_failures(connection, network_id, reason, limit=_ROWS, after=after)
     more = None
-    if len(found) > _ROWS:
-        more = urlencode({"reason": reason, "cursor": cursor_of(shown[-1].failed_at, shown[-1].media_id)})
+    if found.next is not None:
+        more = urlencode({"reason": reason, "cursor": cursor_of(found.next.failed_at, found.next.media_id)})
     return visit.page(
-        "failures.html", failures=failures, reason=reason, found=shown, next_query=more, short_name=short_name
+        "failures.html", failures=failures, reason=reason, found=found.failures, next_query=more, short_name=short_name
     )
 
 

@@ -156,7 +156,6 @@ def _who_is_meant(visit: Visit, name: str) -> Response | None:
         names=names,
         is_free=kind == "nobody",
         item=visit.form.get("item", ""),
-        media=visit.form.get("media", ""),
         status=404,
     )
 

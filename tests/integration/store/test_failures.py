@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event, text, update
 
 from annotator.store import Store
 from annotator.store.connection import refresh_statistics, writing
-from annotator.store.queue.failures import FailurePlace, list_failures, newest_failures
+from annotator.store.queue.failures import list_failures, newest_failures
 from annotator.store.tables import media
 from tests.store_values import SPEC
 
@@ -48,8 +48,8 @@ def test_pages_follow_one_another_without_a_gap(failed: Engine) -> None:
     with Store(failed).reading() as connection:
         for _ in range(3):
             page = list_failures(connection, 1, "undecodable", limit=7, after=after)
-            after = FailurePlace(page[-1].failed_at, page[-1].media_id)
-            found += page
+            after = page.next
+            found += page.failures
     assert [one.media_id for one in found] == list(range(MANY, MANY - 21, -1))
     assert [one.is_quarantined for one in found[:3]] == [True, False, False]
 
@@ -61,8 +61,25 @@ def test_the_newest_is_looked_for_among_so_many_that_failed_last_and_not_in_all_
         assert newest_failures(connection, 1, ["undecodable", "crashed"])["undecodable"].media_id == MANY - 999
         connection.execute(gone.where(media.c.id == MANY - 999))
         assert newest_failures(connection, 1, ["undecodable", "crashed"]) == {}
-        (older,) = list_failures(connection, 1, "undecodable", limit=1)
+        (older,) = list_failures(connection, 1, "undecodable", limit=1).failures
     assert older.media_id == MANY - 1_000
+
+
+def test_a_page_passes_over_so_many_that_are_gone_and_the_next_one_goes_on_behind_them(failed: Engine) -> None:
+    gone = update(media).values(deleted_at=datetime(2026, 2, 1, tzinfo=UTC))
+    with Store(failed).writing() as connection:
+        connection.execute(gone.where(media.c.id > MANY - 5_003))
+        first = list_failures(connection, 1, "undecodable", limit=2)
+        assert (first.failures, first.next is None) == ((), False)
+        second = list_failures(connection, 1, "undecodable", limit=2, after=first.next)
+        assert [one.media_id for one in second.failures] == [MANY - 5_003, MANY - 5_004]
+        connection.execute(gone)
+        after, pages = None, 0
+        while pages == 0 or after is not None:
+            page = list_failures(connection, 1, "undecodable", limit=2, after=after)
+            after, pages = page.next, pages + 1
+            assert page.failures == ()
+    assert pages == MANY // 5_000 + 1
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -73,13 +90,13 @@ def test_a_page_is_read_by_index_and_not_sorted(failed: Engine, *, is_first: boo
         asked.append((statement, parameters))
 
     with Store(failed).reading() as connection:
-        (last,) = list_failures(connection, 1, "undecodable", limit=1)
-        after = None if is_first else FailurePlace(last.failed_at, last.media_id)
+        after = None if is_first else list_failures(connection, 1, "undecodable", limit=1).next
         event.listen(failed, "before_cursor_execute", keep)
         list_failures(connection, 1, "undecodable", limit=50, after=after)
         event.remove(failed, "before_cursor_execute", keep)
         word = "EXPLAIN QUERY PLAN" if failed.dialect.name == "sqlite" else "EXPLAIN"
-        ((statement, parameters),) = asked
-        plan = "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{word} {statement}", parameters))
+        assert len(asked) == 2  # the failures, and where their media are
+        plans = [connection.exec_driver_sql(f"{word} {statement}", parameters) for statement, parameters in asked]
+        plan = "\n".join(str(row[-1]) for rows in plans for row in rows)
     assert re.search(r"ix_work_failures|work__n1_network_id_reason_finished_at", plan), plan
     assert not re.search(r"Sort|TEMP B-TREE|Seq Scan on media|SCAN media", plan), plan

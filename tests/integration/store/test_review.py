@@ -13,13 +13,15 @@ from annotator.errors import ChangedMeanwhileError
 from annotator.store import Store
 from annotator.store.connection import open_engine, writing
 from annotator.store.corrections.saying import correct_track
-from annotator.store.review import leasing
+from annotator.store.identities import ids_of
+from annotator.store.locks import change_corrections
+from annotator.store.review import leasing, scanning
 from annotator.store.review.deciding import Decision, Reviewer, Verdict, decide, last_decision, undo
 from annotator.store.review.leasing import LEASE, ItemKey, ReviewItem, lease_item, progress_of
 from annotator.store.review.scanning import scan_all, scan_some
 from annotator.store.review.views import keep_views
 from annotator.store.tables import corrections, media, review_items, review_scans, track_labels
-from annotator.store.takedowns.labels import forget_labels
+from annotator.store.takedowns.labels import forget_labels, forget_names
 from annotator.types import FaceTrack, TrackEvidence, TrackLabel
 from tests.store_values import ADA, BEN, CAT, PEOPLE, SPEC, annotation, known, ref, track, unknown
 
@@ -351,3 +353,42 @@ def test_nobody_who_is_taken_down_stays_among_the_candidates(archive: Archive) -
         assert forget_labels(connection, [2])["review_items"] == 1
         left = connection.execute(select(review_items.c.content_id)).scalars().all()
     assert 9 not in left
+
+
+def test_a_candidate_who_is_taken_down_while_tracks_are_looked_at_is_not_written(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_name = annotation(
+        ref("5.gif"), content=5, tracks=[seen(0), seen(1)], labels=[unknown(BEN, CAT), unknown(BEN)]
+    )
+    archive.store.save([without_name], network_id=1, labelling_id=archive.labelling_id)
+    answers = iter(replace(unknown(one), candidates=known(one, confidence=0.45).candidates) for one in (BEN, CAT))
+    with archive.store.reading() as connection:
+        (ben,) = ids_of(connection, {BEN.name}).values()
+    read_views = scanning._views
+
+    def take_down(*asked: object) -> dict[int, float]:  # when all is read, and nothing is written
+        views = read_views(*asked)  # type: ignore[arg-type]
+        with archive.store.writing() as connection:
+            change_corrections(connection, [1])
+            forget_labels(connection, [ben])
+            forget_names(connection, [ben])
+        return views
+
+    monkeypatch.setattr(scanning, "_views", take_down)
+    scan_all(archive.store.engine, identify=lambda evidence: [next(answers) for _ in evidence])
+    with archive.store.reading() as connection:
+        rows = connection.execute(select(review_items).where(review_items.c.content_id == 5)).all()
+    assert [row.track_no for row in rows] == [1]
+
+
+@pytest.mark.parametrize("verdict", ["skip", "right"])
+def test_taking_back_gives_the_item_in_hand_again_also_where_it_is_in_the_queue_no_more(
+    archive: Archive, verdict: Verdict
+) -> None:
+    archive.decide(_key(archive, 1), verdict, ADA.name)
+    with archive.store.writing() as connection:
+        connection.execute(delete(review_items).where(review_items.c.content_id == 1))
+    archive.undo()
+    assert archive.content("eve") == 1
+    assert archive.content("ann") == 4

@@ -35,15 +35,16 @@ def reviewer(web: WebForTests, name: str = "eve-person") -> Browser:
 def fields(html: str) -> dict[str, str]:
     """Return the fields of the form that answers right or wrong."""
     form = html[html.index('name="proposed"') - 800 : html.index('name="proposed"') + 200]
-    found = dict(re.findall(r'name="(item|media|proposed)" value="([^"]*)"', form))
-    assert set(found) == {"item", "media", "proposed"}
+    found = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    found.pop("csrf")
+    assert set(found) == {"item", "proposed"}
     return found
 
 
 def asked(html: str) -> tuple[str, str]:
     """Return which clip is shown, and whose name is proposed."""
-    found = fields(html)
-    return found["media"].rsplit("/", 1)[1], found["proposed"]
+    (clip,) = re.findall(r'#track-\d+">([^<]+)</a> ·', html)
+    return clip, fields(html)["proposed"]
 
 
 def answer(browser: Browser, verdict: str, **more: str) -> str:
