@@ -121,7 +121,7 @@ def same(said: str) -> list[str]:
 
 
 def test_every_command_of_the_readme_runs(folder: Path, user_environment: Mapping[str, str]) -> None:
-    demo, own, up, queue = blocks("bash")
+    demo, own, web, up, queue = blocks("bash")
     promised, rows = blocks("text")
 
     said = run(runnable(demo), folder, user_environment)
@@ -133,6 +133,11 @@ def test_every_command_of_the_readme_runs(folder: Path, user_environment: Mappin
     assert len(lines) == len(list((folder / "demo" / "clips").glob("[!.]*")))
     assert len(list((folder / "out").glob("*.faces.png"))) == len(lines)
     assert "Named Barack Obama" in (folder / "pan.gif.explained.html").read_text(encoding="utf-8")
+
+    address = folder / "web.address"
+    at_a_free_port = f"{runnable(web)} --port 0 --address-file {address}"
+    with running(at_a_free_port, folder, user_environment, until=address):
+        assert "Barack Obama" in page_at(address.read_text().strip())
 
     before, command = runnable(up).split(UP)
     run(before, folder, user_environment)

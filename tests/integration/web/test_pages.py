@@ -31,6 +31,18 @@ def test_a_search_shows_media_and_its_address_can_be_sent(browser: Browser) -> N
     assert "apart.gif" not in browser.get("/search?person=ada+lovelace&person=ben+brown&in_one_shot=1").text
 
 
+def test_the_first_page_shows_what_came_last_and_who_is_seen_most(sqlite_store: Store, browser: Browser) -> None:
+    page = browser.get("/").text
+    assert page.index("ada.mp4") < page.index("apart.gif") < page.index("both.gif")
+    sqlite_store.merge("Bén Brown", "Ada Lovelace")
+    page = browser.get("/").text
+    newest, _, most_seen = page.partition("Most seen")
+    assert newest.count(">Ada Lovelace</a>") == 3, "two names of one person are one"
+    assert "99 %" in newest
+    assert "Bén Brown" not in page
+    assert "Ada Lovelace" in most_seen
+
+
 def test_an_unknown_name_suggests_near_ones(browser: Browser) -> None:
     page = browser.get("/search?person=Ada+Lovelase")
     assert page.status_code == 404
