@@ -1,16 +1,21 @@
 """Draw the pictures of docs/web.md: of clips of ``annotator demo``, whose portraits are in the public domain.
 
-    python docs/draw_pages.py        # into docs/images/web; needs a Chromium, as the tests in a browser do
+    python docs/draw_pages.py                     # into docs/images/web; needs a Chromium, as the tests in a browser do
+    python docs/draw_pages.py --only search,people
 
-It makes the demo in a temporary folder, starts ``annotator web`` on it, and opens each page as a person would.
+It makes the demo in a temporary folder, starts ``annotator web`` on it, and opens each page as a person would. The
+stranger is the astronaut, in an archive of the same clips in which nobody has enrolled her.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,32 +29,71 @@ ANNOTATOR: Final = Path(sys.executable).with_name("annotator")
 SIZE_WH: Final = (1280, 800)
 SMALL_PX: Final = 130  # so wide is a clip in which a name is not sure
 QUALITY: Final = 80  # of JPEG
+Steps = Mapping[str, Callable[[Any, str], None]]
 
 
 def main() -> None:
-    """Draw all."""
+    """Draw all, or those that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="names of pictures, by commas")
+    only = parser.parse_args().only
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run([ANNOTATOR, "demo", folder], check=True)
-        environment = os.environ | {
-            "ANNOTATOR_DATABASE_URL": f"sqlite:///{folder / 'annotations.db'}",
-            "ANNOTATOR_DATA_DIR": str(folder / "data"),
-        }
-        draw_small(folder / "clips" / "astronaut.gif", folder / "small" / "from afar.gif")
-        subprocess.run([ANNOTATOR, "annotate", folder / "small"], check=True, env=environment)
-        subprocess.run([ANNOTATOR, "space", "build"], check=True, env=environment)
-        address_file = folder / "address"
-        command = [ANNOTATOR, "web", "--port", "0", "--address-file", address_file]
-        process = subprocess.Popen(command, env=environment)
-        try:
-            while not address_file.is_file():
-                if process.poll() is not None:
-                    raise SystemExit("annotator web has ended")
-            draw(address_file.read_text().strip(), folder)
-        finally:
-            process.terminate()
-            process.wait()
+        archives = ((pages(folder), make_archive), (pages_of_strangers(), make_archive_of_strangers))
+        for steps, make in archives:
+            wanted = [one for one in steps if only is None or one in only.split(",")]
+            if wanted:
+                with running(make(folder), folder) as address:
+                    draw(address, steps, wanted)
+
+
+def make_archive(folder: Path) -> dict[str, str]:
+    """Make the demo, with a clip in which a name is not sure and a file that is broken; return its environment."""
+    subprocess.run([ANNOTATOR, "demo", folder], check=True)
+    environment = environment_of(folder, "annotations.db")
+    clips = folder / "clips"
+    draw_small(clips / "astronaut.gif", folder / "more" / "from afar.gif")
+    (folder / "more" / "download.gif").write_bytes((clips / "pan.gif").read_bytes()[:500])
+    # It says that one of them failed.
+    subprocess.run([ANNOTATOR, "annotate", folder / "more"], check=False, env=environment)
+    subprocess.run([ANNOTATOR, "space", "build"], check=True, env=environment)
+    return environment
+
+
+def make_archive_of_strangers(folder: Path) -> dict[str, str]:
+    """Annotate the clips in which nobody knows the astronaut, and group who is not known; return the environment."""
+    if not (folder / "clips").is_dir():
+        make_archive(folder)
+    environment = environment_of(folder, "strangers.db")
+    subprocess.run([ANNOTATOR, "annotate", folder / "clips"], check=True, env=environment)
+    subprocess.run([ANNOTATOR, "strangers", "group"], check=True, env=environment)
+    return environment
+
+
+def environment_of(folder: Path, database: str) -> dict[str, str]:
+    """Return the environment of programs that use a database in the folder."""
+    return os.environ | {
+        "ANNOTATOR_DATABASE_URL": f"sqlite:///{folder / database}",
+        "ANNOTATOR_DATA_DIR": str(folder / "data"),
+    }
+
+
+@contextmanager
+def running(environment: dict[str, str], folder: Path) -> Iterator[str]:
+    """Run the web application; give the address that opens it."""
+    address_file = folder / "address"
+    address_file.unlink(missing_ok=True)
+    process = subprocess.Popen([ANNOTATOR, "web", "--port", "0", "--address-file", address_file], env=environment)
+    try:
+        while not address_file.is_file():
+            if process.poll() is not None:
+                raise SystemExit("annotator web has ended")
+            time.sleep(0.1)
+        yield address_file.read_text().strip()
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def draw_small(source: Path, target: Path) -> None:
@@ -65,11 +109,11 @@ def draw_small(source: Path, target: Path) -> None:
         )
         for frame in clip.frames
     ]
-    target.parent.mkdir()
+    target.parent.mkdir(exist_ok=True)
     cv2.imwriteanimation(str(target), small)
 
 
-def draw(address: str, folder: Path) -> None:
+def draw(address: str, steps: Steps, wanted: Collection[str]) -> None:
     """Open each page and keep its picture."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
@@ -78,13 +122,13 @@ def draw(address: str, folder: Path) -> None:
         page = browser.new_page(viewport={"width": width, "height": height})
         page.goto(address)
         site = address.partition("/enter")[0]
-        for name, steps in pages(folder).items():
-            steps(page, site)
+        for name in wanted:
+            steps[name](page, site)
             keep(page, name)
         browser.close()
 
 
-def pages(folder: Path) -> dict[str, Callable[[Any, str], None]]:
+def pages(folder: Path) -> Steps:
     """Return how somebody comes to each page, by the name of its picture."""
 
     def try_page(page: Any, site: str) -> None:  # noqa: ANN401 - Playwright's page
@@ -105,6 +149,14 @@ def pages(folder: Path) -> dict[str, Callable[[Any, str], None]]:
         page.click("a[href*='/people/'] >> nth=0")
         page.wait_for_load_state("networkidle")
 
+    def tracks(page: Any, site: str) -> None:  # noqa: ANN401
+        media(page, site)
+        page.click(".track summary >> nth=0")
+        page.evaluate(
+            "document.querySelector('.tracks').previousElementSibling.previousElementSibling.scrollIntoView()"
+        )
+        page.wait_for_load_state("networkidle")
+
     def review(page: Any, site: str) -> None:  # noqa: ANN401
         page.goto(f"{site}/review", wait_until="networkidle")
 
@@ -113,14 +165,40 @@ def pages(folder: Path) -> dict[str, Callable[[Any, str], None]]:
         page.wait_for_selector("#space[data-state=drawn]")
         page.wait_for_timeout(1000)
 
+    def what_a_model_changes(page: Any, site: str) -> None:  # noqa: ANN401
+        page.goto(f"{site}/operation/models", wait_until="networkidle")
+        page.get_by_role("link", name="What would change").click()
+        page.wait_for_load_state("networkidle")
+
     return {
+        "overview": visiting("/"),
         "try": try_page,
         "search": search,
         "media": media,
+        "tracks": tracks,
+        "people": visiting("/people"),
         "person": person,
         "review": review,
         "space": space,
+        "operation": visiting("/operation"),
+        "model": what_a_model_changes,
     }
+
+
+def pages_of_strangers() -> Steps:
+    """Return how somebody comes to the page of a stranger."""
+
+    def stranger(page: Any, site: str) -> None:  # noqa: ANN401
+        page.goto(f"{site}/strangers", wait_until="networkidle")
+        page.click("main a[href^='/strangers/'] >> nth=0")
+        page.wait_for_load_state("networkidle")
+
+    return {"stranger": stranger}
+
+
+def visiting(path: str) -> Callable[[Any, str], None]:
+    """Return the steps to a page that is shown as it comes."""
+    return lambda page, site: page.goto(site + path, wait_until="networkidle")
 
 
 def keep(page: Any, name: str) -> None:  # noqa: ANN401 - Playwright's page

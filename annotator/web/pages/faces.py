@@ -1,6 +1,7 @@
 """The faces of a track as pictures, for whichever page shows them."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.responses import Response
@@ -12,7 +13,10 @@ from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes
 from annotator.store.registry import active_network
 from annotator.store.takedowns.tombstones import takedowns_so_far
+from annotator.store.web.best_tracks import best_tracks
+from annotator.store.web.finding import Question, find_media_with
 from annotator.store.web.media import KnownMediaRow, find_media_row
+from annotator.store.web.people import find_person, ids_of_people
 from annotator.web.errors import WebError
 from annotator.web.pictures import faces_beside
 from annotator.web.visit import Visit
@@ -21,6 +25,7 @@ FACES: Final = 5
 """Of a track: number 0 is the best one, the others are of other parts of its time."""
 
 _LARGEST_ID: Final = 2**63 - 1
+_LARGEST_PERSON: Final = 2**31 - 1
 # A picture may be kept by the browser and is asked for anew each time: who is taken down is gone at once.
 _HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
 _NONE: Final = (
@@ -41,7 +46,9 @@ def send_face(visit: Visit) -> Response:
     moments = best_moments(boxes, most=FACES)
     number = min(visit.request.path_params["number"], len(moments) - 1)
     still, _ = follow(boxes)  # costs no decoding: it is of the same frame as the best face
-    return _send(visit, row, tracks, [moments[number], *moments, still], media_type="image/jpeg")
+    return _send(
+        visit, row, tracks, _track_no(visit), pictures=[moments[number], *moments, still], media_type="image/jpeg"
+    )
 
 
 def send_still_face(visit: Visit) -> Response:
@@ -49,7 +56,8 @@ def send_still_face(visit: Visit) -> Response:
     row, tracks = _tracks(visit)
     boxes = tracks[_track_no(visit)]
     still, moving = follow(boxes)
-    return _send(visit, row, tracks, [still, moving, *best_moments(boxes, most=FACES)], media_type="image/jpeg")
+    pictures: list[Picture] = [still, moving, *best_moments(boxes, most=FACES)]
+    return _send(visit, row, tracks, _track_no(visit), pictures=pictures, media_type="image/jpeg")
 
 
 def send_moving_face(visit: Visit) -> Response:
@@ -57,7 +65,33 @@ def send_moving_face(visit: Visit) -> Response:
     row, tracks = _tracks(visit)
     boxes = tracks[_track_no(visit)]
     still, moving = follow(boxes)
-    return _send(visit, row, tracks, [moving, still, *best_moments(boxes, most=FACES)], media_type="image/webp")
+    pictures: list[Picture] = [moving, still, *best_moments(boxes, most=FACES)]
+    return _send(visit, row, tracks, _track_no(visit), pictures=pictures, media_type="image/webp")
+
+
+def send_face_of_person(visit: Visit) -> Response:
+    """Send the best face of a person in the clip in which that is surest; a grey shape where there is none.
+
+    Raises:
+        WebError: there is no such person.
+
+    """
+    person_id = visit.request.path_params["person_id"]
+    with visit.site.store.reading() as connection:
+        person = find_person(connection, person_id) if person_id <= _LARGEST_PERSON else None
+        if person is None:
+            raise WebError(404, "There is no such person.")
+        found = find_media_with(connection, Question(people=((person.person_id,),)), limit=1)
+        ids = ids_of_people(connection, [person.person_id])
+        best = best_tracks(connection, {one.place.content_id for one in found}, ids)
+    if not best:
+        return Response(_NONE, media_type="image/svg+xml")
+    row, tracks = _tracks_of(visit, found[0].media_id)
+    track_no = next(iter(best.values()))
+    if track_no not in tracks:  # another model is shown since a moment ago
+        return Response(_NONE, media_type="image/svg+xml")
+    moments = best_moments(tracks[track_no], most=FACES)
+    return _send(visit, row, tracks, track_no, pictures=moments, media_type="image/jpeg")
 
 
 def _track_no(visit: Visit) -> int:
@@ -71,21 +105,30 @@ def _tracks(visit: Visit) -> tuple[KnownMediaRow, dict[int, StoredBoxes]]:
         WebError: there is no such media or track.
 
     """
-    media_id = visit.request.path_params["media_id"]
+    row, tracks = _tracks_of(visit, visit.request.path_params["media_id"])
+    if _track_no(visit) not in tracks:
+        raise WebError(404, "There is no such track.")
+    return row, tracks
+
+
+def _tracks_of(visit: Visit, media_id: int) -> tuple[KnownMediaRow, dict[int, StoredBoxes]]:
     with visit.site.store.reading() as connection:
         row = find_media_row(connection, media_id) if media_id <= _LARGEST_ID else None
         visit.site.pictures.follow(takedowns_so_far(connection))
         network_id = active_network(connection)
         if row is None or row.content_id is None or row.sha256 is None or network_id is None:
             raise WebError(404, "There is no such media, or it is gone.")
-        tracks = load_boxes(connection, network_id, [row.content_id])[row.content_id]
-    if _track_no(visit) not in tracks:
-        raise WebError(404, "There is no such track.")
-    return row, tracks
+        return row, load_boxes(connection, network_id, [row.content_id])[row.content_id]
 
 
 def _send(
-    visit: Visit, row: KnownMediaRow, tracks: dict[int, StoredBoxes], pictures: list[Picture], *, media_type: str
+    visit: Visit,
+    row: KnownMediaRow,
+    tracks: dict[int, StoredBoxes],
+    track_no: int,
+    *,
+    pictures: Sequence[Picture],
+    media_type: str,
 ) -> Response:
     """Send the first of some pictures of a track, which are made together with the faces that are seen beside it."""
     reader, sha256 = visit.site.reader, row.sha256
@@ -96,7 +139,7 @@ def _send(
             row.ref,
             pictures[:1],
             sha256=sha256,
-            together=lambda: [*pictures, *faces_beside(tracks, _track_no(visit))],
+            together=lambda: [*pictures, *faces_beside(tracks, track_no)],
         )
     if picture is None:
         return Response(_NONE, media_type="image/svg+xml")

@@ -19,12 +19,13 @@ from annotator.promotion.pictures import HEIGHT_PX, Moment
 from annotator.settings import load_settings
 from annotator.store import Store
 from annotator.store.codec import StoredBoxes, decode_boxes, encode_boxes
+from annotator.store.rollups import roll_up
 from annotator.store.web.accounts import Role
 from annotator.store.web.media import list_media
 from annotator.types import MediaRef
 from annotator.web import pictures as cutting
 from annotator.web.pictures import MOST_TOGETHER, TOGETHER_MS, FacePictures, faces_beside
-from tests.store_values import ADA, SPEC, annotation, known, ref, track
+from tests.store_values import ADA, BEN, SPEC, annotation, known, ref, track
 from tests.web_client import WebForTests
 
 COLOURS = ((200, 20, 20), (20, 200, 20), (20, 20, 200))
@@ -148,16 +149,17 @@ def archive(sqlite_store: Store, reader: MediaReader, tmp_path: Path) -> tuple[W
     """The application over a clip of three tracks and one that is gone; and the numbers of both."""
     media, gone = draw(tmp_path / "clip.gif"), ref("gone.gif")
     network_id = sqlite_store.register_network(SPEC)
-    labelling_id = sqlite_store.register_labelling(network_id, model="test@1", digest="d", photographs={ADA: 3})
+    labelling_id = sqlite_store.register_labelling(network_id, model="test@1", digest="d", photographs={ADA: 3, BEN: 3})
     seen = [replace(track(number), boxes_xyxy=np.array([BOX] * 3, np.float32) + number) for number in range(3)]
     read = replace(
         annotation(media, tracks=seen, labels=[known(ADA)] * 3),
         content_sha256=sha256_of(tmp_path / "clip.gif", reader),
     )
-    unread = annotation(gone, content=2, tracks=seen[:1], labels=[known(ADA)])
+    unread = annotation(gone, content=2, tracks=seen[:1], labels=[known(ADA, confidence=0.6)])
     sqlite_store.save([read, unread], network_id=network_id, labelling_id=labelling_id)
     with sqlite_store.reading() as connection:
         ids = {row.ref.uri: row.media_id for row in list_media(connection, limit=2)}
+    roll_up(sqlite_store.engine)
     web = WebForTests(sqlite_store)
     object.__setattr__(web.site, "reader", reader)
     return web, ids[media.uri], ids[gone.uri]
@@ -183,6 +185,22 @@ def test_pictures_of_a_face_are_sent_to_readers_and_a_grey_shape_where_the_media
     assert (grey.status_code, grey.headers["content-type"]) == (200, "image/svg+xml")
     for missing in (f"/media/{media_id}/tracks/9/{picture}", f"/media/999/tracks/0/{picture}"):
         assert browser.get(missing).status_code == 404
+
+
+def test_the_face_of_a_person_is_that_of_the_surest_clip_and_a_grey_shape_of_who_was_not_seen(
+    archive: tuple[WebForTests, int, int],
+) -> None:
+    web, media_id, _ = archive
+    browser = web.browser(Role.READER)
+    told = {one["name"]: one["person_id"] for one in browser.get("/api/v1/people").json()["items"]}
+    ada, ben = told["Ada Lovelace"], told["Bén Brown"]
+    answer = browser.get(f"/people/{ada}/face")
+    assert answer.content == browser.get(f"/media/{media_id}/tracks/0/faces/0").content
+    assert browser.get(f"/people/{ben}/face").headers["content-type"] == "image/svg+xml"
+    assert browser.get("/people/999/face").status_code == 404
+    page = browser.get("/people").text
+    assert f'src="/people/{ada}/face"' in page
+    assert f"/people/{ben}/face" not in page
 
 
 def test_all_faces_of_a_page_and_whatever_moves_in_it_take_one_decoding_each(

@@ -66,6 +66,7 @@ def test_what_a_model_changes_is_told_by_figures_examples_and_people(operator: B
     flips = re.findall(r'<a href="/media/\d+">([^<]+)</a></td>', page.replace("\n", ""))
     gained, lost = re.findall(r'<a href="/media/\d+">([^<]+)</a> <span class="quiet">([^<]+)<', page.replace("\n", " "))
     assert (flips, gained, lost) == (["apart.gif"], ("ada.mp4", "Bén Brown"), ("ada.mp4", "Ada Lovelace"))
+    assert len(re.findall(r'<img class="face" src="/media/\d+/tracks/\d/faces/0"', page)) == 3
 
 
 def test_of_another_network_it_is_said_that_tracks_cannot_be_compared(archive: Store, operator: Browser) -> None:
