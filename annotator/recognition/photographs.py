@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -80,17 +81,31 @@ def read_picture(path: Path) -> U8:
         UndecodableMediaError: it is no picture, is broken or too large.
 
     """
+    return _read(path, name=str(path))
+
+
+def decode_picture(content: bytes, *, name: str) -> U8:
+    """Read a picture from its bytes, upright, as u8 (H, W, 3) RGB; errors call it by a name.
+
+    Raises:
+        UndecodableMediaError: it is no picture, is broken or too large.
+
+    """
+    return _read(BytesIO(content), name=name)
+
+
+def _read(source: Path | BytesIO, *, name: str) -> U8:
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise UndecodableMediaError(f"{path} has more than {MAX_PIXELS} pixels: make it smaller")
+                raise UndecodableMediaError(f"{name} has more than {MAX_PIXELS} pixels: make it smaller")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
     except FileNotFoundError as error:
-        raise SourceNotFoundError(f"There is no photograph {path}; check the path.") from error
+        raise SourceNotFoundError(f"There is no photograph {name}; check the path.") from error
     except UnidentifiedImageError as error:
-        raise UndecodableMediaError(f"{path} is no picture by its content: give a JPEG, PNG or WebP") from error
+        raise UndecodableMediaError(f"{name} is no picture by its content: give a JPEG, PNG or WebP") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UndecodableMediaError(f"{path} cannot be read as a photograph: {error}") from error
+        raise UndecodableMediaError(f"{name} cannot be read as a photograph: {error}") from error
 
 
 def find_faces(picture: U8, *, detector: FaceFinder, crop: FaceCrop = ALIGNED) -> list[PhotographedFace]:

@@ -39,6 +39,18 @@ def try_lock(connection: Connection, name: str) -> bool:
     return bool(connection.execute(taken, {"class": _CLASS, "name": _key(name)}).scalar_one())
 
 
+def is_locked(connection: Connection, name: str) -> bool:
+    """Say whether somebody holds a lock just now; on SQLite nobody does."""
+    if not is_postgres(connection):
+        return False
+    held = text(
+        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
+        " AND classid::bigint = :class AND objid::bigint = :name"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    )
+    return bool(connection.execute(held, {"class": _CLASS, "name": _key(name) & 0xFFFFFFFF}).scalar_one())
+
+
 def hold_evidence(connection: Connection, network_id: int) -> None:
     """Keep a network's stored tracks from being replaced until the transaction ends; many may hold them at a time.
 

@@ -646,6 +646,9 @@ takedowns = Table(
     Column("faces", LargeBinary, comment="n as int32, then float32 n x D: what tracks are compared with, NULL then"),
     Column("after_content_id", BigInteger, nullable=False, server_default=text("0"), comment="tracks done up to here"),
     Column("done", Json, nullable=False, comment="steps, with how much went in each, and whether it has ended"),
+    Column("tombstones", Json, comment="of the person, hexadecimal; NULL: a former program has begun it"),
+    Column("is_resumed", Boolean, comment="it was killed and went on"),
+    Column("left_to_do", Json, comment="sentences for a person, which name nobody; NULL until it is finished"),
 )
 
 tombstones = Table(

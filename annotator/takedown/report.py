@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotator.store.takedowns.listing import KnownTakedown
+
 
 @dataclass(frozen=True, slots=True)
 class TakedownReport:
@@ -12,6 +14,7 @@ class TakedownReport:
     Attributes:
         takedown: its number in the database; None where nothing was done.
         started_at: ISO 8601, UTC; None where nothing was done.
+        finished_at: the same, of its end.
         is_done: False for a dry run.
         is_resumed: whether it went on with one that was killed.
         tombstones: of the person, hexadecimal: whoever knows the name and the database can reckon them anew.
@@ -29,6 +32,7 @@ class TakedownReport:
     steps: Mapping[str, Mapping[str, int]]
     left: Sequence[str] = ()
     names: Sequence[str] = ()
+    finished_at: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -41,6 +45,7 @@ class TakedownReport:
         return named | {
             "takedown": self.takedown,
             "started_at": self.started_at,
+            "finished_at": self.finished_at,
             "done": self.is_done,
             "resumed": self.is_resumed,
             "tombstones": list(self.tombstones),
@@ -61,3 +66,18 @@ class TakedownReport:
             lines.append(f"{step}: {told or 'nothing'} {verb}")
         lines += [f"left to do: {one}" for one in self.left]
         return "\n".join(lines) + "\n"
+
+
+def report_of(takedown: KnownTakedown) -> TakedownReport:
+    """Return the report of a takedown as it is kept."""
+    finished_at = takedown.finished_at
+    return TakedownReport(
+        takedown=takedown.takedown_id,
+        started_at=takedown.started_at.isoformat(),
+        is_done=finished_at is not None,
+        is_resumed=takedown.is_resumed,
+        tombstones=takedown.tombstones,
+        steps=takedown.steps,
+        left=takedown.left,
+        finished_at=None if finished_at is None else finished_at.isoformat(),
+    )

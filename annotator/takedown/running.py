@@ -1,22 +1,24 @@
 """``annotator takedown``: find all that is known of a person, say how much, and take it away."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from sqlalchemy import Engine, update
+from sqlalchemy import Connection, Engine, update
 
 from annotator.build import STARTER_FOLDER, bundle_folder, open_bundle, open_library
 from annotator.demo.portraits import PORTRAITS
-from annotator.errors import AnnotatorError, IdentityError, LocalDiskError
+from annotator.errors import AnnotatorError, ChangedMeanwhileError, IdentityError, LocalDiskError
 from annotator.library import S3, folder_uri, manifest_digest
 from annotator.settings import Settings
 from annotator.space.files import FOLDER
 from annotator.store import Store
 from annotator.store.tables import models
+from annotator.store.takedowns.alone import only_takedown
+from annotator.store.takedowns.listing import find_takedown
 from annotator.store.takedowns.running import (
     NO_FACES,
     KnownFaces,
@@ -26,14 +28,13 @@ from annotator.store.takedowns.running import (
     finish_takedown,
     forget_in_database,
     note_step,
-    steps_of,
 )
 from annotator.store.takedowns.texts import NameFinder
 from annotator.store.takedowns.tombstones import has_tombstone
 from annotator.store.takedowns.whom import Person, enrolled_of, find_person
 from annotator.takedown.bundles import Known, find_bundles, is_replaceable, rewrite_without
 from annotator.takedown.folders import Sweep, sweep_folder
-from annotator.takedown.report import TakedownReport
+from annotator.takedown.report import TakedownReport, report_of
 
 GOLDEN: Final = "golden.db*"
 """What was found on golden clips, kept in the cache: it is made again where it is missing."""
@@ -58,6 +59,9 @@ class Wanted:
         folders: work directories, exports and reports that are swept, too.
         is_dry: only look.
         tells_name: whether the report says the name.
+        identity_ids: whom the name must mean; None asks for nothing.
+        done_by: who does it; None is the user of this machine.
+        note: is called when it begins, or goes on, with its number, in the same transaction.
 
     """
 
@@ -66,6 +70,9 @@ class Wanted:
     folders: Sequence[Path] = ()
     is_dry: bool = True
     tells_name: bool = False
+    identity_ids: Sequence[int] | None = None
+    done_by: str | None = None
+    note: Callable[[Connection, int], None] = lambda _connection, _takedown_id: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +86,9 @@ class _Found:
         return [known for known in self.bundles if is_replaceable(known.folder)]
 
 
-def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownReport:
+def take_down(
+    store: Store, settings: Settings, wanted: Wanted, *, say: Callable[[str], None] = lambda _: None
+) -> TakedownReport:
     """Take a person down, or say what would go.
 
     It may be killed at any time: called again, with the same name, it goes on.
@@ -88,30 +97,33 @@ def take_down(store: Store, settings: Settings, wanted: Wanted) -> TakedownRepor
         store: the database.
         settings: say where models and caches are.
         wanted: what is asked for.
+        say: is told what is done, as users read it.
 
     Raises:
+        BusyError: another takedown is under way.
+        ChangedMeanwhileError: the name means other people than it must.
         IdentityError: several people may be meant, or nothing is known of anybody of this name.
         ModelError: a bundle fails its checks.
         LocalDiskError: a folder cannot be changed; what was done stays.
         StoreUnavailableError: the database does not answer; what was done stays.
 
     """
-    found = _find(store, settings, wanted)
-    with _changing_files():
-        report = _look(store, settings, wanted, found) if wanted.is_dry else _forget(store, settings, wanted, found)
-    return replace(
-        report,
-        left=(*_left(settings, found, wanted), *report.left),
-        names=found.person.names if wanted.tells_name else (),
-    )
+    with _changing_files(), contextlib.nullcontext() if wanted.is_dry else only_takedown(store.engine):
+        say("looking at models")
+        found = _find(store, settings, wanted)
+        act = _look if wanted.is_dry else _forget
+        report = act(store, settings, wanted, found=found, say=say)
+    return replace(report, names=found.person.names if wanted.tells_name else ())
 
 
-def _look(store: Store, settings: Settings, wanted: Wanted, found: _Found) -> TakedownReport:
+def _look(
+    store: Store, settings: Settings, wanted: Wanted, *, found: _Found, say: Callable[[str], None]
+) -> TakedownReport:
     names = found.person.names
-    steps = count_in_database(store.engine, found.person, found.known)
+    steps = count_in_database(store.engine, found.person, found.known, say=say)
     steps["models"] = {"models": len(found.replaceable)} if found.replaceable else {}
     steps["cache"] = {"files": len(_cached(settings, names))}
-    left = []
+    left = _left(settings, found, wanted)
     for number, folder in enumerate(wanted.folders, start=1):
         sweep = sweep_folder(folder, names, is_dry=True)
         steps[f"folder {number}"] = sweep.counts()
@@ -123,34 +135,35 @@ def _look(store: Store, settings: Settings, wanted: Wanted, found: _Found) -> Ta
     return report
 
 
-def _forget(store: Store, settings: Settings, wanted: Wanted, found: _Found) -> TakedownReport:
+def _forget(
+    store: Store, settings: Settings, wanted: Wanted, *, found: _Found, say: Callable[[str], None]
+) -> TakedownReport:
     names = found.person.names
-    takedown = begin_takedown(store.engine, found.person, found.known)
+    takedown = begin_takedown(store.engine, found.person, found.known, done_by=wanted.done_by, note=wanted.note)
+    say("faces, labels and texts of the database")
     forget_in_database(store.engine, takedown, names)
+    say("models, and what is kept of them")
     for known in found.replaceable:
         _rewrite(store.engine, known, names)
         note_step(store.engine, takedown, "models", {"models": 1})
     for path in _cached(settings, names):
         path.unlink(missing_ok=True)
         note_step(store.engine, takedown, "cache", {"files": 1})
-    left = []
+    left = _left(settings, found, wanted)
     for number, folder in enumerate(wanted.folders, start=1):
         sweep = sweep_folder(folder, names)
         note_step(store.engine, takedown, f"folder {number}", sweep.counts())
         left += _left_in(number, sweep)
-    finish_takedown(store.engine, takedown, names)
-    return TakedownReport(
-        takedown=takedown.takedown_id,
-        started_at=takedown.started_at.isoformat(),
-        is_done=True,
-        is_resumed=takedown.is_resumed,
-        tombstones=takedown.tombstones,
-        steps=steps_of(store.engine, takedown),
-        left=left,
-    )
+    say("the names")
+    finish_takedown(store.engine, takedown, names, left=left)
+    with store.reading() as connection:
+        done = find_takedown(connection, takedown.takedown_id)
+    if done is None:
+        raise LookupError("the row of a takedown is gone")
+    return report_of(done)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _changing_files() -> Iterator[None]:
     try:
         yield
@@ -165,6 +178,8 @@ def _find(store: Store, settings: Settings, wanted: Wanted) -> _Found:
         return _Found(Person((), ()), wanted.face, ())
     with store.reading() as connection:
         person = find_person(connection, wanted.name)
+    if wanted.identity_ids is not None and set(wanted.identity_ids) != set(person.identity_ids):
+        raise ChangedMeanwhileError("the person was merged with somebody meanwhile: look at what would go, once more")
     bundles = find_bundles(_bundle_folders(settings), person.identities)
     embedders = [known.bundle.embedder for known in bundles]
     embedder = wanted.face.embedder or (embedders[0] if embedders else _embedder_of(settings))

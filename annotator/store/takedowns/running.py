@@ -8,7 +8,6 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -20,9 +19,10 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, translated, writing
 from annotator.store.locks import change_corrections, replace_evidence
 from annotator.store.promotions import who_is_this
-from annotator.store.tables import networks, takedowns, tombstones, track_embeddings, track_labels
-from annotator.store.takedowns.faces import find_shown, forget_faces, ungroup, windows
+from annotator.store.tables import networks, takedowns, track_embeddings, track_labels
+from annotator.store.takedowns.faces import WINDOW, find_shown, forget_faces, ungroup, windows
 from annotator.store.takedowns.labels import NAMES, count_labels, forget_labels, forget_names
+from annotator.store.takedowns.listing import tombstones_of
 from annotator.store.takedowns.texts import forget_in_texts
 from annotator.store.takedowns.tombstones import add_tombstones, digests_of
 from annotator.store.takedowns.whom import Person
@@ -61,49 +61,56 @@ class Takedown:
 
     Attributes:
         takedown_id: of the row.
-        started_at: when it began.
         identity_ids: who, while it is under way.
-        tombstones: of the person, hexadecimal.
-        is_resumed: whether an earlier call has begun it.
 
     """
 
     takedown_id: int
-    started_at: datetime
     identity_ids: tuple[int, ...]
-    tombstones: tuple[str, ...]
-    is_resumed: bool
 
 
-def begin_takedown(engine: Engine, person: Person, known: KnownFaces) -> Takedown:
+def begin_takedown(
+    engine: Engine,
+    person: Person,
+    known: KnownFaces,
+    *,
+    done_by: str | None = None,
+    note: Callable[[Connection, int], None] = lambda _connection, _takedown_id: None,
+) -> Takedown:
     """Write the tombstones and the row of a takedown, or find the row of one that was not finished.
 
     Args:
         engine: of the database.
         person: who.
         known: what tracks without a name are compared with; of one that is resumed, its row has that.
+        done_by: who does it; None is the user of this machine.
+        note: is called in the same transaction, with the number of the takedown.
 
     """
     with writing(engine) as connection:
         digests = digests_of(connection, person.identities)
-        there = (
-            select(takedowns.c.id)
-            .join(tombstones, tombstones.c.takedown_id == takedowns.c.id)
-            .where(tombstones.c.digest.in_(digests), takedowns.c.finished_at.is_(None))
-        )
-        if not person.names:  # a face that nobody has named: its row has the same face
-            there = select(takedowns.c.id).where(
-                takedowns.c.faces == _face_bytes(known.faces), takedowns.c.finished_at.is_(None)
-            )
-        found = connection.execute(there.order_by(takedowns.c.id).limit(1)).scalar_one_or_none()
-        takedown_id = _insert(connection, person, known) if found is None else found
+        told = {one.hex() for one in digests}
+        found = _unfinished(connection, person, known, told)
+        takedown_id = _insert(connection, person, known, done_by) if found is None else found
         add_tombstones(connection, digests, takedown_id=takedown_id)
         row = connection.execute(select(takedowns).where(takedowns.c.id == takedown_id)).one()
         ids = tuple(sorted({*row.identity_ids, *person.identity_ids}))
-        connection.execute(update(takedowns).where(takedowns.c.id == takedown_id).values(identity_ids=list(ids)))
-        return Takedown(
-            takedown_id, row.started_at, ids, tuple(one.hex() for one in digests), is_resumed=found is not None
-        )
+        told |= tombstones_of(connection, row)
+        values = {"identity_ids": list(ids), "tombstones": sorted(told), "is_resumed": found is not None}
+        connection.execute(update(takedowns).where(takedowns.c.id == takedown_id).values(**values))
+        note(connection, takedown_id)
+        return Takedown(takedown_id, ids)
+
+
+def _unfinished(connection: Connection, person: Person, known: KnownFaces, told: set[str]) -> int | None:
+    """Return the takedown of the same person, or of the same face that nobody has named, that was not finished."""
+    rows = connection.execute(select(takedowns).where(takedowns.c.finished_at.is_(None)).order_by(takedowns.c.id)).all()
+    for row in rows:
+        kept = tombstones_of(connection, row)
+        is_same = bool(kept & told) if person.names else not kept and row.faces == _face_bytes(known.faces)
+        if is_same:
+            return int(row.id)
+    return None
 
 
 def forget_in_database(engine: Engine, takedown: Takedown, names: Sequence[str]) -> None:
@@ -121,8 +128,16 @@ def forget_in_database(engine: Engine, takedown: Takedown, names: Sequence[str])
     do_step(engine, takedown, "texts", lambda connection: forget_in_texts(connection, names))
 
 
-def finish_takedown(engine: Engine, takedown: Takedown, names: Sequence[str]) -> None:
-    """Take the names away, let the database give up what is deleted, and note that all is done."""
+def finish_takedown(engine: Engine, takedown: Takedown, names: Sequence[str], *, left: Sequence[str] = ()) -> None:
+    """Take the names away, let the database give up what is deleted, and note that all is done.
+
+    Args:
+        engine: of the database.
+        takedown: which one.
+        names: of the person.
+        left: what is left to do, in sentences that name nobody; they are kept with it.
+
+    """
 
     def forget(connection: Connection) -> Counts:
         # Programs that still knew the person may have named her or him since these steps.
@@ -136,7 +151,7 @@ def finish_takedown(engine: Engine, takedown: Takedown, names: Sequence[str]) ->
         connection.execute(
             update(takedowns)
             .where(takedowns.c.id == takedown.takedown_id)
-            .values(finished_at=utc_now(), identity_ids=[], faces=None)
+            .values(finished_at=utc_now(), identity_ids=[], faces=None, left_to_do=list(left))
         )
     give_up_space(engine)
 
@@ -161,20 +176,24 @@ def note_step(engine: Engine, takedown: Takedown, step: str, counts: Counts) -> 
         _note(connection, takedown, step, counts, is_ended=True)
 
 
-def steps_of(engine: Engine, takedown: Takedown) -> dict[str, dict[str, int]]:
-    """Return how much went in each step, in the order in which they were begun."""
-    with reading(engine) as connection:
-        done = connection.execute(select(takedowns.c.done).where(takedowns.c.id == takedown.takedown_id)).scalar_one()
-    return {str(step): dict(counts) for step, counts, _ in done}
+def count_in_database(
+    engine: Engine, person: Person, known: KnownFaces, *, say: Callable[[str], None] = lambda _: None
+) -> dict[str, dict[str, int]]:
+    """Return how much would go, by step; nothing is changed.
 
+    Args:
+        engine: of the database.
+        person: who.
+        known: what tracks without a name are compared with.
+        say: is told what is done, as users read it.
 
-def count_in_database(engine: Engine, person: Person, known: KnownFaces) -> dict[str, dict[str, int]]:
-    """Return how much would go, by step; nothing is changed."""
+    """
     steps: dict[str, dict[str, int]] = {}
     with reading(engine) as connection:
         for network_id in _network_ids(connection):
             named = near = 0
-            for bounds in windows(connection, network_id, after=0):
+            for number, bounds in enumerate(windows(connection, network_id, after=0)):
+                say(f"looking at the faces of media, {number * WINDOW} so far")
                 shown = find_shown(
                     connection,
                     network_id,
@@ -185,6 +204,7 @@ def count_in_database(engine: Engine, person: Person, known: KnownFaces) -> dict
                 )
                 named, near = named + len(shown.named), near + len(shown.near)
             steps[f"faces {network_id}"] = {"named": named, "near": near}
+        say("counting names")
         counts = count_labels(connection, person.identity_ids)
         steps["labels"] = {name: count for name, count in counts.items() if name not in NAMES}
         steps["texts"] = forget_in_texts(connection, person.names, is_dry=True)
@@ -211,6 +231,12 @@ def faces_in_archive(connection: Connection, person: Person, *, embedder: str) -
         return np.zeros((0, 0), np.float32)
     total = np.sum(means, axis=0, dtype=np.float64)
     return np.asarray(total / np.linalg.norm(total), np.float32)[None]
+
+
+def face_of(connection: Connection, takedown_id: int) -> KnownFaces:
+    """Return the face of a takedown that is not finished: of one without a name, it says who is meant."""
+    row = connection.execute(select(takedowns).where(takedowns.c.id == takedown_id)).one()
+    return KnownFaces(row.embedder, _faces_of(row))
 
 
 def give_up_space(engine: Engine) -> None:
@@ -282,13 +308,13 @@ def _faces_of(row: Any) -> F32:  # noqa: ANN401 - a row
     return np.frombuffer(row.faces, _F32, offset=4).astype(np.float32).reshape(count, -1)
 
 
-def _insert(connection: Connection, person: Person, known: KnownFaces) -> int:
+def _insert(connection: Connection, person: Person, known: KnownFaces, done_by: str | None) -> int:
     faces = _face_bytes(known.faces) if len(known.faces) else None
     added = connection.execute(
         insert(takedowns)
         .values(
             started_at=utc_now(),
-            done_by=who_is_this(),
+            done_by=done_by or who_is_this(),
             identity_ids=list(person.identity_ids),
             embedder=known.embedder,
             faces=faces,

@@ -34,6 +34,14 @@ def digests_of(connection: Connection, people: Iterable[Identity]) -> list[bytes
     return sorted({name_digest(key, salt=salt) for person in people for key in keys_of(person)})
 
 
+def digests_there(connection: Connection, people: Iterable[Identity]) -> frozenset[bytes]:
+    """Return the tombstones that people have or would have, 32 bytes each; none where nobody was ever taken down."""
+    salt = _salt(connection)
+    if salt is None:
+        return frozenset()
+    return frozenset(name_digest(key, salt=salt) for key in sorted({key for one in people for key in keys_of(one)}))
+
+
 def add_tombstones(connection: Connection, digests: Sequence[bytes], *, takedown_id: int) -> int:
     """Keep people from being learnt again, by digests of ``digests_of``; return how many are new."""
     rows = [{"digest": digest, "takedown_id": takedown_id} for digest in digests]

@@ -51,8 +51,13 @@ def find_person(connection: Connection, wanted: str) -> Person:
         if not plain_name(wanted):
             raise IdentityError(f"{wanted!r} is no name: it has no letter and no digit", name=wanted)
         return Person((), (" ".join(wanted.split()),), (wanted,) if wanted.startswith("/") else ())
+    return person_of(connection, found[0])
+
+
+def person_of(connection: Connection, survivor_id: int) -> Person:
+    """Return the person whom an identity stands for, whoever was merged into it included."""
     rows = connection.execute(
-        select(identities.c.id, identities.c.name, identities.c.kg_mid).where(identities.c.survivor_id == found[0])
+        select(identities.c.id, identities.c.name, identities.c.kg_mid).where(identities.c.survivor_id == survivor_id)
     ).all()
     ids = sorted(row.id for row in rows)
     aliases = select(identity_aliases.c.name).where(identity_aliases.c.identity_id.in_(ids))

@@ -1,0 +1,36 @@
+"""What a takedown reports is kept with it: its tombstones, what is left to do, whether it was killed and went on.
+
+Revision ID: 0023
+Revises: 0022
+
+It only adds, so programs of 0022 go on.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0023"
+down_revision = "0022"
+branch_labels = None
+depends_on = None
+
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+COLUMNS = (
+    ("tombstones", JSON, "of the person, hexadecimal; NULL: a former program has begun it"),
+    ("is_resumed", sa.Boolean(), "it was killed and went on"),
+    ("left_to_do", JSON, "sentences for a person, which name nobody; NULL until it is finished"),
+)
+
+
+def upgrade() -> None:
+    """Apply."""
+    for name, kind, comment in COLUMNS:
+        op.add_column("takedowns", sa.Column(name, kind, nullable=True, comment=comment))
+
+
+def downgrade() -> None:
+    """Take back."""
+    with op.batch_alter_table("takedowns") as table:
+        for name, _, _ in COLUMNS:
+            table.drop_column(name)

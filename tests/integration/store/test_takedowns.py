@@ -1,0 +1,124 @@
+"""Takedowns as the database has them, on both databases: reports that are kept, one at a time, and going on."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from annotator.errors import BusyError
+from annotator.store import Store
+from annotator.store.takedowns.alone import is_under_way, only_takedown
+from annotator.store.takedowns.listing import find_takedown, is_of, list_takedowns
+from annotator.store.takedowns.running import (
+    NO_FACES,
+    KnownFaces,
+    begin_takedown,
+    face_of,
+    finish_takedown,
+    forget_in_database,
+)
+from annotator.store.takedowns.whom import Person, find_person
+from annotator.takedown.report import report_of
+from annotator.types import Identity
+from tests import web_archive
+from tests.store_values import ADA, BEN
+
+FACES = KnownFaces("x", np.eye(2, 4, dtype=np.float32))
+HOLDS = """
+import sys, time
+from annotator.store.connection import open_engine
+from annotator.store.takedowns.alone import only_takedown
+with only_takedown(open_engine(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def whom(store: Store, name: str) -> Person:
+    with store.reading() as connection:
+        return find_person(connection, name)
+
+
+def take_down(store: Store, name: str) -> int:
+    person = whom(store, name)
+    takedown = begin_takedown(store.engine, person, NO_FACES, done_by="eve")
+    forget_in_database(store.engine, takedown, person.names)
+    finish_takedown(store.engine, takedown, person.names, left=["backups still have the person"])
+    return takedown.takedown_id
+
+
+def test_the_report_is_kept_and_names_nobody(store: Store) -> None:
+    web_archive.fill(store)
+    number = take_down(store, ADA.name)
+    with store.reading() as connection:
+        kept = find_takedown(connection, number)
+        assert [one.takedown_id for one in list_takedowns(connection, limit=9)] == [number]
+        assert find_takedown(connection, number + 1) is None
+    assert kept is not None
+    told = report_of(kept).to_json()
+    assert (told["done"], told["resumed"], told["left"]) == (True, False, ["backups still have the person"])
+    assert told["steps"]["labels"]["track_labels"] == 3
+    assert told["finished_at"] >= told["started_at"]
+    assert kept.ended == set(kept.steps)
+    assert (kept.done_by, ADA.name in str(told)) == ("eve", False)
+    with store.reading() as connection:
+        assert is_of(connection, kept, [Identity(ADA.name.upper())])
+        assert not is_of(connection, kept, [BEN])
+
+
+def test_what_was_killed_goes_on_and_says_so_the_second_time_too(store: Store) -> None:
+    web_archive.fill(store)
+    first = take_down(store, ADA.name)
+    person = whom(store, ADA.name)  # the database knows nobody so any more: a model may
+    second = begin_takedown(store.engine, person, NO_FACES)
+    again = begin_takedown(store.engine, person, NO_FACES)
+    assert (first, second.takedown_id, again.takedown_id) == (1, 2, 2)
+    with store.reading() as connection:
+        kept = find_takedown(connection, 2)
+    assert kept is not None
+    assert (kept.is_resumed, kept.finished_at, len(kept.tombstones)) == (True, None, 1)
+
+
+def test_one_that_a_former_program_has_begun_goes_on(store: Store) -> None:
+    web_archive.fill(store)
+    begun = begin_takedown(store.engine, whom(store, ADA.name), NO_FACES)
+    with store.writing() as connection:
+        connection.execute(text("UPDATE takedowns SET tombstones = NULL, is_resumed = NULL"))
+    with store.reading() as connection:
+        kept = find_takedown(connection, begun.takedown_id)
+    assert kept is not None
+    assert (len(kept.tombstones), kept.is_resumed, kept.left) == (2, False, ())
+    assert begin_takedown(store.engine, whom(store, ADA.name), NO_FACES).takedown_id == begun.takedown_id
+    assert begin_takedown(store.engine, whom(store, BEN.name), NO_FACES).takedown_id != begun.takedown_id
+
+
+def test_a_face_without_a_name_is_found_by_its_row(store: Store) -> None:
+    begun = begin_takedown(store.engine, Person((), ()), FACES)
+    with store.reading() as connection:
+        face = face_of(connection, begun.takedown_id)
+    assert (face.embedder, face.faces.tolist()) == (FACES.embedder, FACES.faces.tolist())
+    assert begin_takedown(store.engine, Person((), ()), face).takedown_id == begun.takedown_id
+
+
+def test_one_at_a_time_and_free_again_when_it_ends(store: Store) -> None:
+    assert not is_under_way(store.engine)
+    with only_takedown(store.engine):
+        assert is_under_way(store.engine)
+        with pytest.raises(BusyError, match="another takedown"), only_takedown(store.engine):
+            pass
+    assert not is_under_way(store.engine)
+    with only_takedown(store.engine):
+        pass
+
+
+def test_a_program_that_is_killed_holds_it_no_more(store: Store, database_url: str) -> None:
+    program = [sys.executable, "-c", HOLDS, database_url]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert is_under_way(store.engine)
+        process.kill()
+    with only_takedown(store.engine):
+        pass
