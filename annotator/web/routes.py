@@ -88,6 +88,19 @@ PAGES: Final[tuple[Page, ...]] = (
     ),
     Page("/people/{person_id:int}/merge", "merge_people", changing_people.ask_to_merge, Role.OPERATOR),
     Page("/people/{person_id:int}/merge", "merge_people_now", changing_people.merge_two, Role.OPERATOR, "POST"),
+    Page(
+        "/people/{person_id:int}/merged/{merged_id:int}",
+        "unmerge_people",
+        changing_people.ask_to_unmerge,
+        Role.OPERATOR,
+    ),
+    Page(
+        "/people/{person_id:int}/merged/{merged_id:int}",
+        "unmerge_people_now",
+        changing_people.unmerge_two,
+        Role.OPERATOR,
+        "POST",
+    ),
     Page("/media/{media_id:int}", "media", media.show_media, Role.READER),
     Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER, fetches_media=True),
     Page(

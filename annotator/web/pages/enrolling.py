@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from annotator.store.web.people import find_person
+from annotator.web.changing import LONGEST_NAME
 from annotator.web.errors import WebError
-from annotator.web.pages.changing_people import LONGEST_NAME
 from annotator.web.pages.media import known_row
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit

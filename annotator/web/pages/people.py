@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from annotator.store.identities import ids_of
+from annotator.store.merging import list_merged
 from annotator.store.web.accounts import Role
 from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.finding import Question, find_media_with
@@ -62,6 +63,7 @@ def show_person(visit: Visit) -> Response:
         titles = titles_of(connection, [(one.media_id, one.uri) for one in found[:_CLIPS]])
         judged = judged_names(connection, ids)
         removable = aliases_of(connection, ids)
+        merged = list_merged(connection, person.person_id) if _may_change(visit) else []
     if person.person_id != person_id:
         return visit.redirect("person", person_id=person.person_id)
     alike: list[tuple[Person, float]] = []
@@ -81,6 +83,7 @@ def show_person(visit: Visit) -> Response:
         alike=alike,
         is_being_loaded=is_being_loaded,
         may_change=_may_change(visit),
+        merged=merged,
         clips=[
             (one, titles[one.media_id], is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
             for one in found[:_CLIPS]

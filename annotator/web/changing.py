@@ -1,0 +1,169 @@
+"""What people are called, and who is the same person as somebody else, or is not: for pages and for the API."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Connection
+from starlette.background import BackgroundTask
+
+from annotator.errors import IdentityError
+from annotator.store.identities import rename
+from annotator.store.merging import MergedPerson, list_merged, merge, unmerge
+from annotator.store.naming import add_alias, change_kg_mid, remove_alias
+from annotator.store.promotions import who_is_this
+from annotator.store.rollups import roll_up_if_due
+from annotator.store.web.people import Person, find_person
+from annotator.types import Identity
+from annotator.web.errors import WebError
+from annotator.web.shown_model import MODEL_IS_GONE
+from annotator.web.visit import Visit
+
+LONGEST_NAME: Final = 200
+_LARGEST_ID: Final = 2**31 - 1
+_LOG: Final = logging.getLogger(__name__)
+
+
+def person_of(connection: Connection, person_id: int) -> Person:
+    """Return a person; of somebody who was merged, who took over.
+
+    Raises:
+        WebError: there is no such person.
+
+    """
+    person = find_person(connection, person_id) if person_id <= _LARGEST_ID else None
+    if person is None:
+        raise WebError(404, "There is no such person.")
+    return person
+
+
+def merged_into(connection: Connection, person: Person, merged_id: int) -> MergedPerson:
+    """Return somebody who was merged into a person.
+
+    Raises:
+        WebError: nobody was under this id, or it was taken back.
+
+    """
+    for one in list_merged(connection, person.person_id):
+        if one.person_id == merged_id:
+            return one
+    raise WebError(404, f"Nobody was merged into {person.name} under this number, or it was taken back already.")
+
+
+def checked_length(name: str) -> str:
+    """Return a name as it was typed, without spaces around it.
+
+    Raises:
+        WebError: it is empty, or too long.
+
+    """
+    if not 0 < len(name.strip()) <= LONGEST_NAME:
+        raise WebError(400, f"A name has from 1 to {LONGEST_NAME} letters.")
+    return name.strip()
+
+
+def change(visit: Visit, person_id: int, deed: Callable[[Connection, Person], object]) -> None:
+    """Do something to a person, in one transaction.
+
+    Raises:
+        WebError: there is no such person, or it cannot be done.
+
+    """
+    try:
+        with visit.site.store.writing() as connection:
+            deed(connection, person_of(connection, person_id))
+    except IdentityError as error:
+        raise WebError(400, f"{error}.".replace("..", ".")) from error
+
+
+def rename_person(visit: Visit, connection: Connection, person: Person, name: str) -> Identity:
+    """Give somebody another name; the former one goes on finding the person."""
+    identity = rename(connection, person.name, checked_length(name))
+    visit.record(connection, "renamed a person", subject=identity.name, former=person.name)
+    return identity
+
+
+def add_further_name(visit: Visit, connection: Connection, person: Person, alias: str) -> None:
+    """Let another name find somebody, too."""
+    add_alias(connection, person.name, checked_length(alias))
+    visit.record(connection, "added a name", subject=person.name, alias=alias)
+
+
+def insist_that_name_may_go(visit: Visit, alias: str) -> None:
+    """Refuse to take a name away by which the model knows somebody: outside of transactions, for it may load the model.
+
+    Raises:
+        WebError: the model calls the person so, or is not here.
+
+    """
+    of_model = visit.site.shown_model.own_names(visit.site.store, visit.site.settings)
+    if of_model is None:
+        raise WebError(409, MODEL_IS_GONE)
+    if alias in of_model:
+        raise WebError(409, "The model calls the person so: without the name it would take them for somebody new.")
+
+
+def remove_further_name(visit: Visit, connection: Connection, person: Person, alias: str) -> None:
+    """Let another name find somebody no more; :func:`insist_that_name_may_go` comes first."""
+    remove_alias(connection, person.name, alias)
+    visit.record(connection, "removed a name", subject=person.name, alias=alias)
+
+
+def change_graph_id(visit: Visit, connection: Connection, person: Person, kg_mid: str | None) -> None:
+    """Say who somebody is in the Knowledge Graph."""
+    identity = change_kg_mid(connection, person.name, kg_mid)
+    visit.record(
+        connection, "changed a Knowledge Graph id", subject=person.name, before=person.kg_mid, now=identity.kg_mid
+    )
+
+
+def merge_person(visit: Visit, connection: Connection, person: Person, other: Person) -> Identity:
+    """Let somebody stand for a person."""
+    identity = merge(connection, person.name, other.name, merged_by=by(visit))
+    visit.record(connection, "merged two people", subject=identity.name, merged=person.name)
+    return identity
+
+
+def unmerge_person(
+    visit: Visit, connection: Connection, person: Person, merged_id: int, *, name: str | None
+) -> Identity:
+    """Take a merge back: two people of one again.
+
+    Args:
+        visit: who says so.
+        connection: in a transaction that writes.
+        person: who remained.
+        merged_id: whom the merge gave up.
+        name: what that one is called from now on; None is what it was called before.
+
+    """
+    merged_into(connection, person, merged_id)
+    identity = unmerge(connection, merged_id, name=None if name is None else checked_length(name))
+    visit.record(connection, "took a merge back", subject=identity.name, out_of=person.name)
+    return identity
+
+
+def counted(visit: Visit) -> BackgroundTask:
+    """Return what comes after the answer to a change: counts are rolled up where that is cheap."""
+    return BackgroundTask(roll_up_if_due, visit.site.store.engine)
+
+
+def labelled_anew(visit: Visit) -> BackgroundTask:
+    """Return what comes after somebody was taken apart: what is stored is labelled by the model that knows both."""
+
+    def label_anew() -> None:
+        site = visit.site
+        try:
+            model = site.shown_model.name(site.store, site.settings)
+            if site.enrolling is not None and model is not None:
+                site.enrolling.run(model=model, actor=visit.visitor.name, address=visit.address, anew=True)
+        except WebError as error:  # nobody waits for it: the next who labels the archive does it
+            _LOG.warning("what is stored was not labelled anew after a merge was taken back: %s", error)
+        roll_up_if_due(site.store.engine)
+
+    return BackgroundTask(label_anew)
+
+
+def by(visit: Visit) -> str:
+    """Return who says something, as it is kept beside it: the account, or the user of this machine."""
+    return who_is_this() if visit.visitor.account is None else visit.visitor.account.name
