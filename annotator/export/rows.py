@@ -13,7 +13,7 @@ RowKind = Literal["people", "tracks"]
 Cell = str | int | float | bool | None
 # A spreadsheet takes what begins so for a formula, and would run it. An apostrophe says «text»; it is given to what
 # begins with one, too, so that taking away the first apostrophe always gives the text.
-_BEGINS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+_BEGINS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")  # noqa: RUF001 - of full width
 
 _OF_MEDIA: Final = {"media_id": int, "media_uri": str, "sha256": str, "duration_ms": int, "model": str}
 _OF_PERSON: Final = {"identity": str, "kg_mid": str, "identity_id": int, "confidence": float}
@@ -101,6 +101,8 @@ def safe_cells(row: Iterable[Cell]) -> list[Cell]:
 
     >>> safe_cells(["=HYPERLINK(0)", "Cher", "'tis", -1, None, True])
     ["'=HYPERLINK(0)", 'Cher', "''tis", -1, '', 'true']
+    >>> safe_cells([chr(0xFF20) + "SUM(1)"])[0][0]  # of full width
+    "'"
     """
     return ["" if cell is None else _as_text(cell) for cell in row]
 

@@ -81,8 +81,10 @@ def checked_addresses(host: str, port: int, *, limits: FetchLimits) -> list[str]
     for address in addresses:
         if not limits.allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise ForbiddenSourceError(
-                f"The host {host} has the address {address}, which is not public; check the name, or, if media are to "
-                "come from there, set ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES=true."
+                # Which address is not told: visitors of `annotator web` may not learn what names mean in its network.
+                f"The host {host} is at an address that is not public; check the name, or, if media are to come from "
+                "there, set ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES=true, for `annotator web` "
+                "ANNOTATOR_WEB__ALLOW_PRIVATE_ADDRESSES=true."
             )
     return addresses
 

@@ -12,6 +12,7 @@ from annotator.web.errors import WebError
 
 _WAITS_S: Final = 20.0
 _ANSWERS_WITHIN_S: Final = 180.0
+_AT_ONCE: Final = 2  # one is under way, one waits: threads that wait for it bring no media to others
 _TOLD: Final = 2000  # last bytes of what it says when it fails, for the log
 _LOG: Final = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Errand:
         self._answers_within_s = answers_within_s
         self._waits_s = waits_s
         self._one = threading.Lock()
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
 
     def run(self, *, model: str, **asked: object) -> dict[str, Any]:
         """Do it, and return the answer.
@@ -59,8 +61,16 @@ class Errand:
             WebError: it says why it cannot be done, it fails, takes too long, or another one is under way.
 
         """
+        if not self._places.acquire(blocking=False):
+            raise _under_way()
+        try:
+            return self._run(model, asked)
+        finally:
+            self._places.release()
+
+    def _run(self, model: str, asked: Mapping[str, object]) -> dict[str, Any]:
         if not self._one.acquire(timeout=self._waits_s):
-            raise WebError(503, "Another one is under way: try again in a while.", headers={"Retry-After": "30"})
+            raise _under_way()
         try:
             told = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the program has ended
             process = subprocess.Popen(
@@ -122,3 +132,7 @@ class Errand:
                 process.stdout.close()
         finally:
             self._one.release()
+
+
+def _under_way() -> WebError:
+    return WebError(503, "Another one is under way: try again in a while.", headers={"Retry-After": "30"})

@@ -42,6 +42,9 @@ TYPES: Final[dict[str, str]] = {
 }
 """What a browser is told that a shape is; the others are lines of JSON."""
 
+_LONGEST_FILE_NAME: Final = 100
+"""Letters of a name without its ending: names of four people would be more than proxies take in a header."""
+
 MOST_MEDIA: Final = 10_000
 """Of a search that is exported: each statement names them all. `annotator export` has no such limit."""
 
@@ -85,7 +88,7 @@ def export_media(visit: Visit, row: KnownMediaRow, wish: Wish, *, name: str) -> 
     if wish.shape != "webvtt":
         return export_all(visit, selection, wish, name=name)
     text = _text_track(visit, selection, wish.person)
-    return Response(text, headers=_headers(f"{name}{FORMS['webvtt'].suffix}", TYPES["webvtt"]))
+    return Response(text, headers=_headers(name, FORMS["webvtt"].suffix, TYPES["webvtt"]))
 
 
 def export_all(visit: Visit, selection: Selection, wish: Wish, *, name: str) -> Response:
@@ -103,7 +106,7 @@ def export_all(visit: Visit, selection: Selection, wish: Wish, *, name: str) -> 
         resolve(connection, selection)  # what is wrong with it is told before anything is sent
     pieces = stream(engine, wish.shape, selection, rows=wish.rows)
     suffix = FORMS[wish.shape].suffix if wish.shape in TYPES else ".jsonl"
-    headers = _headers(name + suffix, TYPES.get(wish.shape, JSON_LINES))
+    headers = _headers(name, suffix, TYPES.get(wish.shape, JSON_LINES))
     return StreamingResponse(made_in(visit.site.export_threads, pieces), headers=headers)
 
 
@@ -142,8 +145,8 @@ def _text_track(visit: Visit, selection: Selection, person: str | None) -> str:
     raise IdentityError(f"{person} is not in it", name=person)
 
 
-def _headers(name: str, media_type: str) -> dict[str, str]:
-    return {
-        "Content-Type": media_type,
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-    }
+def _headers(name: str, suffix: str, media_type: str) -> dict[str, str]:
+    """Return the headers of a file: in its name, nothing is invisible, turns the ending round or leads elsewhere."""
+    shown = "".join(letter if letter.isprintable() and letter not in "/\\" else "_" for letter in name)
+    file_name = quote(shown[:_LONGEST_FILE_NAME] + suffix, safe="")
+    return {"Content-Type": media_type, "Content-Disposition": f"attachment; filename*=UTF-8''{file_name}"}

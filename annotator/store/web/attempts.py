@@ -7,6 +7,7 @@ An attempt is noted before the password is looked at, and taken back when it was
 no more are looked at than of a thousand one after the other.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -35,6 +36,24 @@ class AttemptLimits:
 
 
 USUAL_LIMITS: Final = AttemptLimits()
+_ONE_PLACE_V6: Final = 64  # bits; whoever has an address of IPv6 has all that begin with these
+
+
+def place_of(address: str) -> str:
+    """Return what counts as one place: an address of IPv4, the network of one of IPv6.
+
+    >>> place_of("192.0.2.1"), place_of("::ffff:192.0.2.1"), place_of("2001:db8::7%eth0"), place_of("unknown")
+    ('192.0.2.1', '192.0.2.1', '2001:db8::/64', 'unknown')
+    """
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, _ONE_PLACE_V6), strict=False))
 
 
 def take_attempt(
@@ -63,8 +82,8 @@ def take_attempt(
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
         connection.execute(text("LOCK TABLE web_attempts IN SHARE ROW EXCLUSIVE MODE"))
     connection.execute(delete(web_attempts).where(web_attempts.c.at <= now - limits.within))
-    counted = _counted_name(name, device)
-    of_name, of_address = web_attempts.c.name == counted, web_attempts.c.address == address
+    counted, place = _counted_name(name, device), place_of(address)
+    of_name, of_address = web_attempts.c.name == counted, web_attempts.c.address == place
     if device is not None:
         bounds = [(of_name, limits.from_one_place)]
     else:
@@ -77,7 +96,7 @@ def take_attempt(
         count, first = connection.execute(select(func.count(), func.min(web_attempts.c.at)).where(condition)).one()
         if count >= most:
             return first + limits.within - now  # type: ignore[no-any-return]
-    connection.execute(insert(web_attempts).values(name=counted, address=address, at=now))
+    connection.execute(insert(web_attempts).values(name=counted, address=place, at=now))
     return None
 
 
@@ -85,7 +104,7 @@ def forget_attempts(connection: Connection, name: str, address: str, *, device: 
     """Take back what somebody tried, from an address or by a known device, before the password was right."""
     of_place = web_attempts.c.name == _counted_name(name, device)
     if device is None:
-        of_place &= web_attempts.c.address == address
+        of_place &= web_attempts.c.address == place_of(address)
     connection.execute(delete(web_attempts).where(of_place))
 
 

@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from annotator.errors import AccountError
 from annotator.store.web.accounts import Account, Role, change_role
+from annotator.store.web.attempts import place_of, take_attempt
 from annotator.store.web.audit import record_deed
 from annotator.store.web.sessions import begin_session
 from annotator.store.web.subjects import account_of_subject, add_subject, end_all_of
@@ -19,6 +20,8 @@ from annotator.web.visit import Visit
 
 if TYPE_CHECKING:
     from annotator.web.oidc.entrance import Elsewhere
+
+_COUNTED_AS: Final = "at the provider"  # no account has spaces in its name
 
 
 def go_elsewhere(visit: Visit) -> Response:
@@ -42,7 +45,7 @@ def come_back(visit: Visit) -> Response:
 
     """
     elsewhere = _elsewhere(visit)
-    visit.site.rates.count(f"comes back {visit.address}")
+    visit.site.rates.count(f"comes back {place_of(visit.address)}")
     try:
         claims, target = elsewhere.finish(
             visit.request.query_params, visit.visitor.secret, redirect_uri=_redirect_uri(visit), now=visit.now
@@ -50,7 +53,9 @@ def come_back(visit: Visit) -> Response:
     except WebError as error:
         if error.status == 401:
             with visit.site.store.writing() as connection:
-                _record(connection, visit, "nobody", "failed to log in", elsewhere=error.detail)
+                # Anybody can bring answers that are refused: the record must not grow with each.
+                if take_attempt(connection, _COUNTED_AS, visit.address, now=visit.now) is None:
+                    _record(connection, visit, "nobody", "failed to log in", elsewhere=error.detail)
         raise
     with visit.site.store.writing() as connection:
         account = _account_for(connection, visit, elsewhere, claims)

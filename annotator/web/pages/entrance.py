@@ -44,7 +44,7 @@ def log_in(visit: Visit) -> Response:
     try:
         name = account_name(typed)
     except AccountError:
-        name = typed.strip().lower()[:64]
+        name = "".join(letter for letter in typed.strip().lower()[:64] if letter.isprintable())
     with site.store.writing() as connection:
         account = find_account(connection, name)
         device = device_of(account, visit.request.cookies.get(site.device_cookie, ""))

@@ -172,13 +172,19 @@ class _OpenedFile(FileResponse):
 def short_name(uri: str) -> str:
     """Return the last part of an address; of a digest, as uploads are named, the beginning.
 
+    What cannot be seen, and what turns the words around it, is told as «�».
+
     >>> short_name("s3://gifs/tv/rachel%20waits.gif"), short_name("https://example.org/")
     ('rachel waits.gif', 'https://example.org/')
+    >>> short_name("s3://gifs/a%E2%80%AEgpj.gif")
+    'a�gpj.gif'
     >>> short_name(f"file:///uploads/{'0123456789abcdef' * 4}.gif")
     '0123456789….gif'
     """
     path = PurePosixPath(urlsplit(uri).path)
-    return f"{path.stem[:10]}…{path.suffix}" if is_digest(uri) else unquote(path.name) or uri
+    if is_digest(uri):
+        return f"{path.stem[:10]}…{path.suffix}"
+    return "".join(letter if letter.isprintable() else "�" for letter in unquote(path.name)) or uri
 
 
 def is_digest(uri: str) -> bool:

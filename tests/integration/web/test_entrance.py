@@ -75,6 +75,25 @@ def test_guessing_from_one_address_shuts_nobody_else_out(store: Store) -> None:
     assert web.browser().post("/login", {"name": "eve", "password": PASSWORD}).status_code == 303
 
 
+def test_all_addresses_that_one_machine_has_in_ipv6_are_one(store: Store) -> None:
+    web = WebForTests(store)
+    web.account(Role.READER, "eve")
+    with store.writing() as connection:
+        for number in range(50):
+            assert take_attempt(connection, f"somebody-{number}", f"2001:db8::{number:x}", now=web.clock()) is None
+    late = {"name": "somebody-else", "password": "no"}
+    assert web.browser(address="2001:db8::ffff:1").post("/login", late).status_code == 429
+    assert web.browser(address="2001:db8:0:1::1").post("/login", late).status_code == 401
+
+
+def test_what_is_typed_as_a_name_cannot_turn_the_record_round(sqlite_store: Store) -> None:
+    web = WebForTests(sqlite_store)
+    web.account(Role.READER, "eve")
+    web.browser().post("/login", {"name": "\u202ennima\u2066\n", "password": "no"})
+    with sqlite_store.reading() as connection:
+        assert [deed.actor for deed in list_deeds(connection)] == ["nnima"]
+
+
 def guess_from_everywhere(web: WebForTests, name: str) -> None:
     """Use up all that is taken from strangers for an account, as many machines would."""
     with web.site.store.writing() as connection:

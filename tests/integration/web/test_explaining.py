@@ -2,7 +2,7 @@
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,3 +92,24 @@ def test_one_media_is_explained_at_a_time(tmp_path: Path) -> None:
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "30"})
         may_end.write_text("")
         assert CLIP in first.result()["page"]
+
+
+def test_one_more_waits_for_the_one_under_way_and_others_are_refused_at_once(tmp_path: Path) -> None:
+    """Who asks for many explanations holds no more threads than two: the others bring pictures and media."""
+    began, may_end = tmp_path / "began", tmp_path / "may end"
+    for pipe in (began, may_end):
+        os.mkfifo(pipe)
+    program = f"open({str(began)!r}, 'w').close(); open({str(may_end)!r}).read()\n{TELLS}"
+    explaining = Errand((sys.executable, "-c", program), {}, os.environ, waits_s=600)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(explaining.run, model="", media=CLIP)
+        began.read_text()
+        others = [pool.submit(explaining.run, model="", media=CLIP) for _ in range(2)]
+        refused, waiting = wait(others, timeout=60, return_when=FIRST_COMPLETED)
+        with pytest.raises(WebError, match="Another one"):
+            refused.pop().result()
+        may_end.write_text("")
+        assert CLIP in first.result()["page"]
+        began.read_text()
+        may_end.write_text("")
+        assert CLIP in waiting.pop().result()["page"]

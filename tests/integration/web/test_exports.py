@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import pytest
 from anyio import CapacityLimiter
@@ -17,6 +18,7 @@ from annotator.web import exporting
 from annotator.web.exporting import made_in, shapes_offered
 from tests import web_archive
 from tests.optional import import_optional
+from tests.store_values import ref
 from tests.web_client import Browser, WebForTests
 
 
@@ -96,6 +98,21 @@ def test_parquet_is_offered_only_where_it_can_be_written(
             f"{path}?shape=parquet" + "&person=ada+lovelace" * path.endswith(("h/export", "1/export"))
         )
         assert (refused.status_code, "celebrity-annotator[parquet]" in refused.text) == (400, True)
+
+
+def test_a_file_is_called_so_that_its_ending_is_seen_and_its_header_is_short(sqlite_store: Store) -> None:
+    names = ("a%E2%80%AEgpj.gif", "x%2F..%2Fy.gif", f"{'%F0%9D%92%9C' * 300}.gif")
+    media = web_archive.fill(sqlite_store, media=tuple(map(ref, names)))
+    browser = WebForTests(sqlite_store).browser(Role.READER)
+    told = [
+        browser.get(f"/media/{media_id}/export?shape=csv").headers["content-disposition"].partition("''")[2]
+        for media_id in media.values()
+    ]
+    assert unquote(told[0]) == "a�gpj.gif.csv"
+    assert "%2F" not in told[1]
+    assert (told[2].endswith("%9C.csv"), len(told[2]) < 1300) == (True, True)
+    found = browser.get("/search/export?shape=csv&person=ada%0D%0Alovelace").headers["content-disposition"]
+    assert found == "attachment; filename*=UTF-8''ada__lovelace.csv"
 
 
 def test_pieces_are_made_in_few_threads_however_many_ask() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from httpx2 import Response
@@ -208,6 +208,7 @@ SPOILT: dict[str, Spoil] = {
     "another issuer": with_claims(iss="https://elsewhere.example"),
     "another audience": with_claims(aud="another"),
     "no audience": with_claims(aud=None),
+    "one audience, given to another": with_claims(azp="another"),
     "several audiences, given to another": with_claims(aud=[CLIENT_ID, "another"], azp="another"),
     "several audiences, given to nobody": with_claims(aud=[CLIENT_ID, "another"]),
     "another nonce": with_claims(nonce="another"),
@@ -217,6 +218,8 @@ SPOILT: dict[str, Spoil] = {
     "of tomorrow": with_claims(iat=lambda claims: claims["iat"] + 86_400),
     "not yet": with_claims(nbf=lambda claims: claims["iat"] + 600),
     "of nobody": with_claims(sub=""),
+    "of nobody that can be seen": with_claims(sub="7a1\u200b"),
+    "of somebody with an endless number": with_claims(sub="7" * 256),
     "a number as time": with_claims(exp="tomorrow"),
 }
 
@@ -232,6 +235,17 @@ def test_a_token_is_refused_that_is(sqlite_store: Store, provider: ProviderForTe
     assert browser.get("/").status_code == 303
     with sqlite_store.reading() as connection:
         assert [(deed.actor, deed.action) for deed in list_deeds(connection)] == [("nobody", "failed to log in")]
+
+
+def test_answers_that_are_refused_do_not_fill_the_record(sqlite_store: Store, provider: ProviderForTests) -> None:
+    web = web_for(sqlite_store, provider)
+    browser = web.browser()
+    state = parse_qs(urlsplit(browser.get("/login/elsewhere").headers["location"]).query)["state"][0]
+    for _ in range(20):
+        assert browser.get(f"/login/back?error=x&state={state}").status_code == 401
+    with sqlite_store.reading() as connection:
+        assert len(list_deeds(connection)) == 10
+    assert log_in(browser, provider).status_code == 303, "whoever is let in comes in"
 
 
 @pytest.mark.parametrize(

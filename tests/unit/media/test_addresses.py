@@ -39,10 +39,11 @@ def test_private_local_and_wrapped_private_addresses_are_not_public(address: str
     assert not is_public(ipaddress.ip_address(address))
 
 
-def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_with_one_private_address_is_refused_without_telling_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolver("8.8.8.8", "127.0.0.1"))
-    with pytest.raises(ForbiddenSourceError, match=r"127\.0\.0\.1, which is not public"):
+    with pytest.raises(ForbiddenSourceError, match="not public") as refused:
         checked_addresses("mixed.example", 80, limits=FetchLimits())
+    assert "127.0.0.1" not in str(refused.value)
 
 
 def test_private_addresses_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
