@@ -9,6 +9,7 @@ from typing import Protocol
 from PIL import Image
 
 from annotator.build import MediaSource
+from annotator.errors import AnnotatorError
 from annotator.media import Sampling
 from annotator.types import U8, MediaRef
 
@@ -58,6 +59,16 @@ class Picture(Protocol):
 
     def __hash__(self) -> int:
         """Equal ones have the same."""
+
+
+def cut_what_can_be(
+    media: MediaRef, pictures: Collection[Picture], *, sha256: str, source: MediaSource
+) -> dict[Picture, bytes | None]:
+    """Cut pictures as :func:`cut_pictures` does; return those that were made before something went wrong."""
+    cut: dict[Picture, bytes | None] = {}
+    with contextlib.suppress(AnnotatorError):
+        cut.update(cut_pictures(media, pictures, sha256=sha256, source=source))
+    return cut
 
 
 def cut_pictures(

@@ -10,8 +10,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from annotator.build import MediaSource
-from annotator.errors import AnnotatorError
-from annotator.promotion.frames import Cut, ShownFrame, cut_pictures
+from annotator.promotion.frames import Cut, ShownFrame, cut_what_can_be
 from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes
 from annotator.store.store import Store
@@ -86,6 +85,8 @@ class SeenTrack(Protocol):
 def face_pictures(store: Store, network_id: int, seen: Sequence[SeenTrack], source: MediaSource) -> list[bytes | None]:
     """Return a JPEG of the best face of each track; None where the media is gone, has changed, or cannot be read.
 
+    A media is opened once for all of its tracks.
+
     Args:
         store: the database.
         network_id: whose tracks they are.
@@ -98,7 +99,19 @@ def face_pictures(store: Store, network_id: int, seen: Sequence[SeenTrack], sour
         boxes = load_boxes(connection, network_id, ids)
         rows = connection.execute(select(contents.c.id, contents.c.sha256).where(contents.c.id.in_(ids)))
         digests = {content_id: bytes(sha256).hex() for content_id, sha256 in rows}
-    return [_picture(one, boxes[one.content_id].get(one.track_no), digests[one.content_id], source) for one in seen]
+    moments = [_best_of(one, boxes[one.content_id].get(one.track_no)) for one in seen]
+    by_media: dict[tuple[MediaRef, int], list[Moment]] = {}
+    for one, moment in zip(seen, moments, strict=True):
+        if moment is not None:
+            by_media.setdefault((_media_of(one), one.content_id), []).append(moment)
+    cut = {
+        (media, content_id): cut_what_can_be(media, wanted, sha256=digests[content_id], source=source)
+        for (media, content_id), wanted in by_media.items()
+    }
+    return [
+        None if moment is None else cut[_media_of(one), one.content_id].get(moment)
+        for one, moment in zip(seen, moments, strict=True)
+    ]
 
 
 def best_moments(boxes: StoredBoxes, *, most: int) -> tuple[Moment, ...]:
@@ -120,38 +133,14 @@ def _moment(boxes: StoredBoxes, place: int) -> Moment:
     return Moment(int(boxes.pts_ms[place]), (x1, y1, x2, y2))
 
 
-def _picture(seen: SeenTrack, boxes: StoredBoxes | None, sha256: str, source: MediaSource) -> bytes | None:
+def _best_of(seen: SeenTrack, boxes: StoredBoxes | None) -> Moment | None:
     if seen.media_uri is None or boxes is None:  # annotated anew since it was compared
         return None
-    media = MediaRef(seen.media_uri, seen.media_uri, seen.etag)
-    try:
-        return cut_faces(media, best_moments(boxes, most=1), sha256=sha256, source=source)[0]
-    except AnnotatorError:
-        return None
+    return best_moments(boxes, most=1)[0]
 
 
-def cut_faces(
-    media: MediaRef, moments: Sequence[Moment], *, sha256: str, source: MediaSource
-) -> tuple[bytes | None, ...]:
-    """Cut faces out of a media, which is opened once for all of them.
-
-    Args:
-        media: which media.
-        moments: the faces, in any order.
-        sha256: of the bytes in which they were found, hexadecimal.
-        source: opens media; its sampling does not matter.
-
-    Returns:
-        A JPEG of each, ``HEIGHT_PX`` high, in their order; None where the frame does not show the place any more, and
-        for all where the media has other bytes now.
-
-    Raises:
-        InputError: the media is not there, may not be read or is no media.
-        TransientError: it cannot be fetched now.
-
-    """
-    cut = dict(cut_pictures(media, moments, sha256=sha256, source=source))
-    return tuple(cut.get(one) for one in moments)
+def _media_of(seen: SeenTrack) -> MediaRef:
+    return MediaRef(seen.media_uri or "", seen.media_uri or "", seen.etag)
 
 
 def jpeg(image: Image.Image) -> bytes:

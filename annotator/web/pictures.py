@@ -1,6 +1,5 @@
 """Faces as pictures: cut out of the media when a page shows them, and kept for a while."""
 
-import contextlib
 import threading
 import time
 from collections import OrderedDict
@@ -9,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from annotator.build import MediaSource
-from annotator.errors import AnnotatorError
 from annotator.media import MediaReader, Sampling
-from annotator.promotion.frames import Picture, cut_pictures
+from annotator.promotion.frames import Picture, cut_what_can_be
 from annotator.promotion.pictures import Moment, best_moments
 from annotator.store.codec import StoredBoxes
 from annotator.types import MediaRef
@@ -148,7 +146,4 @@ def _cut(
     """Return what could be made of them before something went wrong."""
     limits = replace(reader.decode, wall_s=min(reader.decode.wall_s, _DECODING_S))
     source = MediaSource(reader, Sampling.all(), limits)
-    cut: dict[Picture, bytes | None] = {}
-    with contextlib.suppress(AnnotatorError):
-        cut.update(cut_pictures(media, pictures, sha256=sha256, source=source))
-    return cut
+    return cut_what_can_be(media, pictures, sha256=sha256, source=source)

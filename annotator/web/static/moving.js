@@ -9,7 +9,7 @@
   const AT_ONCE = 2; // so many are asked for at once of those in view
 
   const isStill = matchMedia("(prefers-reduced-motion: reduce)");
-  const cards = [...document.querySelectorAll(".clip:has([data-moving])")];
+  const cards = [...document.querySelectorAll(".clip")].filter((one) => one.querySelector("[data-moving]"));
   if (!cards.length) return;
 
   class Card {

@@ -2,13 +2,14 @@
 
 import hashlib
 import io
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from annotator.build import build_source
+from annotator.build import MediaSource, SampledMedia, build_source
 from annotator.media import Sampling
 from annotator.media.reader import file_etag
 from annotator.promotion.pictures import HEIGHT_PX, face_pictures
@@ -75,6 +76,20 @@ def test_the_best_face_is_cut_out_with_its_surroundings(store: Store, clip: Path
     assert image.shape == (HEIGHT_PX, HEIGHT_PX, 3)
     assert np.abs(image[HEIGHT_PX // 2, HEIGHT_PX // 2].astype(int) - GREEN).max() < 30
     assert np.abs(image[2, 2].astype(int) - 128).max() < 30
+
+
+def test_faces_of_one_media_take_one_decoding(store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    real = MediaSource.open
+
+    def counted(self: MediaSource, media: MediaRef) -> AbstractContextManager[SampledMedia]:
+        opened.append(media)
+        return real(self, media)
+
+    monkeypatch.setattr(MediaSource, "open", counted)
+    first, second = pictures_of(store, flip_on(clip), flip_on(clip))
+    assert first is not None
+    assert (first == second, len(opened)) == (True, 1)
 
 
 def test_what_has_changed_is_gone_or_was_deleted_has_no_picture(store: Store, clip: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from annotator.build import build_reader
 from annotator.errors import UndecodableMediaError
 from annotator.media import MediaReader
 from annotator.media.reader import file_etag
+from annotator.promotion import frames as cutting
 from annotator.promotion.following import SIDE_PX
 from annotator.promotion.pictures import HEIGHT_PX, Moment
 from annotator.settings import load_settings
@@ -23,7 +24,6 @@ from annotator.store.rollups import roll_up
 from annotator.store.web.accounts import Role
 from annotator.store.web.media import list_media
 from annotator.types import MediaRef
-from annotator.web import pictures as cutting
 from annotator.web.pictures import MOST_TOGETHER, TOGETHER_MS, FacePictures, faces_beside
 from tests.store_values import ADA, BEN, SPEC, annotation, known, ref, track
 from tests.web_client import WebForTests
