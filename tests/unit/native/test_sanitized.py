@@ -33,7 +33,7 @@ def compiler_says(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([shutil.which("cc") or "cc", *arguments], capture_output=True, text=True, check=False)
 
 
-def run_tests(source: Path, library: Path) -> subprocess.CompletedProcess[str]:
+def run_tests(source: Path, library: Path, tests: tuple[Path, ...] = TESTS) -> subprocess.CompletedProcess[str]:
     sanitizers = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fPIC", "-shared", "-o", str(library))
     runtimes = [compiler_says(f"-print-file-name={name}").stdout.strip() for name in ("libasan.so", "libubsan.so")]
     has_sanitizers = compiler_says(*sanitizers, "-x", "c", os.devnull).returncode == 0
@@ -44,7 +44,7 @@ def run_tests(source: Path, library: Path) -> subprocess.CompletedProcess[str]:
     made = compiler_says(*sanitizers, *flags, str(source))
     assert made.returncode == 0, made.stderr
     return subprocess.run(
-        [sys.executable, "-c", CODE, str(library), *map(str, TESTS)],
+        [sys.executable, "-c", CODE, str(library), *map(str, tests)],
         env={**os.environ, "LD_PRELOAD": " ".join(runtimes), "ASAN_OPTIONS": "detect_leaks=0"},
         capture_output=True,
         text=True,
@@ -61,21 +61,22 @@ def test_nothing_is_read_or_written_out_of_bounds(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("right", "wrong", "name"),
     [
-        ("(9 * widest + 16) * sizeof", "(7 * widest + 16) * sizeof"),
+        ("(9 * widest + 16) * sizeof", "(7 * widest + 16) * sizeof", "frames"),
         pytest.param(
             "MIN(x, columns - pixels); /*",
             "x; /*",
+            "first_layer",
             marks=pytest.mark.skipif(
                 not FirstLayer.is_there(), reason="this processor has no AVX2, or is none of x86-64"
             ),
         ),
     ],
 )
-def test_what_is_too_long_is_noticed(tmp_path: Path, right: str, wrong: str) -> None:
+def test_what_is_too_long_is_noticed(tmp_path: Path, right: str, wrong: str, name: str) -> None:
     text = SOURCE.read_text()
     broken = tmp_path / "kernels.c"
     broken.write_text(text.replace(right, wrong))
     assert broken.read_text() != text
-    assert "heap-buffer-overflow" in run_tests(broken, tmp_path / "broken.so").stderr
+    assert "heap-buffer-overflow" in run_tests(broken, tmp_path / "broken.so", (FOLDER / f"test_{name}.py",)).stderr

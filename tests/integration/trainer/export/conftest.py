@@ -39,6 +39,11 @@ class Bench:
     strangers: Path
     engine: Engine
 
+    @property
+    def cache_dir(self) -> Path:
+        """The cache folder in which networks are converted once for all that run here."""
+        return self.places.workdir.parent
+
     def fit(self, network: Network, *, epochs: int = 30) -> None:
         """Fit a network; the run that was there is forgotten."""
         experiment = Experiment(

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.photographs import read_aligned
 from annotator.settings import load_settings
-from annotator.types import Identity, MediaAnnotation, MediaRef, TrackEvidence
+from annotator.types import F16, Identity, MediaAnnotation, MediaRef, TrackEvidence
 from tests.integration.trainer.export.conftest import PEOPLE, QUICK, STRANGERS, TRAIN, VAL, Bench
 from trainer.cli import run
 from trainer.experiment import Network
@@ -47,7 +48,8 @@ def exported(bench: Bench, out: Path, **options: Any) -> ModelBundle:
     return export_bundle(bench.places, params, engine=bench.engine, detector=no_detector)
 
 
-def annotated(model: Path, clip: Path, home: Path) -> MediaAnnotation:
+def annotated(bench: Bench, model: Path, clip: Path) -> MediaAnnotation:
+    home = bench.cache_dir
     settings = load_settings(model=str(model), device="cpu", threads=1, cache_dir=home, data_dir=home)
     (outcome,) = build_annotator(settings).annotate([MediaRef("clip", clip.as_uri())])
     assert isinstance(outcome, MediaAnnotation)
@@ -86,9 +88,9 @@ def test_a_head_is_a_labelling_over_sface(head_folder: Path) -> None:
 
 
 def test_the_head_names_the_person_of_a_clip_and_labels_stored_evidence_alike(
-    head_folder: Path, shared_data: Path, tmp_path: Path
+    head_folder: Path, bench: Bench, shared_data: Path
 ) -> None:
-    outcome = annotated(head_folder, shared_data / "clips" / "rachel-waiting.gif", tmp_path)
+    outcome = annotated(bench, head_folder, shared_data / "clips" / "rachel-waiting.gif")
     longest = max(range(len(outcome.tracks)), key=lambda place: len(outcome.tracks[place].scores))
     assert outcome.labels[longest].identity == ANISTON
     stored = [track.evidence for track in outcome.tracks]
@@ -113,9 +115,15 @@ def test_the_head_names_its_people_on_photographs_it_has_not_seen_and_hardly_any
     assert sum(identity is not None for identity in names_of(head, bench, others)) <= MAX_STRANGERS_NAMED * OTHERS
 
 
+@cache
+def embedded(bench: Bench, pictures: tuple[Path, ...]) -> F16:
+    """Embed aligned faces, once for all heads over SFace."""
+    return FaceEmbedder(bench.engine).embed(read_aligned(pictures)).astype(np.float16)
+
+
 def names_of(model: ModelBundle, bench: Bench, pictures: Sequence[Path]) -> list[Identity | None]:
     """Name aligned faces of 112 pixels, each as a track of that one face."""
-    embeddings = FaceEmbedder(bench.engine).embed(read_aligned(pictures)).astype(np.float16)
+    embeddings = embedded(bench, tuple(pictures))
     size, quality = np.full(1, 112, np.float16), np.full(1, 0.9, np.float16)
     tracks = [TrackEvidence(one[None], size, quality) for one in embeddings]
     return [label.identity for label in Identifier(Gallery.from_bundle(model)).identify(tracks)]
@@ -206,7 +214,7 @@ def test_the_command_as_documented(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.fit(Network("sface-head", embedding_size=16), epochs=1)
-    monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(bench.places.workdir.parent / "cache"))
+    monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(bench.cache_dir))
     out = tmp_path / "models" / "mine"
     few = bench.places.workdir.parent / "few"
     few.mkdir(exist_ok=True)
@@ -244,7 +252,7 @@ def test_a_network_of_its_own_annotates_in_its_own_space(bench: Bench, shared_da
     assert bundle.network.path == tmp_path / "network" / "network.npz"
     _check_same_space(bench, bundle, built, folders)
     assert json.loads((tmp_path / "network" / "manifest.json").read_text())["network"]["definition"] == "resnet50-half"
-    outcome = annotated(tmp_path / "network", shared_data / "clips" / "rachel-waiting.gif", tmp_path / "home")
+    outcome = annotated(bench, tmp_path / "network", shared_data / "clips" / "rachel-waiting.gif")
     assert outcome.tracks
     assert outcome.tracks[0].evidence.embeddings.shape[1] == 16
     with pytest.raises(ModelError, match="cannot name embeddings of sface-2021dec"):
