@@ -27,6 +27,7 @@ from annotator.store.backlog.view_file import read_views
 from annotator.store.identities import ids_of
 from annotator.store.registry import active_network
 from annotator.store.store import Store
+from annotator.store.strangers.counting import count_strangers
 from annotator.store.strangers.decisions import (
     find_group,
     merge_groups,
@@ -71,6 +72,8 @@ def group(*, is_anew: bool, as_json: bool, settings: Mapping[str, Any]) -> None:
                 reached = last
 
             done = group_strangers(store.engine, gallery.bundle, network_id, is_anew=is_anew, on_batch=on_batch)
+        if done.contents or done.is_anew:
+            count_strangers(store.engine)
     if as_json:
         print_json_line(asdict(done))
         return

@@ -37,8 +37,14 @@ _STATEMENT_TIMEOUT_MS: Final = 10_000
 _GIVES_WAY: Final = ("55P03", "40P01", "57014")  # lock not available, deadlock, statement timeout
 _CONTENTS_AT_ONCE: Final = 1_000  # whose labels are deleted in one transaction, on SQLite
 _COUNTS_AT_ONCE: Final = 20_000
-# What is rolled up of a labelling; the row of `roll_ups` goes last, so that it says whether any of it is left.
-_ROLLED_UP: Final = ("co_appearances_by", "identity_counts_by")
+# What is rolled up of a labelling, and the column by which it goes. The rows of `roll_ups` and `stranger_roll_ups` go
+# last, so that they say whether any of it is left.
+_ROLLED_UP: Final = (
+    ("co_appearances_by", "identity_id"),
+    ("identity_counts_by", "identity_id"),
+    ("stranger_counts_by", "group_no"),
+)
+_AS_OF: Final = ("roll_ups", "stranger_roll_ups")
 
 
 class _InUseError(Exception):
@@ -178,7 +184,7 @@ def _call(connection: Connection, function: str, labelling_id: int) -> None:
 
 def _with_remains(connection: Connection) -> Sequence[int]:
     """Return the retired labellings of which anything is left."""
-    counts = "EXISTS (SELECT 1 FROM roll_ups r WHERE r.labelling_id = l.id)"
+    counts = " OR ".join(f"EXISTS (SELECT 1 FROM {table} r WHERE r.labelling_id = l.id)" for table in _AS_OF)  # noqa: S608
     if is_postgres(connection):
         labels = " OR ".join(f"to_regclass('{table}__l' || l.id) IS NOT NULL" for table in LABELLING_TABLES)
     else:
@@ -189,12 +195,13 @@ def _with_remains(connection: Connection) -> Sequence[int]:
 
 def _remove_counts(engine: Engine, labelling_id: int) -> None:
     bound = {"labelling": labelling_id, "limit": _COUNTS_AT_ONCE}
-    for table in _ROLLED_UP:
-        some = f"SELECT identity_id FROM {table} WHERE labelling_id = :labelling ORDER BY identity_id LIMIT :limit"  # noqa: S608
-        removed = f"DELETE FROM {table} WHERE labelling_id = :labelling AND identity_id <= (SELECT max(identity_id)"  # noqa: S608
+    for table, column in _ROLLED_UP:
+        some = f"SELECT {column} FROM {table} WHERE labelling_id = :labelling ORDER BY {column} LIMIT :limit"  # noqa: S608
+        removed = f"DELETE FROM {table} WHERE labelling_id = :labelling AND {column} <= (SELECT max({column})"  # noqa: S608
         while _execute(engine, f"{removed} FROM ({some}) AS first_ones)", bound):
             pass
-    _execute(engine, "DELETE FROM roll_ups WHERE labelling_id = :labelling", {"labelling": labelling_id})
+    for table in _AS_OF:
+        _execute(engine, f"DELETE FROM {table} WHERE labelling_id = :labelling", {"labelling": labelling_id})  # noqa: S608
 
 
 def _remove_labels(engine: Engine, labelling_id: int) -> None:

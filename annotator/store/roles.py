@@ -47,7 +47,7 @@ _RESULTS: Final = (
 )
 _COUNTS: Final = (
     *("work_deltas", "work_counts", "progress", "scaling", "outbox"),
-    *("identity_counts_by", "co_appearances_by"),
+    *("identity_counts_by", "co_appearances_by", "stranger_counts_by", "stranger_roll_ups"),
 )
 # Tables by role, and what the role may do with them. The owner may do everything.
 GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -60,7 +60,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("media", "runs", "store_settings"), _CHANGE),
         **dict.fromkeys(("contents", "fingerprints"), _ADD),
         **dict.fromkeys(("missing_media", "grouped_tracks", "grouped_contents"), "SELECT, DELETE"),
-        **dict.fromkeys(("listing_shards", "relabellings", "corrections", *VIEWS), _READ),
+        **dict.fromkeys(("listing_shards", "relabellings", "corrections", "groupings", "track_groups", *VIEWS), _READ),
     },
     PRODUCER: {
         **_OPENING,

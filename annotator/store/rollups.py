@@ -1,7 +1,8 @@
 """Counts and co-appearances, rolled up as of a time: the views read some thousand rows instead of all labels.
 
 A roll-up recomputes the rows of one labelling in one transaction; whoever reads meanwhile sees the former ones. Rows
-have the identities that labels have: the views sum up those who were merged since.
+have the identities that labels have: the views sum up those who were merged since. Groups of strangers are counted
+after people, and rest for themselves (``annotator.store.strangers.counting``).
 """
 
 import contextlib
@@ -11,19 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Engine, or_, select, text, update
+from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
+from annotator.store.as_of import REST, is_resting, note_as_of
 from annotator.store.columns import utc_now
 from annotator.store.connection import reading, refresh_statistics, several, writing
 from annotator.store.dialect import is_postgres
 from annotator.store.queue.counts import sum_up
-from annotator.store.registry import active_labelling, dialect_insert
+from annotator.store.registry import active_labelling
+from annotator.store.strangers.counting import are_strangers_due, count_strangers, count_strangers_if_due
 from annotator.store.tables import co_appearances_by, identity_counts_by, roll_ups
 
-# A roll-up waits for so many times as long as the last one took: it has at most a twentieth of the time.
-_REST: Final = 20
 # After a failure it waits so long at least.
 _LEAST_REST_S: Final = 60.0
 # How long a process that ends may roll up, in milliseconds: elsewhere beat does it.
@@ -72,7 +73,9 @@ class RollUp:
 
 
 def roll_up(engine: Engine, *, labelling_id: int | None = None) -> RollUp | None:
-    """Recompute the counts of a labelling. It reads without holding anybody up, then writes what it has found.
+    """Recompute the counts of a labelling, and those of groups of strangers under its names.
+
+    It reads without holding anybody up, then writes what it has found.
 
     Args:
         engine: of the database.
@@ -85,7 +88,9 @@ def roll_up(engine: Engine, *, labelling_id: int | None = None) -> RollUp | None
         StoreUnavailableError: the database does not answer.
 
     """
-    return _roll_up(engine, labelling_id)
+    rolled_up = _roll_up(engine, labelling_id)
+    count_strangers(engine, labelling_id=labelling_id)
+    return rolled_up
 
 
 def roll_up_if_due(engine: Engine) -> RollUp | None:
@@ -97,9 +102,10 @@ def roll_up_if_due(engine: Engine) -> RollUp | None:
     """
     with contextlib.suppress(DBAPIError, StoreUnavailableError):
         with reading(engine) as connection:
-            is_resting = _is_resting(connection)
-        if not is_resting:
-            return _roll_up(engine, None, timeout_ms=_AT_THE_END_MS)
+            rests = is_resting(connection, roll_ups)
+        rolled_up = None if rests else _roll_up(engine, None, timeout_ms=_AT_THE_END_MS)
+        count_strangers_if_due(engine, timeout_ms=_AT_THE_END_MS)
+        return rolled_up
     return None
 
 
@@ -133,15 +139,17 @@ class RollUpInTurn:
         """
         began_s = self._clock()
         with reading(self._engine) as connection:
-            if _is_resting(connection):  # since somebody's went well
+            rests = is_resting(connection, roll_ups)  # since somebody's went well
+            if rests and not are_strangers_due(connection):
                 return None
         if self._failure is not None and began_s < self._rests_until_s:
             raise self._failure.with_traceback(None)  # else it would grow with each call
         try:
-            rolled_up = _roll_up(self._engine, None)
+            rolled_up = None if rests else _roll_up(self._engine, None)
+            count_strangers_if_due(self._engine)
         except Exception as error:
             took_s = self._clock() - began_s
-            self._rests_until_s = self._clock() + max(_LEAST_REST_S, _REST * took_s)
+            self._rests_until_s = self._clock() + max(_LEAST_REST_S, REST * took_s)
             self._failure = error
             raise
         self._failure = None
@@ -160,18 +168,6 @@ def catch_up(engine: Engine) -> None:
         sum_up(connection)
 
 
-def _is_resting(connection: Connection) -> bool:
-    if is_postgres(connection):
-        passed_ms = "extract(epoch FROM clock_timestamp() - r.as_of) * 1000"
-    else:
-        passed_ms = "(julianday('now') - julianday(r.as_of)) * 86400000"
-    resting = text(
-        f"SELECT count(*) FROM roll_ups r JOIN active a ON a.labelling_id = r.labelling_id"  # noqa: S608  (only constants are joined)
-        f" WHERE {passed_ms} BETWEEN 0 AND r.took_ms * {_REST}"
-    )
-    return bool(connection.execute(resting).scalar_one())
-
-
 def _roll_up(engine: Engine, labelling_id: int | None, *, timeout_ms: int = 0) -> RollUp | None:
     started_s = time.monotonic()
     with several(engine) as transaction:
@@ -186,7 +182,7 @@ def _roll_up(engine: Engine, labelling_id: int | None, *, timeout_ms: int = 0) -
             as_of = connection.execute(select(utc_now())).scalar_one()
             _find(connection, chosen)
         with transaction() as connection:
-            is_newest = _is_newest(connection, chosen, as_of)
+            is_newest = note_as_of(connection, roll_ups, chosen, as_of)
             took_ms = _write(connection, chosen, started_s) if is_newest else 0
             for table in _QUERIES:
                 connection.execute(text(f"DROP TABLE {_FOUND}{table}"))
@@ -214,16 +210,3 @@ def _write(connection: Connection, labelling_id: int, started_s: float) -> int:
     took_ms = max(1, round((time.monotonic() - started_s) * 1000))
     connection.execute(update(roll_ups).where(roll_ups.c.labelling_id == labelling_id).values(took_ms=took_ms))
     return took_ms
-
-
-def _is_newest(connection: Connection, labelling_id: int, as_of: datetime) -> bool:
-    """Note a roll-up, and wait for others that are being written; say whether none of them is newer."""
-    noted = dialect_insert(connection, roll_ups).values(labelling_id=labelling_id, as_of=as_of, took_ms=0)
-    new = noted.excluded
-    statement = noted.on_conflict_do_update(
-        index_elements=[roll_ups.c.labelling_id],
-        set_={"as_of": new.as_of},
-        # A time in the future is no newer state: a clock was set back.
-        where=or_(roll_ups.c.as_of < new.as_of, roll_ups.c.as_of > utc_now()),
-    )
-    return connection.execute(statement.returning(roll_ups.c.labelling_id)).first() is not None

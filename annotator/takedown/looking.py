@@ -70,9 +70,7 @@ def look_at_face(picture: U8, *, name: str, which: int | None, store: Store, set
     if not faces:
         raise EnrollmentError(f"{name} shows no clear face: give a larger picture, from the front")
     if len(faces) > 1 and (which is None or not 1 <= which <= len(faces)):
-        raise EnrollmentError(
-            f"{name} shows {len(faces)} faces: say which one (--which), 1 is the leftmost"
-        )
+        raise EnrollmentError(f"{name} shows {len(faces)} faces: say which one (--which), 1 is the leftmost")
     face = faces[which - 1 if which is not None and len(faces) > 1 else 0]
     embeddings = embedder.embed(face.crop[None])
     evidence = TrackEvidence(

@@ -18,6 +18,7 @@ from annotator.grouping.threshold import MOST_SUMMED
 from annotator.recognition.bundle import ModelBundle
 from annotator.store.connection import reading, writing
 from annotator.store.registry import active_network, batched
+from annotator.store.strangers.counting import count_anew
 from annotator.store.strangers.running import changing_groups, read_points
 from annotator.store.strangers.state import State, decode_total, encode_total, load_state, move_on, write_united
 from annotator.store.tables import grouped_tracks, track_groups
@@ -119,6 +120,7 @@ def merge_groups(
             identity_id=kept.identity_id or lost.identity_id,
         )
         move_on(connection, state)
+        count_anew(connection, network_id, [lost.number, kept.number])
         note(connection)
         return find_group(connection, network_id, kept.number)
 
@@ -175,6 +177,7 @@ def split_group(
             where = (grouped_tracks.c.network_id == network_id, here)
             connection.execute(update(grouped_tracks).where(*where).values(group_no=new_no))
         move_on(connection, state, founded=state.founded + 1, next_no=new_no + 1)
+        count_anew(connection, network_id, [group.number, new_no])
         note(connection)
         return find_group(connection, network_id, new_no)
 

@@ -18,6 +18,7 @@ from annotator.store.tables import (
     merges,
     overruled_labels,
     review_items,
+    stranger_counts_by,
     track_groups,
     track_labels,
 )
@@ -73,6 +74,8 @@ def forget_labels(connection: Connection, identity_ids: Collection[int]) -> dict
     connection.execute(delete(corrections).where(corrections.c.identity_id.in_(ids)))
     for table, column in _ABOUT:
         connection.execute(delete(table).where(table.c[column].in_(ids)))
+    resembling = stranger_counts_by.c.resembles_id.in_(ids)
+    connection.execute(update(stranger_counts_by).where(resembling).values(resembles_id=None))
     reapply_corrections(connection, corrected)
     return {name: count for name, count in counts.items() if count and name not in NAMES}
 

@@ -8,9 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from annotator.errors import ConfigError, StrangerError
 from annotator.grouping.grouping import TrackKey
 from annotator.store.strangers.decisions import find_group, merge_groups, network_of_strangers, split_group
-from annotator.store.strangers.listing import list_strangers
 from annotator.store.web.people import find_person
-from annotator.store.web.strangers import count_tracks, faces_of_strangers
+from annotator.store.web.strangers import MOST_LOOKED_AT, count_tracks, faces_of_stranger, most_seen_strangers
 from annotator.web.errors import WebError
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
@@ -30,12 +29,9 @@ def show_strangers(visit: Visit) -> Response:
     except StrangerError:
         return visit.page("strangers.html", groups=None, more=None)
     with visit.site.store.reading() as connection:
-        found = list_strangers(connection, limit=limit + 1)
-        shown = found[:limit]
-        faces = faces_of_strangers(connection, [one.number for one in shown], most=1)
+        found = most_seen_strangers(connection, limit=limit + 1)
     more = min(2 * limit, _MOST_ROWS) if len(found) > limit and limit < _MOST_ROWS else None
-    groups = [(one, next(iter(faces[one.number]), None)) for one in shown]
-    return visit.page("strangers.html", groups=groups, more=more)
+    return visit.page("strangers.html", groups=found[:limit], more=more)
 
 
 def show_stranger(visit: Visit) -> Response:
@@ -44,7 +40,7 @@ def show_stranger(visit: Visit) -> Response:
     network_id = network_of_strangers(visit.site.store.engine)
     with visit.site.store.reading() as connection:
         group = find_group(connection, network_id, given)
-        faces = faces_of_strangers(connection, [group.number], most=_FACES)[group.number]
+        faces = faces_of_stranger(connection, group.number, most=_FACES)
         tracks = count_tracks(connection, group.number)
         person = None if group.identity_id is None else find_person(connection, group.identity_id)
     if group.number != given:
@@ -56,6 +52,7 @@ def show_stranger(visit: Visit) -> Response:
         number=group.number,
         faces=faces,
         left_out=tracks - len(faces),
+        is_sampled=tracks > MOST_LOOKED_AT,
         tracks=tracks,
         person=person,
         counted=visit.number("counted", least=1, most=1000, usual=0),

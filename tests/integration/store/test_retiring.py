@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine, delete, text, update
@@ -17,13 +18,20 @@ from annotator.store.relabelling.runs import begin
 from annotator.store.retiring import retire_unused
 from annotator.store.roles import set_up_roles
 from annotator.store.rollups import roll_up
-from annotator.store.tables import labelled_contents, labellings, promotions, worker_sessions
+from annotator.store.tables import (
+    labelled_contents,
+    labellings,
+    promotions,
+    stranger_counts_by,
+    stranger_roll_ups,
+    worker_sessions,
+)
 from tests.store_values import ADA, BEN, SPEC, annotation, known, ref, track
 
 PEOPLE = {ADA: 3, BEN: 3}
 MONTH_S = 30 * 86_400.0
 TABLES = ("labelled_contents", "track_labels", "content_labels_by")
-ROLLED_UP = ("identity_counts_by", "co_appearances_by", "roll_ups")
+ROLLED_UP = ("identity_counts_by", "co_appearances_by", "roll_ups", "stranger_counts_by", "stranger_roll_ups")
 
 
 @dataclass
@@ -91,7 +99,18 @@ def begun(store: Store) -> Archive:
     ]
     store.save(outcomes, network_id=network_id, labelling_id=first)
     roll_up(store.engine)
+    _count_one_stranger(store, first)
     return Archive(store, network_id, [first])
+
+
+def _count_one_stranger(store: Store, labelling_id: int) -> None:
+    number = {column.name: 1 for column in stranger_counts_by.columns}
+    times = dict.fromkeys(("first_annotated_at", "last_annotated_at"), datetime(2026, 1, 1, tzinfo=UTC))
+    of_labelling = {"labelling_id": labelling_id}
+    with store.writing() as connection:
+        connection.execute(stranger_counts_by.insert().values(number | times | of_labelling))
+        as_of = {"as_of": times["last_annotated_at"], "took_ms": 1}
+        connection.execute(stranger_roll_ups.insert().values(as_of | of_labelling))
 
 
 def grown_old(store: Store) -> Archive:

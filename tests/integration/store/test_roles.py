@@ -17,6 +17,7 @@ from annotator.store.corrections.saying import correct_track
 from annotator.store.roles import MIGRATOR, PRODUCER, READER, ROLES, WORKER, role_statements, set_up_roles
 from annotator.store.rollups import roll_up
 from annotator.store.schema import alembic_config, migrating
+from annotator.store.strangers.counting import count_strangers
 from annotator.store.tables import metadata
 from annotator.store.views import VIEWS
 from annotator.store.writes import write_outcomes
@@ -126,6 +127,13 @@ def test_a_worker_makes_partitions_and_writes_results_and_changes_no_table(servi
     assert run(worker, "SELECT to_regclass('tracks__n1__1') IS NOT NULL") == [(True,)]
     assert run(worker, "SELECT count(*) FROM content_labels") == [(1,)]
     assert roll_up(worker) is not None
+    for grouped in (
+        "INSERT INTO groupings (network_id, rule, founded, next_no, changes) VALUES (1, 'r', 1, 2, 1)",
+        "INSERT INTO track_groups (network_id, group_no, tracks, total) VALUES (1, 1, 1, '')",
+        "INSERT INTO grouped_tracks (network_id, content_id, track_no, group_no) VALUES (1, 1, 0, 1)",
+    ):
+        run(service.engine(MIGRATOR), grouped)
+    assert count_strangers(worker)
     for statement in (
         "DROP TABLE media",
         "ALTER TABLE work ADD COLUMN mine int",
