@@ -11,7 +11,7 @@ from PIL import Image
 from annotator.build import MediaSource, build_source
 from annotator.media.reader import file_etag
 from annotator.promotion.following import SCALE, SIDE_PX, WINDOW_MS, MovingFace, StillFace, follow
-from annotator.promotion.frames import cut_pictures
+from annotator.promotion.frames import ShownFrame, cut_pictures
 from annotator.settings import load_settings
 from annotator.store.codec import StoredBoxes
 from annotator.types import MediaRef
@@ -112,22 +112,61 @@ def test_the_still_one_shows_the_best_moment_cut_in_the_same_way(tmp_path: Path,
 def test_the_picture_is_of_the_time_around_the_best_moment_within_what_was_seen() -> None:
     long = boxes_of([100 * number for number in range(100)], [50.0] * 100, best=60)
     _, moving = follow(long)
-    best_ms = max(one.time_ms for one in moving.squares if one.time_ms <= 6000)
-    assert (moving.times_ms[0], moving.end_ms, best_ms) == (5250, 5250 + WINDOW_MS, 5950)
+    assert (moving.times_ms[0], moving.end_ms) == (5250, 5250 + WINDOW_MS)
+    assert 6000 in moving.times_ms
     _, at_the_end = follow(boxes_of([100 * number for number in range(100)], [50.0] * 100, best=99))
-    assert (at_the_end.times_ms[0], at_the_end.end_ms) == (9900 - WINDOW_MS, 9900)
+    assert (at_the_end.times_ms[0], at_the_end.end_ms) == (9900 - WINDOW_MS, 9901)
     _, short = follow(boxes_of([1000, 1100], [50.0, 50.0]))
     assert (short.times_ms, short.end_ms) == ((1000, 1100), 1200)
     _, once = follow(boxes_of([1000], [50.0], shown_ms=0))
     assert (once.times_ms, once.end_ms) == ((1000,), 1001)
 
 
-def test_a_square_stays_in_its_frame_whatever_the_boxes_say(tmp_path: Path, source: MediaSource) -> None:
-    media = draw(tmp_path / "a.gif", [0, 0, 0], [100, 100, 100], size_wh=(90, 70))
-    for left, top in ((-500.0, -500.0), (5000.0, 60.0), (10.0, 5000.0)):
-        still, moving = follow(boxes_of([0, 100, 200], [left] * 3, top=top))
-        assert cut(media, still, source) is not None
-        assert next(frame.shape for frame, _ in frames_of(cut(media, moving, source))) == (SIDE_PX, SIDE_PX, 3)
+def test_of_a_frame_that_was_there_before_only_the_part_within_the_window_is_shown(
+    tmp_path: Path, source: MediaSource
+) -> None:
+    media = draw(tmp_path / "a.gif", [60, 90, 120, 150, 180], [1000] * 5)
+    _, moving = follow(boxes_of([0, 1000, 2000, 3000, 4000], [60, 90, 120, 150, 180], best=2, shown_ms=1000))
+    assert (moving.times_ms[0], moving.end_ms) == (1250, 1250 + WINDOW_MS)
+    assert [length_ms for _, length_ms in frames_of(cut(media, moving, source))] == [750, 750]
+
+
+def test_before_and_after_the_face_was_found_nothing_of_another_shot_is_shown(
+    tmp_path: Path, source: MediaSource
+) -> None:
+    scenes = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 3), dtype=np.uint8)
+    frames = [Image.fromarray(scenes[number // 3]).resize((160, 160), Image.Resampling.NEAREST) for number in range(9)]
+    for number, frame in enumerate(frames):  # no two frames are one
+        frame.paste((20 * number, 0, 0), (70, 70, 78, 78))
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
+    media = MediaRef("a.gif", (tmp_path / "a.gif").as_uri(), None)
+    track = boxes_of([400], [60.0], shown_ms=0)
+    object.__setattr__(track, "from_ms", np.array([100], np.int64))
+    object.__setattr__(track, "shown_ms", np.array([700], np.int64))
+    _, moving = follow(track)
+    assert (moving.times_ms[0], moving.end_ms) == (100, 800)
+    assert [length_ms for _, length_ms in frames_of(cut(media, moving, source))] == [100, 100, 100]
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "columns", "rows"),
+    [
+        (-500.0, -500.0, (0, 96), (0, 96)),
+        (5000.0, 60.0, (104, 200), (32, 128)),
+        (80.0, 5000.0, (52, 148), (54, 150)),
+    ],
+)
+def test_a_square_stays_in_its_frame_whatever_the_boxes_say(
+    left: float, top: float, columns: tuple[int, int], rows: tuple[int, int]
+) -> None:
+    image = np.zeros((150, 200, 3), np.uint8)
+    image[..., 0], image[..., 1] = np.arange(200), np.arange(150)[:, np.newaxis]
+    still, moving = follow(boxes_of([0, 100, 200], [left] * 3, top=top))
+    for picture in (still, moving):
+        shown = picture.cut(ShownFrame(0, 0, image))
+        assert shown is not None
+        pixels = np.asarray(shown)
+        assert [*pixels[0, 0, :2], *pixels[-1, -1, :2]] == [columns[0], rows[0], columns[1] - 1, rows[1] - 1]
 
 
 def test_a_picture_of_one_pixel_can_be_followed(tmp_path: Path, source: MediaSource) -> None:
