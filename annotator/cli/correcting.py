@@ -60,7 +60,7 @@ def correct(source: str, options: CorrectOptions) -> None:
         IdentityError: nobody has the name, or several.
 
     """
-    media = _media(source)
+    media = media_of(source)
     with open_store(load_settings(**options.settings), must_exist=True) as store:
         if options.verdict is None:
             done = withdraw_corrections(store.engine, media, options.track_no)
@@ -92,7 +92,7 @@ def correct(source: str, options: CorrectOptions) -> None:
         )
 
 
-def _media(source: str) -> MediaRef:
+def media_of(source: str) -> MediaRef:
     """Return the media of a path or address, which need not be there any more."""
     return MediaRef(source, source if "://" in source else Path(source).resolve().as_uri())
 

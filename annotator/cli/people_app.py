@@ -51,22 +51,33 @@ def identities(  # noqa: PLR0913 - all by name
         str | None,
         typer.Option(metavar="NAME", help="With --unmerge: what that one is called from now on."),
     ] = None,
+    split: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="NAME OTHER", help="Say that some tracks of one name are somebody else: with --track."),
+    ] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(metavar="MEDIA#TRACK", help="With --split: which; may be given many times.")
+    ] = None,
+    new: Annotated[bool, typer.Option("--new", help="With --split: add OTHER, where nobody has the name.")] = False,
     as_json: AsJson = False,
     model: Model = None,
     database: Database = None,
 ) -> None:
-    """List who is known, correct names, merge people, and take that back.
+    """List who is known, correct names, merge people and take that back, tell apart two of one name.
 
     Examples:
     - `annotator identities --rename "Sarah Gellar" "Sarah Michelle Gellar"`
     - `annotator identities --merge "The Rock" "Dwayne Johnson"`
     - `annotator identities --unmerge "The Rock"`
+    - `annotator identities --split "Chris Evans" "Chris Evans (presenter)" --new --track show.mp4#0`
 
     """
     from annotator.cli.people import list_people, merge_people, rename_person
 
     if called is not None and unmerge is None:
         raise typer.BadParameter("--called goes with --unmerge")
+    if (track or new) and split is None:
+        raise typer.BadParameter("--track and --new go with --split")
     settings = {"database_url": database}
     if rename is not None:
         rename_person(*rename, settings=settings)
@@ -77,7 +88,11 @@ def identities(  # noqa: PLR0913 - all by name
         from annotator.cli.unmerging import unmerge_people
 
         unmerge_people(unmerge, called=called, settings={"model": model, **settings})
-    if rename is None and merge is None and unmerge is None:
+    if split is not None:
+        from annotator.cli.splitting import split_people
+
+        split_people(*split, track or [], is_new=new, settings=settings)
+    if rename is None and merge is None and unmerge is None and split is None:
         list_people(as_json=as_json, settings=settings)
 
 

@@ -1,13 +1,16 @@
 """What people are called, and who is the same person as somebody else, or is not: for pages and for the API."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 
-from annotator.errors import IdentityError
+from annotator.errors import CorrectionError, IdentityError, ModelError
+from annotator.store.corrections import splitting
+from annotator.store.corrections.applying import TrackKey
+from annotator.store.corrections.splitting import Split
 from annotator.store.identities import rename
 from annotator.store.merging import MergedPerson, list_merged, merge, unmerge
 from annotator.store.naming import add_alias, change_kg_mid, remove_alias
@@ -15,6 +18,7 @@ from annotator.store.promotions import who_is_this
 from annotator.store.rollups import roll_up_if_due
 from annotator.store.web.people import Person, find_person
 from annotator.types import Identity
+from annotator.web.correcting import insist_on_one
 from annotator.web.errors import WebError
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
@@ -141,6 +145,56 @@ def unmerge_person(
     identity = unmerge(connection, merged_id, name=None if name is None else checked_length(name))
     visit.record(connection, "took a merge back", subject=identity.name, out_of=person.name)
     return identity
+
+
+def split_person(
+    visit: Visit,
+    person_id: int,
+    keys: Collection[TrackKey],
+    *,
+    into: str | None,
+    is_new: bool = False,
+    network_id: int | None = None,
+) -> Identity | None:
+    """Say of some of a person's tracks that they are somebody else.
+
+    Args:
+        visit: who says so.
+        person_id: whose name they have.
+        keys: of the tracks.
+        into: whose they are; None where nobody knows.
+        is_new: whether somebody is added where nobody has the name.
+        network_id: of the tracks that were looked at; None means what is shown now.
+
+    Returns:
+        Whose they are now; None where nobody knows.
+
+    Raises:
+        UnknownNameError: the name means nobody, or several.
+        WebError: there is no such person, or it cannot be a name.
+        AnnotatorError: as of ``annotator.store.corrections.splitting``.
+
+    """
+    name = None if into is None else " ".join(checked_length(into).split())
+    if name is not None and not is_new:
+        insist_on_one(visit, name)
+    with visit.site.store.reading() as connection:
+        person = person_of(connection, person_id)
+
+    def note(connection: Connection, whose: Identity | None) -> None:
+        visit.record(
+            connection,
+            "split a person",
+            subject=person.name,
+            tracks=len(set(keys)),
+            into=None if whose is None else whose.name,
+        )
+
+    split = Split(name, is_new=is_new, said_by=by(visit), network_id=network_id, note=note)
+    try:
+        return splitting.split_person(visit.site.store.engine, person.person_id, keys, split)
+    except (IdentityError, CorrectionError, ModelError) as error:  # of the name: no model has a part in it
+        raise WebError(400, f"{error}.".replace("..", ".")) from error
 
 
 def counted(visit: Visit) -> BackgroundTask:

@@ -64,7 +64,7 @@ def say(visit: Visit, row: KnownMediaRow, track_no: int, saying: Saying) -> Corr
     verdict, given = ("is not", saying.is_not) if saying.is_person is None else ("is", saying.is_person)
     name = " ".join((given or "").split())
     if not saying.is_new:
-        _insist_on_one(visit, name)
+        insist_on_one(visit, name)
     try:
         return correct_track(
             engine,
@@ -79,7 +79,13 @@ def say(visit: Visit, row: KnownMediaRow, track_no: int, saying: Saying) -> Corr
         raise WebError(400, f"{error}.") from error
 
 
-def _insist_on_one(visit: Visit, name: str) -> None:
+def insist_on_one(visit: Visit, name: str) -> None:
+    """Insist that a name means one person.
+
+    Raises:
+        UnknownNameError: it means nobody, or several.
+
+    """
     with visit.site.store.reading() as connection:
         try:
             found = find_identities(connection, name)

@@ -23,6 +23,7 @@ from annotator.web.pages import (
     review,
     search,
     space,
+    splitting,
     strangers,
     trying,
 )
@@ -88,6 +89,8 @@ PAGES: Final[tuple[Page, ...]] = (
     ),
     Page("/people/{person_id:int}/merge", "merge_people", changing_people.ask_to_merge, Role.OPERATOR),
     Page("/people/{person_id:int}/merge", "merge_people_now", changing_people.merge_two, Role.OPERATOR, "POST"),
+    Page("/people/{person_id:int}/tracks", "tracks_of_person", splitting.show_tracks, Role.REVIEWER),
+    Page("/people/{person_id:int}/split", "split_person", splitting.split_tracks, Role.REVIEWER, "POST"),
     Page(
         "/people/{person_id:int}/merged/{merged_id:int}",
         "unmerge_people",

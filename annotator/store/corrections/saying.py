@@ -114,7 +114,7 @@ def correct_track(  # noqa: PLR0913 - all but the first by name
             "track_no": track_no,
             "boxes": encode_boxes(track.boxes),
             "verdict": verdict,
-            "identity_id": _who(connection, name, is_new=is_new),
+            "identity_id": who_is_called(connection, name, is_new=is_new),
             "said_by": says.name,
         }
         before = track.identity(connection)
@@ -126,7 +126,7 @@ def correct_track(  # noqa: PLR0913 - all but the first by name
         says.note(connection, done)
         return done
 
-    return _alone(engine, say)
+    return alone(engine, say)
 
 
 def withdraw_corrections(
@@ -163,7 +163,7 @@ def withdraw_corrections(
         says.note(connection, done)
         return done
 
-    return _alone(engine, withdraw)
+    return alone(engine, withdraw)
 
 
 def withdraw_word(engine: Engine, correction_id: int, *, by: str, note: Callable[[Connection], None]) -> None:
@@ -187,7 +187,7 @@ def withdraw_word(engine: Engine, correction_id: int, *, by: str, note: Callable
         reapply_corrections(connection, contents)
         note(connection)
 
-    _alone(engine, withdraw)
+    alone(engine, withdraw)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,7 +236,15 @@ class _Track:
         return Corrected(self.content_id, self.track_no, shares[0][0], shares[-1][1], before, now, words)
 
 
-def _who(connection: Connection, name: str, *, is_new: bool) -> int:
+def who_is_called(connection: Connection, name: str, *, is_new: bool) -> int:
+    """Return who has a name or alias, or who is new and gets it.
+
+    Raises:
+        IdentityError: nobody has the name, or several.
+        ModelError: the name of somebody new cannot be a name.
+        TakenDownError: the person was taken down.
+
+    """
     try:
         found = find_identities(connection, name)
     except IdentityError as error:
@@ -257,18 +265,18 @@ def _who(connection: Connection, name: str, *, is_new: bool) -> int:
     return found[0]
 
 
-def _alone(engine: Engine, act: Callable[[Connection], _T]) -> _T:
+def alone(engine: Engine, act: Callable[[Connection], _T]) -> _T:
     """Do something in a transaction while nobody writes labels; again where it has lost against another one."""
     for _ in range(MAX_CONFLICTS - 1):
         try:
-            return _alone_once(engine, act)
+            return _once(engine, act)
         except DBAPIError as exc:
             if not is_conflict(exc):
                 raise
-    return _alone_once(engine, act)
+    return _once(engine, act)
 
 
-def _alone_once(engine: Engine, act: Callable[[Connection], _T]) -> _T:
+def _once(engine: Engine, act: Callable[[Connection], _T]) -> _T:
     with writing(engine) as connection:
         change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
         return act(connection)

@@ -33,8 +33,8 @@ def who_is_in_the_clip(url: str) -> list[str]:
 
 
 def test_the_commands_of_the_page_do_what_they_say(database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [shlex.split(line)[1:2] for line in SHOWN] == [[], ["--rename"], ["--merge"], ["--unmerge"]]
-    listed, renamed, merged, taken_back = (shlex.split(line) for line in SHOWN)
+    assert [shlex.split(line)[1:2] for line in SHOWN] == [[], ["--rename"], ["--merge"], ["--unmerge"], ["--split"]]
+    listed, renamed, merged, taken_back, split = (shlex.split(line) for line in SHOWN)
     assert run_command(listed) == run_command(renamed) == run_command(merged) == 0
     assert '--unmerge "The Rock" takes it back' in capsys.readouterr().out
     assert run_command(["relabel", "--activate"]) == 0
@@ -45,6 +45,33 @@ def test_the_commands_of_the_page_do_what_they_say(database: str, capsys: pytest
     assert who_is_in_the_clip(database) == ["The Rock"], "what was named since is told apart at once"
     with Store.open(database) as store:
         assert [one.media_uri for one in store.search("The Rock").found] == [CLIP]
+    assert run_command(split) == 2, "it is another media"
+    capsys.readouterr()
+    assert run_command([f"{CLIP}#0" if one == "clip.gif#0" else one for one in split]) == 0
+    assert capsys.readouterr().out == "1 track is Rocky now, and not The Rock; that stays so\n"
+    assert run_command(["relabel", "--activate"]) == 0
+    with Store.open(database) as store:
+        found = {name: [one.media_uri for one in store.search(name).found] for name in ("The Rock", "Rocky")}
+    assert found == {"The Rock": [], "Rocky": [CLIP]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["The Rock", "Dwayne Johnson"], "choose from 1 to 1,000 tracks"),
+        (["The Rock", "The Rock", "--track", f"{CLIP}#0"], "is the person whose tracks these are"),
+        (["The Rock", "Rocky", "--track", f"{CLIP}#0"], "--new adds the person"),
+        (["The Rock", "Dwayne Johnson", "--track", f"{CLIP}#1"], "are not this person's any more"),
+        (["The Rock", "Dwayne Johnson", "--track", f"{CLIP}#x"], "is no track"),
+        (["The Rock", "Dwayne Johnson", "--track", "elsewhere.gif#0"], "is not annotated in this database"),
+    ],
+)
+@pytest.mark.usefixtures("database")
+def test_tracks_that_cannot_be_given_away_stay(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["identities", "--split", *arguments]) in {2, 3}
+    assert words in " ".join(capsys.readouterr().err.split())
 
 
 def test_without_the_model_it_is_said_what_stays(
