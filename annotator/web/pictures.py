@@ -76,19 +76,33 @@ class FacePictures:
             In their order; None for those that cannot be shown: the media is gone, has changed or cannot be read now.
 
         """
-        with self._cutting[hash(sha256) % _LOCKS]:  # who comes second finds what the first one has cut
-            found = [self._find((sha256, one)) for one in pictures]
-            if None in found:
-                missing = [one for one in dict.fromkeys([*pictures, *together()]) if not self._has((sha256, one))]
-                cut = _cut(reader, media, missing, sha256)
-                for one in reversed(missing):  # what was asked for is kept longest
-                    self._keep((sha256, one), cut.get(one))
-                found = [kept or _Kept(cut.get(one), None) for kept, one in zip(found, pictures, strict=True)]
-        return tuple(None if kept is None else kept.picture for kept in found)
+        found = self._find_all(sha256, pictures)  # what is kept does not wait for what is being cut
+        if found is None:
+            with self._cutting[hash(sha256) % _LOCKS]:  # who comes second finds what the first one has cut
+                found = self._find_all(sha256, pictures)
+                if found is None:
+                    found = self._cut_missing(reader, media, sha256, pictures, [*pictures, *together()])
+        return found
 
-    def _has(self, key: _Key) -> bool:
-        with self._lock:
-            return self._current(key) is not None
+    def _cut_missing(  # noqa: PLR0917 - as of `cut`
+        self,
+        reader: MediaReader,
+        media: MediaRef,
+        sha256: str,
+        pictures: Sequence[Picture],
+        wanted: Sequence[Picture],
+    ) -> tuple[bytes | None, ...]:
+        had = {one: self._find((sha256, one)) for one in dict.fromkeys(wanted)}
+        missing = [one for one, kept in had.items() if kept is None]
+        cut = _cut(reader, media, missing, sha256)
+        for one in reversed(missing):  # what was asked for is kept longest
+            self._keep((sha256, one), cut.get(one))
+        return tuple(kept.picture if (kept := had[one]) is not None else cut.get(one) for one in pictures)
+
+    def _find_all(self, sha256: str, pictures: Sequence[Picture]) -> tuple[bytes | None, ...] | None:
+        """Return pictures that are all kept, or known not to be there; None where one is not."""
+        found = [self._find((sha256, one)) for one in pictures]
+        return None if None in found else tuple(kept.picture for kept in found if kept is not None)
 
     def follow(self, takedowns: tuple[int, int]) -> None:
         """Forget all pictures where somebody was taken down meanwhile.
@@ -105,14 +119,11 @@ class FacePictures:
 
     def _find(self, key: _Key) -> _Kept | None:
         with self._lock:
-            kept = self._current(key)
-            if kept is not None:
-                self._kept.move_to_end(key)
+            kept = self._kept.get(key)
+            if kept is None or (kept.until_s is not None and time.monotonic() > kept.until_s):
+                return None
+            self._kept.move_to_end(key)
             return kept
-
-    def _current(self, key: _Key) -> _Kept | None:
-        kept = self._kept.get(key)
-        return None if kept is None or (kept.until_s is not None and time.monotonic() > kept.until_s) else kept
 
     def _keep(self, key: _Key, picture: bytes | None) -> None:
         new = _Kept(picture, time.monotonic() + _FAILURE_LASTS_S if picture is None else None)

@@ -1,6 +1,7 @@
 """Faces of tracks as pictures: cut out of the media when they are asked for, once for all faces of a track."""
 
 import io
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -114,6 +115,34 @@ def test_what_will_be_wanted_next_is_cut_along_but_not_asked_for_where_nothing_i
     kept = pictures.cut(reader, media, MOMENTS, sha256=sha256, together=lambda: pytest.fail("nothing is missing"))
     assert [colour(one) for one in kept] == [[2], [0], [1]]
     assert kept[:1] == first
+
+
+def test_what_is_kept_does_not_wait_for_what_is_being_cut_of_the_same_media(
+    reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+    real = cutting.cut_pictures
+
+    def slow(*args: object, **kwargs: object) -> Iterator[object]:
+        has_begun.set()
+        assert may_end.wait(30)
+        yield from real(*args, **kwargs)  # type: ignore[arg-type]
+
+    media = draw(tmp_path / "clip.gif")
+    sha256 = sha256_of(tmp_path / "clip.gif", reader)
+    pictures = FacePictures()
+    kept = pictures.cut(reader, media, MOMENTS[:1], sha256=sha256)
+    monkeypatch.setattr(cutting, "cut_pictures", slow)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            being_cut = pool.submit(pictures.cut, reader, media, MOMENTS[1:], sha256=sha256)
+            assert has_begun.wait(30)
+            again = pool.submit(pictures.cut, reader, media, MOMENTS[:1], sha256=sha256)
+            assert again.result(timeout=30) == kept
+            assert not being_cut.done()
+        finally:
+            may_end.set()
+        assert [colour(one) for one in being_cut.result(timeout=30)] == [[0], [1]]
 
 
 def test_what_was_cut_before_a_media_turned_out_broken_is_shown(
