@@ -20,6 +20,7 @@ CLIPS = 12
 SEARCH = "/search?person=ada+lovelace"
 MOVES = "img.moving[src$='/moving']"
 ALL_ROUNDS_MS = 6000
+MOST_BYTES = 150_000
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,18 @@ def test_a_face_moves_while_somebody_points_at_its_card_or_has_come_there_by_key
         page.keyboard.press("Tab")
     assert page.locator(f".clip:first-child {MOVES}").count() == 0
     assert wrong == []
+
+
+@pytest.mark.slow
+def test_a_page_of_cards_is_small_to_load_its_pictures_aside(site: tuple[Any, str, dict[str, Any]]) -> None:
+    browser, address, state = site
+    page = browser.new_context(storage_state=state).new_page()
+    came: list[tuple[str, int]] = []
+    page.on("response", lambda answer: came.append((answer.request.resource_type, len(answer.body()))))
+    page.goto(address + SEARCH, wait_until="networkidle")
+    assert sum(size for kind, size in came if kind != "image") < MOST_BYTES
+    pictures = [size for kind, size in came if kind == "image"]
+    assert 0 < max(pictures) < MOST_BYTES / 10
 
 
 @pytest.mark.slow
