@@ -4,6 +4,7 @@ from typing import Final
 
 from annotator.store.web.accounts import Role
 from annotator.web.api import corrections, document, endpoints, files, jobs, objects, operating
+from annotator.web.api import people as told_people
 from annotator.web.api.operation import Operation
 from annotator.web.pages import (
     changing_people,
@@ -179,6 +180,59 @@ PAGES: Final[tuple[Page, ...]] = (
         endpoints.tell_person,
         Role.READER,
         operation=Operation("One person", objects.PersonDetailsTold),
+    ),
+    Page(
+        "/api/v1/people/{person_id:int}",
+        "change_person",
+        told_people.change,
+        Role.OPERATOR,
+        "PATCH",
+        operation=Operation(
+            "Change what a person is called, or the Knowledge Graph id",
+            objects.PersonDetailsTold,
+            told_people.ChangeParameters,
+        ),
+    ),
+    Page(
+        "/api/v1/people/{person_id:int}/merge",
+        "merge_person",
+        told_people.merge,
+        Role.OPERATOR,
+        "POST",
+        operation=Operation(
+            "Make two people one; tells who remains", objects.PersonDetailsTold, told_people.MergeParameters
+        ),
+    ),
+    Page(
+        "/api/v1/people/{person_id:int}/unmerge",
+        "unmerge_person",
+        told_people.unmerge,
+        Role.OPERATOR,
+        "POST",
+        operation=Operation(
+            "Take a merge back; tells who comes out of it", objects.PersonDetailsTold, told_people.UnmergeParameters
+        ),
+    ),
+    Page(
+        "/api/v1/people/{person_id:int}/tracks",
+        "person_tracks",
+        told_people.tell_tracks,
+        Role.REVIEWER,
+        operation=Operation(
+            "Tracks that have a person's name", told_people.PersonTracksTold, told_people.TracksParameters
+        ),
+    ),
+    Page(
+        "/api/v1/people/{person_id:int}/split",
+        "split_tracks",
+        told_people.split,
+        Role.REVIEWER,
+        "POST",
+        operation=Operation(
+            "Say of some of a person's tracks that they are somebody else",
+            told_people.SplitTold,
+            told_people.SplitParameters,
+        ),
     ),
     Page(
         "/api/v1/appearances",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from annotator.web.api.operation import Operation
 
 Form = Mapping[str, str]
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True)

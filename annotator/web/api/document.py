@@ -58,6 +58,8 @@ def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
     assert operation is not None  # noqa: S101 - for the type checker
     errors = {"400": "the query cannot be", "401": "no token", "403": "another role is needed", "404": "not there"}
     errors |= {"429": "too many requests", "503": "the database does not answer"}
+    if page.method != "GET":
+        errors |= {"409": "it has changed meanwhile, or something else is under way"}
     if page.takes_files:
         errors |= {"408": "it comes too slowly", "413": "it is too large", "415": "it is nothing that is read"}
     told = {

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from annotator.store.identities import find_identities, ids_of
+from annotator.store.merging import list_merged
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
 from annotator.store.web.media import find_media_row, list_media, load_media, models_shown
 from annotator.store.web.people import (
@@ -101,8 +102,14 @@ def tell_person(visit: Visit) -> Response:
         person = find_person(connection, person_id) if person_id <= _LARGEST_ID else None
         if person is None:
             raise WebError(404, f"There is no person {person_id}.")
-        details = describe_person(connection, person)
-    told = objects.PersonDetailsTold(
+        told = details_of(connection, person)
+    return json_answer(visit, told)
+
+
+def details_of(connection: Connection, person: Person) -> objects.PersonDetailsTold:
+    """Return all that is told of one person."""
+    details = describe_person(connection, person)
+    return objects.PersonDetailsTold(
         **_person(person).model_dump(),
         aliases=details.aliases,
         photographs=details.photographs,
@@ -112,8 +119,11 @@ def tell_person(visit: Visit) -> Response:
             objects.CompanionTold(person_id=one.person_id, name=one.name, media=media)
             for one, media in details.companions
         ),
+        merged=tuple(
+            objects.MergedTold(person_id=one.person_id, name=one.name, into=one.into.name)
+            for one in list_merged(connection, person.person_id)
+        ),
     )
-    return json_answer(visit, told)
 
 
 def tell_appearances(visit: Visit) -> Response:

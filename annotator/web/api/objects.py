@@ -35,6 +35,14 @@ class CompanionTold(Told):
     media: int
 
 
+class MergedTold(Told):
+    """Somebody who was merged into a person, and can be taken out again."""
+
+    person_id: int
+    name: str | None = Field(description="null where the person has taken the name since")
+    into: str = Field(description="whom it was merged into at that time")
+
+
 class PersonDetailsTold(PersonTold):
     """A person, and what else is known."""
 
@@ -43,6 +51,7 @@ class PersonDetailsTold(PersonTold):
     enrolled: int = Field(description="photographs that were added here")
     best_confidence: Confidence | None
     companions: tuple[CompanionTold, ...]
+    merged: tuple[MergedTold, ...] = Field(description="the last one first")
 
 
 class AppearanceTold(Told):
