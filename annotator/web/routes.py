@@ -5,6 +5,7 @@ from typing import Final
 from annotator.store.web.accounts import Role
 from annotator.web.api import corrections, document, endpoints, files, jobs, objects, operating
 from annotator.web.api import people as told_people
+from annotator.web.api import review as told_review
 from annotator.web.api.operation import Operation
 from annotator.web.pages import (
     changing_people,
@@ -233,6 +234,29 @@ PAGES: Final[tuple[Page, ...]] = (
             told_people.SplitTold,
             told_people.SplitParameters,
         ),
+    ),
+    Page(
+        "/api/v1/review/next",
+        "review_next",
+        told_review.tell_next,
+        Role.REVIEWER,
+        operation=Operation("The uncertain track that you have in hand from now on", told_review.ReviewTold),
+    ),
+    Page(
+        "/api/v1/review/answer",
+        "answer_review",
+        told_review.answer,
+        Role.REVIEWER,
+        "POST",
+        operation=Operation("Answer what you have in hand", told_review.AnsweredTold, told_review.AnswerParameters),
+    ),
+    Page(
+        "/api/v1/review/undo",
+        "undo_review",
+        told_review.undo,
+        Role.REVIEWER,
+        "POST",
+        operation=Operation("Take your last answer back", told_review.TakenBackTold),
     ),
     Page(
         "/api/v1/appearances",

@@ -1,0 +1,130 @@
+"""What reviewers are asked, what they answer, and what they take back: the same for the page and for the API."""
+
+import contextlib
+import time
+from typing import Final
+
+from sqlalchemy import Connection
+from starlette.background import BackgroundTask
+
+from annotator.errors import ChangedMeanwhileError, ModelError, StoreUnavailableError
+from annotator.store.corrections.saying import Corrected
+from annotator.store.promotions import who_is_this
+from annotator.store.review.deciding import Decision, Reviewer, decide, last_decision, undo
+from annotator.store.review.leasing import ItemKey, ReviewItem, first_media, lease_item
+from annotator.store.review.scanning import scan_some
+from annotator.web.errors import WebError
+from annotator.web.visit import Visit
+
+_FILLS_FOR_S: Final = 2.0
+_MOST_DIGITS: Final = (9, 18, 9)  # of network, content and track, as their columns hold
+
+
+def reviewer_name(visit: Visit) -> str:
+    """Return who reviews, as it is kept: the account, or the user of this machine where there is none."""
+    account = visit.visitor.account
+    return who_is_this() if account is None else account.name
+
+
+def next_item(visit: Visit) -> ReviewItem | None:
+    """Return the item that the visitor has in hand from now on; None where nothing is left."""
+    item = _lease(visit)
+    if item is None:  # a new archive, or all is decided: what has come since is looked at
+        scan_some(visit.site.store.engine)
+        item = _lease(visit)
+    return item
+
+
+def _lease(visit: Visit) -> ReviewItem | None:
+    with visit.site.store.writing() as connection:
+        return lease_item(connection, reviewer_name(visit), now=visit.now)
+
+
+def keep(visit: Visit, key: ItemKey, decision: Decision) -> Corrected | None:
+    """Keep an answer, and put it on record.
+
+    Returns:
+        What became of the track; None where it was skipped.
+
+    Raises:
+        ChangedMeanwhileError: the visitor has it in hand no more.
+        IdentityError: nobody has the name, or several.
+        WebError: the name of somebody new cannot be a name.
+
+    """
+
+    def note(connection: Connection) -> None:
+        shown = first_media(connection, key.content_id)
+        visit.record(
+            connection,
+            "reviewed a track",
+            subject=None if shown is None else shown[1].uri,
+            track=key.track_no,
+            said={"right": "is", "is": "is", "wrong": "is not"}.get(decision.verdict, "skipped"),
+            name=decision.name or None,
+        )
+
+    try:
+        return decide(visit.site.store.engine, key, decision, Reviewer(reviewer_name(visit), visit.now, note))
+    except ModelError as error:  # of the name: no model has a part in it
+        raise WebError(400, sentence(error)) from error
+
+
+def take_back(visit: Visit) -> ItemKey:
+    """Take the visitor's last answer back, and put that on record.
+
+    Returns:
+        Of which track it was.
+
+    Raises:
+        ChangedMeanwhileError: there is none, or it was taken back already.
+
+    """
+    with visit.site.store.reading() as connection:
+        last = last_decision(connection, reviewer_name(visit))
+    if last is None:
+        raise ChangedMeanwhileError("there is nothing to take back")
+
+    def note(connection: Connection) -> None:
+        visit.record(connection, "took a review back", track=last.key.track_no, said=last.verdict)
+
+    undo(visit.site.store.engine, last, Reviewer(reviewer_name(visit), visit.now, note))
+    return last.key
+
+
+def filled(visit: Visit) -> BackgroundTask:
+    """Return what comes after an item was given: the next ones are chosen from more of what is not looked at yet."""
+
+    def fill() -> None:
+        until_s = time.monotonic() + _FILLS_FOR_S
+        with contextlib.suppress(StoreUnavailableError):
+            while not scan_some(visit.site.store.engine).is_done and time.monotonic() < until_s:
+                pass
+
+    return BackgroundTask(fill)
+
+
+def key_text(key: ItemKey) -> str:
+    """Return which track, as forms and the API say it."""
+    return f"{key.network_id}-{key.content_id}-{key.track_no}"
+
+
+def key_of(given: str) -> ItemKey:
+    """Return which track is meant by :func:`key_text`.
+
+    Raises:
+        WebError: it is none.
+
+    """
+    numbers = given.split("-")
+    if len(numbers) != 3 or not all(
+        one.isascii() and one.isdigit() and len(one) <= most for one, most in zip(numbers, _MOST_DIGITS, strict=True)
+    ):
+        raise WebError(400, "The form does not say which track was looked at: load the page again.")
+    return ItemKey(*map(int, numbers))
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error says, as a sentence."""
+    words = str(error)
+    return f"{words[:1].upper()}{words[1:]}."
