@@ -4,6 +4,7 @@ from typing import Final
 
 from annotator.store.web.accounts import Role
 from annotator.web.api import corrections, document, endpoints, files, jobs, objects, operating
+from annotator.web.api import enrolling as told_enrolling
 from annotator.web.api import people as told_people
 from annotator.web.api import review as told_review
 from annotator.web.api.operation import Operation
@@ -174,6 +175,20 @@ PAGES: Final[tuple[Page, ...]] = (
         endpoints.tell_people,
         Role.READER,
         operation=Operation("People, most seen first", objects.PeopleTold, endpoints.PeopleParameters),
+    ),
+    Page(
+        "/api/v1/people",
+        "enroll_person",
+        told_enrolling.enroll,
+        Role.OPERATOR,
+        "POST",
+        takes_files=True,
+        operation=Operation(
+            "Let photographs count as evidence of a person; what is annotated gets the name afterwards",
+            told_enrolling.EnrolledTold,
+            body=told_enrolling.PHOTOGRAPHS,
+            status=202,
+        ),
     ),
     Page(
         "/api/v1/people/{person_id:int}",

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from annotator.store.web.people import find_person
-from annotator.web.changing import LONGEST_NAME
+from annotator.web.changing import checked_length
 from annotator.web.errors import WebError
 from annotator.web.pages.media import known_row
 from annotator.web.shown_model import MODEL_IS_GONE
@@ -24,20 +24,34 @@ def enroll_photographs(visit: Visit) -> Response:
         person = find_person(connection, person_id) if person_id <= _LARGEST_ID else None
     if person is None:
         raise WebError(404, "There is no such person.")
-    added = _enroll(visit, person.name)
+    added = enroll_files(visit, person.name)
     return RedirectResponse(f"{visit.url('person', person_id=person.person_id)}?enrolled={added}", status_code=303)
 
 
 def enroll_somebody(visit: Visit) -> Response:
     """Let photographs count as evidence of whoever has a name; somebody new gets it."""
-    name = visit.received.fields.get("name", "").strip()
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise WebError(400, f"A name has from 1 to {LONGEST_NAME} letters.")
-    _enroll(visit, name)
+    name = name_of_form(visit)
+    enroll_files(visit, name)
     return RedirectResponse(f"{visit.url('people')}?{urlencode({'q': name})}", status_code=303)
 
 
-def _enroll(visit: Visit, name: str) -> int:
+def name_of_form(visit: Visit) -> str:
+    """Return whose photographs a form says they are.
+
+    Raises:
+        WebError: it does not say.
+
+    """
+    return checked_length(visit.received.fields.get("name", ""))
+
+
+def enroll_files(visit: Visit, name: str) -> int:
+    """Let the photographs that came count as evidence of whoever has a name; return how many do.
+
+    Raises:
+        WebError: one cannot stand for the person, or the model is not here; says why.
+
+    """
     files = visit.received.files
     if not 0 < len(files) <= MOST_PHOTOGRAPHS:
         raise WebError(400, f"Choose from 1 to {MOST_PHOTOGRAPHS} photographs.")

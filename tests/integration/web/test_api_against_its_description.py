@@ -50,7 +50,7 @@ NAMES = (
     *("operation_status", "failure_list", "retry"),
     *("annotate", "job_list", "job_details"),
     *("change_person", "merge_person", "unmerge_person", "person_tracks", "split_tracks"),
-    *("review_next", "answer_review", "undo_review"),
+    *("review_next", "answer_review", "undo_review", "enroll_person"),
 )
 
 

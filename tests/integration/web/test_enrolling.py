@@ -88,6 +88,24 @@ def test_forms_that_cannot_be_are_refused(  # noqa: PLR0917 - what is varied
     assert words in answer.text
 
 
+def test_by_the_api_photographs_are_refused_as_by_the_page(sqlite_store: Store, tmp_path: Path) -> None:
+    web_modelled.fill(sqlite_store, tmp_path / "model")
+    web = web_modelled.web_with(sqlite_store, tmp_path / "model")
+    web.use_settings(data_dir=tmp_path)
+    browser = with_errand(web, "")
+    headers = {"x-csrf-token": browser.csrf()}
+    photograph = [("photograph", ("one.png", picture()))]
+
+    def status(**sent: object) -> int:
+        return int(browser.client.post("/api/v1/people", headers=headers, **sent).status_code)
+
+    assert status(json={"name": "Eileen Collins"}) == 415
+    assert status(data={"name": "Eileen Collins"}, files=[("x", ("", b""))]) == 400
+    assert status(files=photograph) == 400
+    assert status(data={"name": "Eileen Collins", "face": "0"}, files=photograph) == 400
+    assert web.browser(Role.REVIEWER).client.post("/api/v1/people", files=photograph).status_code == 403
+
+
 @pytest.mark.shared
 @pytest.mark.slow
 def test_photographs_are_refused_as_by_the_command_or_count(
@@ -125,3 +143,11 @@ def _check_photographs(sqlite_store: Store, database_file: str, shared_data: Pat
     assert send(photograph, "Lin-Manuel Miranda") == (303, "/people?q=Lin-Manuel+Miranda")
     (found,) = browser.get("/api/v1/people?q=Lin-Manuel").json()["items"]
     assert browser.get(f"/api/v1/people/{found['person_id']}").json()["enrolled"] == 1
+
+    sent = {"data": {"name": "Lin-Manuel Miranda"}, "files": [("photograph", ("two.jpg", photograph))]}
+    answer = browser.client.post("/api/v1/people", headers={"x-csrf-token": browser.csrf()}, **sent)
+    assert (answer.status_code, answer.json()) == (
+        202,
+        {"person_id": found["person_id"], "name": "Lin-Manuel Miranda", "added": 1},
+    )
+    assert answer.headers["location"] == f"/api/v1/people/{found['person_id']}"
