@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _ANNOTATES: Final = (sys.executable, "-m", "annotator.cli.web_jobs")
 _EXPLAINS: Final = (sys.executable, "-m", "annotator.cli.web_explain")
 _ENROLLS: Final = (sys.executable, "-m", "annotator.cli.web_enroll")
+_TAKES_DOWN: Final = (sys.executable, "-m", "annotator.cli.web_takedown")
 _WITHOUT_COLOURS: Final = {"TERM": "dumb", "NO_COLOR": "1"}
 NEEDS_EXTRA = "the web application needs its extra: pip install 'celebrity-annotator[web]'"
 
@@ -59,6 +60,7 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
         from annotator.web.errands import Errand  # noqa: PLC0415
         from annotator.web.serving import serve  # noqa: PLC0415
         from annotator.web.site import Keys, Site, now_utc  # noqa: PLC0415
+        from annotator.web.taking_down import TakingDown  # noqa: PLC0415
     except ModuleNotFoundError as exc:
         raise ConfigError(f"{NEEDS_EXTRA} ({exc.name} is missing)") from exc
     loaded = load_settings(**settings).for_visitors()
@@ -100,6 +102,7 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
                 elsewhere=elsewhere,
                 explaining=explaining,
                 enrolling=enrolling,
+                taking_down=TakingDown(_TAKES_DOWN, settings, os.environ | _WITHOUT_COLOURS),
             )
             site.uploads.remove_abandoned()
             serve(site, on_ready=tell_ready)

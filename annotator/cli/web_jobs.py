@@ -32,9 +32,10 @@ from annotator.media import expand_sources
 from annotator.metering import Stage as MeteredStage
 from annotator.quality import QualityParts
 from annotator.settings import Settings, load_settings
-from annotator.store.registry import find_media
+from annotator.store.registry import active_labelling, find_media
 from annotator.store.rollups import catch_up
 from annotator.store.store import Store
+from annotator.store.takedowns.tombstones import takedowns_so_far
 from annotator.store.web.jobs import MOST_TRIES, Job, Stage, finish_job, give_back, note_job, take_job
 from annotator.tracking import FrameFaces
 from annotator.types import MediaRef
@@ -211,13 +212,19 @@ def work(desk: Desk, store: Store, settings: Settings, woken: threading.Event) -
             remark(f"the model cannot be loaded: {one_line(error)}")
             desk.give_back(why=_NO_ROOM if isinstance(error, LocalDiskError) else _NO_MODEL)
             raise PutOffError from error
-        shown = store.active_labelling()
+        shown = _shown(store)
         while job is not None:
-            if store.active_labelling() != shown:
+            if _shown(store) != shown:
                 desk.give_back()
                 return
             _do(desk, workplace, job)
             job = desk.take() or _wait(desk, store, woken)
+
+
+def _shown(store: Store) -> tuple[object, ...]:
+    """Return what changes when other names are shown, or somebody is taken down whom this process still knows."""
+    with store.reading() as connection:
+        return (active_labelling(connection), *takedowns_so_far(connection))
 
 
 def _wait(desk: Desk, store: Store, woken: threading.Event) -> Job | None:

@@ -278,6 +278,8 @@ def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
 def _insist_on_something(store: Store, report: TakedownReport, found: _Found, wanted: Wanted) -> None:
     if not report.is_empty:
         return
+    if wanted.name is None:
+        raise IdentityError("nothing here looks like this face, so there is nothing to take away", name="")
     with store.reading() as connection:
         is_gone = any(has_tombstone(connection, one) for one in found.person.identities)
     if not is_gone:

@@ -66,7 +66,8 @@ async def _serve_files(page: Page, visit: Visit) -> Response:
         try:
             if is_form_of_parts(request):
                 async with site.uploading.admitting(admitted.visitor.name):
-                    received = await receive_form(request, site.uploads, site.allowed, check=check, stack=stack)
+                    uploads = site.passing_uploads if page.forgets_files else site.uploads
+                    received = await receive_form(request, uploads, site.allowed, check=check, stack=stack)
             else:
                 received = await receive_body(request)
                 await run_sync(check, {})

@@ -7,6 +7,7 @@ from annotator.web.api import corrections, document, endpoints, files, jobs, obj
 from annotator.web.api import enrolling as told_enrolling
 from annotator.web.api import people as told_people
 from annotator.web.api import review as told_review
+from annotator.web.api import takedowns as told_takedowns
 from annotator.web.api.operation import Operation
 from annotator.web.pages import (
     changing_people,
@@ -28,6 +29,7 @@ from annotator.web.pages import (
     space,
     splitting,
     strangers,
+    takedowns,
     trying,
 )
 from annotator.web.visit import Page
@@ -160,6 +162,25 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/operation/rollback", "operation_rollback", models.confirm_rollback, Role.OPERATOR),
     Page("/operation/rollback", "roll_back_model", models.roll_back_model, Role.OPERATOR, "POST"),
     Page("/operation/retry", "operation_retry", operation.retry_failures, Role.OPERATOR, "POST"),
+    Page("/people/{person_id:int}/takedown", "person_takedown", takedowns.ask_about_person, Role.ADMIN),
+    Page("/people/{person_id:int}/takedown", "take_person_down", takedowns.take_person_down, Role.ADMIN, "POST"),
+    Page("/people/{person_id:int}/takedown/look", "look_at_person", takedowns.look_again, Role.ADMIN, "POST"),
+    Page("/takedowns", "takedowns", takedowns.show_takedowns, Role.ADMIN, menu="Takedowns"),
+    Page("/takedowns/picture", "takedown_picture", takedowns.ask_for_picture, Role.ADMIN),
+    Page(
+        "/takedowns/picture",
+        "take_picture",
+        takedowns.take_picture,
+        Role.ADMIN,
+        "POST",
+        takes_files=True,
+        forgets_files=True,
+    ),
+    Page("/takedowns/picture/{token}", "picture_takedown", takedowns.ask_about_picture, Role.ADMIN),
+    Page("/takedowns/picture/{token}", "take_face_down", takedowns.take_face_down, Role.ADMIN, "POST"),
+    Page("/takedowns/{takedown_id:int}", "takedown", takedowns.show_takedown, Role.ADMIN),
+    Page("/takedowns/{takedown_id:int}", "go_on_taking_down", takedowns.go_on, Role.ADMIN, "POST"),
+    Page("/takedowns/{takedown_id:int}/report", "takedown_report", takedowns.send_report, Role.ADMIN),
     Page("/record", "record", overview.show_record, Role.ADMIN, menu="Record"),
     Page("/account", "account", entrance.show_account, Role.READER),
     Page("/account/password", "change_password", entrance.change_own_password, Role.READER, "POST"),
@@ -249,6 +270,26 @@ PAGES: Final[tuple[Page, ...]] = (
             told_people.SplitTold,
             told_people.SplitParameters,
         ),
+    ),
+    Page(
+        "/api/v1/people/{person_id:int}/takedown",
+        "take_down",
+        told_takedowns.take_down,
+        Role.ADMIN,
+        "POST",
+        operation=Operation(
+            "What would go of a person; with confirm, the person is taken down",
+            told_takedowns.TakedownTold,
+            told_takedowns.TakedownParameters,
+            status=202,
+        ),
+    ),
+    Page(
+        "/api/v1/takedowns/{takedown_id:int}",
+        "takedown_details",
+        told_takedowns.tell_takedown,
+        Role.ADMIN,
+        operation=Operation("How far a takedown is, and its report", told_takedowns.TakedownTold),
     ),
     Page(
         "/api/v1/review/next",

@@ -18,7 +18,8 @@ from annotator.recognition.gallery import Gallery
 from annotator.settings import Settings
 from annotator.store.labellings import load_active
 from annotator.store.store import Store
-from annotator.store.tables import enrolled_faces, identities, merges, tombstones
+from annotator.store.tables import enrolled_faces, identities, merges
+from annotator.store.takedowns.tombstones import takedowns_so_far
 from annotator.web.errors import WebError
 
 MODEL_IS_GONE: Final = "The model of these names is not here any more: `annotator models list` shows which are."
@@ -170,7 +171,7 @@ def _people(connection: Connection) -> _State:
         *connection.execute(select(func.count(faces.identity_id), func.max(faces.added_at))).one(),
         *connection.execute(select(func.count(identities.c.merged_into), func.max(identities.c.id))).one(),
         connection.execute(select(func.max(merges.c.merged_at))).scalar_one(),  # one is taken back, another one comes
-        connection.execute(select(func.count(tombstones.c.digest))).scalar_one(),
+        *takedowns_so_far(connection),
     )
 
 

@@ -1,10 +1,12 @@
 """What all requests share: the database, how long sessions last, templates, the clock."""
 
 import secrets
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -25,6 +27,7 @@ from annotator.web.rates import Rates
 from annotator.web.receiving import Allowed, Uploading
 from annotator.web.shown_model import ShownModel
 from annotator.web.static import StaticFiles
+from annotator.web.taking_down import TakingDown
 from annotator.web.templates import Templates
 from annotator.web.uploads import Uploads
 
@@ -36,6 +39,8 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 NOBODY_ELSE: Final = "this machine"
 # Pieces of exports that are made at once: each computes, and one of Parquet holds 50,000 rows.
 _EXPORTS_AT_ONCE: Final = 2
+# Of a picture that is only looked at: it goes through memory.
+LARGEST_PICTURE_BYTES: Final = 32 * 1024 * 1024
 # Media that are brought at once. Each may take minutes, and those who ask for a page need not wait for them.
 _MEDIA_AT_ONCE: Final = 6
 
@@ -107,6 +112,7 @@ class Site:
         wake: tells what annotates that there is something to do.
         comparisons: what labellings change against what is shown.
         promoting: does the promotion that is under way.
+        taking_down: looks what would go of somebody, and takes people down; None does not.
 
     """
 
@@ -130,6 +136,7 @@ class Site:
     wake: Callable[[], None] = lambda: None
     comparisons: Comparisons = field(default_factory=Comparisons)
     promoting: Promoting = field(default_factory=Promoting)
+    taking_down: TakingDown | None = None
 
     @property
     def lifetime(self) -> Lifetime:
@@ -142,6 +149,11 @@ class Site:
         """Where what visitors upload is kept."""
         most_bytes = min(self.settings.web.upload_bytes, self.settings.fetch.max_bytes)
         return Uploads(self.settings.uploads_folder, most_bytes)
+
+    @property
+    def passing_uploads(self) -> Uploads:
+        """Where what is only looked at goes, without a name, until the request is answered."""
+        return Uploads(Path(tempfile.gettempdir()), min(self.uploads.max_bytes, LARGEST_PICTURE_BYTES), is_kept=False)
 
     @property
     def allowed(self) -> Allowed:

@@ -47,12 +47,14 @@ class Uploads:
         folder: is made when something comes.
         max_bytes: of one file.
         reserve_bytes: so much of the disk stays free.
+        is_kept: False for files without a name: whatever ends this program, nobody finds them.
 
     """
 
     folder: Path
     max_bytes: int
     reserve_bytes: int = RESERVE_BYTES
+    is_kept: bool = True
 
     def begin(self, name: str) -> "Incoming":
         """Begin to take a file.
@@ -71,6 +73,8 @@ class Uploads:
             raise LocalDiskError("The disk of this server is almost full, and takes no uploads: an admin makes room.")
         with _written(self.folder):
             handle, path = tempfile.mkstemp(prefix=".", suffix=_PART, dir=self.folder)
+            if not self.is_kept:  # nothing is in it yet
+                Path(path).unlink()
         return Incoming(Path(path), plain_name(name), handle, self.max_bytes)
 
     def remove_abandoned(self) -> None:
@@ -88,7 +92,7 @@ class Incoming:
     def __init__(self, path: Path, name: str, handle: int, max_bytes: int) -> None:
         """Take a new file that is open for writing."""
         self._path = path
-        self._file = os.fdopen(handle, "wb")
+        self._file = os.fdopen(handle, "w+b")
         self._sink = BoundedSink(self._file, name=name, max_bytes=max_bytes)
         self._added: Path | None = None
         self.name = name
@@ -126,6 +130,11 @@ class Incoming:
         with _written(self._path):
             self._file.close()
         return self._path
+
+    def read(self) -> bytes:
+        """Return all bytes of a file that is open, with a name or without."""
+        self._file.seek(0)
+        return self._file.read()
 
     def find_fault(self) -> tuple[str, str] | None:
         """Return why it is no media, as a short reason and a sentence; None where it is one.

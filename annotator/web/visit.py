@@ -160,6 +160,7 @@ class Page:
         operation: what the description of the API says of it; None for pages.
         fetches_media: it may wait long for another host: it is answered in the few threads that are for that alone.
         takes_files: who may is asked before what is sent is read, and files go to the disk as they come.
+        forgets_files: files are none of the archive's: they never come near the folder of uploads.
         may_begin: of a page that takes files: is asked before they are read, and refuses by raising.
 
     """
@@ -173,6 +174,7 @@ class Page:
     operation: "Operation | None" = None
     fetches_media: bool = False
     takes_files: bool = False
+    forgets_files: bool = False
     may_begin: Callable[[Visit], None] | None = None
 
     @property

@@ -85,6 +85,7 @@ def show_person(visit: Visit) -> Response:
         may_change=_may_change(visit),
         merged=merged,
         may_split=visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER,
+        may_take_down=visit.visitor.role == Role.ADMIN,
         clips=[
             (one, titles[one.media_id], is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
             for one in found[:_CLIPS]
