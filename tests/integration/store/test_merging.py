@@ -16,6 +16,7 @@ from annotator.store.corrections.saying import correct_track
 from annotator.store.merging import list_merged
 from annotator.store.naming import add_alias, change_kg_mid
 from annotator.store.relabelling.running import relabel_archive
+from annotator.store.review.references import surest_faces
 from annotator.store.rollups import roll_up
 from annotator.store.tables import merges
 from annotator.types import F32, FaceTrack, Identity, MediaAnnotation
@@ -147,6 +148,29 @@ def test_what_a_former_program_writes_of_both_meanwhile_is_told_apart_too(small:
     assert media_of(small.store, BEN.name) == ["ben.gif", "both.gif", "late.gif"]
 
 
+def test_all_tracks_of_both_stand_for_the_one_person(small: Small) -> None:
+    small.store.merge(ADA.name, BEN.name)
+    small.save("late.gif", 4, ADA)
+    with small.store.writing() as connection:  # that of Ben in the clip of both is on a poster, Ada's is not
+        connection.execute(text("UPDATE tracks SET is_picture = true WHERE content_id = 3 AND track_no = 1"))
+    with small.store.reading() as connection:
+        pictures = "SELECT media_key, is_picture FROM content_labels WHERE identity = :name ORDER BY media_key"
+        told = [(key, bool(is_picture)) for key, is_picture in connection.execute(text(pictures), {"name": BEN.name})]
+        faces = surest_faces(connection, small.id_of(BEN.name), but=0, limit=9)
+    assert told == [(name, False) for name in ("ada.gif", "ben.gif", "both.gif", "late.gif")]
+    assert len(faces) == 4, "who reviews sees Ada's faces, too"
+
+
+def test_a_word_on_one_track_meanwhile_leaves_the_others_whose_they_were(small: Small) -> None:
+    small.save("cat.gif", 4, CAT)
+    correct_track(small.store.engine, ref("cat.gif"), 0, verdict="is", name=ADA.name)
+    small.store.merge(ADA.name, BEN.name)
+    correct_track(small.store.engine, ref("both.gif"), 2, verdict="is not", name=CAT.name)
+    small.unmerge(ADA.name)
+    assert media_of(small.store, ADA.name) == ["ada.gif", "both.gif", "cat.gif"]
+    assert media_of(small.store, BEN.name) == ["ben.gif", "both.gif"]
+
+
 def test_what_was_said_since_is_of_who_remained(small: Small) -> None:
     correct_track(small.store.engine, ref("both.gif"), 2, verdict="is", name=ADA.name)
     small.store.merge(ADA.name, BEN.name)
@@ -165,6 +189,15 @@ def test_the_knowledge_graph_id_goes_back_unless_it_was_changed(small: Small) ->
         change_kg_mid(connection, BEN.name, "/m/0ben")
     assert small.unmerge(ADA.name) == ADA
     assert small.store.search(BEN.name).found[0].identity == Identity(BEN.name, "/m/0ben")
+    with small.store.writing() as connection:
+        change_kg_mid(connection, BEN.name, None)
+    small.store.add_enrolled(Identity("Dora"), embedder="e", embeddings=eyes(0, 1), photo_sha256=[digest(5), digest(6)])
+    small.store.merge(ADA.name, BEN.name)
+    small.store.merge(BEN.name, "Dora")
+    assert small.unmerge(ADA.name) == ADA
+    assert [one.identity for one in small.store.list_identities()] == [ADA, CAT, Identity("Dora")], (
+        "from one to the next"
+    )
     small.store.merge(CAT.name, ADA.name)
     assert small.unmerge(CAT.name) == CAT
     assert small.store.search(ADA.name).found[0].identity == ADA, "hers was her own"
@@ -337,6 +370,24 @@ def test_a_new_model_tells_them_apart_too(store: Store) -> None:
     newer.relabel()
     store.unmerge("Person 0")
     newer.relabel()
+    assert (names(store)["0.gif"], names(store)["both.gif"]) == (["Person 0"], ["Person 0", "Person 1"])
+
+
+def test_whoever_labels_on_by_a_model_that_knows_both_writes_one_sum_and_then_two(store: Store) -> None:
+    made = modelled(store, range(4))
+    newer = Identifier(replace(made, people=range(6)).gallery())
+    labelling_id = store.register_labelling(
+        made.network_id,
+        model="small@2",
+        digest=newer.digest,
+        photographs=newer.photographs,
+        calibration=newer.calibration.to_json(),
+    )
+    store.merge("Person 0", "Person 1")
+    relabel_archive(store.engine, newer, labelling_id)  # was started before
+    store.activate(labelling_id)
+    assert (names(store)["0.gif"], names(store)["both.gif"]) == (["Person 1"], ["Person 1"])
+    store.unmerge("Person 0")
     assert (names(store)["0.gif"], names(store)["both.gif"]) == (["Person 0"], ["Person 0", "Person 1"])
 
 
