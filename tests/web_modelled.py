@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from annotator.recognition.bundle import load_bundle
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.store import Store
@@ -45,6 +46,16 @@ def fill(store: Store, folder: Path) -> dict[str, int]:
     store.save(outcomes, network_id=network_id, labelling_id=labelling_id)
     with store.reading() as connection:
         return {row.ref.uri: row.media_id for row in list_media(connection, limit=10)}
+
+
+def add_unsure(store: Store, folder: Path) -> None:
+    """Add a clip of somebody who might be person 3, to the model of a folder, and is not sure enough for a name."""
+    identifier = Identifier(Gallery.from_bundle(load_bundle(folder)))
+    one, other = (track_of(person, seed=4) for person in (3, 50))
+    between = one.embeddings.astype(np.float32) + other.embeddings.astype(np.float32)
+    between /= np.linalg.norm(between, axis=1, keepdims=True)
+    seen = replace(_seen(3, 0, seed=4), evidence=replace(one, embeddings=between.astype(np.float16)))
+    store.save([_annotated("s3://gifs/unsure.gif", 3, [seen], identifier)], network_id=1, labelling_id=1)
 
 
 def web_with(store: Store, folder: Path) -> WebForTests:

@@ -23,8 +23,8 @@ def review(
 ) -> None:
     """Look through the archive for tracks that are worth a person's look, for the page Review of `annotator web`.
 
-    That page finds names that are uncertain by itself. This finds also tracks that are just under the threshold for a
-    name, from their stored embeddings, and puts all in order anew. Nothing is decoded, and no name changes.
+    That page, and beat, find names that are uncertain, and tracks that are just under the threshold for one, some at a
+    time. This looks at everything at once, and puts all in order anew. Nothing is decoded, and no name changes.
 
     Examples:
     - `annotator review`

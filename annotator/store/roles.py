@@ -59,8 +59,11 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("work", "chunks", "stale_contents", "worker_sessions", "roll_ups"), _ALL),
         **dict.fromkeys(("media", "runs", "store_settings"), _CHANGE),
         **dict.fromkeys(("contents", "fingerprints"), _ADD),
+        **dict.fromkeys(("review_items", "review_scans"), _CHANGE),
         **dict.fromkeys(("missing_media", "grouped_tracks", "grouped_contents"), "SELECT, DELETE"),
-        **dict.fromkeys(("listing_shards", "relabellings", "corrections", "groupings", "track_groups", *VIEWS), _READ),
+        **dict.fromkeys(
+            ("listing_shards", "relabellings", "corrections", "groupings", "track_groups", "media_views", *VIEWS), _READ
+        ),
     },
     PRODUCER: {
         **_OPENING,

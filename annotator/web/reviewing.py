@@ -12,11 +12,13 @@ from annotator.store.corrections.saying import Corrected
 from annotator.store.promotions import who_is_this
 from annotator.store.review.deciding import Decision, Reviewer, decide, last_decision, undo
 from annotator.store.review.leasing import ItemKey, ReviewItem, first_media, lease_item
-from annotator.store.review.scanning import scan_some
+from annotator.store.review.scanning import next_nameless, scan_nameless, scan_some
 from annotator.web.errors import WebError
+from annotator.web.shown_model import BeingLoadedError
 from annotator.web.visit import Visit
 
 _FILLS_FOR_S: Final = 2.0
+_NAMELESS_AT_ONCE: Final = 500  # contents: pages wait for the processor meanwhile
 _MOST_DIGITS: Final = (9, 18, 9)  # of network, content and track, as their columns hold
 
 
@@ -31,6 +33,8 @@ def next_item(visit: Visit) -> ReviewItem | None:
     item = _lease(visit)
     if item is None:  # a new archive, or all is decided: what has come since is looked at
         scan_some(visit.site.store.engine)
+        item = _lease(visit)
+    if item is None and _look_at_nameless(visit):
         item = _lease(visit)
     return item
 
@@ -100,8 +104,29 @@ def filled(visit: Visit) -> BackgroundTask:
         with contextlib.suppress(StoreUnavailableError):
             while not scan_some(visit.site.store.engine).is_done and time.monotonic() < until_s:
                 pass
+            while time.monotonic() < until_s and _look_at_nameless(visit):
+                pass
 
     return BackgroundTask(fill)
+
+
+def _look_at_nameless(visit: Visit) -> bool:
+    """Look at some tracks without a name, where the model is here; say whether there were any.
+
+    Beat does so elsewhere: each goes on where the other one was.
+    """
+    site = visit.site
+    this = next_nameless(site.store.engine, contents=_NAMELESS_AT_ONCE)
+    if this is None:
+        return False
+    try:
+        names = site.shown_model.identifier(site.store, site.settings)
+    except BeingLoadedError:  # the next page has it
+        return False
+    if names is None or names.digest != this.digest:
+        return False
+    scan_nameless(site.store.engine, this, names.identify)
+    return True
 
 
 def key_text(key: ItemKey) -> str:

@@ -36,8 +36,10 @@ from workers.beat.feeder import Feeder
 from workers.beat.forgetting import forget_all
 from workers.beat.queue_metrics import QueueMetrics
 from workers.beat.retraining import Retrainer
+from workers.beat.reviewing import ReviewFiller
 from workers.beat.routing import Caps
 from workers.beat.runs import look_after_backlogs
+from workers.beat.shown_names import ShownNames
 from workers.beat.sweeper import Sweeper
 from workers.telemetry.metrics import MetricsServer, serve_metrics
 
@@ -48,10 +50,11 @@ _BACKLOGS_EVERY_S: Final = 5.0
 _DELIVER_EVERY_S: Final = 1.0
 _ROLL_UP_EVERY_S: Final = 30.0  # it rests by itself, the longer the longer it takes
 _CATCH_UP_EVERY_S: Final = 60.0
+_REVIEW_EVERY_S: Final = 60.0
 _PARTITIONS_EVERY_S: Final = 60.0  # ten million contents take longer
 _FORGET_EVERY_S: Final = 3600.0
 _GAUGES_EVERY_S: Final = 10.0
-_POOL_SIZE: Final = 2 * 11 + CONNECTIONS  # a job works with one, and holds its lock with another
+_POOL_SIZE: Final = 2 * 12 + CONNECTIONS  # a job works with one, and holds its lock with another
 _WATCH_S: Final = 0.5
 _FEED_TIMEOUT_S: Final = 120.0  # longer than a server that is away is waited for
 _STOP_S: Final = 2.0  # a job that has not ended by then is cut off: each may be killed at any time
@@ -147,6 +150,7 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         context.on_call_back or context.metrics.called_back,
     )
     retrainer = Retrainer(engine, settings.retraining, stopping=context.stopping)
+    names = ShownNames(engine, settings)
     deliverer = Deliverer(engine, settings.callbacks, is_stopping=context.stopping.is_set, on_result=told)
     jobs = (
         Job("feed", worker.feed_every_s, feeder.run),
@@ -155,7 +159,8 @@ def make_jobs(context: JobContext) -> tuple[Job, ...]:
         Job("backlogs", _BACKLOGS_EVERY_S, partial(look_after_backlogs, engine, session_timeout_s=timeout_s)),
         Job("deliver", _DELIVER_EVERY_S, deliverer.run, slow=True, is_wanted=deliverer.is_wanted),
         Job("roll-up", _ROLL_UP_EVERY_S, RollUpInTurn(engine).run, slow=True, may_take_s=_HOUR_S),
-        Job("catch-up", _CATCH_UP_EVERY_S, CatchUp(engine, settings).run, slow=True),
+        Job("catch-up", _CATCH_UP_EVERY_S, CatchUp(engine, names).run, slow=True),
+        Job("review", _REVIEW_EVERY_S, ReviewFiller(engine, names).run, slow=True),
         Job("partitions", _PARTITIONS_EVERY_S, partial(make_ahead, engine)),
         Job("forget", _FORGET_EVERY_S, partial(forget_all, engine, settings.retention), slow=True, may_take_s=_HOUR_S),
         Job(

@@ -15,10 +15,19 @@ from sqlalchemy import Connection, Engine, select, text
 from annotator.store.codec import decode_evidence
 from annotator.store.connection import reading, writing
 from annotator.store.identities import ids_of
+from annotator.store.labellings import Labelling, load_active
 from annotator.store.labels import Identify
 from annotator.store.locks import hold_corrections
-from annotator.store.registry import active_labelling, active_network, dialect_insert
-from annotator.store.tables import identities, labelled_contents, review_items, review_scans, track_embeddings
+from annotator.store.registry import dialect_insert
+from annotator.store.tables import (
+    identities,
+    labelled_contents,
+    labellings,
+    review_items,
+    review_scans,
+    store_settings,
+    track_embeddings,
+)
 from annotator.types import TrackEvidence, TrackLabel
 
 LEAST_CONFIDENCE: Final = 0.02
@@ -31,6 +40,9 @@ CONTENTS_AT_ONCE: Final = 2_000
 # Workers that write at once do not end in the order of ids: a scan after a while goes back by so many contents.
 _OVERLAP: Final = 5_000
 _LATE_FOR: Final = timedelta(minutes=10)
+
+# The row of `store_settings` that says how far tracks without a name were looked at: labelling, content, time.
+_NAMELESS_PLACE: Final = "review_nameless_after"
 
 _VIEWS: Final = """
 SELECT m.content_id, sum(w.views) AS views FROM media m JOIN media_views w ON w.media_id = m.id
@@ -73,17 +85,31 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
-    """What is looked at in one transaction: contents with ids above ``after``, up to ``last``, so many."""
+class Round:
+    """What is looked at in one transaction: contents with ids above ``after``, up to ``last``.
+
+    Attributes:
+        network_id: whose tracks.
+        labelling_id: whose names.
+        model: as users see it.
+        digest: of all that decides its labels.
+        after: the content before the first one.
+        last: the last content.
+        contents: how many.
+
+    """
 
     network_id: int
     labelling_id: int
+    model: str
+    digest: str
     after: int
     last: int
     contents: int
 
     @property
     def params(self) -> dict[str, Any]:
+        """Values of the statements."""
         return {
             "network": self.network_id,
             "labelling": self.labelling_id,
@@ -131,18 +157,76 @@ def scan_some(engine: Engine) -> Scanned:
     return Scanned(this.contents, is_done=this.contents < CONTENTS_AT_ONCE)
 
 
-def _next_round(engine: Engine, *, after: int | None = None) -> _Round | None:
+def next_nameless(engine: Engine, *, contents: int = CONTENTS_AT_ONCE) -> Round | None:
+    """Return the contents whose tracks without a name are looked at next; None where nothing is left.
+
+    Args:
+        engine: of the database.
+        contents: at most so many.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with reading(engine) as connection:
+        shown = load_active(connection)
+        if shown is None:
+            return None
+        reached, scanned_at = _reached_nameless(connection, shown.labelling_id)
+        ids = _next_contents(connection, shown.labelling_id, reached, contents)
+        if ids and datetime.now(UTC) - scanned_at >= _LATE_FOR:
+            reached = max(0, reached - _OVERLAP)
+            ids = _next_contents(connection, shown.labelling_id, reached, contents)
+        return _round_of(connection, shown, reached, ids)
+
+
+def scan_nameless(engine: Engine, this: Round, identify: Identify) -> None:
+    """Look at tracks without a name: those that are just under the threshold are queued.
+
+    Args:
+        engine: of the database.
+        this: as of ``next_nameless``.
+        identify: names tracks by the gallery of what is shown, the one of the round's digest.
+
+    Raises:
+        StoreUnavailableError: the database does not answer.
+
+    """
+    with reading(engine) as connection:
+        near = _just_under(connection, this, identify)
+    with writing(engine) as connection:
+        hold_corrections(connection)  # nobody is taken down until this is written
+        _write_near(connection, near)
+        _note_reached_nameless(connection, this)
+
+
+def _next_round(engine: Engine, *, after: int | None = None) -> Round | None:
     """Return what is looked at next, by default behind the last scan; None where nothing is left."""
     with reading(engine) as connection:
-        network_id, labelling_id = active_network(connection), active_labelling(connection)
-        if network_id is None or labelling_id is None:
+        shown = load_active(connection)
+        if shown is None:
             return None
-        reached = _reached(connection, network_id, labelling_id) if after is None else after
-        ids = _next_contents(connection, labelling_id, reached)
-    return _Round(network_id, labelling_id, reached, ids[-1], len(ids)) if ids else None
+        reached = _reached(connection, shown.network_id, shown.labelling_id) if after is None else after
+        ids = _next_contents(connection, shown.labelling_id, reached, CONTENTS_AT_ONCE)
+        return _round_of(connection, shown, reached, ids)
 
 
-def _scan(engine: Engine, this: _Round, identify: Identify | None) -> None:
+def _round_of(connection: Connection, shown: Labelling, after: int, ids: Sequence[int]) -> Round | None:
+    if not ids:
+        return None
+    digest = select(labellings.c.digest).where(labellings.c.id == shown.labelling_id)
+    return Round(
+        shown.network_id,
+        shown.labelling_id,
+        shown.model,
+        connection.execute(digest).scalar_one(),
+        after,
+        ids[-1],
+        len(ids),
+    )
+
+
+def _scan(engine: Engine, this: Round, identify: Identify | None) -> None:
     near: list[dict[str, Any]] = []
     if identify is not None:
         with reading(engine) as connection:
@@ -152,15 +236,17 @@ def _scan(engine: Engine, this: _Round, identify: Identify | None) -> None:
         connection.execute(text(_NAMED), this.params)
         _write_near(connection, near)
         _note_reached(connection, this)
+        if identify is not None:
+            _note_reached_nameless(connection, this)
 
 
-def _next_contents(connection: Connection, labelling_id: int, after: int) -> Sequence[int]:
+def _next_contents(connection: Connection, labelling_id: int, after: int, most: int) -> Sequence[int]:
     table = labelled_contents.c
     statement = (
         select(table.content_id)
         .where(table.labelling_id == labelling_id, table.content_id > after)
         .order_by(table.content_id)
-        .limit(CONTENTS_AT_ONCE)
+        .limit(most)
     )
     return connection.execute(statement).scalars().all()
 
@@ -174,7 +260,7 @@ def _reached(connection: Connection, network_id: int, labelling_id: int) -> int:
     return int(row.after_content_id) if is_recent else max(0, int(row.after_content_id) - _OVERLAP)
 
 
-def _note_reached(connection: Connection, this: _Round) -> None:
+def _note_reached(connection: Connection, this: Round) -> None:
     written = dialect_insert(connection, review_scans).values(
         network_id=this.network_id,
         labelling_id=this.labelling_id,
@@ -185,7 +271,22 @@ def _note_reached(connection: Connection, this: _Round) -> None:
     connection.execute(written.on_conflict_do_update(index_elements=["network_id"], set_=changed))
 
 
-def _just_under(connection: Connection, this: _Round, identify: Identify) -> list[dict[str, Any]]:
+def _reached_nameless(connection: Connection, labelling_id: int) -> tuple[int, datetime]:
+    """Return up to which content tracks without a name were looked at, and when."""
+    noted = select(store_settings.c.value).where(store_settings.c.name == _NAMELESS_PLACE)
+    of, after, at = (connection.execute(noted).scalar_one_or_none() or "0 0 0").split()
+    return (int(after) if int(of) == labelling_id else 0), datetime.fromtimestamp(float(at), UTC)
+
+
+def _note_reached_nameless(connection: Connection, this: Round) -> None:
+    value = f"{this.labelling_id} {this.last} {datetime.now(UTC).timestamp()}"
+    noted = dialect_insert(connection, store_settings).values(name=_NAMELESS_PLACE, value=value)
+    connection.execute(
+        noted.on_conflict_do_update(index_elements=[store_settings.c.name], set_={"value": noted.excluded.value})
+    )
+
+
+def _just_under(connection: Connection, this: Round, identify: Identify) -> list[dict[str, Any]]:
     """Return the rows of tracks without a name whose best candidate may be the right one all the same."""
     found = connection.execute(text(_WITHOUT_NAME), this.params).all()
     keys = {(content_id, track_no) for content_id, track_no in found}
@@ -229,7 +330,7 @@ def is_unsure(confidence: float) -> bool:
     return LEAST_CONFIDENCE <= confidence <= MOST_CONFIDENCE
 
 
-def _views(connection: Connection, this: _Round) -> dict[int, float]:
+def _views(connection: Connection, this: Round) -> dict[int, float]:
     rows = connection.execute(text(_VIEWS), {"after": this.after, "last": this.last})
     return {content_id: float(views) for content_id, views in rows}
 

@@ -2,17 +2,18 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from annotator.store import Store
 from annotator.store.corrections.listing import list_corrections
 from annotator.store.review.leasing import LEASE
-from annotator.store.tables import identities
+from annotator.store.tables import identities, labellings, track_labels
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
-from tests import web_archive
+from tests import web_archive, web_modelled
 from tests.store_values import ADA, BEN, CAT
 from tests.web_client import Browser, WebForTests
 
@@ -171,3 +172,33 @@ def test_a_face_that_is_sure_to_be_the_person_stands_beside(web: WebForTests) ->
     html = reviewer(web).get("/review").text
     assert "Ada Lovelace in other clips" in html
     assert re.findall(r'alt="Ada Lovelace, ([^"]*) sure', html) == ["99 %", "95 %"]
+
+
+def test_tracks_just_under_the_threshold_are_found_by_the_page_itself(sqlite_store: Store, tmp_path: Path) -> None:
+    web_modelled.fill(sqlite_store, tmp_path / "model")
+    web_modelled.add_unsure(sqlite_store, tmp_path / "model")
+    browser = reviewer(web_modelled.web_with(sqlite_store, tmp_path / "model"))
+    assert asked(browser.get("/review").text)[0] == "clip.gif"  # which has a name
+    page = answer(browser, "right")
+    assert "not sure enough for a name" in page
+    assert asked(page) == ("unsure.gif", "Person 03")
+
+
+def test_by_another_model_than_the_one_that_is_shown_nobody_is_proposed(sqlite_store: Store, tmp_path: Path) -> None:
+    web_modelled.fill(sqlite_store, tmp_path / "model")
+    web_modelled.add_unsure(sqlite_store, tmp_path / "model")
+    with sqlite_store.writing() as connection:
+        connection.execute(update(labellings).values(digest="of another prior"))
+    browser = reviewer(web_modelled.web_with(sqlite_store, tmp_path / "model"))
+    assert "Nothing is waiting" in answer(browser, "right")
+
+
+def test_where_nothing_has_an_uncertain_name_tracks_without_one_are_looked_at_for_the_first_page(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    web_modelled.fill(sqlite_store, tmp_path / "model")
+    web_modelled.add_unsure(sqlite_store, tmp_path / "model")
+    with sqlite_store.writing() as connection:
+        connection.execute(update(track_labels).values(confidence=1.0))
+    browser = reviewer(web_modelled.web_with(sqlite_store, tmp_path / "model"))
+    assert asked(browser.get("/review").text)[0] == "unsure.gif"

@@ -37,7 +37,10 @@ TIMEOUT_S = 60.0
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 RUN = 7
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
-JOBS = ("feed", "sweep", "count", "backlogs", "deliver", "roll-up", "catch-up", "partitions", "forget", "retrain")
+JOBS = (
+    *("feed", "sweep", "count", "backlogs", "deliver", "roll-up", "catch-up", "review"),
+    *("partitions", "forget", "retrain"),
+)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from annotator.store.relabelling import catching_up
 from annotator.store.relabelling.running import relabel_archive
 from tests.made_up_gallery import annotations, gallery
 from workers.beat.catching_up import CatchUp
+from workers.beat.shown_names import ShownNames
 
 EMBEDDER = "sface-2021dec"
 CONTENTS = 30
@@ -79,7 +80,7 @@ def settings_of(tmp_path: Path, model: str) -> Settings:
 def test_contents_of_workers_of_the_former_model_get_the_labels_that_are_shown(
     archive: Archive, tmp_path: Path
 ) -> None:
-    job = CatchUp(archive.store.engine, settings_of(tmp_path, "shown"))
+    job = CatchUp(archive.store.engine, ShownNames(archive.store.engine, settings_of(tmp_path, "shown")))
     assert job.run() == 0
     archive.annotate(CONTENTS + 9)
     before = archive.rows()
@@ -98,7 +99,7 @@ def test_a_turn_is_bounded_and_the_round_comes_to_everything(
         for table in ("labelled_contents", "track_labels", "content_labels_by"):
             gone = f"DELETE FROM {table} WHERE labelling_id = :l AND content_id IN (3, 9, 11, 13, 29)"
             connection.execute(text(gone), {"l": archive.shown_id})
-    job = CatchUp(archive.store.engine, settings_of(tmp_path, "shown"))
+    job = CatchUp(archive.store.engine, ShownNames(archive.store.engine, settings_of(tmp_path, "shown")))
     done = [job.run() for _ in range(12)]
     assert max(done) == 2
     assert sum(done) == 5
@@ -109,7 +110,7 @@ def test_without_the_model_that_is_shown_nothing_is_labelled_and_it_is_said_once
     archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     archive.annotate(CONTENTS + 2)
-    job = CatchUp(archive.store.engine, settings_of(tmp_path, "former"))
+    job = CatchUp(archive.store.engine, ShownNames(archive.store.engine, settings_of(tmp_path, "former")))
     assert [job.run(), job.run()] == [0, 0]
     (record,) = [one for one in caplog.records if one.levelname == "WARNING"]
     assert "lack labels of small@2" in record.getMessage()
@@ -124,14 +125,14 @@ def test_labels_under_another_prior_are_caught_up_where_beat_is_told_of_it(
     relabel_archive(archive.store.engine, archive.shown, archive.shown_id)
     archive.store.activate(archive.shown_id)
     archive.annotate(CONTENTS + 5)
-    assert CatchUp(archive.store.engine, settings_of(tmp_path, "shown")).run() == 0
+    assert CatchUp(archive.store.engine, ShownNames(archive.store.engine, settings_of(tmp_path, "shown"))).run() == 0
     assert "small@2+prior=0.02+min-precision=0.5" in caplog.text
     assert "ANNOTATOR_PRIOR" in caplog.text
     monkeypatch.setenv("ANNOTATOR_PRIOR", "0.02")
     monkeypatch.setenv("ANNOTATOR_MIN_PRECISION", "0.5")
-    assert CatchUp(archive.store.engine, settings_of(tmp_path, "shown")).run() == 5
+    assert CatchUp(archive.store.engine, ShownNames(archive.store.engine, settings_of(tmp_path, "shown"))).run() == 5
     assert archive.rows() == archive.wanted()
 
 
 def test_an_empty_database_lacks_nothing(engine: Engine, tmp_path: Path) -> None:
-    assert CatchUp(engine, settings_of(tmp_path, "shown")).run() == 0
+    assert CatchUp(engine, ShownNames(engine, settings_of(tmp_path, "shown"))).run() == 0
