@@ -153,7 +153,8 @@ class Site:
     @property
     def passing_uploads(self) -> Uploads:
         """Where what is only looked at goes, without a name, until the request is answered."""
-        return Uploads(Path(tempfile.gettempdir()), min(self.uploads.max_bytes, LARGEST_PICTURE_BYTES), is_kept=False)
+        most_bytes = min(self.uploads.max_bytes, LARGEST_PICTURE_BYTES)
+        return Uploads(Path(tempfile.gettempdir()), most_bytes, reserve_bytes=0, is_kept=False)
 
     @property
     def allowed(self) -> Allowed:

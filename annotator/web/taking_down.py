@@ -96,6 +96,7 @@ class TakingDown:
         self._kept_s = kept_s
         self._changed = threading.Condition()
         self._is_busy = False
+        self._ended = 0
         self._state: TakedownState | None = None
         self._looks: OrderedDict[str, tuple[Look, float]] = OrderedDict()
 
@@ -142,6 +143,18 @@ class TakingDown:
 
         self._start({**asked, "is_dry": True}, tell)
         return look
+
+    def follow(self, ended: int) -> None:
+        """Forget what was looked at where a takedown has ended since, in any program.
+
+        Args:
+            ended: how many have ended so far.
+
+        """
+        with self._changed:
+            if ended != self._ended:
+                self._ended = ended
+                self._looks = OrderedDict((key, kept) for key, kept in self._looks.items() if not kept[0].is_over)
 
     def forget(self, key: str) -> None:
         """Forget a look."""

@@ -14,6 +14,7 @@ from annotator.recognition.tombstone import plain_name
 from annotator.store.takedowns.alone import is_under_way
 from annotator.store.takedowns.listing import KnownTakedown, find_takedown, is_of, list_takedowns
 from annotator.store.takedowns.running import face_of
+from annotator.store.takedowns.tombstones import takedowns_so_far
 from annotator.store.takedowns.whom import Person as Whom
 from annotator.store.takedowns.whom import find_person as find_whom
 from annotator.store.takedowns.whom import person_of
@@ -228,9 +229,12 @@ def taking_down_of(visit: Visit) -> TakingDown:
         WebError: nothing does, here.
 
     """
-    if visit.site.taking_down is None:
+    taking_down = visit.site.taking_down
+    if taking_down is None:
         raise WebError(404, "Nobody is taken down here: `annotator takedown` does it.")
-    return visit.site.taking_down
+    with visit.site.store.reading() as connection:
+        taking_down.follow(takedowns_so_far(connection)[1])
+    return taking_down
 
 
 def _who(visit: Visit) -> dict[str, object]:
@@ -280,7 +284,7 @@ def _ask_about_picture(visit: Visit, *, message: str | None = None, status: int 
 def _picture(visit: Visit) -> Look:
     look = taking_down_of(visit).look_of(f"picture {visit.request.path_params['token']}")
     if look is None:
-        raise WebError(404, "The picture was given too long ago, and is not kept: give it again.")
+        raise WebError(404, "What was seen on the picture is not kept any more: give it again.")
     return look
 
 

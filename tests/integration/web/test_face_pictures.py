@@ -64,6 +64,18 @@ def test_each_face_is_cut_from_its_own_frame_in_the_order_of_asking(reader: Medi
     assert [colour(one) for one in cut] == [[2], [0], [1]]
 
 
+def test_nothing_that_was_kept_is_shown_after_a_takedown(reader: MediaReader, tmp_path: Path) -> None:
+    media = draw(tmp_path / "clip.gif")
+    sha256 = sha256_of(tmp_path / "clip.gif", reader)
+    pictures = FacePictures()
+    first = pictures.cut(reader, media, MOMENTS, sha256=sha256)
+    (tmp_path / "clip.gif").unlink()
+    pictures.follow((0, 0))
+    assert pictures.cut(reader, media, MOMENTS, sha256=sha256) == first, "it is kept"
+    pictures.follow((1, 0))
+    assert pictures.cut(reader, media, MOMENTS, sha256=sha256) == (None, None, None)
+
+
 def test_many_who_ask_at_once_let_the_media_be_decoded_once(
     reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from annotator.settings import load_settings
 from annotator.store import Store
-from annotator.store.tables import track_embeddings
+from annotator.store.columns import utc_now
+from annotator.store.tables import takedowns, track_embeddings
 from annotator.store.takedowns.alone import only_takedown
 from annotator.store.takedowns.running import KnownFaces, begin_takedown
 from annotator.store.takedowns.whom import Person
@@ -137,8 +138,13 @@ def test_a_face_without_a_name_goes_on_without_one(place: Place) -> None:
 
 def test_one_at_a_time_in_all_programs(place: Place) -> None:
     browser = place.admin()
-    page = browser.get(f"/people/{place.person_id}/takedown").text
-    answer = browser.post(f"/people/{place.person_id}/takedown", {"name": NAME, "ids": ids_on(page)})
+    path = f"/people/{place.person_id}/takedown"
+    assert 'name="name"' not in browser.get(path).text, "first it is looked what would go"
+    place.wait()
+    page = browser.get(path).text
+    assert browser.post(f"{path}/look").headers["location"] == path
+    assert "It is looked what would go" in browser.get(path).text
+    answer = browser.post(path, {"name": NAME, "ids": ids_on(page)})
     assert (answer.status_code, "just now" in answer.text) == (409, True)
     place.wait()
     with only_takedown(place.store.engine):  # as another program that does one
@@ -210,13 +216,23 @@ def test_a_picture_says_who_is_meant_and_a_face_without_a_name_goes(
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_looks_are_forgotten_after_a_while(place: Place) -> None:
+def test_looks_are_forgotten_after_a_while_and_after_a_takedown(place: Place) -> None:
     place.taking_down._kept_s = 0.0
     browser = place.admin()
     first = browser.get(f"/people/{place.person_id}/takedown").text
     place.wait()
     assert "It is looked what would go" in first
     assert "It is looked what would go" in browser.get(f"/people/{place.person_id}/takedown").text
+    place.wait()
+    place.taking_down._kept_s = 900.0
+    path = f"/people/{place.person_id}/takedown"
+    browser.get(path)
+    place.wait()
+    assert "What goes" in browser.get(path).text
+    with place.store.writing() as connection:  # as by another program
+        done = {"started_at": utc_now(), "finished_at": utc_now(), "done_by": "eve", "identity_ids": [], "done": []}
+        connection.execute(insert(takedowns).values(done))
+    assert "It is looked what would go" in browser.get(path).text
     place.wait()
 
 
