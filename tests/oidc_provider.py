@@ -30,6 +30,7 @@ class ProviderForTests:
         now_s: its clock.
         sign: makes a token of claims.
         says: what discovery says, over what it should.
+        strange_keys: what else is among its keys, before them.
         posted: forms with which codes were exchanged.
         asked: paths that were asked for.
 
@@ -42,6 +43,7 @@ class ProviderForTests:
         self.keys = [new_key("first")]
         self.sign: Callable[[Claims], str] = self.signed
         self.says: dict[str, Any] = {}
+        self.strange_keys: list[dict[str, str]] = [{"kty": "oct", "k": "AAAA"}, {"kty": "RSA", "n": "!"}]
         self.with_basic = True
         self.names_itself: str | None = None
         self.denies = False
@@ -113,7 +115,7 @@ def oidc_provider() -> Iterator[ProviderForTests]:
                 self._answer(200, provider.discovery())
             elif parts.path == "/realm/keys":
                 keys = [key.as_dict(private=False) for key in provider.keys]
-                self._answer(200, {"keys": [{"kty": "oct", "k": "AAAA"}, {"kty": "RSA", "n": "!"}, *keys]})
+                self._answer(200, {"keys": [*provider.strange_keys, *keys]})
             elif parts.path == "/realm/authorize":
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                 self.send_response(302)

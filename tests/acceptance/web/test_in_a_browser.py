@@ -70,6 +70,24 @@ def test_each_page_is_whole_and_can_be_used_by_everybody(  # noqa: PLR0917 - wha
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width_px", [390, 1280])
+def test_a_name_without_end_makes_no_page_wider(
+    site: tuple[Any, str, dict[str, Any]], archive: tuple[Path, int], width_px: int
+) -> None:
+    browser, address, state = site
+    page = browser.new_context(viewport={"width": width_px, "height": 780}, storage_state=state).new_page()
+    endless = "W" * 200
+    with Store.open(archive[0] / "annotations.db") as store:
+        store.rename("Ada Lovelace", endless)
+        try:
+            for path in ("/", f"/search?person={endless}", "/people", "/people/1", f"/media/{archive[1]}", "/record"):
+                page.goto(address + path)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width_px, path
+        finally:
+            store.rename(endless, "Ada Lovelace")
+
+
+@pytest.mark.slow
 def test_two_people_are_found_and_a_clip_is_played_with_the_keyboard_alone(
     site: tuple[Any, str, dict[str, Any]],
 ) -> None:

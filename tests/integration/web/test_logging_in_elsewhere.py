@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from httpx2 import Response
-from joserfc import jwt
+from joserfc import jwk, jwt
 
 from annotator.cli import run_command
 from annotator.cli.web import _elsewhere_of
@@ -204,7 +204,7 @@ SPOILT: dict[str, Spoil] = {
     "a secret instead of a key": signed_with_the_public_key_as_a_secret,
     "no signature": not_signed,
     "no token": lambda provider: setattr(provider, "sign", lambda _: "not.a.token"),
-    "a long token": lambda provider: setattr(provider, "sign", lambda _: "x" * 100_000),
+    "a long token": with_claims(padding="x" * 70_000),
     "another issuer": with_claims(iss="https://elsewhere.example"),
     "another audience": with_claims(aud="another"),
     "no audience": with_claims(aud=None),
@@ -215,6 +215,8 @@ SPOILT: dict[str, Spoil] = {
     "no nonce": with_claims(nonce=None),
     "expired": with_claims(exp=lambda claims: claims["iat"] - 61),
     "never expires": with_claims(exp=None),
+    "of no time": with_claims(iat=None),
+    "of a time that is no number": with_claims(iat=True),
     "of tomorrow": with_claims(iat=lambda claims: claims["iat"] + 86_400),
     "not yet": with_claims(nbf=lambda claims: claims["iat"] + 600),
     "of nobody": with_claims(sub=""),
@@ -235,6 +237,46 @@ def test_a_token_is_refused_that_is(sqlite_store: Store, provider: ProviderForTe
     assert browser.get("/").status_code == 303
     with sqlite_store.reading() as connection:
         assert [(deed.actor, deed.action) for deed in list_deeds(connection)] == [("nobody", "failed to log in")]
+
+
+def test_a_key_that_the_provider_has_withdrawn_signs_for_an_hour_at_most(
+    sqlite_store: Store, provider: ProviderForTests
+) -> None:
+    web = web_for(sqlite_store, provider)
+    clock_s = [1000.0]
+    assert web.site.elsewhere is not None
+    web.site.elsewhere._provider._clock_s = lambda: clock_s[0]
+    withdrawn = provider.keys[0]
+    assert log_in(web.browser(), provider).status_code == 303
+    provider.keys = [new_key("second")]
+    provider.sign = lambda claims: provider.signed(claims, key=withdrawn)
+    clock_s[0] += 3601
+    assert log_in(web.browser(), provider).status_code == 401
+
+
+def test_keys_that_do_not_sign_are_no_keys(sqlite_store: Store, provider: ProviderForTests) -> None:
+    own = provider.keys.pop()
+    provider.sign = lambda claims: provider.signed(claims, key=own)
+    provider.strange_keys = [own.as_dict(private=False) | {"use": "enc"}]
+    assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 401
+    provider.strange_keys = [own.as_dict(private=False)]
+    assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 303
+
+
+def test_of_very_many_keys_the_first_are_looked_at(sqlite_store: Store, provider: ProviderForTests) -> None:
+    provider.strange_keys *= 50
+    assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 401
+
+
+def test_a_key_signs_as_its_kind_does(sqlite_store: Store, provider: ProviderForTests) -> None:
+    """Without a name, the one that fits is taken: there is one of each kind."""
+    curve, rsa = jwk.ECKey.generate_key("P-256", private=True), provider.keys[0]
+    provider.strange_keys = [curve.as_dict(private=False)]
+    for key, algorithm in ((curve, "ES256"), (rsa, "RS256")):
+        provider.sign = lambda claims, key=key, name=algorithm: jwt.encode(  # type: ignore[misc]
+            {"alg": name}, claims, key, algorithms=[name]
+        )
+        assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 303
 
 
 def test_answers_that_are_refused_do_not_fill_the_record(sqlite_store: Store, provider: ProviderForTests) -> None:
@@ -359,6 +401,7 @@ def test_new_keys_are_fetched_when_a_token_names_them_but_not_for_each_that_name
         {"authorization_endpoint": "javascript:alert(1)"},
         {"authorization_endpoint": None},
         {"jwks_uri": "https://user@elsewhere.example/keys"},
+        {"jwks_uri": "https://elsewhere.example/keys#first"},
         {"padding": "x" * 300_000},
     ],
     ids=str,
