@@ -41,6 +41,7 @@ from annotator.store.tables import (
     web_jobs,
     work,
 )
+from annotator.store.takedowns.alone import only_takedown
 from annotator.store.takedowns.running import (
     KnownFaces,
     Takedown,
@@ -417,6 +418,17 @@ def test_it_can_be_called_again(places: Path, database_url: str) -> None:
     with Store.open(database_url) as store, store.reading() as connection:
         rows = connection.execute(select(takedowns)).all()
         assert [(row.finished_at is None, row.identity_ids, row.faces) for row in rows] == [(False, [], None)] * 2
+
+
+def test_another_one_meanwhile_changes_nothing(
+    places: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = traces(database_url, places)
+    with Store.open(database_url) as store, only_takedown(store.engine):
+        assert take_down(NAME, "--yes") == 75
+        assert "another takedown is under way" in capsys.readouterr().err
+        assert take_down(NAME) == 0, "who only looks waits for nobody"
+    assert traces(database_url, places) == before
 
 
 KILLED = """
