@@ -29,7 +29,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 import numpy as np
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the archive is that of the tests
 
@@ -38,6 +38,8 @@ from annotator.stack.postgres import PostgresChild
 from annotator.store import upgrade
 from annotator.store.codec import StoredBoxes, encode_boxes
 from annotator.store.connection import open_engine, refresh_statistics, writing
+from annotator.store.dialect import is_postgres, now
+from annotator.store.review.scanning import scan_all
 from annotator.store.rollups import roll_up
 from tests.million import PEOPLE, fill
 
@@ -59,6 +61,38 @@ SELECT c.labelling_id, c.content_id, 1, c.identity_id, c.confidence, 0.6 FROM co
 JOIN track_labels t ON t.labelling_id = c.labelling_id AND t.content_id = c.content_id
 WHERE t.identity_id <> c.identity_id AND c.content_id % 16 = 0
 """
+# Each track is in a group: of a person where it has a name, else every tenth too, else of a stranger; the groups of
+# strangers are as uneven as fame is: of a million media the largest one has 13,550 tracks, and there are 39,987 groups.
+_PERSON: Final = "CAST(pow(1200, CAST((content_id * 48271 % 1000003) + 0.5 AS double precision) / 1000003) AS integer)"
+_STRANGER: Final = (
+    "CAST(pow(100000, CAST((content_id * 69621 % 999983) + 0.5 AS double precision) / 999983) AS integer)"
+)
+_GROUPED: Final = f"""
+INSERT INTO grouped_tracks (network_id, content_id, track_no, group_no)
+SELECT 1, content_id, 0, CASE WHEN content_id % 4 = 0 OR content_id % 40 = 2 THEN {_PERSON} ELSE 1200 + {_STRANGER} END
+FROM tracks WHERE network_id = 1 AND track_no = 0
+"""  # noqa: S608 - made of constants
+_GROUPS: Final = """
+INSERT INTO track_groups (network_id, group_no, tracks, total)
+SELECT 1, group_no, count(*), {nothing} FROM grouped_tracks GROUP BY group_no
+"""
+_GROUPING: Final = """
+INSERT INTO groupings (network_id, rule, founded, next_no, changes)
+SELECT 1, 'made up', count(*), max(group_no) + 1, 1 FROM track_groups
+"""
+# A tenth of the media were tried by whoever sits at the machine; there was a retraining on each of two hundred days.
+_JOBS: Final = """
+INSERT INTO web_jobs (id, owner, uri, name, state, created_at, finished_at, media_id)
+SELECT id, 'this machine', 'file:///uploads/' || id || '.gif', id || '.gif', 'done', {now}, {now}, id FROM media
+WHERE id % 10 = 0
+"""
+_RETRAININGS: Final = """
+INSERT INTO retrainings (id, experiment, cause, started_at, finished_at, tries, done, news, model, outcome)
+SELECT id, 'faces', 'schedule', {now}, {now}, 1, '[]', '{{}}', 'million@' || id, 'held' FROM media WHERE id <= 200
+"""
+# The sources of all that was too large are gone.
+_GONE: Final = "UPDATE media SET deleted_at = {now} WHERE id % 500 = 0"
+_OTHERS: Final = (_JOBS, _RETRAININGS, _GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +170,21 @@ def add_tracks(engine: Engine) -> None:
         connection.execute(text("UPDATE tracks SET boxes = :boxes"), {"boxes": stored})
         connection.execute(text(_SECOND_TRACKS))
         connection.execute(text(_SECOND_NAMES))
+        add_what_people_do(connection)
+    scan_all(engine)
     if engine.dialect.name == "sqlite":
         refresh_statistics(engine)
     else:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM (ANALYZE)"))
     roll_up(engine)
+
+
+def add_what_people_do(connection: Connection) -> None:
+    """Add groups of strangers, media that were tried, retrainings, and sources that are gone."""
+    words = {"nothing": "''" if is_postgres(connection) else "x''", "now": now(connection)}
+    for statement in (_GROUPED, _GROUPS.format(**words), _GROUPING, *(one.format(**words) for one in _OTHERS)):
+        connection.execute(text(statement))
 
 
 @contextmanager
@@ -185,6 +228,7 @@ def processor_s(*processes: int | None) -> float:
 def pages(media: int, host: str, cookie: str) -> list[Asked]:
     """Return what is asked for."""
     famous = deep_address("/search?person=Person%201", host, cookie)
+    deep_people = deep_address("/people", host, cookie)
     deep_media = deep_address("/api/v1/media?limit=50", host, cookie)
     return [
         Asked("overview", lambda _: "/"),
@@ -205,6 +249,13 @@ def pages(media: int, host: str, cookie: str) -> list[Asked]:
         Asked("search: famous and not, in one shot", lambda k: search("Person 1", person(k)) + "&in_one_shot=1"),
         Asked("search: nobody of that name", lambda k: search(f"Persom {k}")),
         Asked("people", lambda _: "/people"),
+        Asked(f"people, page {DEEP_PAGES}", lambda _: deep_people),
+        Asked("strangers", lambda _: "/strangers"),
+        Asked("strangers, as many as are shown", lambda _: "/strangers?limit=384"),
+        Asked("a stranger", lambda k: f"/strangers/{1200 + spread(k, 1, 1000)}"),
+        Asked("the most seen stranger", lambda _: "/strangers/1201"),
+        Asked("review", lambda _: "/review"),
+        Asked("try", lambda _: "/try"),
         Asked("a person", lambda k: f"/people/{spread(k, 1, PEOPLE)}"),
         Asked("a media", lambda k: f"/media/{16 * spread(k, 1, media // 16)}"),
         Asked("operation", lambda _: "/operation"),
@@ -213,6 +264,7 @@ def pages(media: int, host: str, cookie: str) -> list[Asked]:
             lambda k: f"/operation/failures?reason={('too_large', 'undecodable')[k % 2]}",
         ),
         Asked("operation: models", lambda _: "/operation/models"),
+        Asked("operation: retrainings", lambda _: "/operation/retraining"),
         Asked("operation: what a model changes", lambda _: "/operation/models/2"),
         Asked("space", lambda _: "/space"),
         Asked("record", lambda _: "/record"),
@@ -220,6 +272,11 @@ def pages(media: int, host: str, cookie: str) -> list[Asked]:
         Asked("API: appearances of a person", lambda k: f"/api/v1/appearances?person={quote(person(k))}"),
         Asked("API: media", lambda _: "/api/v1/media?limit=50"),
         Asked(f"API: media, page {DEEP_PAGES}", lambda _: deep_media),
+        Asked("API: jobs", lambda _: "/api/v1/jobs"),
+        Asked("API: a job", lambda k: f"/api/v1/jobs/{10 * spread(k, 1, media // 10)}"),
+        Asked("export: a media, JSON Lines", lambda k: f"/media/{16 * spread(k, 1, media // 16)}/export?shape=jsonl"),
+        Asked("export: a media, WebVTT", lambda k: f"/media/{16 * spread(k, 1, media // 16)}/export?shape=webvtt"),
+        Asked("export: a search of some hundred, CSV", lambda k: f"/search/export?person={quote(person(k))}&shape=csv"),
         Asked("API: a media", lambda k: f"/api/v1/media/{16 * spread(k, 1, media // 16)}"),
     ]
 
@@ -234,7 +291,7 @@ def deep_address(first: str, host: str, cookie: str) -> str:
         found = re.search(r'cursor=([^"&]+)|"next": ?"([^"]+)"', body)
         if found is None:
             return address
-        address = f"{first}&cursor={found[1] or quote(found[2])}"
+        address = f"{first}{'&' if '?' in first else '?'}cursor={found[1] or quote(found[2])}"
     return address
 
 
