@@ -21,7 +21,7 @@ from annotator.store.registry import active_network, batched
 from annotator.store.strangers.counting import count_anew
 from annotator.store.strangers.running import changing_groups, read_points
 from annotator.store.strangers.state import State, decode_total, encode_total, load_state, move_on, write_united
-from annotator.store.tables import grouped_tracks, track_groups
+from annotator.store.tables import grouped_tracks, identities, track_groups
 
 _ASKED: Final = 500  # tracks in one statement
 
@@ -102,7 +102,7 @@ def merge_groups(
         lost, kept = (find_group(connection, network_id, one) for one in (number, into))
         if lost.number == kept.number:
             raise StrangerError(f"strangers {number} and {into} are one already")
-        if None not in (lost.identity_id, kept.identity_id) and lost.identity_id != kept.identity_id:
+        if len(_people(connection, {lost.identity_id, kept.identity_id} - {None})) > 1:
             raise StrangerError(
                 f"strangers {number} and {into} were named as two people: if they are one, `annotator identities"
                 " --merge` makes the names one"
@@ -123,6 +123,12 @@ def merge_groups(
         count_anew(connection, network_id, [lost.number, kept.number])
         note(connection)
         return find_group(connection, network_id, kept.number)
+
+
+def _people(connection: Connection, identity_ids: set[int | None]) -> set[int]:
+    """Return who stands for some people now: those who were merged are one."""
+    standing = select(identities.c.survivor_id).where(identities.c.id.in_(identity_ids))
+    return set(connection.execute(standing).scalars())
 
 
 def split_group(

@@ -405,6 +405,8 @@ def test_groups_named_as_two_people_are_not_made_one(archive: Archive) -> None:
     name_group(archive.store.engine, archive.network_id, groups[1, 0], ids[ben.name])
     with pytest.raises(StrangerError, match="two people"):
         merge_groups(archive.store.engine, archive.network_id, groups[5, 0], groups[1, 0])
+    archive.store.merge(ben.name, ADA.name)  # as the error says
+    assert merge_groups(archive.store.engine, archive.network_id, groups[5, 0], groups[1, 0]).number == groups[1, 0]
 
 
 def test_a_run_is_refused_while_another_process_has_the_groups(archive: Archive, dialect: str) -> None:
