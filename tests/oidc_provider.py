@@ -30,6 +30,7 @@ class ProviderForTests:
         now_s: its clock.
         sign: makes a token of claims.
         says: what discovery says, over what it should.
+        moved: where it leads those who ask for a path.
         strange_keys: what else is among its keys, before them.
         posted: forms with which codes were exchanged.
         asked: paths that were asked for.
@@ -43,6 +44,7 @@ class ProviderForTests:
         self.keys = [new_key("first")]
         self.sign: Callable[[Claims], str] = self.signed
         self.says: dict[str, Any] = {}
+        self.moved: dict[str, str] = {}
         self.strange_keys: list[dict[str, str]] = [{"kty": "oct", "k": "AAAA"}, {"kty": "RSA", "n": "!"}]
         self.with_basic = True
         self.names_itself: str | None = None
@@ -111,9 +113,13 @@ def oidc_provider() -> Iterator[ProviderForTests]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             provider.asked.append(parts.path)
-            if parts.path == "/realm/.well-known/openid-configuration":
+            if parts.path in provider.moved:
+                self.send_response(302)
+                self.send_header("Location", provider.issuer + provider.moved[parts.path])
+                self.end_headers()
+            elif parts.path == "/realm/.well-known/openid-configuration":
                 self._answer(200, provider.discovery())
-            elif parts.path == "/realm/keys":
+            elif parts.path in {"/realm/keys", "/realm/other-keys"}:
                 keys = [key.as_dict(private=False) for key in provider.keys]
                 self._answer(200, {"keys": [*provider.strange_keys, *keys]})
             elif parts.path == "/realm/authorize":

@@ -22,6 +22,7 @@ from annotator.store.web.accounts import Role, disable_account, known_account
 from annotator.store.web.audit import list_deeds
 from annotator.store.web.tokens import add_token
 from annotator.web.oidc.entrance import Elsewhere
+from annotator.web.rates import Rates
 from tests.oidc_provider import CLIENT_ID, SECRET, Claims, ProviderForTests, new_key, oidc_provider
 from tests.tls import make_authority, tls_proxy
 from tests.web_client import PASSWORD, Browser, WebForTests
@@ -252,6 +253,47 @@ def test_a_key_that_the_provider_has_withdrawn_signs_for_an_hour_at_most(
     provider.sign = lambda claims: provider.signed(claims, key=withdrawn)
     clock_s[0] += 3601
     assert log_in(web.browser(), provider).status_code == 401
+
+
+def test_a_provider_that_leads_elsewhere_is_not_followed(sqlite_store: Store, provider: ProviderForTests) -> None:
+    provider.moved = {"/realm/keys": "/other-keys"}
+    assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 503
+    assert "/realm/other-keys" not in provider.asked
+
+
+def test_a_provider_that_says_who_answers_must_say_so(sqlite_store: Store, provider: ProviderForTests) -> None:
+    provider.says = {"authorization_response_iss_parameter_supported": True}
+    assert log_in(web_for(sqlite_store, provider).browser(), provider).status_code == 401
+    assert provider.posted == []
+
+
+def test_what_only_we_can_show_goes_along_with_no_address(sqlite_store: Store, provider: ProviderForTests) -> None:
+    browser = web_for(sqlite_store, provider).browser()
+    sent = browser.get("/login/elsewhere").headers["location"]
+    assert browser.get(provider.sent_to(sent)).status_code == 303
+    query = {name: values[0] for name, values in parse_qs(urlsplit(sent).query).items()}
+    assert provider.posted[0]["code_verifier"] not in sent
+    assert query["nonce"] not in query["state"]
+
+
+@pytest.mark.parametrize("more", ["&error=x", "x" * 5000], ids=["a code and an error", "a code without end"])
+def test_a_code_that_cannot_be_is_not_exchanged(sqlite_store: Store, provider: ProviderForTests, more: str) -> None:
+    browser = web_for(sqlite_store, provider).browser()
+    path, _, rest = provider.sent_to(browser.get("/login/elsewhere").headers["location"]).partition("&")
+    assert browser.get(f"{path}{more}&{rest}").status_code == 401
+    assert provider.posted == []
+
+
+def test_a_page_without_end_is_forgotten_on_the_way(sqlite_store: Store, provider: ProviderForTests) -> None:
+    answer = log_in(web_for(sqlite_store, provider).browser(), provider, target=f"/people?q={'x' * 1000}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_nobody_comes_back_without_end(sqlite_store: Store, provider: ProviderForTests) -> None:
+    web = web_for(sqlite_store, provider)
+    web.replace(rates=Rates(per_minute=1e-6, at_once=3))
+    browser = web.browser()
+    assert [browser.get("/login/back").status_code for _ in range(4)] == [403, 403, 403, 429]
 
 
 def test_keys_that_do_not_sign_are_no_keys(sqlite_store: Store, provider: ProviderForTests) -> None:
