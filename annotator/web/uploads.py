@@ -1,6 +1,7 @@
 """What visitors have uploaded: a folder of files named by their bytes, each of them a picture or a video."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -33,8 +34,8 @@ _PART: Final = ".part"
 _ABANDONED_AFTER_S: Final = 24 * 3600
 # The database, the cache and the log may be on the same disk: visitors may not fill it.
 RESERVE_BYTES: Final = 1024**3
-# Held from when files are kept until their jobs are there: nobody else relies on a file that may be taken back.
-KEEPING: Final = threading.Lock()
+_LOCK: Final = ".keeping"
+_IN_THIS_PROCESS: Final = threading.Lock()
 _LONGEST_NAME: Final = 120
 _NO_NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -76,6 +77,25 @@ class Uploads:
             if not self.is_kept:  # nothing is in it yet
                 Path(path).unlink()
         return Incoming(Path(path), plain_name(name), handle, self.max_bytes)
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Let nobody else keep files until the block ends, nor another process that has the same folder.
+
+        It lasts until the jobs of what was kept are there: nobody else relies on a file that may be taken back.
+
+        Raises:
+            LocalDiskError: the folder cannot be written.
+
+        """
+        with _IN_THIS_PROCESS, contextlib.ExitStack() as stack:
+            with _written(self.folder):
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # A file: network file systems lock what is open for writing. It is free again when the process ends.
+                handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+                stack.callback(os.close, handle)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def remove_abandoned(self) -> None:
         """Remove what a program that was killed had begun to take, a day ago or longer."""

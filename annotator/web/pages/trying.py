@@ -1,5 +1,6 @@
 """Trying media: upload some, or give an address, and see how far they are."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,7 +11,6 @@ from annotator.store.web.accounts import Role
 from annotator.store.web.jobs import Job, NoRoomError, Stage, Wanted, add_jobs, find_job, list_jobs, room_left
 from annotator.web.errors import WebError
 from annotator.web.templates import percent
-from annotator.web.uploads import KEEPING
 from annotator.web.visit import Visit
 
 SHOWN: Final = 30
@@ -90,7 +90,8 @@ def ask_for(visit: Visit, address: str) -> tuple[int, ...]:
     if len(wrong) == len(faults) and not addresses:
         raise WebError(415, " ".join(message for _, message in wrong))
     insist_on_room(visit, len(addresses) + len(faults) - len(wrong))
-    with KEEPING:
+    keeping = visit.site.uploads.keeping() if visit.received.files else contextlib.nullcontext()
+    with keeping:
         try:
             ids = _add(visit, [*addresses, *(file.keep() for file in visit.received.files)])
         except BaseException:

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -25,6 +27,7 @@ from annotator.store.web.tokens import add_token
 from annotator.types import MediaRef
 from annotator.web.application import make_application
 from annotator.web.errors import WebError
+from annotator.web.pages import trying
 from annotator.web.receiving import Uploading, receive_body
 from annotator.web.titles import titles_of
 from annotator.web.uploads import Uploads
@@ -53,7 +56,8 @@ def jobs_of(web: WebForTests, name: str = "reviewer-person") -> list[Job]:
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    """Return what is in the folder of uploads, but for the file that keeps two programs apart."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".keeping") if folder.exists() else []
 
 
 def send(browser: Browser, *files: tuple[str, bytes], address: str = "", **more: Any) -> Any:
@@ -384,7 +388,7 @@ def test_more_files_than_there_is_room_for_are_not_kept(web: WebForTests, upload
 def test_a_file_that_a_machine_left_broken_when_it_went_down_is_replaced(web: WebForTests, uploads: Path) -> None:
     browser = web.browser(Role.REVIEWER)
     send(browser, ("a.gif", GIF))
-    (kept,) = uploads.iterdir()
+    kept = uploads / files_in(uploads)[0]
     for broken in (b"", bytes(len(GIF))):
         kept.write_bytes(broken)
         send(browser, ("a.gif", GIF))
@@ -447,3 +451,26 @@ def test_uploads_that_hang_keep_nobody_out_for_ever() -> None:
 
     anyio.run(ask)
     assert told == [(429, "10"), (503, "10")]
+
+
+def test_two_programs_over_one_folder_keep_files_one_after_the_other(
+    web: WebForTests, uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one of them could take back a file on which the job of the other one relies by then."""
+    is_held: list[bool] = []
+
+    def look() -> None:
+        other = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        ended = subprocess.run([sys.executable, "-c", other, uploads / ".keeping"], capture_output=True, check=False)
+        is_held.append(b"BlockingIOError" in ended.stderr)
+
+    add = trying._add
+
+    def add_while_another_one_tries(*asked: Any) -> Any:
+        look()
+        return add(*asked)
+
+    monkeypatch.setattr(trying, "_add", add_while_another_one_tries)
+    assert send(web.browser(Role.REVIEWER), ("a.gif", GIF)).status_code == 303
+    look()
+    assert is_held == [True, False]
