@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg2  # noqa: F401  (before TensorFlow, which some test modules import: annotator/runtime/tensorflow_engine.py)
 import pytest
 
-pytest_plugins = ["tests.fixtures_database", "tests.fixtures_s3"]
+pytest_plugins = ["tests.fixtures_database", "tests.fixtures_networks", "tests.fixtures_s3"]
 
 # What is compiled once is kept, for this process and for the many that tests start, also where the environment says
 # otherwise: else each of them compiles all that it imports, 3 s of TensorFlow or 1 s of Celery.

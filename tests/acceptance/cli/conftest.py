@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -41,17 +41,21 @@ def clips(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache for commands that run in this process; networks are converted once."""
-    return tmp_path_factory.mktemp("cache")
+def cache(tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[Path], Path]) -> Path:
+    """A cache for commands that run in this process."""
+    cache = tmp_path_factory.mktemp("cache")
+    with_networks(cache / "celebrity-annotator")
+    return cache
 
 
 @pytest.fixture(scope="session")
-def user_environment(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The environment of a user with a home of her own, whose cache has the portraits."""
+def user_environment(
+    portraits: Path, tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[Path], Path]
+) -> Mapping[str, str]:
+    """The environment of a user with a home of her own, whose cache has the portraits and the networks."""
     home = tmp_path_factory.mktemp("home")
     cache = home / "cache" / "celebrity-annotator"
-    shutil.copytree(portraits, cache / "demo")
+    shutil.copytree(portraits, with_networks(cache) / "demo")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANNOTATOR_")}
     programs = str(Path(sys.executable).parent)
     return kept | {

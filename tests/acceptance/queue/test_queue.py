@@ -109,9 +109,10 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A user with a home of her own."""
+def environment(tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[Path], Path]) -> dict[str, str]:
+    """A user with a home of her own, whose cache has the networks."""
     home = tmp_path_factory.mktemp("home")
+    with_networks(home / "cache" / "celebrity-annotator")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANNOTATOR_")}
     return kept | {
         "HOME": str(home),

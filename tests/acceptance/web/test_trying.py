@@ -31,9 +31,9 @@ LONG_MS = 120_000
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variable that lets programs share a cache: networks are converted once."""
-    return {"ANNOTATOR_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
+def cache(tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[Path], Path]) -> dict[str, str]:
+    """The variable that lets programs share a cache."""
+    return {"ANNOTATOR_CACHE_DIR": str(with_networks(tmp_path_factory.mktemp("cache")))}
 
 
 @pytest.fixture(scope="module")

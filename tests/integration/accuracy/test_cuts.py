@@ -38,9 +38,9 @@ def shot(photograph: int, room: int) -> Shot:
 
 
 @pytest.fixture(scope="module")
-def shown(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[ShownClip]:
+def shown(shared_data: Path, cache_dir: Path) -> list[ShownClip]:
     photographs = {n: min((shared_data / "people" / "gallery" / name).iterdir()) for n, name in enumerate(FOLDERS)}
-    settings = load_settings(env_file=None, device="cpu", threads=2, cache_dir=tmp_path_factory.mktemp("cache"))
+    settings = load_settings(env_file=None, device="cpu", threads=2, cache_dir=cache_dir)
     scenes = [
         Scene(
             name=f"room{room}",

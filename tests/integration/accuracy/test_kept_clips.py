@@ -21,10 +21,8 @@ CLIPS = CLIPS_A_PART + 2
 
 
 @pytest.fixture(scope="module")
-def annotator(tmp_path_factory: pytest.TempPathFactory) -> Annotator:
-    return build_annotator(
-        load_settings(env_file=None, device="cpu", threads=2, cache_dir=tmp_path_factory.mktemp("c"))
-    )
+def annotator(cache_dir: Path) -> Annotator:
+    return build_annotator(load_settings(env_file=None, device="cpu", threads=2, cache_dir=cache_dir))
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ def photographs(shared_data: Path) -> dict[int, Path]:
 
 
 @pytest.fixture(scope="module")
-def shown(photographs: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ShownClip]]:
-    settings = load_settings(env_file=None, device="cpu", threads=2, cache_dir=tmp_path_factory.mktemp("cache"))
+def shown(photographs: dict[int, Path], cache_dir: Path) -> Iterator[list[ShownClip]]:
+    settings = load_settings(env_file=None, device="cpu", threads=2, cache_dir=cache_dir)
     others = list(photographs)[2 * CLIPS :]
     scenes = [plan_scene(f"clip{n}", [2 * n, 2 * n + 1], others=others, seed=n) for n in range(CLIPS)]
     with ProcessPoolExecutor(1, get_context("spawn")) as executor:
@@ -64,9 +64,9 @@ def test_tracks_lie_on_what_was_drawn_and_have_its_size(shown: list[ShownClip]) 
         assert float(track.evidence.face_px.mean()) == pytest.approx(face.face_px, rel=0.35)
 
 
-def test_a_photograph_that_is_no_aligned_crop_is_refused(shared_data: Path, tmp_path: Path) -> None:
+def test_a_photograph_that_is_no_aligned_crop_is_refused(shared_data: Path, cache_dir: Path) -> None:
     whole = next((shared_data / "people" / "known").rglob("*.jpg"))
-    settings = load_settings(env_file=None, device="cpu", threads=2, cache_dir=tmp_path)
+    settings = load_settings(env_file=None, device="cpu", threads=2, cache_dir=cache_dir)
     scenes = [plan_scene("clip", [0], others=[], seed=0)]
     with ProcessPoolExecutor(1, get_context("spawn")) as executor, pytest.raises(ConfigError, match="112"):
         list(show_clips(scenes, {0: whole}, build_annotator(settings), executor))

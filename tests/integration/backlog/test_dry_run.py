@@ -21,13 +21,13 @@ CLIPS = {
 
 
 @pytest.fixture
-def bucket(producer: Producer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Producer:
+def bucket(producer: Producer, monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> Producer:
     """A bucket of small clips, and settings that lead to it."""
     for key, body in CLIPS.items():
         producer.put(key, body=body)
     access = producer.server._access
     monkeypatch.setenv("ANNOTATOR_DATABASE_URL", producer.settings.database_url.get_secret_value())
-    monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(cache_dir))
     monkeypatch.setenv("ANNOTATOR_S3_ENDPOINT_URL", str(access.endpoint_url))
     monkeypatch.setenv("ANNOTATOR_S3_REGION", str(access.region))
     monkeypatch.setenv("ANNOTATOR_S3_ACCESS_KEY_ID", str(access.access_key_id))

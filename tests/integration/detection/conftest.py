@@ -1,19 +1,11 @@
-"""An engine for the tests of the detector; its networks are converted once for all of them."""
+"""An engine for the tests of the detector."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from annotator.detection import MtcnnDetector
 from annotator.runtime import Engine, create_engine
-
-
-@pytest.fixture(scope="session")
-def network_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for converted networks, shared by parallel test processes."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "networks-of-detection"
 
 
 @pytest.fixture(scope="session")

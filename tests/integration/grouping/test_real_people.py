@@ -36,11 +36,9 @@ def shown(shared_data: Path) -> tuple[np.ndarray, list[Path]]:
 
 
 @pytest.fixture(scope="module")
-def points(
-    shown: tuple[np.ndarray, list[Path]], bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory
-) -> Points:
+def points(shown: tuple[np.ndarray, list[Path]], bundle: ModelBundle, network_cache: Path) -> Points:
     """A track of 64 pixels of each photograph."""
-    engine = create_engine("cpu", threads=2, cache_dir=tmp_path_factory.mktemp("networks"))
+    engine = create_engine("cpu", threads=2, cache_dir=network_cache)
     faces = degrade_faces(read_aligned(shown[1]), degradation=Degradation(64), seed=1)
     embeddings = FaceEmbedder(engine).embed(faces).astype(np.float16)
     one = np.ones(1, np.float16)

@@ -1,4 +1,4 @@
-"""The real embedder, converted once for all tests of this folder."""
+"""The real embedder."""
 
 from pathlib import Path
 
@@ -6,11 +6,6 @@ import pytest
 
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.runtime import Engine, create_engine
-
-
-@pytest.fixture(scope="session")
-def network_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("networks")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,12 @@ def named(embedding: F32, state: State) -> tuple[int, float, float]:
 
 
 @pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[Path], Path]) -> Path:
+    """The folder of data and cache of who annotates."""
+    return with_networks(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
 def state() -> "OrderedDict[str, Any]":
     return random_state(len(PEOPLE), seed=11)
 
@@ -163,10 +169,9 @@ def test_every_layer_gives_what_plain_numpy_gives(folder: Path, state: State) ->
 
 @pytest.mark.slow
 def test_a_face_is_named_as_the_release_would_and_without_tensorflow(
-    folder: Path, state: State, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+    folder: Path, state: State, shared_data: Path, home: Path
 ) -> None:
-    cache = tmp_path_factory.getbasetemp() / "giphy-networks"
-    engine = create_engine("cpu", threads=2, cache_dir=cache)
+    engine = create_engine("cpu", threads=2, cache_dir=home / "networks")
     frame = np.asarray(Image.open(next((shared_data / "people" / "sports5").glob("*/*.jpg"))).convert("RGB"))
     (faces,) = MtcnnDetector(engine, params=DETECTION).detect([frame])
     crops = cut_faces(frame, faces.boxes_xyxy)
@@ -187,10 +192,7 @@ def test_a_face_is_named_as_the_release_would_and_without_tensorflow(
 
 
 @pytest.mark.slow
-def test_the_annotator_runs_it_as_any_bundle(
-    folder: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    home = tmp_path_factory.getbasetemp() / "giphy-home"
+def test_the_annotator_runs_it_as_any_bundle(folder: Path, shared_data: Path, home: Path) -> None:
     settings = load_settings(model=str(folder), device="cpu", threads=1, cache_dir=home, data_dir=home)
     annotator = build_annotator(settings)
     (outcome,) = annotator.annotate([MediaRef("clip", (shared_data / "clips" / "rachel-waiting.gif").as_uri())])

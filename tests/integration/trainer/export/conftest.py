@@ -1,7 +1,7 @@
 """A fitted experiment of real people, small enough to fit in a second, and clips that show one of them."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,9 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[Path], Path]
+) -> Iterator[Bench]:
     import_optional("tensorflow")
     home = tmp_path_factory.mktemp("export")
     places = Places("people", home / "workdir")
@@ -77,7 +79,7 @@ def bench(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     strangers.mkdir()
     for picture in sorted((shared_data / "people" / "strangers").glob("*.jpg"))[:STRANGERS]:
         shutil.copyfile(picture, strangers / picture.name)
-    engine = create_engine("cpu", threads=1, cache_dir=home / "networks")
+    engine = create_engine("cpu", threads=1, cache_dir=with_networks(home) / "networks")
     bench = Bench(places, strangers, engine)
     bench.write_crop(ALIGNED)
     with pytest.MonkeyPatch.context() as patch:
