@@ -276,7 +276,7 @@ def pages(media: int, host: str, cookie: str) -> list[Asked]:
         Asked("API: a job", lambda k: f"/api/v1/jobs/{10 * spread(k, 1, media // 10)}"),
         Asked("export: a media, JSON Lines", lambda k: f"/media/{16 * spread(k, 1, media // 16)}/export?shape=jsonl"),
         Asked("export: a media, WebVTT", lambda k: f"/media/{16 * spread(k, 1, media // 16)}/export?shape=webvtt"),
-        Asked("export: a search of some thousand, CSV", lambda k: f"/search/export?person={quote(person(k))}&shape=csv"),
+        Asked("export: a search of thousands, CSV", lambda k: f"/search/export?person={quote(person(k))}&shape=csv"),
         Asked("API: a media", lambda k: f"/api/v1/media/{16 * spread(k, 1, media // 16)}"),
     ]
 

@@ -47,6 +47,7 @@ PAGES: Final[tuple[Page, ...]] = (
         may_begin=trying.insist_on_room,
     ),
     Page("/try/{job_id:int}", "job", trying.show_job, Role.REVIEWER),
+    Page("/try/{job_id:int}/stop", "stop_job", trying.stop_now, Role.REVIEWER, "POST"),
     Page("/search", "search", search.show_search, Role.READER, menu="Search"),
     Page("/review", "review", review.show_review, Role.REVIEWER, menu="Review"),
     Page("/review", "review_answer", review.review, Role.REVIEWER, "POST"),
@@ -430,6 +431,14 @@ PAGES: Final[tuple[Page, ...]] = (
         jobs.tell_job,
         Role.REVIEWER,
         operation=Operation("How far a media is", jobs.JobTold),
+    ),
+    Page(
+        "/api/v1/jobs/{job_id:int}",
+        "stop_waiting",
+        jobs.stop_waiting,
+        Role.REVIEWER,
+        "DELETE",
+        operation=Operation("Stop a media that waits; one that is under way goes on", jobs.JobTold),
     ),
     Page(
         "/api/v1/media/{media_id:int}/explanation",

@@ -24,6 +24,8 @@ SILENT_AFTER: Final = timedelta(seconds=30)
 MOST_TRIES: Final = 2
 # What became a media is kept: it says what the media was called by whoever gave it.
 _KEPT_WITHOUT_MEDIA: Final = timedelta(days=30)
+_STOPPED: Final = "stopped"
+_STOPPED_WORDS: Final = "It was stopped before it began."
 _LOST: Final = "crashed"
 _LOST_WORDS: Final = "The program that annotates ended twice while it had this in hand; its log may say why."
 
@@ -237,6 +239,20 @@ def finish_job(
     changed = update(web_jobs).where(_is_of(job_id, session))
     result = connection.execute(changed.values(**values, media_id=media_id, reason=reason, message=message))
     return result.rowcount == 1
+
+
+def stop_job(connection: Connection, job_id: int, *, now: datetime) -> bool:
+    """Let a job that waits be over without being done; return whether it waited.
+
+    Args:
+        connection: in a transaction that writes.
+        job_id: which one.
+        now: the time.
+
+    """
+    waits = (web_jobs.c.id == job_id, web_jobs.c.state == "waiting")
+    stopped = _over("failed", now) | {"reason": _STOPPED, "message": _STOPPED_WORDS}
+    return connection.execute(update(web_jobs).where(*waits).values(stopped)).rowcount == 1
 
 
 def give_back(connection: Connection, session: str, *, is_lost: bool, why: str | None = None) -> None:

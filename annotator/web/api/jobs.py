@@ -11,7 +11,7 @@ from starlette.responses import Response
 from annotator.store.web.jobs import Job, find_job, list_jobs
 from annotator.web.api.operation import Parameters, Told, json_answer, read_parameters
 from annotator.web.errors import WebError
-from annotator.web.pages.trying import ask_for, known_job, words_of
+from annotator.web.pages.trying import ask_for, known_job, stop, words_of
 from annotator.web.receiving import is_form_of_parts
 from annotator.web.visit import Visit
 
@@ -56,6 +56,7 @@ class WantedAddress(BaseModel):
     url: str = Field(max_length=2000, pattern=r"^https?://[A-Za-z0-9]", description="without a password in it")
 
 
+_URL: Final[Mapping[str, Any]] = WantedAddress.model_json_schema()["properties"]["url"]
 WANTED: Final[Mapping[str, Mapping[str, Any]]] = {
     "application/json": WantedAddress.model_json_schema(),
     "multipart/form-data": {
@@ -66,7 +67,7 @@ WANTED: Final[Mapping[str, Mapping[str, Any]]] = {
                 "items": {"type": "string", "format": "binary"},
                 "description": "pictures and videos",
             },
-            "url": WantedAddress.model_json_schema()["properties"]["url"],
+            "url": {**_URL, "pattern": f"^$|{_URL['pattern']}"},  # a form has the field, filled or not
         },
     },
 }
@@ -95,6 +96,13 @@ def tell_job(visit: Visit) -> Response:
     if not job.is_over:
         answer.headers["Retry-After"] = _ASK_AGAIN_S
     return answer
+
+
+def stop_waiting(visit: Visit) -> Response:
+    """Stop a media that waits, and tell what has become of it."""
+    read_parameters(visit, Parameters)
+    stop(visit)
+    return json_answer(visit, _told(known_job(visit)))
 
 
 def tell_jobs(visit: Visit) -> Response:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from annotator.store.web.accounts import Role
-from annotator.store.web.jobs import Job, NoRoomError, Stage, Wanted, add_jobs, find_job, list_jobs, room_left
+from annotator.store.web.jobs import Job, NoRoomError, Stage, Wanted, add_jobs, find_job, list_jobs, room_left, stop_job
 from annotator.web.errors import WebError
 from annotator.web.templates import percent
 from annotator.web.visit import Visit
@@ -142,6 +142,29 @@ def known_job(visit: Visit) -> Job:
     is_for_all = visit.visitor.role is not None and visit.visitor.role >= Role.ADMIN
     if job is None or not (is_for_all or job.owner == visit.visitor.name):
         raise WebError(404, "There is no such job, or it was over long ago.")
+    return job
+
+
+def stop_now(visit: Visit) -> Response:
+    """Stop a job that waits, and show that it is over."""
+    return visit.redirect("job", job_id=stop(visit).job_id)
+
+
+def stop(visit: Visit) -> Job:
+    """Stop the job that the address names, where it waits, and put that on record.
+
+    Returns:
+        The job as it was.
+
+    Raises:
+        WebError: there is none, it is somebody else's, or it waits no more.
+
+    """
+    job = known_job(visit)
+    with visit.site.store.writing() as connection:
+        if not stop_job(connection, job.job_id, now=visit.now):
+            raise WebError(409, "It waits no more: it is under way, or over.")
+        visit.record(connection, "stopped a media", subject=job.name, job=job.job_id)
     return job
 
 

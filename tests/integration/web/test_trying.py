@@ -474,3 +474,43 @@ def test_two_programs_over_one_folder_keep_files_one_after_the_other(
     assert send(web.browser(Role.REVIEWER), ("a.gif", GIF)).status_code == 303
     look()
     assert is_held == [True, False]
+
+
+def test_a_job_that_waits_is_stopped_by_who_has_given_it(web: WebForTests) -> None:
+    browser = web.browser(Role.REVIEWER)
+    send(browser, ("a.gif", GIF), ("b.gif", OTHER))
+    assert 'action="/try/1/stop"' in browser.get("/try/1").text
+    other = web.browser()
+    other.log_in_as(web.account(Role.REVIEWER, "another-person"))
+    assert other.post("/try/1/stop").status_code == 404
+    sent = browser.post("/try/1/stop")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/try/1")
+    page = browser.get("/try/1").text
+    assert "It was stopped before it began." in page
+    assert "/stop" not in page
+    assert [(job.job_id, job.state, job.reason) for job in jobs_of(web)] == [
+        (2, "waiting", None),
+        (1, "failed", "stopped"),
+    ]
+    with web.site.store.reading() as connection:
+        deed = list_deeds(connection, limit=1)[0]
+    assert (deed.action, deed.subject, deed.actor) == ("stopped a media", "a.gif", "reviewer-person")
+    with web.site.store.writing() as connection:
+        job = take_job(connection, "session", now=web.clock())
+    assert job is not None
+    assert job.job_id == 2
+    assert "/stop" not in browser.get("/try/2").text
+    for number in (1, 2):  # over, and under way
+        assert browser.post(f"/try/{number}/stop").status_code == 409
+    assert [job.state for job in jobs_of(web)] == ["running", "failed"]
+
+
+def test_a_job_is_stopped_by_the_api(web: WebForTests) -> None:
+    browser = web.browser(Role.REVIEWER)
+    send(browser, ("a.gif", GIF))
+    headers = {"X-CSRF-Token": browser.csrf()}
+    told = browser.client.delete("/api/v1/jobs/1", headers=headers)
+    assert told.status_code == 200
+    assert (told.json()["state"], told.json()["reason"]) == ("failed", "stopped")
+    assert browser.client.delete("/api/v1/jobs/1", headers=headers).status_code == 409
+    assert browser.client.delete("/api/v1/jobs/9", headers=headers).status_code == 404
