@@ -251,7 +251,7 @@ def pages(media: int, host: str, cookie: str) -> list[Asked]:
         Asked("people", lambda _: "/people"),
         Asked(f"people, page {DEEP_PAGES}", lambda _: deep_people),
         Asked("strangers", lambda _: "/strangers"),
-        Asked("strangers, as many as are shown", lambda _: "/strangers?limit=384"),
+        Asked("strangers, as many as are shown", lambda _: "/strangers?limit=192"),
         Asked("a stranger", lambda k: f"/strangers/{1200 + spread(k, 1, 1000)}"),
         Asked("the most seen stranger", lambda _: "/strangers/1201"),
         Asked("review", lambda _: "/review"),

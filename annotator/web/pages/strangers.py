@@ -15,7 +15,7 @@ from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
 _ROWS: Final = 24
-_MOST_ROWS: Final = 384
+_MOST_ROWS: Final = 192
 _FACES: Final = 60
 _LARGEST: Final = 2**31 - 1
 _LONGEST_NAME: Final = 200
