@@ -84,11 +84,40 @@ def _track(person: int, *, face_px: float = 80.0) -> TrackEvidence:
     return TrackEvidence(embeddings, np.full(2, face_px, np.float16), np.full(2, 0.8, np.float16))
 
 
-def test_another_clear_face_speaks_against_it_and_a_poor_one_does_not() -> None:
+def test_another_face_speaks_against_it_and_a_missing_one_does_not() -> None:
     assert not faces_agree([_track(0)], [_track(1)], is_whole=True)
     assert not faces_agree([_track(0)], [_track(1)], is_whole=False)
-    assert faces_agree([_track(0)], [_track(1, face_px=20.0)], is_whole=True)
     assert faces_agree([], [_track(1)], is_whole=True)
+
+
+def test_small_faces_speak_only_where_a_clip_has_no_clear_one() -> None:
+    small = _track(1, face_px=20.0)
+    assert not faces_agree([_track(0)], [small], is_whole=True)
+    assert faces_agree([_track(0), _track(1)], [small], is_whole=True)
+    assert faces_agree([_track(0)], [_track(0), small], is_whole=True)
+    assert not faces_agree([_track(0), small], [_track(2), small], is_whole=True)
+
+
+def test_a_face_that_is_like_one_of_a_turning_head_is_enough() -> None:
+    turning = TrackEvidence(
+        np.eye(8, dtype=np.float16)[[0, 5, 6, 7]], np.full(4, 80.0, np.float16), np.full(4, 0.8, np.float16)
+    )
+    assert faces_agree([turning], [_track(7)], is_whole=True)
+    assert faces_agree([_track(7), _track(1)], [turning, _track(1)], is_whole=True)
+    assert not faces_agree([_track(7), _track(1)], [turning, _track(2)], is_whole=True)
+
+
+def test_of_small_faces_one_that_is_in_both_is_enough() -> None:
+    one = [_track(0, face_px=20.0), _track(1, face_px=20.0)]
+    other = [_track(1, face_px=20.0), _track(2, face_px=20.0)]
+    assert faces_agree(one, other, is_whole=True)
+
+
+def test_most_clear_faces_of_whole_clips_must_be_in_both() -> None:
+    three = [_track(0), _track(1), _track(2)]
+    assert faces_agree(three, [_track(0), _track(1), _track(3)], is_whole=True)
+    assert not faces_agree(three, [_track(0), _track(3), _track(4)], is_whole=True)
+    assert not faces_agree(three[:2], [_track(0), _track(3)], is_whole=True)
 
 
 def test_faces_that_were_cut_away_speak_against_whole_clips_only() -> None:
