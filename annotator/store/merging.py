@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from annotator.errors import IdentityError
+from annotator.errors import BusyError, IdentityError
 from annotator.store.appearances import load_boxes, summed_up
 from annotator.store.columns import utc_now
 from annotator.store.corrections.applying import contents_about, reapply_corrections
@@ -32,6 +32,7 @@ from annotator.store.tables import (
     networks,
     track_labels,
 )
+from annotator.store.takedowns.tombstones import ids_under_way
 from annotator.types import Identity
 
 _AT_ONCE: Final = 500  # contents whose boxes are in memory
@@ -75,10 +76,12 @@ def merge(connection: Connection, name: str, into: str, *, merged_by: str | None
 
     Raises:
         IdentityError: one of the names means nobody or several, or both mean one person.
+        BusyError: one of the two is being taken down.
 
     """
     change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
     given_up, remains = two_people(connection, name, into)
+    _insist_on_no_takedown(connection, [*_group(connection, given_up), *_group(connection, remains)])
     kg_mid = load_identity(connection, given_up).kg_mid
     gives_kg_mid = kg_mid is not None and load_identity(connection, remains).kg_mid is None
     if gives_kg_mid:
@@ -117,6 +120,7 @@ def unmerge(connection: Connection, person_id: int, *, name: str | None = None) 
     Raises:
         IdentityError: nobody was merged under this id, or the name is somebody's by now.
         TakenDownError: the name is of somebody who was taken down.
+        BusyError: one of these people is being taken down.
 
     """
     change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
@@ -127,6 +131,7 @@ def unmerge(connection: Connection, person_id: int, *, name: str | None = None) 
             name=former.into.name,
         )
     both = _group(connection, person_id)
+    _insist_on_no_takedown(connection, both)
     again = _subtree(connection, person_id)
     _take_kg_mid_back(connection, person_id)
     connection.execute(delete(merges).where(merges.c.identity_id == person_id))
@@ -195,6 +200,15 @@ def _find(connection: Connection, person_id: int) -> MergedPerson:
     if not mine:
         raise IdentityError("nobody was merged under this number, or it was taken back already", name=str(person_id))
     return mine[0]
+
+
+def _insist_on_no_takedown(connection: Connection, identity_ids: Collection[int]) -> None:
+    """Leave people as they are whose takedown has begun: it has looked who they are, and goes on by that."""
+    if not ids_under_way(connection).isdisjoint(identity_ids):
+        raise BusyError(
+            "a takedown of one of these people is under way, or was interrupted and waits to be called again; nothing"
+            " was changed"
+        )
 
 
 def _labellings(connection: Connection) -> Sequence[int]:

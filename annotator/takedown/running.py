@@ -138,8 +138,8 @@ def _look(
 def _forget(
     store: Store, settings: Settings, wanted: Wanted, *, found: _Found, say: Callable[[str], None]
 ) -> TakedownReport:
-    names = found.person.names
     takedown = begin_takedown(store.engine, found.person, found.known, done_by=wanted.done_by, note=wanted.note)
+    names = takedown.names
     say("faces, labels and texts of the database")
     forget_in_database(store.engine, takedown, names)
     say("models, and what is kept of them")

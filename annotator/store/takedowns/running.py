@@ -25,7 +25,7 @@ from annotator.store.takedowns.labels import NAMES, count_labels, forget_labels,
 from annotator.store.takedowns.listing import tombstones_of
 from annotator.store.takedowns.texts import forget_in_texts
 from annotator.store.takedowns.tombstones import add_tombstones, digests_of
-from annotator.store.takedowns.whom import Person
+from annotator.store.takedowns.whom import Person, names_of
 from annotator.types import F32
 
 _F32: Final = np.dtype("<f4")
@@ -34,6 +34,9 @@ _MOST_OF_A_MODEL: Final = 64  # tracks whose mean stands for what the person loo
 _SMALL: Final = (
     *("enrolled_faces", "identities", "identity_aliases", "merges", "corrections", "track_groups", "takedowns"),
 )
+
+_FACES: Final = "faces "  # and the id of a network
+_STEPS: Final = ("labels", "texts", "names")
 
 Counts = Mapping[str, int]
 
@@ -62,11 +65,13 @@ class Takedown:
     Attributes:
         takedown_id: of the row.
         identity_ids: who, while it is under way.
+        names: under which they are looked for, sorted.
 
     """
 
     takedown_id: int
     identity_ids: tuple[int, ...]
+    names: tuple[str, ...]
 
 
 def begin_takedown(
@@ -79,10 +84,13 @@ def begin_takedown(
 ) -> Takedown:
     """Write the tombstones and the row of a takedown, or find the row of one that was not finished.
 
+    Where it is of more people than when it was killed, since somebody was merged with the person meanwhile, or another
+    one has a name of the same letters, the steps of the database begin anew.
+
     Args:
         engine: of the database.
         person: who.
-        known: what tracks without a name are compared with; of one that is resumed, its row has that.
+        known: what tracks without a name are compared with; of one that is resumed, its row has that already.
         done_by: who does it; None is the user of this machine.
         note: is called in the same transaction, with the number of the takedown.
 
@@ -97,9 +105,28 @@ def begin_takedown(
         ids = tuple(sorted({*row.identity_ids, *person.identity_ids}))
         told |= tombstones_of(connection, row)
         values = {"identity_ids": list(ids), "tombstones": sorted(told), "is_resumed": found is not None}
+        if not set(person.identity_ids) <= set(row.identity_ids):
+            values |= _begun_anew(row, known)
         connection.execute(update(takedowns).where(takedowns.c.id == takedown_id).values(**values))
         note(connection, takedown_id)
-        return Takedown(takedown_id, ids)
+        return Takedown(takedown_id, ids, tuple(sorted({*person.names, *names_of(connection, ids)})))
+
+
+def _begun_anew(row: Any, known: KnownFaces) -> dict[str, Any]:  # noqa: ANN401 - a row
+    """Return what lets a takedown look for all again, by faces of more people than before.
+
+    Faces of another embedder than those of the row cannot be compared with these: they are left away.
+    """
+    there = [one for one in (_faces_of(row), known.faces) if len(one)]
+    done = [[step, counts, is_ended and not _is_of_database(step)] for step, counts, is_ended in row.done]
+    values: dict[str, Any] = {"done": done, "after_content_id": 0}
+    if row.faces is None or row.embedder == known.embedder:
+        values |= {"embedder": known.embedder, "faces": _face_bytes(np.concatenate(there)) if there else None}
+    return values
+
+
+def _is_of_database(step: str) -> bool:
+    return step.startswith(_FACES) or step in _STEPS
 
 
 def _unfinished(connection: Connection, person: Person, known: KnownFaces, told: set[str]) -> int | None:
@@ -203,7 +230,7 @@ def count_in_database(
                     embedder=known.embedder,
                 )
                 named, near = named + len(shown.named), near + len(shown.near)
-            steps[f"faces {network_id}"] = {"named": named, "near": near}
+            steps[f"{_FACES}{network_id}"] = {"named": named, "near": near}
         say("counting names")
         counts = count_labels(connection, person.identity_ids)
         steps["labels"] = {name: count for name, count in counts.items() if name not in NAMES}
@@ -265,7 +292,7 @@ def _forget_labels(connection: Connection, takedown: Takedown) -> dict[str, int]
 
 
 def _forget_faces(engine: Engine, takedown: Takedown, network_id: int) -> None:
-    step = f"faces {network_id}"
+    step = f"{_FACES}{network_id}"
     with reading(engine) as connection:
         row = connection.execute(select(takedowns).where(takedowns.c.id == takedown.takedown_id)).one()
         if _has_ended(connection, takedown, step):

@@ -1,5 +1,6 @@
 """Who is meant: a person under all names and ids of the database."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +58,18 @@ def find_person(connection: Connection, wanted: str) -> Person:
 def person_of(connection: Connection, survivor_id: int) -> Person:
     """Return the person whom an identity stands for, whoever was merged into it included."""
     rows = connection.execute(
-        select(identities.c.id, identities.c.name, identities.c.kg_mid).where(identities.c.survivor_id == survivor_id)
+        select(identities.c.id, identities.c.kg_mid).where(identities.c.survivor_id == survivor_id)
     ).all()
     ids = sorted(row.id for row in rows)
-    aliases = select(identity_aliases.c.name).where(identity_aliases.c.identity_id.in_(ids))
-    names = {row.name for row in rows} | set(connection.execute(aliases).scalars())
-    return Person(tuple(ids), tuple(sorted(names)), tuple(sorted({row.kg_mid for row in rows if row.kg_mid})))
+    names = sorted(names_of(connection, ids))
+    return Person(tuple(ids), tuple(names), tuple(sorted({row.kg_mid for row in rows if row.kg_mid})))
+
+
+def names_of(connection: Connection, identity_ids: Collection[int]) -> set[str]:
+    """Return all names of some identities, aliases included."""
+    names = select(identities.c.name).where(identities.c.id.in_(sorted(identity_ids)))
+    aliases = select(identity_aliases.c.name).where(identity_aliases.c.identity_id.in_(sorted(identity_ids)))
+    return set(connection.execute(names.union(aliases)).scalars())
 
 
 def enrolled_of(connection: Connection, person: Person, *, embedder: str) -> F32:

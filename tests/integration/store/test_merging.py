@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, text
 
 from annotator.build import _renames_and_merges
-from annotator.errors import IdentityError
+from annotator.errors import BusyError, IdentityError
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import EnrolledPerson, Gallery
 from annotator.store import Store
@@ -19,6 +19,8 @@ from annotator.store.relabelling.running import relabel_archive
 from annotator.store.review.references import surest_faces
 from annotator.store.rollups import roll_up
 from annotator.store.tables import merges
+from annotator.store.takedowns.running import NO_FACES, begin_takedown, finish_takedown, forget_in_database
+from annotator.store.takedowns.whom import find_person
 from annotator.types import F32, FaceTrack, Identity, MediaAnnotation
 from tests.made_up_gallery import EMBEDDER, PROTOTYPES, gallery
 from tests.store_values import ADA, BEN, CAT, SPEC, annotation, digest, known, ref, track
@@ -260,6 +262,25 @@ def test_what_was_never_merged_cannot_be_taken_apart(small: Small) -> None:
     small.unmerge(ADA.name)
     with pytest.raises(IdentityError, match="nobody who was merged was called"):
         small.unmerge(ADA.name)
+
+
+def test_while_one_of_them_is_taken_down_nobody_is_merged_or_told_apart(small: Small) -> None:
+    small.store.merge(ADA.name, BEN.name)
+    with small.store.reading() as connection:
+        person = find_person(connection, ADA.name)
+    takedown = begin_takedown(small.store.engine, person, NO_FACES)
+    before = state(small.store)
+    for act in (
+        lambda: small.store.merge(BEN.name, CAT.name),
+        lambda: small.store.merge(CAT.name, BEN.name),
+        lambda: small.unmerge(ADA.name),
+    ):
+        with pytest.raises(BusyError, match="a takedown of one of these people is under way"):
+            act()
+    assert state(small.store) == before
+    forget_in_database(small.store.engine, takedown, takedown.names)
+    finish_takedown(small.store.engine, takedown, takedown.names)
+    assert [one.identity for one in small.store.list_identities()] == [CAT]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from annotator.store.takedowns.whom import Person, find_person
 from annotator.takedown.report import report_of
 from annotator.types import Identity
 from tests import web_archive
-from tests.store_values import ADA, BEN
+from tests.store_values import ADA, BEN, SPEC, annotation, known, ref, track, unknown
 
 FACES = KnownFaces("x", np.eye(2, 4, dtype=np.float32))
 HOLDS = """
@@ -92,6 +92,46 @@ def test_one_that_a_former_program_has_begun_goes_on(store: Store) -> None:
     assert (len(kept.tombstones), kept.is_resumed, kept.left) == (2, False, ())
     assert begin_takedown(store.engine, whom(store, ADA.name), NO_FACES).takedown_id == begun.takedown_id
     assert begin_takedown(store.engine, whom(store, BEN.name), NO_FACES).takedown_id != begun.takedown_id
+
+
+@pytest.mark.parametrize("how", ["another one has a name of the same letters", "a former program has merged them"])
+def test_killed_and_of_more_people_meanwhile_it_begins_anew(store: Store, how: str) -> None:
+    first, second = Identity("José Díaz"), Identity("Jose Diaz" if "letters" in how else "Ann Other")
+    network_id = store.register_network(SPEC)
+    labelling_id = store.register_labelling(network_id, model="test@1", digest="d", photographs={first: 3, second: 3})
+    stranger = track(1)
+    made = [
+        annotation(ref("first.gif"), content=1, tracks=[track(0)], labels=[known(first)]),
+        annotation(ref("second.gif"), content=2, tracks=[track(0), stranger], labels=[known(second), unknown(first)]),
+    ]
+    store.save(made, network_id=network_id, labelling_id=labelling_id)
+    begun = begin_takedown(store.engine, whom(store, first.name), FACES)
+    forget_in_database(store.engine, begun, begun.names)  # and was killed
+    assert embedded(store) == 2, "those of the other one"
+    if "merged" in how:
+        with store.writing() as connection:
+            connection.execute(text("UPDATE identities SET merged_into = 1 WHERE name = :n"), {"n": second.name})
+    mean = stranger.evidence.embeddings.astype(np.float32).mean(axis=0)
+    looks = KnownFaces("test", (mean / np.linalg.norm(mean))[None])
+    with store.writing() as connection:
+        connection.execute(text("UPDATE takedowns SET embedder = 'test', faces = NULL"))
+    again = begin_takedown(store.engine, whom(store, second.name), looks)
+    assert again.takedown_id == begun.takedown_id
+    assert set(again.identity_ids) > set(begun.identity_ids)
+    assert set(again.names) == {first.name, second.name}
+    forget_in_database(store.engine, again, again.names)
+    assert embedded(store) == 0, "the faces of the other one, and the one that is like these"
+    with store.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM track_labels WHERE identity_id IS NOT NULL")).scalar() == 0
+    finish_takedown(store.engine, again, again.names)
+    assert store.list_identities() == []
+
+
+def embedded(store: Store) -> int:
+    """Return how many tracks have embeddings."""
+    with store.reading() as connection:
+        query = "SELECT count(*) FROM track_embeddings WHERE length(embeddings) > 0"
+        return int(connection.execute(text(query)).scalar_one())
 
 
 def test_a_face_without_a_name_is_found_by_its_row(store: Store) -> None:
