@@ -1,10 +1,11 @@
 """Faces as pictures: cut out of the media when a page shows them, and kept for a while."""
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from annotator.build import MediaSource
@@ -26,7 +27,6 @@ MOST_TOGETHER: Final = 60
 # What cannot be read is not asked for again so long, in seconds: a page asks for many faces of one media at once.
 _FAILURE_LASTS_S: Final = 60.0
 _DECODING_S: Final = 60.0  # that the pictures may take
-_LOCKS: Final = 64
 _Key = tuple[str, Picture]
 
 
@@ -38,6 +38,20 @@ class _Kept:
     @property
     def size_bytes(self) -> int:
         return 1000 + (0 if self.picture is None else len(self.picture))
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is to cut pictures of one media.
+
+    Attributes:
+        lock: held by who cuts.
+        threads: so many cut or wait.
+
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    threads: int = 0
 
 
 class FacePictures:
@@ -52,7 +66,7 @@ class FacePictures:
         self._left_bytes = self._kept_bytes = kept_bytes
         self._takedowns = (0, 0)
         self._lock = threading.Lock()
-        self._cutting = [threading.Lock() for _ in range(_LOCKS)]
+        self._turns: dict[str, _Turn] = {}  # by digest, of what is being cut
 
     def cut(
         self,
@@ -78,11 +92,26 @@ class FacePictures:
         """
         found = self._find_all(sha256, pictures)  # what is kept does not wait for what is being cut
         if found is None:
-            with self._cutting[hash(sha256) % _LOCKS]:  # who comes second finds what the first one has cut
+            with self._turn(sha256):  # who comes second finds what the first one has cut
                 found = self._find_all(sha256, pictures)
                 if found is None:
                     found = self._cut_missing(reader, media, sha256, pictures, [*pictures, *together()])
         return found
+
+    @contextlib.contextmanager
+    def _turn(self, sha256: str) -> Iterator[None]:
+        """Let one thread after the other cut a media; other media wait for none of them."""
+        with self._lock:
+            turn = self._turns.setdefault(sha256, _Turn())
+            turn.threads += 1
+        try:
+            with turn.lock:
+                yield
+        finally:
+            with self._lock:
+                turn.threads -= 1
+                if not turn.threads:
+                    del self._turns[sha256]
 
     def _cut_missing(  # noqa: PLR0917 - as of `cut`
         self,
@@ -95,8 +124,12 @@ class FacePictures:
         had = {one: self._find((sha256, one)) for one in dict.fromkeys(wanted)}
         missing = [one for one, kept in had.items() if kept is None]
         cut = _cut(reader, media, missing, sha256)
+        # What nobody has asked for yet may only have come too late: it is tried again when it is asked for. Where
+        # nothing at all could be read, it would not be better for another picture.
+        failed = pictures if cut else missing
         for one in reversed(missing):  # what was asked for is kept longest
-            self._keep((sha256, one), cut.get(one))
+            if one in cut or one in failed:
+                self._keep((sha256, one), cut.get(one))
         return tuple(kept.picture if (kept := had[one]) is not None else cut.get(one) for one in pictures)
 
     def _find_all(self, sha256: str, pictures: Sequence[Picture]) -> tuple[bytes | None, ...] | None:
@@ -137,17 +170,23 @@ class FacePictures:
                 self._left_bytes += oldest.size_bytes
 
 
-def faces_beside(tracks: Mapping[int, StoredBoxes], track_no: int) -> list[Moment]:
-    """Return the best faces of tracks that are seen at about the same time as one of them, nearest first.
+def stretch_of(at_ms: int) -> tuple[int, int]:
+    """Return from when to when the stretch lasts that a time is in, half-open."""
+    start_ms = at_ms // TOGETHER_MS * TOGETHER_MS
+    return start_ms, start_ms + TOGETHER_MS
+
+
+def faces_beside(at_ms: int, around: Iterable[StoredBoxes]) -> list[Moment]:
+    """Return the best faces of tracks whose best moment is in the same stretch as a time, nearest first.
 
     Args:
-        tracks: all of a media, by number.
-        track_no: of the one, which is left out.
+        at_ms: the time.
+        around: tracks that are seen at about that time, one or more times each.
 
     """
-    best = {number: best_moments(boxes, most=1)[0] for number, boxes in tracks.items()}
-    at_ms = best.pop(track_no).pts_ms
-    near = [moment for moment in best.values() if moment.pts_ms // TOGETHER_MS == at_ms // TOGETHER_MS]
+    start_ms, end_ms = stretch_of(at_ms)
+    best = [best_moments(boxes, most=1)[0] for boxes in around]
+    near = [moment for moment in best if start_ms <= moment.pts_ms < end_ms]
     return sorted(near, key=lambda moment: (abs(moment.pts_ms - at_ms), moment.box_xyxy))[: MOST_TOGETHER - 1]
 
 

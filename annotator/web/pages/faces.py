@@ -2,23 +2,25 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.responses import Response
 
 from annotator.promotion.following import follow
 from annotator.promotion.frames import Picture
-from annotator.promotion.pictures import best_moments
-from annotator.store.appearances import load_boxes
+from annotator.promotion.pictures import Moment, best_moments
 from annotator.store.codec import StoredBoxes
 from annotator.store.registry import active_network
 from annotator.store.takedowns.tombstones import takedowns_so_far
 from annotator.store.web.best_tracks import best_tracks
+from annotator.store.web.faces import find_boxes, load_boxes_around
 from annotator.store.web.finding import Question, find_media_with
-from annotator.store.web.media import KnownMediaRow, find_media_row
+from annotator.store.web.media import find_media_row
 from annotator.store.web.people import find_person, ids_of_people
+from annotator.types import MediaRef
 from annotator.web.errors import WebError
-from annotator.web.pictures import faces_beside
+from annotator.web.pictures import MOST_TOGETHER, faces_beside, stretch_of
 from annotator.web.visit import Visit
 
 FACES: Final = 5
@@ -34,6 +36,28 @@ _NONE: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _ShownTrack:
+    """A track of a media that is there.
+
+    Attributes:
+        media: which media.
+        sha256: of its bytes, hexadecimal.
+        network_id: which has found the track.
+        content_id: in which bytes.
+        track_no: its number.
+        boxes: where and when it was seen.
+
+    """
+
+    media: MediaRef
+    sha256: str
+    network_id: int
+    content_id: int
+    track_no: int
+    boxes: StoredBoxes
+
+
 def send_face(visit: Visit) -> Response:
     """Send a face of a track of what is shown, cut out of its media; a grey shape where that cannot be read.
 
@@ -41,32 +65,27 @@ def send_face(visit: Visit) -> Response:
         WebError: there is no such media, track or face.
 
     """
-    row, tracks = _tracks(visit)
-    boxes = tracks[_track_no(visit)]
-    moments = best_moments(boxes, most=FACES)
+    track = _track(visit)
+    moments = best_moments(track.boxes, most=FACES)
     number = min(visit.request.path_params["number"], len(moments) - 1)
-    still, _ = follow(boxes)  # costs no decoding: it is of the same frame as the best face
-    return _send(
-        visit, row, tracks, _track_no(visit), pictures=[moments[number], *moments, still], media_type="image/jpeg"
-    )
+    still, _ = follow(track.boxes)  # costs no decoding: it is of the same frame as the best face
+    return _send(visit, track, [moments[number], *moments, still], media_type="image/jpeg")
 
 
 def send_still_face(visit: Visit) -> Response:
     """Send the best face of a track in a square, with what is around it; raises as :func:`send_face`."""
-    row, tracks = _tracks(visit)
-    boxes = tracks[_track_no(visit)]
-    still, moving = follow(boxes)
-    pictures: list[Picture] = [still, moving, *best_moments(boxes, most=FACES)]
-    return _send(visit, row, tracks, _track_no(visit), pictures=pictures, media_type="image/jpeg")
+    track = _track(visit)
+    still, moving = follow(track.boxes)
+    pictures: list[Picture] = [still, moving, *best_moments(track.boxes, most=FACES)]
+    return _send(visit, track, pictures, media_type="image/jpeg")
 
 
 def send_moving_face(visit: Visit) -> Response:
     """Send the same square as a picture that moves and follows the face; raises as :func:`send_face`."""
-    row, tracks = _tracks(visit)
-    boxes = tracks[_track_no(visit)]
-    still, moving = follow(boxes)
-    pictures: list[Picture] = [moving, still, *best_moments(boxes, most=FACES)]
-    return _send(visit, row, tracks, _track_no(visit), pictures=pictures, media_type="image/webp")
+    track = _track(visit)
+    still, moving = follow(track.boxes)
+    pictures: list[Picture] = [moving, still, *best_moments(track.boxes, most=FACES)]
+    return _send(visit, track, pictures, media_type="image/webp")
 
 
 def send_face_of_person(visit: Visit) -> Response:
@@ -86,60 +105,63 @@ def send_face_of_person(visit: Visit) -> Response:
         best = best_tracks(connection, {one.place.content_id for one in found}, ids)
     if not best:
         return Response(_NONE, media_type="image/svg+xml")
-    row, tracks = _tracks_of(visit, found[0].media_id)
-    track_no = next(iter(best.values()))
-    if track_no not in tracks:  # another model is shown since a moment ago
+    track = _find_track(visit, found[0].media_id, next(iter(best.values())))
+    if track is None:  # another model is shown since a moment ago
         return Response(_NONE, media_type="image/svg+xml")
-    moments = best_moments(tracks[track_no], most=FACES)
-    return _send(visit, row, tracks, track_no, pictures=moments, media_type="image/jpeg")
+    return _send(visit, track, best_moments(track.boxes, most=FACES), media_type="image/jpeg")
 
 
-def _track_no(visit: Visit) -> int:
-    return int(visit.request.path_params["track_no"])
-
-
-def _tracks(visit: Visit) -> tuple[KnownMediaRow, dict[int, StoredBoxes]]:
-    """Return the media of the address, with all of its tracks; the one of the address is among them.
+def _track(visit: Visit) -> _ShownTrack:
+    """Return the track of the address.
 
     Raises:
         WebError: there is no such media or track.
 
     """
-    row, tracks = _tracks_of(visit, visit.request.path_params["media_id"])
-    if _track_no(visit) not in tracks:
+    asked = visit.request.path_params
+    track = _find_track(visit, asked["media_id"], asked["track_no"])
+    if track is None:
         raise WebError(404, "There is no such track.")
-    return row, tracks
+    return track
 
 
-def _tracks_of(visit: Visit, media_id: int) -> tuple[KnownMediaRow, dict[int, StoredBoxes]]:
+def _find_track(visit: Visit, media_id: int, track_no: int) -> _ShownTrack | None:
     with visit.site.store.reading() as connection:
         row = find_media_row(connection, media_id) if media_id <= _LARGEST_ID else None
         visit.site.pictures.follow(takedowns_so_far(connection))
         network_id = active_network(connection)
         if row is None or row.content_id is None or row.sha256 is None or network_id is None:
             raise WebError(404, "There is no such media, or it is gone.")
-        return row, load_boxes(connection, network_id, [row.content_id])[row.content_id]
+        boxes = find_boxes(connection, network_id, row.content_id, track_no)
+    return None if boxes is None else _ShownTrack(row.ref, row.sha256, network_id, row.content_id, track_no, boxes)
 
 
-def _send(
-    visit: Visit,
-    row: KnownMediaRow,
-    tracks: dict[int, StoredBoxes],
-    track_no: int,
-    *,
-    pictures: Sequence[Picture],
-    media_type: str,
-) -> Response:
+def _beside(visit: Visit, track: _ShownTrack) -> list[Moment]:
+    """Return the faces that are seen at about the same time as the best one of a track."""
+    at_ms = best_moments(track.boxes, most=1)[0].pts_ms
+    with visit.site.store.reading() as connection:
+        around = load_boxes_around(
+            connection,
+            track.network_id,
+            track.content_id,
+            span_ms=stretch_of(at_ms),
+            around_ms=at_ms,
+            limit=MOST_TOGETHER,
+        )
+    around.pop(track.track_no, None)
+    return faces_beside(at_ms, around.values())
+
+
+def _send(visit: Visit, track: _ShownTrack, pictures: Sequence[Picture], *, media_type: str) -> Response:
     """Send the first of some pictures of a track, which are made together with the faces that are seen beside it."""
-    reader, sha256 = visit.site.reader, row.sha256
     picture = None
-    if reader is not None and sha256 is not None:
+    if visit.site.reader is not None:
         (picture,) = visit.site.pictures.cut(
-            reader,
-            row.ref,
+            visit.site.reader,
+            track.media,
             pictures[:1],
-            sha256=sha256,
-            together=lambda: [*pictures, *faces_beside(tracks, track_no)],
+            sha256=track.sha256,
+            together=lambda: [*pictures, *_beside(visit, track)],
         )
     if picture is None:
         return Response(_NONE, media_type="image/svg+xml")

@@ -2,10 +2,11 @@
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +18,13 @@ from annotator.media import MediaReader
 from annotator.media.reader import file_etag
 from annotator.promotion import frames as cutting
 from annotator.promotion.following import SIDE_PX
+from annotator.promotion.frames import Picture
 from annotator.promotion.pictures import HEIGHT_PX, Moment
 from annotator.settings import load_settings
-from annotator.store import Store
+from annotator.store import Store, appearances
 from annotator.store.codec import StoredBoxes, decode_boxes, encode_boxes
 from annotator.store.rollups import roll_up
+from annotator.store.web import faces as stored_faces
 from annotator.store.web.accounts import Role
 from annotator.store.web.media import list_media
 from annotator.types import MediaRef
@@ -157,6 +160,71 @@ def test_what_is_kept_does_not_wait_for_what_is_being_cut_of_the_same_media(
         assert [colour(one) for one in being_cut.result(timeout=30)] == [[0], [1]]
 
 
+def test_no_media_waits_for_another_one_and_nothing_is_left_of_their_turns(
+    reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = draw(tmp_path / "clip.gif")
+    digests = [f"{number:064x}" for number in range(65)]
+    all_at_once = threading.Barrier(len(digests), timeout=10)
+
+    def slow(*_: object, **_kwargs: object) -> Iterator[object]:
+        all_at_once.wait()
+        return iter(())
+
+    monkeypatch.setattr(cutting, "cut_pictures", slow)
+    pictures = FacePictures()
+    with ThreadPoolExecutor(len(digests)) as pool:
+        cut = pool.map(lambda sha256: pictures.cut(reader, media, MOMENTS[:1], sha256=sha256), digests)
+        assert list(cut) == [(None,)] * len(digests)
+    assert not pictures._turns
+
+
+def test_a_face_that_came_too_late_along_with_another_is_tried_again_when_it_is_asked_for(
+    reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[Picture]] = []
+
+    def broken_after_one(media: MediaRef, wanted: Collection[Picture], **kwargs: Any) -> Iterator[object]:
+        asked.append(set(wanted))
+        yield next(real(media, wanted, **kwargs))
+        raise UndecodableMediaError("the rest came too late")
+
+    media = draw(tmp_path / "clip.gif")
+    sha256 = sha256_of(tmp_path / "clip.gif", reader)
+    real = cutting.cut_pictures
+    monkeypatch.setattr(cutting, "cut_pictures", broken_after_one)
+    third, first, second = MOMENTS
+    pictures = FacePictures()
+    (cut,) = pictures.cut(reader, media, (first,), sha256=sha256, together=lambda: [second, third])
+    assert colour(cut) == [0]
+    (cut,) = pictures.cut(reader, media, (third,), sha256=sha256, together=lambda: [second])
+    assert cut is None
+    (cut,) = pictures.cut(reader, media, (second,), sha256=sha256)
+    assert colour(cut) == [1]
+    assert pictures.cut(reader, media, (third,), sha256=sha256) == (None,), "it was asked for, and failed"
+    assert asked == [{first, second, third}, {second, third}]
+
+
+def test_a_media_that_is_gone_is_not_fetched_anew_for_each_of_its_faces(
+    reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counted(*args: object, **kwargs: object) -> object:
+        asked.append(args)
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    media = draw(tmp_path / "clip.gif")
+    sha256 = sha256_of(tmp_path / "clip.gif", reader)
+    (tmp_path / "clip.gif").unlink()
+    real = cutting.cut_pictures
+    monkeypatch.setattr(cutting, "cut_pictures", counted)
+    pictures = FacePictures()
+    for one in MOMENTS:
+        assert pictures.cut(reader, media, (one,), sha256=sha256, together=lambda: MOMENTS) == (None,)
+    assert len(asked) == 1
+
+
 def test_what_was_cut_before_a_media_turned_out_broken_is_shown(
     reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,13 +239,12 @@ def test_what_was_cut_before_a_media_turned_out_broken_is_shown(
     assert [one is not None for one in cut] == [False, True, False]  # the earliest came
 
 
-def test_faces_beside_a_track_are_those_of_the_same_stretch_nearest_first() -> None:
-    starts = (0, 400, TOGETHER_MS, 100, TOGETHER_MS + 100)
-    tracks = {number: stored(start_ms) for number, start_ms in enumerate(starts)}
-    assert [moment.pts_ms for moment in faces_beside(tracks, 0)] == [100, 400]
-    assert [moment.pts_ms for moment in faces_beside(tracks, 4)] == [TOGETHER_MS]
-    crowd = {number: stored(10 * number) for number in range(2 * MOST_TOGETHER)}
-    assert len(faces_beside(crowd, 5)) == MOST_TOGETHER - 1
+def test_faces_beside_a_moment_are_those_of_the_same_stretch_nearest_first() -> None:
+    tracks = [stored(start_ms) for start_ms in (400, TOGETHER_MS, 100, TOGETHER_MS + 100)]
+    assert [moment.pts_ms for moment in faces_beside(0, tracks)] == [100, 400]
+    assert [moment.pts_ms for moment in faces_beside(TOGETHER_MS + 90, tracks)] == [TOGETHER_MS + 100, TOGETHER_MS]
+    crowd = [stored(10 * number) for number in range(2 * MOST_TOGETHER)]
+    assert len(faces_beside(50, crowd)) == MOST_TOGETHER - 1
 
 
 def stored(start_ms: int) -> StoredBoxes:
@@ -265,3 +332,36 @@ def test_all_faces_of_a_page_and_whatever_moves_in_it_take_one_decoding_each(
         assert browser.get(f"/media/{media_id}/tracks/2/{picture}").headers["content-type"] != "image/svg+xml"
     # Faces on the page of a media do not move: what does is cut when a page asks that has it.
     assert len(asked) == 2
+
+
+def test_of_a_crowd_a_page_reads_the_track_that_is_shown_and_only_where_it_is_not_kept_some_beside_it(
+    sqlite_store: Store, reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = draw(tmp_path / "clip.gif")
+    network_id = sqlite_store.register_network(SPEC)
+    labelling_id = sqlite_store.register_labelling(network_id, model="test@1", digest="d", photographs={ADA: 3})
+    crowd = [replace(track(number), boxes_xyxy=np.array([BOX] * 3, np.float32)) for number in range(4 * MOST_TOGETHER)]
+    read = annotation(media, tracks=crowd, labels=[known(ADA)] * len(crowd))
+    sha256 = sha256_of(tmp_path / "clip.gif", reader)
+    sqlite_store.save([replace(read, content_sha256=sha256)], network_id=network_id, labelling_id=labelling_id)
+    with sqlite_store.reading() as connection:
+        (row,) = list_media(connection, limit=1)
+    web = WebForTests(sqlite_store)
+    object.__setattr__(web.site, "reader", reader)
+    decoded: list[bytes] = []
+
+    def counted(data: bytes) -> StoredBoxes:
+        decoded.append(data)
+        return decode_boxes(data)
+
+    for module in (appearances, stored_faces):
+        monkeypatch.setattr(module, "decode_boxes", counted)
+    browser = web.browser(Role.READER)
+    path = f"/media/{row.media_id}/tracks/{2 * MOST_TOGETHER}/faces/0"
+    first = browser.get(path)
+    assert first.headers["content-type"] == "image/jpeg"
+    assert 10 < len(decoded) <= 1 + MOST_TOGETHER
+    decoded.clear()
+    assert browser.get(path).content == first.content
+    assert len(decoded) == 1
+    assert browser.get(f"/media/{row.media_id}/tracks/{2**70}/faces/0").status_code == 404
