@@ -3,8 +3,9 @@
 Revision ID: 0022
 Revises: 0021
 
-It only adds, so programs of 0021 go on. What they merge meanwhile cannot be taken back. Merges of before can; of these
-the photographs, and labels in contents that showed both, were rewritten, and stay with who remained.
+It only adds, and programs of 0021 go on; but merge nobody until all programs are new: former ones take photographs and
+labels of somebody who was merged for those of somebody else. Merges of before can be taken back, too; of these the
+photographs, and labels in contents that showed both, were rewritten, and stay with who remained.
 """
 
 import sqlalchemy as sa
@@ -90,8 +91,11 @@ def upgrade() -> None:
         sa.Column(
             "merged_by", sa.Text(), nullable=True, comment="user and machine, or an account of the web application"
         ),
-        sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_merges_identity_id")),
-        sa.ForeignKeyConstraint(["into_id"], ["identities.id"], name=op.f("fk_merges_into_id")),
+        # A takedown by a program of 0021 deletes identities, and knows no merges.
+        sa.ForeignKeyConstraint(
+            ["identity_id"], ["identities.id"], name=op.f("fk_merges_identity_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["into_id"], ["identities.id"], name=op.f("fk_merges_into_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("identity_id", name=op.f("pk_merges")),
     )
     op.execute(
@@ -104,7 +108,48 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     _show_people_by(FORMER_VIEW)
+    _give_photographs_to_who_remained()
+    _give_labels_to_who_remained()
     op.drop_table("merges")
+
+
+def _give_photographs_to_who_remained() -> None:
+    """Let who remained have all photographs, each once, as programs of 0021 left them."""
+    op.execute(
+        "DELETE FROM enrolled_faces WHERE EXISTS ("
+        "SELECT 1 FROM identities mine"
+        " JOIN identities other ON other.survivor_id = mine.survivor_id AND other.id <> mine.id"
+        " JOIN enrolled_faces kept ON kept.identity_id = other.id"
+        " WHERE mine.id = enrolled_faces.identity_id AND mine.merged_into IS NOT NULL"
+        " AND kept.embedder = enrolled_faces.embedder AND kept.photo_sha256 = enrolled_faces.photo_sha256"
+        " AND (other.merged_into IS NULL OR other.id < mine.id))"
+    )
+    op.execute(
+        "UPDATE enrolled_faces SET identity_id ="
+        " (SELECT i.survivor_id FROM identities i WHERE i.id = enrolled_faces.identity_id)"
+        " WHERE identity_id IN (SELECT id FROM identities WHERE merged_into IS NOT NULL)"
+    )
+
+
+def _give_labels_to_who_remained() -> None:
+    """Let who remained have the tracks of contents whose sum is of that one; found by the index of the sums."""
+    connection = op.get_bind()
+    rows = sa.text(
+        "SELECT k.labelling_id AS labelling, k.content_id AS content, k.track_no AS track, i.survivor_id AS survivor"
+        " FROM content_labels_by s"
+        " JOIN identities i ON i.survivor_id = s.identity_id AND i.merged_into IS NOT NULL"
+        " JOIN track_labels k ON k.labelling_id = s.labelling_id AND k.content_id = s.content_id"
+        " AND k.identity_id = i.id"
+        " WHERE s.labelling_id = :labelling AND s.identity_id IN (SELECT DISTINCT merged_into FROM identities)"
+    )
+    to_survivor = sa.text(
+        "UPDATE track_labels SET identity_id = :survivor"
+        " WHERE labelling_id = :labelling AND content_id = :content AND track_no = :track"
+    )
+    for labelling_id in connection.execute(sa.text("SELECT id FROM labellings")).scalars().all():
+        found = [dict(row) for row in connection.execute(rows, {"labelling": labelling_id}).mappings()]
+        if found:
+            connection.execute(to_survivor, found)
 
 
 def _show_people_by(body: str) -> None:

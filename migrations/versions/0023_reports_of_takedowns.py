@@ -31,6 +31,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
-    with op.batch_alter_table("takedowns") as table:
-        for name, _, _ in COLUMNS:
-            table.drop_column(name)
+    for name, _, _ in COLUMNS:  # in batch mode, SQLite would drop the table, to which tombstones point
+        op.drop_column("takedowns", name)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -24,11 +25,14 @@ from annotator.store import Store, check, schema, upgrade
 from annotator.store.columns import utc_now
 from annotator.store.connection import open_engine, reading, writing
 from annotator.store.functions import FUNCTIONS
+from annotator.store.identities import register_identities
 from annotator.store.queue.counts import is_counted, read_counts
 from annotator.store.schema import HEAD, alembic_config, belongs_to_models, migrating, migrations_path
-from annotator.store.tables import metadata, runs
+from annotator.store.tables import metadata, runs, takedowns, tombstones
+from annotator.store.takedowns.running import NO_FACES, begin_takedown
+from annotator.store.takedowns.whom import Person
 from annotator.store.views import VIEWS
-from tests.store_values import ADA, SPEC, annotation, known, ref, track
+from tests.store_values import ADA, BEN, SPEC, annotation, digest, known, ref, track
 from workers.beat.counting import count_all
 from workers.beat.runs import look_after_backlogs
 
@@ -137,6 +141,61 @@ def test_down_works_with_rows_and_partitions_in_place(database_url: str) -> None
         store.save([outcome], network_id=network_id, labelling_id=labelling_id)
         migrate(store.engine, to="base")
         assert catalogue(store.engine) == set()
+
+
+def go_back(engine: Engine, *, to: str) -> None:
+    with migrating(engine) as connection:
+        command.downgrade(alembic_config(connection), to)
+
+
+def test_reports_of_takedowns_go_down_and_up_while_tombstones_point_to_them(database_url: str) -> None:
+    with Store.open(database_url) as store:
+        begin_takedown(store.engine, Person((), ("Ada Lovelace",)), NO_FACES)
+        go_back(store.engine, to="0022")
+        migrate(store.engine, to="head")
+        with store.reading() as connection:
+            found = select(tombstones.c.takedown_id, takedowns.c.tombstones).join(takedowns)
+            assert [tuple(row) for row in connection.execute(found)] == [(1, None)]
+
+
+def test_back_at_0021_who_remained_has_photographs_and_labels_as_its_programs_expect(database_url: str) -> None:
+    with Store.open(database_url) as store:
+        network_id = store.register_network(SPEC)
+        labelling_id = store.register_labelling(network_id, model="test@1", digest="1", photographs={ADA: 3, BEN: 3})
+        both = annotation(ref("both.gif"), content=1, tracks=[track(0), track(1)], labels=[known(ADA), known(BEN)])
+        alone = annotation(ref("alone.gif"), content=2, tracks=[track(0)], labels=[known(ADA)])
+        store.save([both, alone], network_id=network_id, labelling_id=labelling_id)
+        faces = np.eye(2, 9, dtype=np.float32)
+        store.add_enrolled(ADA, embedder="e", embeddings=faces, photo_sha256=[digest(1), digest(2)])
+        store.add_enrolled(BEN, embedder="e", embeddings=faces, photo_sha256=[digest(2), digest(3)])
+        store.merge(ADA.name, BEN.name)
+        go_back(store.engine, to="0021")
+        with store.reading() as connection:
+            names = dict(connection.execute(text("SELECT id, name FROM identities")).all())
+            photos = connection.execute(text("SELECT identity_id, photo_sha256 FROM enrolled_faces ORDER BY 2")).all()
+            labels = connection.execute(
+                text("SELECT content_id, track_no, identity_id FROM track_labels ORDER BY 1, 2")
+            ).all()
+        assert [(names[who], bytes(one).hex()) for who, one in photos] == [(BEN.name, digest(n)) for n in (1, 2, 3)]
+        assert [(content, number, names[who]) for content, number, who in labels] == [
+            (1, 0, BEN.name),
+            (1, 1, BEN.name),
+            (2, 0, ADA.name),
+        ]
+        migrate(store.engine, to="head")
+        store.unmerge(ADA.name)
+
+
+def test_a_takedown_by_a_former_program_may_delete_who_was_merged(database_url: str) -> None:
+    with Store.open(database_url) as store:
+        with store.writing() as connection:
+            register_identities(connection, [ADA, BEN])
+        store.merge(ADA.name, BEN.name)
+        with store.writing() as connection:
+            connection.execute(text("DELETE FROM identities WHERE merged_into IS NOT NULL"))
+            connection.execute(text("DELETE FROM identities"))
+        with store.reading() as connection:
+            assert connection.execute(text("SELECT count(*) FROM merges")).scalar() == 0
 
 
 def test_partitions_are_no_difference_to_autogenerate(database_url: str) -> None:

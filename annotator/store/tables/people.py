@@ -48,8 +48,14 @@ identity_aliases = Table(
 merges = Table(
     "merges",
     metadata,
-    Column("identity_id", Integer, ForeignKey("identities.id"), primary_key=True, comment="who was given up"),
-    Column("into_id", Integer, ForeignKey("identities.id"), nullable=False, comment="who remained"),
+    Column(
+        "identity_id",
+        Integer,
+        ForeignKey("identities.id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="who was given up",
+    ),
+    Column("into_id", Integer, ForeignKey("identities.id", ondelete="CASCADE"), nullable=False, comment="who remained"),
     Column("gave_kg_mid", Boolean, nullable=False, comment="who remained had no Knowledge Graph id and got this one"),
     Column("merged_at", UtcTime, comment="NULL: before this was kept"),
     Column("merged_by", Text, comment="user and machine, or an account of the web application"),
