@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, func, select, text
 
-from annotator.store.registry import active_labelling
+from annotator.store.registry import active_labelling, active_network
 from annotator.store.tables import (
     active,
     annotations,
@@ -16,6 +17,9 @@ from annotator.store.tables import (
     sources,
     tracks,
 )
+
+# The media of all that was read lately may be gone: the first page does not wait until all are seen.
+_MOST_LOOKED_AT: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +63,21 @@ def newest_media(connection: Connection, *, limit: int) -> list[NewMedia]:
 
     Args:
         connection: any.
-        limit: at most so many; fewer where media of these are gone.
+        limit: at most so many. Those that are gone from their source are passed over, 5,000 at most.
 
     """
-    labelling_id = active_labelling(connection)
-    network = select(labellings.c.network_id).where(labellings.c.id == labelling_id).scalar_subquery()
-    newest = (
-        select(annotations.c.content_id)
-        .where(annotations.c.network_id == network)
-        .order_by(annotations.c.content_id.desc())
-        .limit(limit)
-        .subquery()
+    labelling_id, network_id = active_labelling(connection), active_network(connection)
+    if labelling_id is None or network_id is None:
+        return []
+    shown = _newest_that_are_there(connection, network_id, limit)
+    content_ids = list(shown)
+    uris = dict(
+        connection.execute(
+            select(media.c.id, sources.c.uri + media.c.key)
+            .join(sources, sources.c.id == media.c.source_id)
+            .where(media.c.id.in_(list(shown.values())))
+        ).all()
     )
-    first = (
-        select(func.min(media.c.id).label("id"))
-        .where(media.c.content_id.in_(select(newest.c.content_id)), media.c.deleted_at.is_(None))
-        .group_by(media.c.content_id)
-        .subquery()
-    )
-    rows = connection.execute(
-        select(media.c.id, (sources.c.uri + media.c.key).label("uri"), media.c.content_id)
-        .join_from(media, first, first.c.id == media.c.id)
-        .join(sources, sources.c.id == media.c.source_id)
-        .order_by(media.c.content_id.desc())
-    ).all()
-    content_ids = [row.content_id for row in rows]
     labels = content_labels_by.c
     people: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for content_id, identity_id, confidence in connection.execute(
@@ -95,14 +89,43 @@ def newest_media(connection: Connection, *, limit: int) -> list[NewMedia]:
     longest: dict[int, int] = {}
     for content_id, track_no in connection.execute(
         select(tracks.c.content_id, tracks.c.track_no)
-        .where(tracks.c.network_id == network, tracks.c.content_id.in_(content_ids))
+        .where(tracks.c.network_id == network_id, tracks.c.content_id.in_(content_ids))
         .order_by(tracks.c.screen_ms.desc(), tracks.c.track_no)
     ):
         longest.setdefault(content_id, track_no)
     return [
-        NewMedia(row.id, row.uri, row.content_id, tuple(people[row.content_id]), longest.get(row.content_id))
-        for row in rows
+        NewMedia(media_id, uris[media_id], content_id, tuple(people[content_id]), longest.get(content_id))
+        for content_id, media_id in shown.items()
     ]
+
+
+def _newest_that_are_there(connection: Connection, network_id: int, limit: int) -> dict[int, int]:
+    """Return a media of each content that was read last for the first time, by content, newest first."""
+    annotated = annotations.c
+    # Any media will do: thousands may have the same bytes, and are not read for one of them.
+    one_media = (
+        select(media.c.id)
+        .where(media.c.content_id == annotated.content_id, media.c.deleted_at.is_(None))
+        .limit(1)
+        .scalar_subquery()
+    )
+    newest = (
+        select(annotated.content_id, one_media.label("media_id"))
+        .where(annotated.network_id == network_id)
+        .order_by(annotated.content_id.desc())
+    )
+    found: dict[int, int] = {}
+    looked_at, before = 0, None
+    while len(found) < limit and looked_at < _MOST_LOOKED_AT:
+        size = min(max(limit, looked_at), _MOST_LOOKED_AT - looked_at)
+        further = newest if before is None else newest.where(annotated.content_id < before)
+        rows = connection.execute(further.limit(size)).all()
+        found |= {row.content_id: row.media_id for row in rows if row.media_id is not None}
+        if len(rows) < size:
+            break
+        before = rows[-1].content_id
+        looked_at += size
+    return dict(list(found.items())[:limit])
 
 
 def overview_of(connection: Connection) -> Overview:
