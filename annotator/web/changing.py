@@ -41,6 +41,19 @@ def person_of(connection: Connection, person_id: int) -> Person:
     return person
 
 
+def insist_on_same_person(connection: Connection, person_id: int) -> Person:
+    """Return whom a deed is meant for: what was said of somebody who was merged meanwhile is not done to who took over.
+
+    Raises:
+        WebError: there is no such person, or the person was merged into somebody.
+
+    """
+    person = person_of(connection, person_id)
+    if person.person_id != person_id:
+        raise WebError(409, f"This person was merged into {person.name} meanwhile, so nothing was changed: ask again.")
+    return person
+
+
 def merged_into(connection: Connection, person: Person, merged_id: int) -> MergedPerson:
     """Return somebody who was merged into a person.
 
@@ -70,12 +83,12 @@ def change(visit: Visit, person_id: int, deed: Callable[[Connection, Person], ob
     """Do something to a person, in one transaction.
 
     Raises:
-        WebError: there is no such person, or it cannot be done.
+        WebError: there is no such person, the person was merged meanwhile, or it cannot be done.
 
     """
     try:
         with visit.site.store.writing() as connection:
-            deed(connection, person_of(connection, person_id))
+            deed(connection, insist_on_same_person(connection, person_id))
     except IdentityError as error:
         raise WebError(400, f"{error}.".replace("..", ".")) from error
 
@@ -171,7 +184,7 @@ def split_person(
 
     Raises:
         UnknownNameError: the name means nobody, or several.
-        WebError: there is no such person, or it cannot be a name.
+        WebError: there is no such person, the person was merged meanwhile, or it cannot be a name.
         AnnotatorError: as of ``annotator.store.corrections.splitting``.
 
     """
@@ -179,7 +192,7 @@ def split_person(
     if name is not None and not is_new:
         insist_on_one(visit, name)
     with visit.site.store.reading() as connection:
-        person = person_of(connection, person_id)
+        person = insist_on_same_person(connection, person_id)
 
     def note(connection: Connection, whose: Identity | None) -> None:
         visit.record(

@@ -126,8 +126,8 @@ def merge(visit: Visit) -> Response:
 
     def deed(connection: Connection, person: Person) -> None:
         other = changing.person_of(connection, into)
-        if (person.person_id, other.person_id) != (_person_id(visit), into):
-            raise WebError(409, "One of the two was merged already: ask again who they are.")
+        if other.person_id != into:
+            raise WebError(409, f"Who is to remain was merged into {other.name} meanwhile: ask again.")
         changing.merge_person(visit, connection, person, other)
 
     changing.change(visit, _person_id(visit), deed)

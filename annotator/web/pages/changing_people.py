@@ -64,8 +64,8 @@ def merge_two(visit: Visit) -> Response:
 
     def deed(connection: Connection, person: Person) -> None:
         other = changing.person_of(connection, int(given))
-        asked = (visit.request.path_params["person_id"], visit.form.get("name"), int(given), visit.form.get("into"))
-        if asked != (person.person_id, person.name, other.person_id, other.name):  # whoever was merged is another one
+        asked = (visit.form.get("name"), int(given), visit.form.get("into"))
+        if asked != (person.name, other.person_id, other.name):  # whoever was merged is another one
             raise WebError(409, "One of the two was renamed or merged meanwhile, so nothing was changed: ask again.")
         changing.merge_person(visit, connection, person, other)
 

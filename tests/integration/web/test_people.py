@@ -191,6 +191,26 @@ def test_who_is_another_one_by_now_is_not_merged(sqlite_store: Store, operator: 
     assert operator.get(f"/people/{ada}").status_code == operator.get(f"/people/{cat}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("deed", "form"),
+    [
+        ("rename", {"name": "Ben Green"}),
+        ("names", {"alias": "Benny"}),
+        ("kg-mid", {"kg_mid": "/m/0ben"}),
+        ("split", {"network": "1", "track-1-0": "1", "into": "", "nobody": "1"}),
+    ],
+)
+def test_what_was_meant_for_who_was_merged_is_not_done_to_who_took_over(
+    sqlite_store: Store, operator: Browser, deed: str, form: dict[str, str]
+) -> None:
+    ada, ben = id_of(operator, "Ada"), id_of(operator, "Ben")
+    sqlite_store.merge("Bén Brown", "Ada Lovelace")
+    before = operator.get(f"/api/v1/people/{ada}").json()
+    refused = operator.post(f"/people/{ben}/{deed}", form)
+    assert (refused.status_code, "was merged into Ada Lovelace meanwhile" in refused.text) == (409, True)
+    assert operator.get(f"/api/v1/people/{ada}").json() == before
+
+
 @pytest.mark.parametrize("form", [{"name": ""}, {"name": "x" * 201}, {"name": "\u200b"}])
 def test_what_cannot_be_a_name_is_refused(operator: Browser, form: dict[str, str]) -> None:
     assert operator.post("/people/1/rename", form).status_code == 400

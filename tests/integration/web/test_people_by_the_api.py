@@ -64,6 +64,9 @@ def test_two_people_are_merged_and_taken_apart_again(store: Store, operator: Bro
     assert told["merged"] == [{"person_id": ben, "name": "Bén Brown", "into": "Ada Lovelace"}]
     assert send(operator, "POST", f"{ben}/merge", into=ada).status_code == 409
     assert send(operator, "POST", f"{ada}/merge", into=ada).status_code == 400
+    refused = send(operator, "PATCH", str(ben), name="Ben Green")
+    assert refused.status_code == 409
+    assert operator.get(f"/api/v1/people/{ada}").json()["name"] == "Ada Lovelace"
     assert send(operator, "POST", f"{ada}/unmerge", merged=99).status_code == 404
     again = send(operator, "POST", f"{ada}/unmerge", merged=ben)
     assert again.json()["name"] == "Bén Brown"
