@@ -123,13 +123,14 @@ class FacePictures:
     ) -> tuple[bytes | None, ...]:
         had = {one: self._find((sha256, one)) for one in dict.fromkeys(wanted)}
         missing = [one for one, kept in had.items() if kept is None]
+        takedowns = self._takedowns
         cut = _cut(reader, media, missing, sha256)
         # What nobody has asked for yet may only have come too late: it is tried again when it is asked for. Where
         # nothing at all could be read, it would not be better for another picture.
         failed = pictures if cut else missing
         for one in reversed(missing):  # what was asked for is kept longest
             if one in cut or one in failed:
-                self._keep((sha256, one), cut.get(one))
+                self._keep((sha256, one), cut.get(one), takedowns)
         return tuple(kept.picture if (kept := had[one]) is not None else cut.get(one) for one in pictures)
 
     def _find_all(self, sha256: str, pictures: Sequence[Picture]) -> tuple[bytes | None, ...] | None:
@@ -158,9 +159,12 @@ class FacePictures:
             self._kept.move_to_end(key)
             return kept
 
-    def _keep(self, key: _Key, picture: bytes | None) -> None:
+    def _keep(self, key: _Key, picture: bytes | None, takedowns: tuple[int, int]) -> None:
+        """Keep a picture that was begun after so many takedowns; not where there was another one meanwhile."""
         new = _Kept(picture, time.monotonic() + _FAILURE_LASTS_S if picture is None else None)
         with self._lock:
+            if takedowns != self._takedowns:
+                return
             former = self._kept.pop(key, None)
             self._left_bytes += 0 if former is None else former.size_bytes
             self._kept[key] = new

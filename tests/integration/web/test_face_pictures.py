@@ -160,6 +160,24 @@ def test_what_is_kept_does_not_wait_for_what_is_being_cut_of_the_same_media(
         assert [colour(one) for one in being_cut.result(timeout=30)] == [[0], [1]]
 
 
+def test_what_was_being_cut_when_a_takedown_began_is_not_kept(
+    reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = FacePictures()
+
+    def with_a_takedown_meanwhile(*args: object, **kwargs: object) -> Iterator[object]:
+        yield from real(*args, **kwargs)  # type: ignore[arg-type]
+        pictures.follow((1, 0))
+
+    media = draw(tmp_path / "clip.gif")
+    sha256 = sha256_of(tmp_path / "clip.gif", reader)
+    real = cutting.cut_pictures
+    monkeypatch.setattr(cutting, "cut_pictures", with_a_takedown_meanwhile)
+    assert colour(pictures.cut(reader, media, MOMENTS[:1], sha256=sha256)[0]) == [2]
+    (tmp_path / "clip.gif").unlink()
+    assert pictures.cut(reader, media, MOMENTS[:1], sha256=sha256) == (None,)
+
+
 def test_no_media_waits_for_another_one_and_nothing_is_left_of_their_turns(
     reader: MediaReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
