@@ -29,7 +29,7 @@ def unmerge_people(name: str, *, called: str | None, settings: Mapping[str, Any]
     """
     loaded = load_settings(**settings)
     with open_store(loaded, must_exist=True) as store:
-        identity = store.unmerge(name, new_name=called)
+        identity = store.unmerge(name, new_name=called, say=remark)
         out().print(f"{identity.name} is somebody of their own again", markup=False)
         try:
             changed = _label_anew(store, loaded)

@@ -7,12 +7,12 @@ both are made from their tracks again, then as now.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, false, func, insert, or_, select, update
 
 from annotator.errors import BusyError, IdentityError
 from annotator.store.appearances import load_boxes, summed_up
@@ -80,6 +80,7 @@ def merge(connection: Connection, name: str, into: str, *, merged_by: str | None
 
     """
     change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
+    _keep_former_merges(connection)
     given_up, remains = two_people(connection, name, into)
     _insist_on_no_takedown(connection, [*_group(connection, given_up), *_group(connection, remains)])
     kg_mid = load_identity(connection, given_up).kg_mid
@@ -103,16 +104,20 @@ def merge(connection: Connection, name: str, into: str, *, merged_by: str | None
     return load_identity(connection, remains)
 
 
-def unmerge(connection: Connection, person_id: int, *, name: str | None = None) -> Identity:
+def unmerge(
+    connection: Connection, person_id: int, *, name: str | None = None, say: Callable[[str], None] = lambda _: None
+) -> Identity:
     """Take a merge back: labels, photographs, names and words that were of whom it gave up are so again, at once.
 
     Whoever was merged into that one before goes along. What was named, enrolled or said of who remained since the merge
-    stays: what a model has named meanwhile is told apart when it is labelled anew.
+    stays: what a model has named meanwhile is told apart when it is labelled anew. A Knowledge Graph id that somebody
+    else has by now is that one's.
 
     Args:
         connection: in a transaction that writes.
         person_id: the identity that was given up.
         name: what it is called from now on; by default what it was called before.
+        say: is told what could not be as it was.
 
     Returns:
         Who is somebody of their own again.
@@ -124,6 +129,7 @@ def unmerge(connection: Connection, person_id: int, *, name: str | None = None) 
 
     """
     change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
+    _keep_former_merges(connection)
     former = _find(connection, person_id)
     if former.name is None and name is None:
         raise IdentityError(
@@ -134,6 +140,7 @@ def unmerge(connection: Connection, person_id: int, *, name: str | None = None) 
     _insist_on_no_takedown(connection, both)
     again = _subtree(connection, person_id)
     _take_kg_mid_back(connection, person_id)
+    _leave_kg_mid_to_its_holder(connection, person_id, say)
     connection.execute(delete(merges).where(merges.c.identity_id == person_id))
     _point(connection, again, person_id)
     for labelling_id in _labellings(connection):
@@ -173,6 +180,8 @@ def list_merged(connection: Connection, person_id: int) -> list[MergedPerson]:
 def find_merged(connection: Connection, name: str) -> int:
     """Return the id of somebody who was merged, by a name or alias of that one: exactly, else without case and accents.
 
+    What the database has as the name goes first: it tells those apart whose names were taken by who remained.
+
     Raises:
         IdentityError: nobody who was merged has the name, or several have it.
 
@@ -182,14 +191,16 @@ def find_merged(connection: Connection, name: str) -> int:
     )
     rows = connection.execute(called.where(identities.c.merged_into.is_not(None))).all()  # few are
     names = [(row.id, one) for row in rows for one in (_TAKEN.sub("", row.name), row.alias) if one is not None]
-    found: set[int] = {person_id for person_id, one in names if one == name}
+    found: set[int] = {row.id for row in rows if row.name == name}
+    found = found or {person_id for person_id, one in names if one == name}
     found = found or {person_id for person_id, one in names if name_key(one) == name_key(name)}
     if not found:
         raise IdentityError(
             f"nobody who was merged was called {name!r}: `annotator identities` lists who is", name=name
         )
     if len(found) > 1:
-        raise IdentityError(f"several people who were merged were called {name!r}: write the name exactly", name=name)
+        exact = " or ".join(sorted({repr(row.name) for row in rows if row.id in found}))
+        raise IdentityError(f"several people who were merged were called {name!r}: write {exact}", name=name)
     return found.pop()
 
 
@@ -239,14 +250,38 @@ def _subtree(connection: Connection, person_id: int) -> set[int]:
     return found
 
 
+def _keep_former_merges(connection: Connection) -> None:
+    """Keep whom programs of before have merged since ``merges`` is there: they kept nothing of it."""
+    i = identities.c
+    missing = select(i.id, i.merged_into, false()).where(
+        i.merged_into.is_not(None), i.id.not_in(select(merges.c.identity_id))
+    )
+    connection.execute(insert(merges).from_select(["identity_id", "into_id", "gave_kg_mid"], missing))
+
+
 def _take_kg_mid_back(connection: Connection, person_id: int) -> None:
-    """Take the Knowledge Graph id of somebody away from those who have got it by the merge."""
+    """Take the Knowledge Graph id of somebody away from those who have got it by the merge.
+
+    Of a merge of before it was kept, whoever remained and has the same id is taken to have got it so.
+    """
     kg_mid = load_identity(connection, person_id).kg_mid
     step = connection.execute(select(merges).where(merges.c.identity_id == person_id)).one_or_none()
-    while step is not None and step.gave_kg_mid:
+    while kg_mid is not None and step is not None and (step.gave_kg_mid or step.merged_at is None):
         same = (identities.c.id == step.into_id, identities.c.kg_mid == kg_mid)
         connection.execute(update(identities).where(*same).values(kg_mid=None))
         step = connection.execute(select(merges).where(merges.c.identity_id == step.into_id)).one_or_none()
+
+
+def _leave_kg_mid_to_its_holder(connection: Connection, person_id: int, say: Callable[[str], None]) -> None:
+    """Let somebody have no Knowledge Graph id where it is somebody else's by now: two would be taken for one by it."""
+    kg_mid = load_identity(connection, person_id).kg_mid
+    theirs = (identities.c.kg_mid == kg_mid, identities.c.id != person_id, identities.c.merged_into.is_(None))
+    holder = None
+    if kg_mid is not None:
+        holder = connection.execute(select(identities.c.name).where(*theirs).limit(1)).scalar_one_or_none()
+    if holder is not None:
+        connection.execute(update(identities).where(identities.c.id == person_id).values(kg_mid=None))
+        say(f"{holder} has the Knowledge Graph id {kg_mid} by now, and keeps it.")
 
 
 def _with_several(connection: Connection, labelling_id: int, group: Sequence[int]) -> Sequence[int]:

@@ -335,12 +335,15 @@ class Store:
         with self.writing() as connection:
             return merging.merge(connection, name, into)
 
-    def unmerge(self, name: str, *, new_name: str | None = None) -> Identity:
+    def unmerge(
+        self, name: str, *, new_name: str | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> Identity:
         """Take a merge back: whoever had a name is somebody of their own again, with labels and photographs.
 
         Args:
             name: of whom was given up.
             new_name: what that one is called from now on; by default what it was called before.
+            say: is told what could not be as it was.
 
         Raises:
             IdentityError: nobody who was merged has the name, or the new one is somebody's.
@@ -348,7 +351,7 @@ class Store:
 
         """
         with self.writing() as connection:
-            return merging.unmerge(connection, merging.find_merged(connection, name), name=new_name)
+            return merging.unmerge(connection, merging.find_merged(connection, name), name=new_name, say=say)
 
     def former_names(self) -> dict[str, Identity]:
         """Return names that are no longer anybody's, with the person they mean: what a gallery must rename or merge."""

@@ -422,5 +422,40 @@ def test_a_merge_of_before_it_was_kept_is_taken_back_as_far_as_it_can_be(small: 
                 " SELECT id, merged_into, false FROM identities WHERE merged_into IS NOT NULL"
             )
         )
-    small.unmerge(ADA.name)
+        connection.execute(text("UPDATE identities SET kg_mid = '/m/0ada' WHERE name = :name"), {"name": BEN.name})
+    assert small.unmerge(ADA.name) == ADA
     assert media_of(small.store, ADA.name) == ["ada.gif", "both.gif"]
+    assert small.store.search(BEN.name).found[0].identity == BEN, "it had got the id by the merge"
+
+
+def test_what_a_former_program_merges_beside_new_ones_goes_along_too(small: Small) -> None:
+    small.store.merge(BEN.name, CAT.name)
+    with small.store.writing() as connection:  # as a program of before does it: it keeps nothing of it
+        connection.execute(
+            text("UPDATE identities SET merged_into = (SELECT id FROM identities WHERE name = :cat) WHERE name = :ada"),
+            {"cat": CAT.name, "ada": ADA.name},
+        )
+    assert small.unmerge(ADA.name) == ADA
+    assert media_of(small.store, BEN.name) == ["ben.gif", "both.gif"]
+
+
+def test_a_knowledge_graph_id_that_is_somebody_elses_by_now_stays_there(small: Small) -> None:
+    small.store.merge(ADA.name, BEN.name)
+    with small.store.writing() as connection:
+        change_kg_mid(connection, BEN.name, None)
+        change_kg_mid(connection, CAT.name, ADA.kg_mid)
+    said: list[str] = []
+    assert small.store.unmerge(ADA.name, say=said.append) == Identity(ADA.name)
+    assert said == [f"{CAT.name} has the Knowledge Graph id {ADA.kg_mid} by now, and keeps it."]
+
+
+def test_two_who_lost_the_same_name_are_told_apart_by_what_is_left_of_it(small: Small) -> None:
+    small.store.merge(ADA.name, BEN.name)
+    small.store.rename(BEN.name, ADA.name)
+    small.store.merge(ADA.name, CAT.name)
+    small.store.rename(CAT.name, ADA.name)
+    with pytest.raises(
+        IdentityError, match=r"write 'Ada Lovelace \(merged into 2\)' or 'Ada Lovelace \(merged into 3\)'"
+    ):
+        small.unmerge(ADA.name)
+    assert small.unmerge("Ada Lovelace (merged into 3)", new_name="Second").name == "Second"
