@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from annotator.store.corrections.splitting import MOST_AT_ONCE
 from annotator.store.web.accounts import Role
 from annotator.web.api import corrections, document, endpoints, files, jobs, objects, operating
 from annotator.web.api import enrolling as told_enrolling
@@ -96,7 +97,14 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/people/{person_id:int}/merge", "merge_people", changing_people.ask_to_merge, Role.OPERATOR),
     Page("/people/{person_id:int}/merge", "merge_people_now", changing_people.merge_two, Role.OPERATOR, "POST"),
     Page("/people/{person_id:int}/tracks", "tracks_of_person", splitting.show_tracks, Role.REVIEWER),
-    Page("/people/{person_id:int}/split", "split_person", splitting.split_tracks, Role.REVIEWER, "POST"),
+    Page(
+        "/people/{person_id:int}/split",
+        "split_person",
+        splitting.split_tracks,
+        Role.REVIEWER,
+        "POST",
+        most_chosen=MOST_AT_ONCE,
+    ),
     Page(
         "/people/{person_id:int}/merged/{merged_id:int}",
         "unmerge_people",
@@ -278,11 +286,23 @@ PAGES: Final[tuple[Page, ...]] = (
         told_takedowns.take_down,
         Role.ADMIN,
         "POST",
+        takes_files=True,  # none: a body is read
+        forgets_files=True,
         operation=Operation(
             "What would go of a person; with confirm, the person is taken down",
             told_takedowns.TakedownTold,
-            told_takedowns.TakedownParameters,
+            body=told_takedowns.CONFIRMATION,
+            is_body_required=False,
             status=202,
+        ),
+    ),
+    Page(
+        "/api/v1/takedowns",
+        "takedown_list",
+        told_takedowns.tell_takedowns,
+        Role.ADMIN,
+        operation=Operation(
+            "Takedowns, newest first", told_takedowns.TakedownsTold, told_takedowns.TakedownsParameters
         ),
     ),
     Page(

@@ -1,15 +1,15 @@
 """Takedowns as the database has them: what went, what is left to do, and no word of who it was."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from annotator.store.tables import takedowns, tombstones
+from annotator.store.tables import identities, takedowns, tombstones
 from annotator.store.takedowns.tombstones import digests_there
-from annotator.types import Identity
+from annotator.store.takedowns.whom import Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,32 @@ def find_takedown(connection: Connection, takedown_id: int) -> KnownTakedown | N
     return None if row is None else _told(connection, row)
 
 
-def is_of(connection: Connection, takedown: KnownTakedown, people: Collection[Identity]) -> bool:
-    """Say whether a takedown is of somebody, known under some names: 40 ms for each of them.
+def newest_unfinished(connection: Connection) -> int | None:
+    """Return the number of the newest takedown that has not ended; None where all have."""
+    newest = select(func.max(takedowns.c.id)).where(takedowns.c.finished_at.is_(None))
+    found: int | None = connection.execute(newest).scalar_one()
+    return found
+
+
+def is_of(connection: Connection, takedown: KnownTakedown, person: Person) -> bool:
+    """Say whether a takedown is of somebody.
+
+    As long as the database knows whose it is, that decides: another person may have a name of the same letters. Later
+    the tombstones do, of which each takes 40 ms.
 
     Args:
         connection: any.
         takedown: of somebody with a name.
-        people: one person, under all names that are known.
+        person: under all names that are known.
 
     """
-    return not {one.hex() for one in digests_there(connection, people)}.isdisjoint(takedown.tombstones)
+    ids = connection.execute(
+        select(takedowns.c.identity_ids).where(takedowns.c.id == takedown.takedown_id)
+    ).scalar_one()
+    there = set(connection.execute(select(identities.c.id).where(identities.c.id.in_(list(ids)))).scalars())
+    if there:
+        return not there.isdisjoint(person.identity_ids)
+    return not {one.hex() for one in digests_there(connection, person.identities)}.isdisjoint(takedown.tombstones)
 
 
 def tombstones_of(connection: Connection, row: Any) -> set[str]:  # noqa: ANN401 - a row

@@ -80,7 +80,7 @@ def _operation(page: Page, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if operation.body is not None:
         content = {media_type: {"schema": schema} for media_type, schema in operation.body.items()}
-        told["requestBody"] = {"required": True, "content": content}
+        told["requestBody"] = {"required": operation.is_body_required, "content": content}
     return told
 
 

@@ -40,6 +40,7 @@ class Operation:
         parameters: its query.
         files: what it may answer with instead of an object, as media types.
         body: what is sent to it: a schema for each media type that it takes; None takes none.
+        is_body_required: without it the answer is another one, where this is False.
         status: of an answer.
 
     """
@@ -49,6 +50,7 @@ class Operation:
     parameters: type[Parameters] = Parameters
     files: tuple[str, ...] = ()
     body: Mapping[str, Mapping[str, Any]] | None = None
+    is_body_required: bool = True
     status: int = 200
 
 

@@ -1,34 +1,62 @@
 """What the API takes and tells of takedowns."""
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
+from annotator.store.takedowns.listing import KnownTakedown, list_takedowns
 from annotator.takedown.report import report_of
-from annotator.web.api.operation import Parameters, Told, json_answer, read_parameters
+from annotator.web.api.endpoints import Cursor, Limit
+from annotator.web.api.operation import Parameters, Told, from_cursor, json_answer, read_parameters, to_cursor
+from annotator.web.changing import LONGEST_NAME
 from annotator.web.errors import WebError
-from annotator.web.pages.takedowns import (
+from annotator.web.receiving import is_form_of_parts
+from annotator.web.takedown_deeds import (
+    LARGEST_ID,
+    MERGED_MEANWHILE,
     asked_about,
     begin,
     is_called,
-    is_going_on,
     known_person,
     known_takedown,
     look_at,
+    number_under_way,
+    state_of,
     taking_down_of,
 )
 from annotator.web.visit import Visit
 
-_ANSWERS_WITHIN_S = 10.0
+_ANSWERS_WITHIN_S: Final = 10.0
+_MOST_IDS: Final = 1000
+_USUAL: Final = 50
+_NO_JSON: Final = 'Send application/json: {"confirm": "NAME", "ids": […]}, or nothing at all.'
+_COME_AGAIN: Final = {"Retry-After": "10"}
 
 
-class TakedownParameters(Parameters):
-    """Whether anything is done."""
+class Confirmation(BaseModel):
+    """Who is taken down: never in the address, which others may note."""
 
-    confirm: Annotated[
-        str | None, Field(max_length=200, description="the person's name; without, it only tells what would go")
-    ] = None
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    confirm: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, description="the person's name")]
+    ids: Annotated[
+        list[Annotated[int, Field(ge=0, le=LARGEST_ID)]],
+        Field(min_length=1, max_length=_MOST_IDS, description="as they were told with what would go"),
+    ]
+
+
+CONFIRMATION: Final[Mapping[str, Mapping[str, Any]]] = {"application/json": Confirmation.model_json_schema()}
+
+
+class TakedownsParameters(Parameters):
+    """Which page of takedowns."""
+
+    limit: Limit = _USUAL
+    cursor: Cursor = ""
 
 
 class ReportTold(Told):
@@ -50,24 +78,53 @@ class TakedownTold(Told):
     state: Literal["looking", "looked", "going on", "done", "not finished"]
     doing: str | None
     takedown: int | None = Field(description="its number; null until it has begun")
+    ids: tuple[int, ...] | None = Field(description="of a look: who would go; confirm gives them back")
     report: ReportTold | None = Field(description="null while it is looked")
+
+
+class ListedTakedownTold(Told):
+    """A takedown, of the list."""
+
+    takedown: int = Field(description="its number")
+    state: Literal["going on", "done", "not finished"]
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class BeginningTold(Told):
+    """A takedown that has no number yet, or never got one."""
+
+    state: Literal["beginning", "not begun"]
+    doing: str
+    why: str | None = Field(description="a sentence, where it has not begun")
+
+
+class TakedownsTold(Told):
+    """A page of takedowns, newest first."""
+
+    items: tuple[ListedTakedownTold, ...]
+    beginning: BeginningTold | None = Field(description="the last one that was confirmed, as long as it has no number")
+    next: str | None = Field(description="give it as cursor; null after the last page")
 
 
 def take_down(visit: Visit) -> Response:
     """Tell what would go of a person, or take the person down."""
-    asked = read_parameters(visit, TakedownParameters)
+    read_parameters(visit, Parameters)
+    confirmed = _confirmation_of(visit)
     person, whom = known_person(visit)
     taking_down = taking_down_of(visit)
-    if asked.confirm is not None:
-        if not is_called(person, asked.confirm):
+    if confirmed is not None:
+        if not is_called(person, confirmed.confirm):
             raise WebError(400, "confirm: that is not the name of the person.")
+        if sorted(confirmed.ids) != sorted(whom.identity_ids):
+            raise WebError(409, MERGED_MEANWHILE)
         takedown_id = begin(visit, asked_about(whom))
         state = taking_down.state
         if takedown_id is None and state is not None and state.why is not None:
             raise WebError(409, state.why)
-        return _accepted(TakedownTold(state="going on", doing=None, takedown=takedown_id, report=None))
+        return _accepted(TakedownTold(state="going on", doing=None, takedown=takedown_id, ids=None, report=None))
     if look_at(visit, whom) is None:
-        raise WebError(503, "Somebody else is looked at or taken down just now.", headers={"Retry-After": "10"})
+        raise WebError(503, "Somebody else is looked at or taken down just now.", headers=_COME_AGAIN)
 
     def is_over() -> bool:
         look = look_at(visit, whom)
@@ -77,12 +134,16 @@ def take_down(visit: Visit) -> Response:
     look = look_at(visit, whom)
     if look is not None and look.why is not None:
         raise WebError(409, look.why)
-    if look is None or look.report is None:
-        return _accepted(
-            TakedownTold(state="looking", doing=None if look is None else look.doing, takedown=None, report=None)
+    report = None if look is None or look.report is None else ReportTold.model_validate(look.report)
+    return _accepted(
+        TakedownTold(
+            state="looking" if report is None else "looked",
+            doing=None if look is None or report is not None else look.doing,
+            takedown=None,
+            ids=whom.identity_ids,
+            report=report,
         )
-    report = ReportTold.model_validate(look.report)
-    return _accepted(TakedownTold(state="looked", doing=None, takedown=None, report=report))
+    )
 
 
 def tell_takedown(visit: Visit) -> Response:
@@ -90,10 +151,65 @@ def tell_takedown(visit: Visit) -> Response:
     read_parameters(visit, Parameters)
     takedown = known_takedown(visit)
     report = ReportTold.model_validate(report_of(takedown).to_json())
-    state: Literal["done", "going on", "not finished"] = "done"
-    if takedown.finished_at is None:
-        state = "going on" if is_going_on(visit, takedown) else "not finished"
-    return json_answer(visit, TakedownTold(state=state, doing=None, takedown=takedown.takedown_id, report=report))
+    state = _state_of(takedown, number_under_way(visit))
+    mine = state_of(visit)
+    is_mine = state == "going on" and mine is not None and mine.takedown_id == takedown.takedown_id
+    doing = mine.doing if is_mine and mine is not None else None
+    return json_answer(
+        visit, TakedownTold(state=state, doing=doing, takedown=takedown.takedown_id, ids=None, report=report)
+    )
+
+
+def tell_takedowns(visit: Visit) -> Response:
+    """Tell all takedowns, newest first: who has confirmed one may learn its number here."""
+    asked = read_parameters(visit, TakedownsParameters)
+    before_id = from_cursor(asked.cursor, int)[0] if asked.cursor else None
+    with visit.site.store.reading() as connection:
+        found = list_takedowns(connection, limit=asked.limit + 1, before_id=before_id)
+    going_on, shown = number_under_way(visit), found[: asked.limit]
+    items = tuple(
+        ListedTakedownTold(
+            takedown=one.takedown_id,
+            state=_state_of(one, going_on),
+            started_at=one.started_at,
+            finished_at=one.finished_at,
+        )
+        for one in shown
+    )
+    further = to_cursor(shown[-1].takedown_id) if len(found) > len(shown) else None
+    return json_answer(visit, TakedownsTold(items=items, beginning=_beginning(visit), next=further))
+
+
+def _state_of(takedown: KnownTakedown, going_on: int | None) -> Literal["going on", "done", "not finished"]:
+    if takedown.finished_at is not None:
+        return "done"
+    return "going on" if takedown.takedown_id == going_on else "not finished"
+
+
+def _beginning(visit: Visit) -> BeginningTold | None:
+    state = state_of(visit)
+    if state is None or state.takedown_id is not None:
+        return None
+    return BeginningTold(state="not begun" if state.is_over else "beginning", doing=state.doing, why=state.why)
+
+
+def _confirmation_of(visit: Visit) -> Confirmation | None:
+    """Return what was sent; None where nothing was, or ``{}``: then it is only looked."""
+    if is_form_of_parts(visit.request):
+        raise WebError(415, _NO_JSON)
+    body = visit.received.body
+    if not body.strip():
+        return None
+    if visit.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise WebError(415, _NO_JSON)
+    try:
+        given = json.loads(body)
+        return None if given == {} else Confirmation.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WebError(400, f"{'.'.join(map(str, first['loc'][:2]))[:80] or 'The body'}: {first['msg']}.") from None
+    except (ValueError, RecursionError):
+        raise WebError(400, "The body is no JSON.") from None
 
 
 def _accepted(told: TakedownTold) -> Response:

@@ -51,7 +51,7 @@ NAMES = (
     *("annotate", "job_list", "job_details"),
     *("change_person", "merge_person", "unmerge_person", "person_tracks", "split_tracks"),
     *("review_next", "answer_review", "undo_review", "enroll_person"),
-    *("take_down", "takedown_details"),
+    *("take_down", "takedown_list", "takedown_details"),
 )
 
 

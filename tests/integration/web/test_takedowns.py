@@ -16,8 +16,8 @@ from annotator.store import Store
 from annotator.store.columns import utc_now
 from annotator.store.tables import takedowns, track_embeddings
 from annotator.store.takedowns.alone import only_takedown
-from annotator.store.takedowns.running import KnownFaces, begin_takedown
-from annotator.store.takedowns.whom import Person
+from annotator.store.takedowns.running import NO_FACES, KnownFaces, begin_takedown
+from annotator.store.takedowns.whom import Person, find_person
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
 from annotator.store.web.tokens import add_token
@@ -44,6 +44,14 @@ POINTS = [
     ("annotator.store.takedowns.running", "forget_names"),
     ("annotator.store.takedowns.running", "give_up_space"),
 ]
+
+
+SEES = """
+import json, sys
+sys.stdin.readline()
+report = {"takedown": None, "steps": {}, "left": []}
+print(json.dumps({"seen": {"name": sys.argv[1], "face": {"embedder": None, "faces": []}}, "report": report}))
+"""
 
 
 @pytest.fixture
@@ -111,7 +119,7 @@ def test_killed_at_any_step_it_is_not_finished_and_goes_on_by_the_name(place: Pl
     if is_done:
         return
     assert "not finished" in browser.get("/takedowns").text
-    for wrong in ("", "?", OTHER, "Nobody Atall"):
+    for wrong in ("", "?", OTHER, "Nobody Atall", str(place.person_id)):
         assert browser.post("/takedowns/1", {"name": wrong}).status_code == 400
     assert browser.post("/takedowns/1", {"name": NAME.lower()}).headers["location"] in BEGUN
     place.wait()
@@ -166,6 +174,38 @@ def test_what_is_no_picture_is_told_and_kept_nowhere(place: Place) -> None:
     none = browser.client.post("/takedowns/picture", data={"csrf": browser.csrf()}, files=[("picture", ("", b""))])
     assert (none.status_code, "Choose one picture" in none.text) == (400, True)
     assert browser.get("/takedowns/picture/unknown").status_code == 404
+
+
+def test_whoever_is_on_a_picture_goes_with_those_who_were_merged_when_it_was_shown(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    place = Place(sqlite_store, "", tmp_path)
+    place.use((sys.executable, "-S", "-E", "-c", SEES, NAME))
+    browser, files = place.admin(), [("picture", ("her.jpg", b"a picture"))]
+    path = browser.client.post("/takedowns/picture", data={"csrf": browser.csrf()}, files=files).headers["location"]
+    place.wait()
+    page = browser.get(path).text
+    assert (ids_on(page), "merged into" in page) == (str(place.person_id), False)
+    place.store.merge(OTHER, NAME)
+    assert browser.post(path, {"name": NAME, "ids": ids_on(page)}).status_code == 409
+    page = browser.get(path).text
+    assert f"1 person who was merged into {NAME}" in page
+    assert browser.post(path, {"name": NAME, "ids": ids_on(page)}).headers["location"] == "/takedowns"
+    place.wait()
+
+
+def test_one_that_was_killed_does_not_go_on_because_another_program_does_one(
+    sqlite_store: Store, tmp_path: Path
+) -> None:
+    place = Place(sqlite_store, "", tmp_path)
+    with sqlite_store.reading() as connection:
+        people = [find_person(connection, name) for name in (NAME, OTHER)]
+    for person in people:
+        begin_takedown(sqlite_store.engine, person, NO_FACES)
+    browser = place.admin()
+    with only_takedown(sqlite_store.engine):  # as another program
+        assert "Not finished." in browser.get("/takedowns/1").text
+        assert "It goes on" in browser.get("/takedowns/2").text
 
 
 @pytest.mark.shared
@@ -246,9 +286,21 @@ def test_the_api_tells_what_would_go_and_takes_down_who_is_confirmed(place: Plac
     while looking.json()["state"] == "looking":
         looking = client.post(path, headers=headers)
     assert (looking.status_code, looking.json()["state"], looking.json()["report"]["done"]) == (202, "looked", False)
-    assert client.post(f"{path}?confirm=Nobody", headers=headers).status_code == 400
-    assert client.post(f"{path}?confirm={NAME}", headers=headers).json()["takedown"] in {None, 1}
+    ids = looking.json()["ids"]
+    assert ids == [place.person_id]
+
+    def confirm(status: int, **body: object) -> None:
+        assert client.post(path, headers=headers, json=body).status_code == status, body
+
+    assert client.post(f"{path}?confirm={NAME}", headers=headers).status_code == 400, "addresses are noted by others"
+    assert client.post(path, headers=headers, data={"confirm": NAME}).status_code == 415
+    confirm(400, confirm="Nobody", ids=ids)
+    confirm(400, confirm=NAME)
+    confirm(409, confirm=NAME, ids=[*ids, 1])
+    confirm(202, confirm=NAME, ids=ids)
     place.wait()
+    listed = client.get("/api/v1/takedowns", headers=headers).json()
+    assert ([(one["takedown"], one["state"]) for one in listed["items"]], listed["beginning"]) == ([(1, "done")], None)
     told = client.get("/api/v1/takedowns/1", headers=headers).json()
     assert (told["state"], told["report"]["done"]) == ("done", True)
     assert NAME not in json.dumps(told)
