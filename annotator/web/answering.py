@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -24,6 +25,7 @@ from annotator.web.site import Site
 from annotator.web.visit import Form, Page, Visit, Visitor
 
 LONGEST_FORM: Final = 256 * 1024
+_MOST_FIELDS: Final = 200  # of a form, beside what is chosen
 _ASKS_FOR_A_TOKEN: Final = {"WWW-Authenticate": "Bearer"}
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "x-csrf-token"
@@ -36,22 +38,23 @@ def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Reques
     """Return what Starlette calls for a row of the table of routes."""
 
     async def serve(request: Request) -> Response:
-        try:
-            has_form = page.method == "POST" and not page.is_api and not page.takes_files
-            form = await _read_form(request) if has_form else {}
-        except WebError as error:
-            return error_answer(Visit(site, request, Visitor(), pages), error)
+        visit = Visit(site, request, Visitor(), pages)
         if page.takes_files:
-            return await _serve_files(page, Visit(site, request, Visitor(), pages))
+            return await _serve_files(page, visit)
+        try:
+            has_form = page.method == "POST" and not page.is_api
+            form = await _read_form(page, request) if has_form else {}
+        except WebError as error:
+            return await run_sync(_told_as_known, visit, error)
         limiter = site.media_threads if page.fetches_media else None
-        return await run_sync(_answer, page, Visit(site, request, Visitor(), pages, form), limiter=limiter)
+        return await run_sync(_answer, page, replace(visit, form=form), limiter=limiter)
 
     return serve
 
 
 async def _serve_files(page: Page, visit: Visit) -> Response:
     """Answer a request that may bring files: who may not send them is refused before they are read."""
-    admitted = await run_sync(_told, visit, lambda: _admitted(page, visit))
+    admitted = await run_sync(_admitted, page, visit)
     if isinstance(admitted, Response):
         return admitted
     may_begin = page.may_begin
@@ -78,14 +81,18 @@ async def _serve_files(page: Page, visit: Visit) -> Response:
         return await run_sync(_told, admitted, lambda: page.answer(replace(admitted, received=received)))
 
 
-async def _read_form(request: Request) -> Form:
+async def _read_form(page: Page, request: Request) -> Form:
     length = request.headers.get("content-length", "")
     if not length.isdigit():
         raise WebError(411, "The form does not say how long it is.")
     if int(length) > LONGEST_FORM:
         raise WebError(413, f"A form may have {LONGEST_FORM // 1024} KiB.")
-    async with request.form(max_files=0, max_fields=200) as fields:
-        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    try:
+        async with request.form(max_files=0, max_fields=_MOST_FIELDS + page.most_chosen) as fields:
+            texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    except HTTPException as error:
+        most = f": at most {page.most_chosen:,} can be chosen at once" if page.most_chosen else ""
+        raise WebError(400, f"The form cannot be read, or has too many fields{most}.") from error
     if not all(_is_text(name) and _is_text(value) for name, value in texts.items()):
         raise WebError(400, "The form holds a character that no text has.")
     return texts
@@ -103,27 +110,34 @@ def _is_text(given: str) -> bool:
 
 def _answer(page: Page, visit: Visit) -> Response:
     """Answer in a thread of the pool."""
-
-    def answer() -> Response:
-        admitted = _admitted(page, visit)
-        return admitted if isinstance(admitted, Response) else page.answer(admitted)
-
-    return _told(visit, answer)
+    admitted = _admitted(page, visit)
+    return admitted if isinstance(admitted, Response) else _told(admitted, lambda: page.answer(admitted))
 
 
 def _admitted(page: Page, visit: Visit) -> Visit | Response:
-    """Return the visit of whoever may, with who it is; for others, what they are told.
+    """Return the visit of whoever may, with who it is; for others, what they are told."""
+    known = _told(visit, lambda: _with_visitor(visit))
+    return known if isinstance(known, Response) else _told(known, lambda: _admit(page, known))
+
+
+def _admit(page: Page, visit: Visit) -> Visit | Response:
+    """Return the visit of whoever may; for others, what they are told.
 
     Raises:
         WebError: said as an error.
 
     """
     _insist_on_text(visit.request)
-    visit = _with_visitor(visit)
     refusal = _refusal(page, visit)
     if page.is_api:
         visit.site.rates.count(f"{visit.visitor.name} {visit.address}")
     return visit if refusal is None else refusal
+
+
+def _told_as_known(visit: Visit, error: WebError) -> Response:
+    """Tell an error to whoever it is: the page keeps the menu."""
+    known = _told(visit, lambda: _with_visitor(visit))
+    return known if isinstance(known, Response) else error_answer(known, error)
 
 
 def _told(visit: Visit, answer: Callable[[], _A]) -> _A | Response:

@@ -161,6 +161,7 @@ class Page:
         fetches_media: it may wait long for another host: it is answered in the few threads that are for that alone.
         takes_files: who may is asked before what is sent is read, and files go to the disk as they come.
         forgets_files: files are none of the archive's: they never come near the folder of uploads.
+        most_chosen: of a form that offers things to choose: so many may be chosen at once, beside its other fields.
         may_begin: of a page that takes files: is asked before they are read, and refuses by raising.
 
     """
@@ -175,6 +176,7 @@ class Page:
     fetches_media: bool = False
     takes_files: bool = False
     forgets_files: bool = False
+    most_chosen: int = 0
     may_begin: Callable[[Visit], None] | None = None
 
     @property

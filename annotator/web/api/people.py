@@ -1,12 +1,13 @@
 """Changing people by the API: the same deeds as on their pages, put on record in the same words."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import Field
 from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
+from annotator.store.corrections.splitting import MOST_AT_ONCE
 from annotator.store.registry import active_network
 from annotator.store.web.people import Person, ids_of_people
 from annotator.store.web.tracks_of_people import tracks_of_person
@@ -28,7 +29,6 @@ from annotator.web.visit import Visit
 
 Name = Annotated[str, Field(min_length=1, max_length=changing.LONGEST_NAME)]
 PersonId = Annotated[int, Field(ge=0, le=2**31 - 1)]
-_MOST_TRACKS: Final = 200
 
 
 class ChangeParameters(Parameters):
@@ -67,7 +67,7 @@ class SplitParameters(Parameters):
 
     track: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[0-9]{1,18}-[0-9]{1,4}$")], ...],
-        Field(min_length=1, max_length=_MOST_TRACKS, description="of tracks, as they are told there"),
+        Field(min_length=1, max_length=MOST_AT_ONCE, description="of tracks, as they are told there"),
     ]
     into: Annotated[Name | None, Field(description="whose they are: name or alias; default: nobody knows")] = None
     new: Annotated[bool, Field(description="add the person, if nobody has the name")] = False

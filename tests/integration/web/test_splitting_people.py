@@ -96,6 +96,24 @@ def test_what_cannot_be_is_refused(reviewer: Browser, form: dict[str, str], stat
     assert media_of(reviewer, "Ada Lovelace") == {"both.gif", "apart.gif", "ada.mp4"}
 
 
+@pytest.mark.parametrize(
+    ("tracks", "status", "says"),
+    [(1000, 409, "changed"), (1001, 400, "choose from 1 to 1,000 tracks"), (1300, 400, "at most 1,000 can be chosen")],
+)
+def test_as_many_tracks_are_taken_at_once_as_the_store_takes(
+    reviewer: Browser, tracks: int, status: int, says: str
+) -> None:
+    chosen = {f"track-{one}-0": "1" for one in range(1, tracks + 1)}
+    path = f"/people/{id_of(reviewer, 'Ada')}/split"
+    answer = reviewer.post(path, {"network": "1", "into": "Ben Brown", **chosen})
+    assert (answer.status_code, says in answer.text.casefold()) == (status, True)
+    assert "Log out" in answer.text, "the page keeps the menu"
+    keys = [one.removeprefix("track-") for one in chosen]
+    headers = {"x-csrf-token": reviewer.csrf()}
+    told = reviewer.client.post(f"/api/v1{path}", params={"track": keys, "into": "Ben Brown"}, headers=headers)
+    assert (told.status_code, "1000" in told.text) == (status, tracks > 1000)
+
+
 def test_readers_are_not_asked(web: WebForTests, reviewer: Browser) -> None:
     ada = id_of(reviewer, "Ada")
     reader = web.browser(Role.READER)
