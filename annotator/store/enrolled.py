@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from annotator.errors import IdentityError
 from annotator.store.codec import decode_embedding, encode_embedding
@@ -105,7 +105,7 @@ def remove_enrolled(connection: Connection, name: str, *, photo_sha256: Sequence
         photo_sha256: which, by the digests of their bytes; all by default.
 
     Returns:
-        How many were deleted.
+        How many were deleted; one that two who were merged both had counts once.
 
     Raises:
         IdentityError: nobody has the name, or several.
@@ -115,7 +115,10 @@ def remove_enrolled(connection: Connection, name: str, *, photo_sha256: Sequence
     if len(found) > 1:
         raise IdentityError(f"{name!r} may mean several people: write the name exactly", name=name)
     mine = select(identities.c.id).where(identities.c.survivor_id == found[0])
-    statement = delete(enrolled_faces).where(enrolled_faces.c.identity_id.in_(mine))
+    wanted = [enrolled_faces.c.identity_id.in_(mine)]
     if photo_sha256 is not None:
-        statement = statement.where(enrolled_faces.c.photo_sha256.in_([bytes.fromhex(one) for one in photo_sha256]))
-    return connection.execute(statement).rowcount
+        wanted.append(enrolled_faces.c.photo_sha256.in_([bytes.fromhex(one) for one in photo_sha256]))
+    photos = select(func.count(enrolled_faces.c.photo_sha256.distinct())).where(*wanted)
+    count = int(connection.execute(photos).scalar_one())
+    connection.execute(delete(enrolled_faces).where(*wanted))
+    return count

@@ -1,6 +1,7 @@
 """People: names live in one table, labels point to them. Renaming and merging rewrite no label."""
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from annotator.store.takedowns.tombstones import insist_on_nobody_taken_down
 from annotator.types import Identity
 
 _SUGGESTIONS: Final = 5
+_TAKEN: Final = re.compile(r" \(merged into \d+\)$")  # as name_left writes it
 # How alike two names must be to be suggested, of 1 (difflib's ratio); typing errors of one or two letters pass.
 _MIN_LIKENESS: Final = 0.75
 
@@ -385,10 +387,24 @@ def _add_alias(connection: Connection, name: str, identity_id: int) -> None:
     )
 
 
+def name_left(name: str, survivor_id: int) -> str:
+    """Return what is left of the name of somebody who was merged, where who remained has taken it.
+
+    >>> name_left("Ada", 7), name_without_rest(name_left("Ada", 7)), name_without_rest("Ada")
+    ('Ada (merged into 7)', 'Ada', 'Ada')
+    """
+    return f"{name} (merged into {survivor_id})"
+
+
+def name_without_rest(name: str) -> str:
+    """Return a name as it was before it was taken, or as it is."""
+    return _TAKEN.sub("", name)
+
+
 def _free_name(connection: Connection, name: str, identity_id: int) -> None:
     """Take a name back from an alias, or from an identity that was merged into this one."""
     connection.execute(delete(identity_aliases).where(identity_aliases.c.name == name))
-    merged = f"{name} (merged into {identity_id})"
+    merged = name_left(name, identity_id)
     connection.execute(
         update(identities)
         .where(identities.c.name == name, identities.c.merged_into == identity_id)

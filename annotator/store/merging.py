@@ -5,7 +5,6 @@ whoever reads asks who stands for it now. So taking it back takes the pointer aw
 both are made from their tracks again, then as now.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from annotator.errors import BusyError, IdentityError
 from annotator.store.appearances import load_boxes, summed_up
 from annotator.store.columns import utc_now
 from annotator.store.corrections.applying import contents_about, reapply_corrections
-from annotator.store.identities import load_identity, name_key, rename, two_people
+from annotator.store.identities import load_identity, name_key, name_without_rest, rename, two_people
 from annotator.store.labels import network_of
 from annotator.store.locks import change_corrections
 from annotator.store.promotions import who_is_this
@@ -36,8 +35,6 @@ from annotator.store.takedowns.tombstones import ids_under_way
 from annotator.types import Identity
 
 _AT_ONCE: Final = 500  # contents whose boxes are in memory
-# What is left of the name of somebody who was merged, where who remained has taken it.
-_TAKEN: Final = re.compile(r" \(merged into \d+\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +165,8 @@ def list_merged(connection: Connection, person_id: int) -> list[MergedPerson]:
     return [
         MergedPerson(
             row.identity_id,
-            None if _TAKEN.search(row.name) else row.name,
-            Identity(_TAKEN.sub("", row.into_name), row.into_kg_mid),
+            row.name if name_without_rest(row.name) == row.name else None,
+            Identity(name_without_rest(row.into_name), row.into_kg_mid),
             row.merged_at,
             row.merged_by,
         )
@@ -190,7 +187,7 @@ def find_merged(connection: Connection, name: str) -> int:
         identities, identity_aliases, identity_aliases.c.identity_id == identities.c.id, isouter=True
     )
     rows = connection.execute(called.where(identities.c.merged_into.is_not(None))).all()  # few are
-    names = [(row.id, one) for row in rows for one in (_TAKEN.sub("", row.name), row.alias) if one is not None]
+    names = [(row.id, one) for row in rows for one in (name_without_rest(row.name), row.alias) if one is not None]
     found: set[int] = {row.id for row in rows if row.name == name}
     found = found or {person_id for person_id, one in names if one == name}
     found = found or {person_id for person_id, one in names if name_key(one) == name_key(name)}
