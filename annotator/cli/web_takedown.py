@@ -2,8 +2,9 @@
 
 It reads a line of JSON, what is asked, and writes lines: what it does (``doing``), the number of the takedown as soon
 as it has begun (``takedown``), at last the report (``report``; with a picture, ``seen``, who is on it), or why there is
-none (``failure``). The name comes by its standard input, so no list of processes shows it. When that is closed, who has
-started it is gone, and it ends: whatever it was at goes on when it is asked again.
+none (``failure``; ``is_transient`` where it may be otherwise later). The name comes by its standard input, so no list
+of processes shows it. When that is closed, who has started it is gone, and it ends: whatever it was at goes on when it
+is asked again.
 """
 
 import base64
@@ -22,7 +23,7 @@ from sqlalchemy import Connection
 
 from annotator.cli.database import open_store
 from annotator.cli.entry import one_line
-from annotator.errors import AnnotatorError
+from annotator.errors import AnnotatorError, TransientError
 from annotator.recognition.photographs import decode_picture
 from annotator.settings import Settings, load_settings
 from annotator.store.store import Store
@@ -47,7 +48,8 @@ def main() -> None:
         with open_store(settings, must_exist=True) as store:
             _tell(act(asked, settings, store))
     except AnnotatorError as error:
-        _tell({"failure": one_line(error), "reason": error.reason})
+        is_transient = isinstance(error, TransientError)
+        _tell({"failure": one_line(error), "reason": error.reason, "is_transient": is_transient})
     except Exception as error:  # noqa: BLE001 - the boundary: the words of an error may be the name, which no log has
         sys.stderr.write(f"takedown: {type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}")
         sys.exit(1)

@@ -21,6 +21,7 @@ from annotator.web.takedown_deeds import (
     asked_about,
     begin,
     is_called,
+    key_of,
     known_person,
     known_takedown,
     look_at,
@@ -123,17 +124,20 @@ def take_down(visit: Visit) -> Response:
         if takedown_id is None and state is not None and state.why is not None:
             raise WebError(409, state.why)
         return _accepted(TakedownTold(state="going on", doing=None, takedown=takedown_id, ids=None, report=None))
-    if look_at(visit, whom) is None:
+    look, key = look_at(visit, whom), key_of(whom)
+    if look is None:
         raise WebError(503, "Somebody else is looked at or taken down just now.", headers=_COME_AGAIN)
 
     def is_over() -> bool:
-        look = look_at(visit, whom)
+        look = taking_down.look_of(key)
         return look is None or look.is_over
 
-    taking_down.wait(is_over, timeout_s=_ANSWERS_WITHIN_S)
-    look = look_at(visit, whom)
+    if not look.is_over:
+        taking_down.wait(is_over, timeout_s=_ANSWERS_WITHIN_S)
+        look = taking_down_of(visit).look_of(key)  # None where a takedown has ended meanwhile, or began
     if look is not None and look.why is not None:
-        raise WebError(409, look.why)
+        taking_down.forget(key)
+        raise WebError(503, look.why, headers=_COME_AGAIN) if look.is_transient else WebError(409, look.why)
     report = None if look is None or look.report is None else ReportTold.model_validate(look.report)
     return _accepted(
         TakedownTold(

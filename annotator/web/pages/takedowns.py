@@ -149,7 +149,9 @@ def take_picture(visit: Visit) -> Response:
         **who(visit),
     )
     if begun is None:
-        raise WebError(503, "Somebody is looked at or taken down just now: try again soon.")
+        raise WebError(
+            503, "Somebody is looked at or taken down just now: try again soon.", headers={"Retry-After": "10"}
+        )
     return visit.redirect("picture_takedown", token=key.partition(" ")[2])
 
 
