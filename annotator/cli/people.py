@@ -1,12 +1,14 @@
 """``annotator search`` and ``identities``."""
 
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any, Final, Literal
 
 from annotator.cli.database import open_store
 from annotator.cli.output import out, percent, print_csv, print_json_line, print_table, remark
 from annotator.results import CONFIDENCE_DIGITS, span_in_words
 from annotator.settings import load_settings
+from annotator.store.identities import load_identity, the_one_called
 from annotator.store.queries import Found
 from annotator.store.store import Store
 
@@ -136,5 +138,7 @@ def merge_people(name: str, into: str, *, settings: Mapping[str, Any]) -> None:
 
     """
     with open_store(load_settings(**settings), must_exist=True) as store:
+        with store.reading() as connection:
+            former = load_identity(connection, the_one_called(connection, name)).name
         identity = store.merge(name, into)
-    out().print(f'{name} is now {identity.name}; --unmerge "{name}" takes it back', markup=False)
+    out().print(f"{former} is now {identity.name}; --unmerge {quote(former)} takes it back", markup=False)

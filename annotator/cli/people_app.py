@@ -78,6 +78,11 @@ def identities(  # noqa: PLR0913 - all by name
         raise typer.BadParameter("--called goes with --unmerge")
     if (track or new) and split is None:
         raise typer.BadParameter("--track and --new go with --split")
+    asked = [one for one in (rename, merge, unmerge, split) if one is not None]
+    if len(asked) > 1:
+        raise typer.BadParameter("give one of --rename, --merge, --unmerge and --split")
+    if asked and as_json:
+        raise typer.BadParameter("--json is for the list: leave --rename, --merge, --unmerge and --split out")
     settings = {"database_url": database}
     if rename is not None:
         rename_person(*rename, settings=settings)
@@ -92,7 +97,7 @@ def identities(  # noqa: PLR0913 - all by name
         from annotator.cli.splitting import split_people
 
         split_people(*split, track or [], is_new=new, settings=settings)
-    if rename is None and merge is None and unmerge is None and split is None:
+    if not asked:
         list_people(as_json=as_json, settings=settings)
 
 

@@ -1,6 +1,7 @@
 """``annotator identities --unmerge``: two people of one again."""
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from annotator.build import build_gallery, build_identifier
@@ -8,7 +9,7 @@ from annotator.cli.correcting import network_of_model
 from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.output import out, remark
-from annotator.errors import ConfigError, ModelError
+from annotator.errors import AnnotatorError
 from annotator.settings import Settings, load_settings
 from annotator.store.rollups import roll_up_if_due
 from annotator.store.store import Store
@@ -33,8 +34,11 @@ def unmerge_people(name: str, *, called: str | None, settings: Mapping[str, Any]
         out().print(f"{identity.name} is somebody of their own again", markup=False)
         try:
             changed = _label_anew(store, loaded)
-        except (ConfigError, ModelError) as error:
-            remark(f"What a model has named since the merge stays as it is: {error}")
+        except AnnotatorError as error:  # the merge is taken back already: that holds
+            remark(
+                f"What a model has named since the merge stays as it is: {error} That the merge was taken back holds;"
+                f" `annotator relabel --model {quote(loaded.model)} --activate` labels it anew."
+            )
         else:
             if changed:
                 remark(f"{changed:,} contents have been compared with both, without decoding.")

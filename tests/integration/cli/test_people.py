@@ -36,7 +36,7 @@ def test_the_commands_of_the_page_do_what_they_say(database: str, capsys: pytest
     assert [shlex.split(line)[1:2] for line in SHOWN] == [[], ["--rename"], ["--merge"], ["--unmerge"], ["--split"]]
     listed, renamed, merged, taken_back, split = (shlex.split(line) for line in SHOWN)
     assert run_command(listed) == run_command(renamed) == run_command(merged) == 0
-    assert '--unmerge "The Rock" takes it back' in capsys.readouterr().out
+    assert "--unmerge 'The Rock' takes it back" in capsys.readouterr().out
     assert run_command(["relabel", "--activate"]) == 0
     assert who_is_in_the_clip(database) == [], "two who are unlike are together like nobody"
     capsys.readouterr()
@@ -80,7 +80,8 @@ def test_without_the_model_it_is_said_what_stays(
     assert run_command(["identities", "--merge", "The Rock", "Dwayne Johnson"]) == 0
     monkeypatch.setenv("ANNOTATOR_MODEL", "not-here@1")
     assert run_command(["identities", "--unmerge", "the rock"]) == 0
-    assert "stays as it is: There is no model" in " ".join(capsys.readouterr().err.split())
+    assert "stays as it is: There is no model" in (said := " ".join(capsys.readouterr().err.split()))
+    assert "`annotator relabel --model not-here@1 --activate` labels it anew" in said
     assert who_is_in_the_clip(database) == ["The Rock"], "the model had named it before"
 
 
@@ -94,3 +95,16 @@ def test_what_cannot_be_is_refused_in_one_line(capsys: pytest.CaptureFixture[str
     assert run_command(["identities", "--unmerge", "The Rock"]) == 2
     assert "say what that one is called" in capsys.readouterr().err
     assert run_command(["identities", "--unmerge", "The Rock", "--called", "Somebody Else"]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--rename", "A", "B", "--merge", "C", "D"],
+        ["--merge", "A", "B", "--unmerge", "C"],
+        ["--unmerge", "A", "--json"],
+    ],
+)
+def test_one_thing_at_a_time(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["identities", *arguments]) == 2
+    assert "--rename, --merge, --unmerge and --split" in " ".join(capsys.readouterr().err.replace("│", " ").split())
