@@ -1,13 +1,13 @@
 """What people are called, and who is the same person as somebody else, or is not: for pages and for the API."""
 
-import logging
+import contextlib
 from collections.abc import Callable, Collection
 from typing import Final
 
 from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 
-from annotator.errors import CorrectionError, IdentityError, ModelError
+from annotator.errors import CorrectionError, IdentityError, ModelError, StoreUnavailableError
 from annotator.store.corrections import splitting
 from annotator.store.corrections.applying import TrackKey
 from annotator.store.corrections.splitting import Split
@@ -25,7 +25,6 @@ from annotator.web.visit import Visit
 
 LONGEST_NAME: Final = 200
 _LARGEST_ID: Final = 2**31 - 1
-_LOG: Final = logging.getLogger(__name__)
 
 
 def person_of(connection: Connection, person_id: int) -> Person:
@@ -215,18 +214,28 @@ def counted(visit: Visit) -> BackgroundTask:
     return BackgroundTask(roll_up_if_due, visit.site.store.engine)
 
 
-def labelled_anew(visit: Visit) -> BackgroundTask:
-    """Return what comes after somebody was taken apart: what is stored is labelled by the model that knows both."""
+def labelled_anew(visit: Visit, people: Collection[int]) -> BackgroundTask:
+    """Return what comes after somebody was taken apart: what is stored is labelled by the model that knows both.
+
+    Args:
+        visit: who has done so.
+        people: ids of both.
+
+    """
+    site = visit.site
+
+    def begin() -> None:
+        model = site.shown_model.name(site.store, site.settings)
+        if model is None:
+            raise WebError(404, MODEL_IS_GONE)
+        if site.enrolling is not None:
+            site.enrolling.run(model=model, actor=visit.visitor.name, address=visit.address, anew=True)
 
     def label_anew() -> None:
-        site = visit.site
-        try:
-            model = site.shown_model.name(site.store, site.settings)
-            if site.enrolling is not None and model is not None:
-                site.enrolling.run(model=model, actor=visit.visitor.name, address=visit.address, anew=True)
-        except WebError as error:  # nobody waits for it: the next who labels the archive does it
-            _LOG.warning("what is stored was not labelled anew after a merge was taken back: %s", error)
-        roll_up_if_due(site.store.engine)
+        if site.enrolling is not None:
+            site.labelling_anew.begin(begin, people)
+        with contextlib.suppress(StoreUnavailableError):  # the next change rolls up
+            roll_up_if_due(site.store.engine)
 
     return BackgroundTask(label_anew)
 

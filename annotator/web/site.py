@@ -20,6 +20,7 @@ from annotator.store.web.jobs import Room
 from annotator.store.web.sessions import Lifetime
 from annotator.web.comparing import Comparisons
 from annotator.web.errands import Errand
+from annotator.web.labelling_anew import LabellingAnew
 from annotator.web.noting import Noting
 from annotator.web.pictures import FacePictures
 from annotator.web.promoting import Promoting
@@ -108,6 +109,7 @@ class Site:
         shown_model: names tracks as what is shown does.
         explaining: looks at a media again to say why; None says nothing.
         enrolling: lets photographs and tracks count as evidence; None lets nothing.
+        labelling_anew: keeps what is to be labelled anew after somebody was taken apart, until it has begun.
         uploading: lets in as many uploads as are taken at once.
         wake: tells what annotates that there is something to do.
         comparisons: what labellings change against what is shown.
@@ -132,6 +134,7 @@ class Site:
     shown_model: ShownModel = field(default_factory=ShownModel)
     explaining: Errand | None = None
     enrolling: Errand | None = None
+    labelling_anew: LabellingAnew = field(default_factory=LabellingAnew)
     uploading: Uploading = field(default_factory=Uploading)
     wake: Callable[[], None] = lambda: None
     comparisons: Comparisons = field(default_factory=Comparisons)

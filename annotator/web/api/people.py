@@ -142,7 +142,7 @@ def unmerge(visit: Visit) -> Response:
         changing.unmerge_person(visit, connection, person, asked.merged, name=asked.name)
 
     changing.change(visit, _person_id(visit), deed)
-    return _told(visit, asked.merged, then=changing.labelled_anew(visit))
+    return _told(visit, asked.merged, then=changing.labelled_anew(visit, {_person_id(visit), asked.merged}))
 
 
 def tell_tracks(visit: Visit) -> Response:

@@ -90,7 +90,8 @@ def unmerge_two(visit: Visit) -> Response:
         new_name = None if name == was_called else name
         changing.unmerge_person(visit, connection, person, merged_id, name=new_name)
 
-    return _change(visit, deed, shows=merged_id, then=changing.labelled_anew(visit))
+    both = {visit.request.path_params["person_id"], merged_id}
+    return _change(visit, deed, shows=merged_id, then=changing.labelled_anew(visit, both))
 
 
 def _change(

@@ -82,6 +82,7 @@ def show_person(visit: Visit) -> Response:
         removable=[] if of_model is None else [one for one in removable if one not in of_model],
         alike=alike,
         is_being_loaded=is_being_loaded,
+        is_due=visit.site.labelling_anew.is_due_for(person.person_id),
         may_change=_may_change(visit),
         merged=merged,
         may_split=visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER,

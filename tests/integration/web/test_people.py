@@ -18,6 +18,7 @@ from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
 from annotator.web.errands import Errand
 from annotator.web.errors import WebError
+from annotator.web.labelling_anew import LabellingAnew
 from tests import web_archive, web_modelled
 from tests.store_values import CAT
 from tests.web_client import Browser, WebForTests
@@ -141,6 +142,18 @@ def test_a_merge_is_taken_back_after_it_was_said_what_becomes_of_both(
     for number in (ben, 99, 2**40):
         assert operator.get(f"/people/{ada}/merged/{number}").status_code == 404
         assert operator.post(f"/people/{ada}/merged/{number}", {"name": "Bén Brown"}).status_code == 404
+
+
+def test_the_pages_of_both_say_that_they_are_still_to_be_labelled_anew(web: WebForTests) -> None:
+    labelling = LabellingAnew(waits_s=[3600])
+    web.replace(labelling_anew=labelling, enrolling=Errand((sys.executable, "-c", ""), {}, os.environ))
+    operator = web.browser(Role.OPERATOR)
+    ada, ben = id_of(operator, "Ada"), id_of(operator, "Ben")
+    operator.post(f"/people/{ben}/merge", {"name": "Bén Brown", "into_id": str(ada), "into": "Ada Lovelace"})
+    assert "labelled anew" not in operator.get(f"/people/{ada}").text
+    operator.post(f"/people/{ada}/merged/{ben}", {"name": "Bén Brown"})
+    for person_id in (ada, ben):
+        assert "still to be labelled anew" in operator.get(f"/people/{person_id}").text
 
 
 def test_who_is_taken_apart_is_called_something_else_where_the_name_was_taken(operator: Browser) -> None:
