@@ -18,6 +18,7 @@ from annotator.space.files import FOLDER
 from annotator.store import Store
 from annotator.store.tables import models
 from annotator.store.takedowns.alone import only_takedown
+from annotator.store.takedowns.leaving import keep_left
 from annotator.store.takedowns.listing import find_takedown
 from annotator.store.takedowns.running import (
     NO_FACES,
@@ -143,19 +144,22 @@ def _forget(
     say("faces, labels and texts of the database")
     forget_in_database(store.engine, takedown, names)
     say("models, and what is kept of them")
+    if found.replaceable:  # said before: when this is killed, the next call finds no model any more
+        keep_left(store.engine, takedown.takedown_id, [_RELABEL])
     for known in found.replaceable:
         _rewrite(store.engine, known, names)
         note_step(store.engine, takedown, "models", {"models": 1})
     for path in _cached(settings, names):
         path.unlink(missing_ok=True)
         note_step(store.engine, takedown, "cache", {"files": 1})
-    left = _left(settings, found, wanted)
     for number, folder in enumerate(wanted.folders, start=1):
         sweep = sweep_folder(folder, names)
+        keep_left(store.engine, takedown.takedown_id, _left_in(number, sweep))
         note_step(store.engine, takedown, f"folder {number}", sweep.counts())
-        left += _left_in(number, sweep)
     say("the names")
-    finish_takedown(store.engine, takedown, names, left=left)
+    left = keep_left(store.engine, takedown.takedown_id, [])
+    general = [one for one in _left(settings, found, wanted) if one not in left]
+    finish_takedown(store.engine, takedown, names, left=[*general, *left])
     with store.reading() as connection:
         done = find_takedown(connection, takedown.takedown_id)
     if done is None:

@@ -19,7 +19,7 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 COLUMNS = (
     ("tombstones", JSON, "of the person, hexadecimal; NULL: a former program has begun it"),
     ("is_resumed", sa.Boolean(), "it was killed and went on"),
-    ("left_to_do", JSON, "sentences for a person, which name nobody; NULL until it is finished"),
+    ("left_to_do", JSON, "sentences for a person, which name nobody; NULL until a step leaves some"),
 )
 
 

@@ -95,7 +95,7 @@ takedowns = Table(
     Column("done", Json, nullable=False, comment="steps, with how much went in each, and whether it has ended"),
     Column("tombstones", Json, comment="of the person, hexadecimal; NULL: a former program has begun it"),
     Column("is_resumed", Boolean, comment="it was killed and went on"),
-    Column("left_to_do", Json, comment="sentences for a person, which name nobody; NULL until it is finished"),
+    Column("left_to_do", Json, comment="sentences for a person, which name nobody; NULL until a step leaves some"),
 )
 
 tombstones = Table(

@@ -25,7 +25,8 @@ class KnownTakedown:
         tombstones: of the person, hexadecimal, sorted; none of a face that nobody has named.
         steps: how much went in each, in the order in which they were begun.
         ended: those of the steps that have ended.
-        left: what is left to do, in sentences; empty until it is finished, or where a former program has done it.
+        left: what is left to do, in sentences: as far as steps have told it, until it is finished; empty where a former
+            program has done it.
 
     """
 

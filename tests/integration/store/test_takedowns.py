@@ -10,7 +10,7 @@ from sqlalchemy import text
 from annotator.errors import BusyError
 from annotator.store import Store
 from annotator.store.takedowns.alone import is_under_way, only_takedown
-from annotator.store.takedowns.listing import find_takedown, is_of, list_takedowns
+from annotator.store.takedowns.listing import find_takedown, is_of, list_takedowns, newest_unfinished
 from annotator.store.takedowns.running import (
     NO_FACES,
     KnownFaces,
@@ -64,8 +64,22 @@ def test_the_report_is_kept_and_names_nobody(store: Store) -> None:
     assert kept.ended == set(kept.steps)
     assert (kept.done_by, ADA.name in str(told)) == ("eve", False)
     with store.reading() as connection:
-        assert is_of(connection, kept, [Identity(ADA.name.upper())])
-        assert not is_of(connection, kept, [BEN])
+        assert is_of(connection, kept, Person((), (ADA.name.upper(),), ()))
+        assert not is_of(connection, kept, Person((), (BEN.name,), ()))
+
+
+def test_as_long_as_the_database_knows_whose_it_is_another_one_with_a_name_of_the_same_letters_is_not_meant(
+    store: Store,
+) -> None:
+    web_archive.fill(store)
+    person = whom(store, ADA.name)
+    number = begin_takedown(store.engine, person, NO_FACES).takedown_id
+    with store.reading() as connection:
+        kept = find_takedown(connection, number)
+        assert kept is not None
+        assert is_of(connection, kept, person)
+        assert not is_of(connection, kept, Person((900, 901), person.names, person.kg_mids))
+        assert newest_unfinished(connection) == number
 
 
 def test_what_was_killed_goes_on_and_says_so_the_second_time_too(store: Store) -> None:

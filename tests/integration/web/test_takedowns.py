@@ -126,6 +126,7 @@ def test_killed_at_any_step_it_is_not_finished_and_goes_on_by_the_name(place: Pl
     page = browser.get("/takedowns/1").text
     assert "Done." in page, page[page.find("<main") :]
     assert "it was interrupted and went on" in page
+    assert "annotator relabel --activate" in page, "the model was written anew, before or after the kill"
     assert place.traces() == []
     assert browser.post("/takedowns/1", {"name": NAME}).status_code == 303, "there is nothing to go on with"
     assert not place.taking_down.is_busy
