@@ -48,6 +48,12 @@ class UnknownNameError(Exception):
         self.names = names
         self.is_free = is_free
 
+    def to_web_error(self) -> WebError:
+        """Return how programs are told."""
+        what = f"nobody is called {self.name}" if self.is_free else f"{self.name} may mean several people"
+        near = f": {' or '.join(self.names)}?" if self.names else "; new=true adds the person."
+        return WebError(404, what + near)
+
 
 def say(visit: Visit, row: KnownMediaRow, track_no: int, saying: Saying) -> Corrected:
     """Say it, and put it on record.

@@ -12,7 +12,6 @@ from annotator.store.corrections.saying import Corrected
 from annotator.store.rollups import roll_up_if_due
 from annotator.web.api.operation import Parameters, Told, json_answer, read_parameters
 from annotator.web.correcting import Saying, UnknownNameError, say
-from annotator.web.errors import WebError
 from annotator.web.pages.media import known_row
 from annotator.web.visit import Visit
 
@@ -80,9 +79,7 @@ def _say(visit: Visit, saying: Saying) -> Response:
     try:
         done = say(visit, known_row(visit), visit.request.path_params["track_no"], saying)
     except UnknownNameError as error:
-        what = f"nobody is called {error.name}" if error.is_free else f"{error.name} may mean several people"
-        near = f": {' or '.join(error.names)}?" if error.names else "; new=true adds the person."
-        raise WebError(404, what + near) from error
+        raise error.to_web_error() from error
     counted = BackgroundTask(roll_up_if_due, visit.site.store.engine)
     return Response(_corrected(done).model_dump_json(), media_type="application/json", background=counted)
 

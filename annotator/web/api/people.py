@@ -177,9 +177,7 @@ def split(visit: Visit) -> Response:
             visit, _person_id(visit), keys, into=asked.into, is_new=asked.new, network_id=network_id
         )
     except UnknownNameError as error:
-        what = f"nobody is called {error.name}" if error.is_free else f"{error.name} may mean several people"
-        near = f": {' or '.join(error.names)}?" if error.names else "; new=true adds the person."
-        raise WebError(404, what + near) from error
+        raise error.to_web_error() from error
     told = SplitTold(tracks=len(keys), into=None if whose is None else whose.name)
     return Response(told.model_dump_json(), media_type="application/json", background=changing.counted(visit))
 

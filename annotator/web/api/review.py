@@ -12,6 +12,7 @@ from annotator.store.review.leasing import ReviewItem, progress_of
 from annotator.store.rollups import roll_up_if_due
 from annotator.web.api.objects import CandidateTold
 from annotator.web.api.operation import Parameters, Told, read_parameters
+from annotator.web.changing import LONGEST_NAME
 from annotator.web.correcting import UnknownNameError, insist_on_one
 from annotator.web.errors import WebError
 from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, reviewer_name, take_back
@@ -30,7 +31,9 @@ class AnswerParameters(Parameters):
     ]
     person: Annotated[
         str | None,
-        Field(min_length=1, max_length=200, description="who was proposed, or with is: who it is; not with skip"),
+        Field(
+            min_length=1, max_length=LONGEST_NAME, description="who was proposed, or with is: who it is; not with skip"
+        ),
     ] = None
     new: Annotated[bool, Field(description="with is: add the person, if nobody has the name")] = False
 
@@ -99,9 +102,7 @@ def answer(visit: Visit) -> Response:
         try:
             insist_on_one(visit, name)
         except UnknownNameError as error:
-            what = f"nobody is called {error.name}" if error.is_free else f"{error.name} may mean several people"
-            near = f": {' or '.join(error.names)}?" if error.names else "; new=true adds the person."
-            raise WebError(404, what + near) from error
+            raise error.to_web_error() from error
     done = keep(visit, key, Decision(asked.verdict, name, is_new))
     before, now = (None, None) if done is None else _names(done)
     return _done(visit, AnsweredTold(item=asked.item, before=before, now=now))

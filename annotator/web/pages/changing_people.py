@@ -13,7 +13,6 @@ from annotator.web import changing
 from annotator.web.errors import WebError
 from annotator.web.visit import Visit
 
-LONGEST_NAME: Final = changing.LONGEST_NAME
 _SAME: Final = "Both are one person already."
 
 

@@ -1,18 +1,15 @@
 """Saying who a track is, from the page of its media."""
 
-from typing import Final
-
 from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
 
 from annotator.store.rollups import roll_up_if_due
+from annotator.web.changing import checked_length
 from annotator.web.correcting import Saying, UnknownNameError, say
 from annotator.web.errors import WebError
 from annotator.web.pages.media import TRACKS, known_row
 from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
-
-_LONGEST_NAME: Final = 200
 
 
 def correct_track_of_media(visit: Visit) -> Response:
@@ -51,9 +48,7 @@ def _saying(visit: Visit) -> Saying:
     given = [name for name in ("is", "not", "withdraw") if name in form]
     if len(given) != 1:
         raise WebError(400, "Say one thing of a track: that it is somebody, that it is not, or nothing any more.")
-    name = form[given[0]].strip()
-    if given != ["withdraw"] and not 0 < len(name) <= _LONGEST_NAME:
-        raise WebError(400, f"A name has from 1 to {_LONGEST_NAME} letters.")
+    name = "" if given == ["withdraw"] else checked_length(form[given[0]])
     return Saying(
         is_person=name if given == ["is"] else None,
         is_not=name if given == ["not"] else None,

@@ -1,16 +1,17 @@
 """Review: one uncertain track at a time, which nobody else has in hand, and one key for each answer."""
 
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
 
-from annotator.errors import ChangedMeanwhileError, IdentityError
-from annotator.store.identities import find_identities, load_identity
+from annotator.errors import ChangedMeanwhileError
 from annotator.store.review.deciding import Decision, Verdict, last_decision
 from annotator.store.review.leasing import progress_of
 from annotator.store.review.references import surest_faces
 from annotator.store.rollups import roll_up_if_due
+from annotator.web.changing import checked_length
+from annotator.web.correcting import UnknownNameError, insist_on_one
 from annotator.web.errors import WebError
 from annotator.web.pages.faces import FACES
 from annotator.web.pages.media import short_name
@@ -18,7 +19,6 @@ from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, r
 from annotator.web.visit import Visit
 
 _REFERENCES: Final = 3
-_LONGEST_NAME: Final = 200
 _VERDICTS: Final = ("right", "wrong", "is", "skip")
 _ASKED: Final = "Say right, wrong, who it is, or skip."
 
@@ -88,28 +88,14 @@ def _decision(visit: Visit) -> Decision:
     if verdict not in _VERDICTS:
         raise WebError(400, _ASKED)
     name = " ".join(form.get("name" if verdict == "is" else "proposed", "").split())
-    if verdict != "skip" and not 0 < len(name) <= _LONGEST_NAME:
-        raise WebError(400, f"A name has from 1 to {_LONGEST_NAME} letters.")
     is_new = verdict == "is" and form.get("new") == "1"
-    return Decision(cast("Verdict", verdict), "" if verdict == "skip" else name, is_new)
+    return Decision(cast("Verdict", verdict), "" if verdict == "skip" else checked_length(name), is_new)
 
 
 def _who_is_meant(visit: Visit, name: str) -> Response | None:
     """Return the page that asks who is meant by a name; None where it is one person's."""
-    kind: Literal["nobody", "several"] = "several"
-    with visit.site.store.reading() as connection:
-        try:
-            found = find_identities(connection, name)
-            names = tuple(load_identity(connection, one).name for one in found)
-        except IdentityError as error:
-            kind, names = "nobody", error.suggestions
-    if kind == "several" and len(names) == 1:
-        return None
-    return visit.page(
-        "review_who.html",
-        name=name,
-        names=names,
-        is_free=kind == "nobody",
-        item=visit.form.get("item", ""),
-        status=404,
-    )
+    try:
+        insist_on_one(visit, name)
+    except UnknownNameError as error:
+        return visit.page("review_who.html", error=error, item=visit.form.get("item", ""), status=404)
+    return None

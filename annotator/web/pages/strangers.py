@@ -10,6 +10,7 @@ from annotator.grouping.grouping import TrackKey
 from annotator.store.strangers.decisions import find_group, merge_groups, network_of_strangers, split_group
 from annotator.store.web.people import find_person
 from annotator.store.web.strangers import MOST_LOOKED_AT, count_tracks, faces_of_stranger, most_seen_strangers
+from annotator.web.changing import checked_length
 from annotator.web.errors import WebError
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
@@ -18,7 +19,6 @@ _ROWS: Final = 24
 _MOST_ROWS: Final = 192
 _FACES: Final = 60
 _LARGEST: Final = 2**31 - 1
-_LONGEST_NAME: Final = 200
 
 
 def show_strangers(visit: Visit) -> Response:
@@ -62,9 +62,7 @@ def show_stranger(visit: Visit) -> Response:
 def name_stranger(visit: Visit) -> Response:
     """Let the best tracks of a group count as photographs of a person; then what is stored gets the name."""
     number, site = _number(visit), visit.site
-    name = " ".join(visit.form.get("name", "").split())
-    if not 0 < len(name) <= _LONGEST_NAME:
-        raise WebError(400, f"A name has from 1 to {_LONGEST_NAME} letters.")
+    name = checked_length(" ".join(visit.form.get("name", "").split()))
     with site.store.reading() as connection:
         find_group(connection, network_of_strangers(site.store.engine), number)
     model = site.shown_model.name(site.store, site.settings)
