@@ -2,14 +2,16 @@
 
 import logging
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Engine
 
 from annotator.errors import ConfigError, InputError, ModelError
-from annotator.recognition.decision import Identifier
 from annotator.settings import Settings
 from annotator.store.store import Store
+
+if TYPE_CHECKING:
+    from annotator.recognition.decision import Identifier
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class ShownNames:
         self._names: Identifier | None = None
         self._told = ""
 
-    def find(self, model: str, digest: str) -> Identifier | None:
+    def find(self, model: str, digest: str) -> "Identifier | None":
         """Return what made some labels; people enrolled since make another one, and are passed over.
 
         Args:
@@ -50,7 +52,7 @@ class ShownNames:
                 self._names = self._load(model, digest)
             return self._names
 
-    def _load(self, model: str, digest: str) -> Identifier | None:
+    def _load(self, model: str, digest: str) -> "Identifier | None":
         from annotator.build import build_gallery, build_identifier  # noqa: PLC0415  (most turns need no model)
 
         store = Store(self._engine)

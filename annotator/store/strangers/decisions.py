@@ -19,8 +19,9 @@ from annotator.recognition.bundle import ModelBundle
 from annotator.store.connection import reading, writing
 from annotator.store.registry import active_network, batched
 from annotator.store.strangers.counting import count_anew
+from annotator.store.strangers.groups import decode_total, encode_total, write_united
 from annotator.store.strangers.running import changing_groups, read_points
-from annotator.store.strangers.state import State, decode_total, encode_total, load_state, move_on, write_united
+from annotator.store.strangers.state import State, load_state, move_on
 from annotator.store.tables import grouped_tracks, identities, track_groups
 
 _ASKED: Final = 500  # tracks in one statement

@@ -21,16 +21,13 @@ from annotator.store.codec import decode_boxes
 from annotator.store.connection import reading, writing
 from annotator.store.locks import hold_evidence, only_one
 from annotator.store.relabelling.reading import cut_batches, read_tracks
+from annotator.store.strangers.groups import forget_all_but_decisions, load_grouping, write_groups, write_united
 from annotator.store.strangers.state import (
     State,
     begin_state,
     finish,
-    forget_all_but_decisions,
-    load_grouping,
     load_state,
     move_on,
-    write_groups,
-    write_united,
 )
 from annotator.store.tables import grouped_tracks, track_groups, tracks
 
