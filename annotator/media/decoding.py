@@ -18,6 +18,13 @@ from annotator.media.sniff import MediaFormat, sniff
 from annotator.types import U8
 
 
+class SilentDecoderError(UndecodableMediaError):
+    """A decoder that ended well, without a word and without a frame.
+
+    Of whole media one run in some thousands does that where many run at once; whoever runs it again gets all frames.
+    """
+
+
 @dataclass(slots=True)
 class Decoding:
     """What the runs over one media share.
@@ -94,6 +101,7 @@ class Decoding:
         """Wait for a run's end and note what it complained about.
 
         Raises:
+            SilentDecoderError: there is no frame at all, and the child says that all is well.
             UndecodableMediaError: there is no frame at all.
             AnnotatorError: a limit was reached.
 
@@ -105,8 +113,9 @@ class Decoding:
                 raise
             complaints = str(exc)
         if frames == 0:
-            why = f" ({complaints})" if complaints else ""
-            raise UndecodableMediaError(f"Not one frame of {self.name} can be decoded{why}; fetch it anew.")
+            if not complaints:
+                raise SilentDecoderError(f"Not one frame of {self.name} can be decoded; fetch it anew.")
+            raise UndecodableMediaError(f"Not one frame of {self.name} can be decoded ({complaints}); fetch it anew.")
         if complaints:
             self.note(complaints)
 

@@ -212,3 +212,22 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         with pytest.raises(DecodeTimeoutError):
             read_media(path, limits=DecodeLimits(wall_s=0.0))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_decoder_that_ends_well_without_a_frame_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mp4", noise(12))
+    real, was_run, silent = ffmpeg_path(), tmp_path / "was_run", tmp_path / "ffmpeg"
+    silent.write_text(f'#!/bin/sh\nif mkdir "{was_run}" 2>/dev/null; then exit 0; fi\nexec "{real}" "$@"\n')
+    silent.chmod(0o755)
+    monkeypatch.setattr(child, "ffmpeg_path", lambda: str(silent))
+    for sampling in (Sampling.even(4), Sampling.all()):
+        with sample_frames(local(path), sampling=sampling, limits=DecodeLimits()) as frames:
+            assert sum(len(batch.pts_ms) for batch in frames) == (4 if sampling.kind == "even" else 12)
+        assert was_run.is_dir()
+        was_run.rmdir()
+    monkeypatch.setattr(child, "ffmpeg_path", lambda: "/bin/true")
+    with (
+        pytest.raises(UndecodableMediaError, match=r"Not one frame of a\.mp4"),
+        sample_frames(local(path), sampling=Sampling.even(4), limits=DecodeLimits()) as frames,
+    ):
+        list(frames)
