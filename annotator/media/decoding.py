@@ -21,7 +21,7 @@ from annotator.types import U8
 class SilentDecoderError(UndecodableMediaError):
     """A decoder that ended well, without a word and without a frame.
 
-    Of whole media one run in some thousands does that where many run at once; whoever runs it again gets all frames.
+    It was seen with whole media, seldom, where several run at once; why is not known. Run again, it gives all frames.
     """
 
 

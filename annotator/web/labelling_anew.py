@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+from annotator.errors import AnnotatorError
+from annotator.web.errors import WebError
+
 _WAITS_S: Final = (5, 15, 60, *[300] * 5, *[1800] * 47)
 """Waits between tries, a day in all: what holds it up is another errand, a model being loaded, or the database."""
 
@@ -68,7 +71,12 @@ class LabellingAnew:
                 if label is not None:
                     label()
             except Exception as error:  # noqa: BLE001 - the boundary of a thread: whatever goes wrong is tried again
-                _LOG.warning("what is stored is not labelled anew yet, after a merge was taken back: %s", error)
+                is_fault = not isinstance(error, (AnnotatorError, WebError))  # of ours: where it is must be told
+                _LOG.warning(
+                    "what is stored is not labelled anew yet, after a merge was taken back: %s",
+                    error,
+                    exc_info=is_fault,
+                )
                 return False
             with self._lock:
                 if self._label is label:

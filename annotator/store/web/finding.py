@@ -26,7 +26,7 @@ _FEW: Final = 5_000
 _BY_SETS: Final = ("bitmapscan", "sort", "hashjoin", "mergejoin")
 _FOLLOW_INDEXES: Final = "; ".join(f"SET LOCAL enable_{way} = off" for way in _BY_SETS)
 """Postgres believes that nearly nothing is found, and gathers all of two famous people, to sort it: in the order of an
-index, a page is full after a hundredth of that."""
+index, a page is full long before."""
 
 _AS_BEFORE: Final = "; ".join(f"SET LOCAL enable_{way} = DEFAULT" for way in _BY_SETS)
 
