@@ -268,6 +268,13 @@ def load_identities(connection: Connection) -> dict[int, Identity]:
     return {identity_id: person for identity_id, (_, person) in load_survivors(connection).items()}
 
 
+def one_person(connection: Connection, person_id: int) -> list[int]:
+    """Return all identities that are one person with this one, who stands for them first."""
+    survivor = select(identities.c.survivor_id).where(identities.c.id == person_id).scalar_subquery()
+    mine = select(identities.c.id).where(identities.c.survivor_id == survivor)
+    return list(connection.execute(mine.order_by(identities.c.merged_into.is_not(None), identities.c.id)).scalars())
+
+
 def load_survivors(connection: Connection) -> dict[int, tuple[int, Identity]]:
     """Return, by every id, id and person of whoever stands for it now: of a merged person, the one who took over."""
     survivor = identities.alias()

@@ -17,7 +17,7 @@ from annotator.errors import BusyError, IdentityError
 from annotator.store.appearances import load_boxes, summed_up
 from annotator.store.columns import utc_now
 from annotator.store.corrections.applying import contents_about, reapply_corrections
-from annotator.store.identities import load_identity, name_key, name_without_rest, rename, two_people
+from annotator.store.identities import load_identity, name_key, name_without_rest, one_person, rename, two_people
 from annotator.store.labels import network_of
 from annotator.store.locks import change_corrections
 from annotator.store.promotions import who_is_this
@@ -79,7 +79,7 @@ def merge(connection: Connection, name: str, into: str, *, merged_by: str | None
     change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
     _keep_former_merges(connection)
     given_up, remains = two_people(connection, name, into)
-    _insist_on_no_takedown(connection, [*_group(connection, given_up), *_group(connection, remains)])
+    _insist_on_no_takedown(connection, [*one_person(connection, given_up), *one_person(connection, remains)])
     kg_mid = load_identity(connection, given_up).kg_mid
     gives_kg_mid = kg_mid is not None and load_identity(connection, remains).kg_mid is None
     if gives_kg_mid:
@@ -93,8 +93,8 @@ def merge(connection: Connection, name: str, into: str, *, merged_by: str | None
             merged_by=merged_by or who_is_this(),
         )
     )
-    _point(connection, _group(connection, given_up), remains)
-    group = _group(connection, remains)
+    _point(connection, one_person(connection, given_up), remains)
+    group = one_person(connection, remains)
     for labelling_id in _labellings(connection):
         _sum_up(connection, labelling_id, _with_several(connection, labelling_id, group), group)
     reapply_corrections(connection, contents_about(connection, group))
@@ -133,7 +133,7 @@ def unmerge(
             f"{former.into.name} has the name of the other one by now: say what that one is called",
             name=former.into.name,
         )
-    both = _group(connection, person_id)
+    both = one_person(connection, person_id)
     _insist_on_no_takedown(connection, both)
     again = _subtree(connection, person_id)
     _take_kg_mid_back(connection, person_id)
@@ -221,12 +221,6 @@ def _insist_on_no_takedown(connection: Connection, identity_ids: Collection[int]
 
 def _labellings(connection: Connection) -> Sequence[int]:
     return connection.execute(select(labellings.c.id).order_by(labellings.c.id)).scalars().all()
-
-
-def _group(connection: Connection, person_id: int) -> list[int]:
-    """Return all identities that are one person with this one."""
-    survivor = select(identities.c.survivor_id).where(identities.c.id == person_id).scalar_subquery()
-    return list(connection.execute(select(identities.c.id).where(identities.c.survivor_id == survivor)).scalars())
 
 
 def _point(connection: Connection, identity_ids: Collection[int], survivor_id: int) -> None:

@@ -15,9 +15,9 @@ from annotator.store.codec import encode_boxes
 from annotator.store.columns import utc_now
 from annotator.store.corrections.applying import TrackKey, reapply_corrections
 from annotator.store.corrections.saying import alone, who_is_called
-from annotator.store.identities import load_identity
+from annotator.store.identities import load_identity, one_person
 from annotator.store.registry import active_labelling, active_network
-from annotator.store.tables import corrections, identities, track_labels
+from annotator.store.tables import corrections, track_labels
 from annotator.types import Identity
 
 MOST_AT_ONCE: Final = 1_000
@@ -71,7 +71,7 @@ def split_person(engine: Engine, person_id: int, keys: Collection[TrackKey], spl
 
     def say(connection: Connection) -> Identity | None:
         network_id = _insist_on_hers(connection, person_id, chosen, seen=split.network_id)
-        group = _group(connection, person_id)
+        group = one_person(connection, person_id)
         whose = None if split.into is None else who_is_called(connection, split.into, is_new=split.is_new)
         if whose in group:
             raise IdentityError(f"{split.into!r} is the person whose tracks these are", name=str(split.into))
@@ -104,17 +104,9 @@ def _insist_on_hers(connection: Connection, person_id: int, chosen: Sequence[Tra
     labels = track_labels.c
     named = select(labels.content_id).where(
         labels.labelling_id == labelling_id,
-        labels.identity_id.in_(_group(connection, person_id)),
+        labels.identity_id.in_(one_person(connection, person_id)),
         tuple_(labels.content_id, labels.track_no).in_(list(chosen)),
     )
     if len(connection.execute(named).all()) < len(chosen):
         raise ChangedMeanwhileError("some of these tracks are not this person's any more: look at them again")
     return network_id
-
-
-def _group(connection: Connection, person_id: int) -> list[int]:
-    """Return all identities that are one person with this one, who stands for them first."""
-    survivor = select(identities.c.survivor_id).where(identities.c.id == person_id).scalar_subquery()
-    mine = select(identities.c.id).where(identities.c.survivor_id == survivor)
-    first = identities.c.merged_into.is_not(None), identities.c.id
-    return list(connection.execute(mine.order_by(*first)).scalars())
