@@ -105,7 +105,8 @@ def remove_enrolled(connection: Connection, name: str, *, photo_sha256: Sequence
         photo_sha256: which, by the digests of their bytes; all by default.
 
     Returns:
-        How many were deleted; one that two who were merged both had counts once.
+        How many photographs were deleted: one counts once, whatever embedders read it, and where two who were merged
+        both had it.
 
     Raises:
         IdentityError: nobody has the name, or several.
