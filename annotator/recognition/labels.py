@@ -7,14 +7,13 @@ where known, the Knowledge Graph id in brackets: ``50_Cent_[m.01vvyc_]`` is «50
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
 from annotator.errors import ModelError
+from annotator.names import fault_of_name
 from annotator.types import Identity
 
-MAX_NAME_CHARS: Final = 200
 MAX_LABELS: Final = 1_000_000
 
 _HEADERS: Final = (["Label", "Index"], ["Labels", "Index"])
@@ -65,14 +64,12 @@ def check_name(name: str) -> None:
     """Check that a name can be shown and stored.
 
     Raises:
-        ModelError: it is empty, too long or has control characters.
+        ModelError: it cannot be one (:func:`annotator.names.fault_of_name`).
 
     """
-    hidden = any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") for letter in name)
-    if not name.strip() or len(name) > MAX_NAME_CHARS or hidden:
-        raise ModelError(
-            f"{name[:40]!r} is no name: it must have 1 to {MAX_NAME_CHARS} characters and none that are invisible"
-        )
+    fault = fault_of_name(name)
+    if fault is not None:
+        raise ModelError(f"{name[:40]!r} is no name: {fault}")
 
 
 def read_labels(text: str) -> tuple[Identity, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, select, text, union, update
 
 from annotator.errors import IdentityError
+from annotator.names import fault_of_name, only_draws
 from annotator.store.columns import utc_now
 from annotator.store.dialect import given_ids, ids_param
 from annotator.store.registry import insert_missing
@@ -62,7 +63,7 @@ def name_key(name: str) -> str:
     # Folded characters may decompose, and decomposed ones fold: three rounds settle all of Unicode.
     for _ in range(3):
         decomposed = unicodedata.normalize("NFKD", name.replace("_", " ").casefold())
-        name = "".join(char for char in decomposed if not unicodedata.combining(char))
+        name = "".join(char for char in decomposed if not unicodedata.combining(char) and not only_draws(char))
     return " ".join(name.split())
 
 
@@ -379,12 +380,13 @@ def checked_name(name: str) -> str:
     """Return a name without spare spaces.
 
     Raises:
-        IdentityError: nothing of it can be seen.
+        IdentityError: it cannot be one (:func:`annotator.names.fault_of_name`).
 
     """
     cleaned = " ".join(name.split())
-    if not cleaned or not cleaned.isprintable():
-        raise IdentityError(f"a name needs at least one visible character, got {name!r}", name=name)
+    fault = fault_of_name(cleaned)
+    if fault is not None:
+        raise IdentityError(f"{cleaned[:40]!r} is no name: {fault}", name=name)
     return cleaned
 
 

@@ -42,6 +42,8 @@ def make_application(site: Site, *, pages: Sequence[Page] = PAGES) -> ASGIApp:
     routes = [Route(page.path, answering(page, site, pages), methods=[page.method], name=page.name) for page in pages]
     routes.append(Route("/static/{name}", site.static.serve, name="static"))
     starlette = Starlette(routes=routes, exception_handlers={HTTPException: not_answered})
+    # To find each at once: a page has hundreds of links, and Starlette asks one route after the other.
+    starlette.state.routes = {route.name: route for route in routes}
     return Guard(starlette, hosts=site.hosts, is_secure=site.is_secure)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 
 from annotator.errors import CorrectionError, IdentityError, ModelError, StoreUnavailableError
+from annotator.names import MAX_NAME_CHARS
 from annotator.store.corrections import splitting
 from annotator.store.corrections.applying import TrackKey
 from annotator.store.corrections.splitting import Split
@@ -23,7 +24,6 @@ from annotator.web.errors import WebError
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
-LONGEST_NAME: Final = 200
 _LARGEST_ID: Final = 2**31 - 1
 
 
@@ -73,8 +73,8 @@ def checked_length(name: str) -> str:
         WebError: it is empty, or too long.
 
     """
-    if not 0 < len(name.strip()) <= LONGEST_NAME:
-        raise WebError(400, f"A name has from 1 to {LONGEST_NAME} letters.")
+    if not 0 < len(name.strip()) <= MAX_NAME_CHARS:
+        raise WebError(400, f"A name has from 1 to {MAX_NAME_CHARS} letters.")
     return name.strip()
 
 

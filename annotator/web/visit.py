@@ -79,7 +79,7 @@ class Visit:
 
     def url(self, name: str, **values: object) -> str:
         """Return the path of a page by its name."""
-        return str(self.request.app.url_path_for(name, **values))
+        return str(self.request.app.state.routes[name].url_path_for(name, **values))
 
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Answer with a page.

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from annotator.store.strangers.counting import CountedStranger, counted_strangers
 from annotator.store.strangers.listing import list_strangers
 
-MOST_LOOKED_AT: Final = 5_000
+MOST_LOOKED_AT: Final = 2_000
 """Tracks of a group among which the sharpest are looked for: those of the clips that came first."""
 
 # By number of the group as it is now; each track in the first of the media that hold its clip.
@@ -76,7 +76,7 @@ def _face(connection: Connection, one: CountedStranger) -> tuple[int, int] | Non
 
 
 def faces_of_stranger(connection: Connection, number: int, *, most: int) -> list[StrangerFace]:
-    """Return the sharpest tracks of a group, sharpest first; of a large one, the sharpest of 5,000 of its tracks.
+    """Return the sharpest tracks of a group, sharpest first; of a large one, the sharpest of 2,000 of its tracks.
 
     Args:
         connection: any.

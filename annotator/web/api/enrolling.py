@@ -6,9 +6,9 @@ from typing import Any, Final
 from pydantic import Field
 from starlette.responses import Response
 
+from annotator.names import MAX_NAME_CHARS
 from annotator.store.identities import the_one_called
 from annotator.web.api.operation import Parameters, Told, read_parameters
-from annotator.web.changing import LONGEST_NAME
 from annotator.web.errors import WebError
 from annotator.web.pages.enrolling import MOST_FACES, MOST_PHOTOGRAPHS, enroll_files, name_of_form
 from annotator.web.receiving import is_form_of_parts
@@ -22,7 +22,7 @@ PHOTOGRAPHS: Final[Mapping[str, Mapping[str, Any]]] = {
             "name": {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": LONGEST_NAME,
+                "maxLength": MAX_NAME_CHARS,
                 "description": "whose they are; somebody new gets it",
             },
             "face": {

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
+from annotator.names import MAX_NAME_CHARS
 from annotator.store.corrections.splitting import MOST_AT_ONCE
 from annotator.store.registry import active_network
 from annotator.store.web.people import Person, ids_of_people
@@ -27,7 +28,7 @@ from annotator.web.errors import WebError
 from annotator.web.pages.splitting import track_key
 from annotator.web.visit import Visit
 
-Name = Annotated[str, Field(min_length=1, max_length=changing.LONGEST_NAME)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
 PersonId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 

@@ -6,13 +6,13 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
+from annotator.names import MAX_NAME_CHARS
 from annotator.store.corrections.saying import Corrected
 from annotator.store.review.deciding import Decision
 from annotator.store.review.leasing import ReviewItem, progress_of
 from annotator.store.rollups import roll_up_if_due
 from annotator.web.api.objects import CandidateTold
 from annotator.web.api.operation import Parameters, Told, read_parameters
-from annotator.web.changing import LONGEST_NAME
 from annotator.web.correcting import UnknownNameError, insist_on_one
 from annotator.web.errors import WebError
 from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, reviewer_name, take_back
@@ -32,7 +32,9 @@ class AnswerParameters(Parameters):
     person: Annotated[
         str | None,
         Field(
-            min_length=1, max_length=LONGEST_NAME, description="who was proposed, or with is: who it is; not with skip"
+            min_length=1,
+            max_length=MAX_NAME_CHARS,
+            description="who was proposed, or with is: who it is; not with skip",
         ),
     ] = None
     new: Annotated[bool, Field(description="with is: add the person, if nobody has the name")] = False

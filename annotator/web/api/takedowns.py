@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
+from annotator.names import MAX_NAME_CHARS
 from annotator.store.takedowns.listing import KnownTakedown, list_takedowns
 from annotator.takedown.report import report_of
 from annotator.web.api.endpoints import Cursor, Limit
 from annotator.web.api.operation import Parameters, Told, from_cursor, json_answer, read_parameters, to_cursor
-from annotator.web.changing import LONGEST_NAME
 from annotator.web.errors import WebError
 from annotator.web.receiving import is_form_of_parts
 from annotator.web.takedown_deeds import (
@@ -43,7 +43,7 @@ class Confirmation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    confirm: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, description="the person's name")]
+    confirm: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, description="the person's name")]
     ids: Annotated[
         list[Annotated[int, Field(ge=0, le=LARGEST_ID)]],
         Field(min_length=1, max_length=_MOST_IDS, description="as they were told with what would go"),

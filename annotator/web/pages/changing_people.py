@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
 
+from annotator.names import MAX_NAME_CHARS
 from annotator.store.identities import find_identities
 from annotator.store.web.people import Person, describe_person
 from annotator.web import changing
@@ -45,7 +46,7 @@ def ask_to_merge(visit: Visit) -> Response:
     """Show two people, and what becomes of them when they are one."""
     with visit.site.store.reading() as connection:
         person = changing.person_of(connection, visit.request.path_params["person_id"])
-        found = find_identities(connection, visit.request.query_params.get("into", "")[: changing.LONGEST_NAME])
+        found = find_identities(connection, visit.request.query_params.get("into", "")[:MAX_NAME_CHARS])
         if len(found) > 1:
             raise WebError(400, "Several people have this name: write it exactly.")
         other = changing.person_of(connection, found[0])

@@ -10,6 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from annotator.errors import IdentityError
+from annotator.names import MAX_NAME_CHARS
 from annotator.recognition.tombstone import plain_name
 from annotator.store.takedowns.listing import KnownTakedown, is_of, list_takedowns
 from annotator.store.takedowns.running import face_of
@@ -17,7 +18,6 @@ from annotator.store.takedowns.whom import Person as Whom
 from annotator.store.takedowns.whom import find_person as find_whom
 from annotator.store.web.people import Person
 from annotator.takedown.report import report_of
-from annotator.web.changing import LONGEST_NAME
 from annotator.web.errors import WebError
 from annotator.web.takedown_deeds import (
     LARGEST_ID,
@@ -80,7 +80,7 @@ def go_on(visit: Visit) -> Response:
         return visit.redirect("takedown", takedown_id=takedown.takedown_id)
     asked: dict[str, object]
     if takedown.tombstones:
-        typed = visit.form.get("name", "").strip()[:LONGEST_NAME]
+        typed = visit.form.get("name", "").strip()[:MAX_NAME_CHARS]
         whom = _whom_of(visit, takedown, typed)
         if whom is None:
             return _show_takedown(visit, takedown, message=_WENT_ON_WRONG, status=400)

@@ -49,7 +49,7 @@ def test_both_headers_are_read() -> None:
         ("Label,Index\nA\n", "line 2"),
         ("Label,Index\nA_B,0\nA B,1\n", "a name twice"),
         ("Label,Index\n_,0\n", "is no name"),
-        ("Label,Index\nA\u202eB,0\n", "invisible"),
+        ("Label,Index\nA\u202eB,0\n", "cannot be seen"),
         ("Label,Index\n" + "x" * 201 + ",0\n", "is no name"),
         ('Label,Index\n"A,0\n', "no CSV"),
     ],

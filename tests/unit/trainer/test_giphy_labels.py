@@ -63,10 +63,10 @@ def test_the_2306_labels_of_the_release_parse_whole(shared_data: Path) -> None:
 def test_all_that_is_wrong_is_told_with_its_line() -> None:
     text = "Label,Index\nA_[m.0a],0\n\nB,1\nA_[m.0a],2\nC\u200b,3\n,4\nB_[m.0b],5\nD,6\n"
     assert problems_of(text.encode()) == [
-        f"{PATH}:3: '' is no name: it must have 1 to 200 characters and none that are invisible",
+        f"{PATH}:3: '' is no name: nothing of it can be seen",
         f"{PATH}:5: 'A' stands in line 2 already: keep one of them",
-        f"{PATH}:6: 'C\\u200b' is no name: it must have 1 to 200 characters and none that are invisible",
-        f"{PATH}:7: '' is no name: it must have 1 to 200 characters and none that are invisible",
+        f"{PATH}:6: 'C\\u200b' is no name: it has a letter that cannot be seen (U+200B)",
+        f"{PATH}:7: '' is no name: nothing of it can be seen",
         f"{PATH}:8: 'B' stands in line 4 already: keep one of them",
     ]
 
