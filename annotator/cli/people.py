@@ -1,6 +1,7 @@
 """``annotator search`` and ``identities``."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from shlex import quote
 from typing import Any, Final, Literal
 
@@ -8,7 +9,8 @@ from annotator.cli.database import open_store
 from annotator.cli.output import out, percent, print_csv, print_json_line, print_table, remark
 from annotator.results import CONFIDENCE_DIGITS, span_in_words
 from annotator.settings import load_settings
-from annotator.store.identities import load_identity, the_one_called
+from annotator.store.identities import list_identities, load_identity, the_one_called
+from annotator.store.merging import MergedPerson, list_all_merged
 from annotator.store.queries import Found
 from annotator.store.store import Store
 
@@ -83,8 +85,9 @@ def _cells(one: Found) -> list[object]:
 
 def list_people(*, as_json: bool, settings: Mapping[str, Any]) -> None:
     """Print everybody whom the database knows."""
-    with open_store(load_settings(**settings), must_exist=True) as store:
-        people = store.list_identities()
+    with open_store(load_settings(**settings), must_exist=True) as store, store.reading() as connection:
+        people = list_identities(connection)
+        merged = list_all_merged(connection)
     if as_json:
         for one in people:
             print_json_line(
@@ -95,6 +98,7 @@ def list_people(*, as_json: bool, settings: Mapping[str, Any]) -> None:
                     "photographs": one.photographs,
                     "enrolled": one.enrolled,
                     "media": one.contents,
+                    "merged": [_merged_fields(former) for former in merged.get(one.identity.name, ())],
                 }
             )
         return
@@ -103,19 +107,31 @@ def list_people(*, as_json: bool, settings: Mapping[str, Any]) -> None:
             "Nobody yet: annotate something, or enroll somebody. `annotator models show --people` lists the model's."
         )
         return
-    rows = [
-        [
-            one.identity.name,
-            str(one.photographs),
-            str(one.enrolled) if one.enrolled else "",
-            str(one.contents) if one.contents else "",
-            ", ".join(one.aliases),
-        ]
-        for one in people
-    ]
+    rows = []
+    for one in people:
+        counts = [str(one.photographs), str(one.enrolled or ""), str(one.contents or "")]
+        rows.append([one.identity.name, *counts, ", ".join(one.aliases)])
+        rows += [["", "", "", "", _merge_in_words(former)] for former in merged.get(one.identity.name, ())]
     header = ["who", "photographs", "enrolled here", "media", "also found as"]
     print_table(header, rows, right=header[1:4])
     remark(f"{len(people)} people")
+
+
+def _merged_fields(former: MergedPerson) -> dict[str, str | None]:
+    return {
+        "name": former.name,
+        "into": former.into.name,
+        "merged_at": None if former.merged_at is None else former.merged_at.isoformat(),
+        "merged_by": former.merged_by,
+    }
+
+
+def _merge_in_words(former: MergedPerson) -> str:
+    """Return a line that says who was merged into whom, when and by whom."""
+    words = f"{former.name or 'somebody whose name was taken'}, merged into {former.into.name}"
+    if former.merged_at is None:
+        return words
+    return f"{words} on {former.merged_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC by {former.merged_by}"
 
 
 def rename_person(name: str, new_name: str, *, settings: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, false, func, insert, or_, select, update
 
 from annotator.errors import BusyError, IdentityError
 from annotator.store.appearances import load_boxes, summed_up
@@ -154,21 +154,44 @@ def unmerge(
 
 def list_merged(connection: Connection, person_id: int) -> list[MergedPerson]:
     """Return who was merged into a person, one after the other, the last one first."""
-    into = identities.alias()
+    return [one for _, one in _select_merged(connection, identities.c.survivor_id == person_id)]
+
+
+def list_all_merged(connection: Connection) -> dict[str, list[MergedPerson]]:
+    """Return who was merged, by the name of who stands for them now, the last one first."""
+    found: dict[str, list[MergedPerson]] = {}
+    for survivor, one in _select_merged(connection, identities.c.merged_into.is_not(None)):
+        found.setdefault(survivor, []).append(one)
+    return found
+
+
+def _select_merged(connection: Connection, which: ColumnElement[bool]) -> list[tuple[str, MergedPerson]]:
+    """Return people who were merged, each with the name of who stands for it now, the last one first."""
+    into, survivor = identities.alias(), identities.alias()
     rows = connection.execute(
-        select(merges, identities.c.name, into.c.name.label("into_name"), into.c.kg_mid.label("into_kg_mid"))
+        select(
+            merges,
+            identities.c.name,
+            into.c.name.label("into_name"),
+            into.c.kg_mid.label("into_kg_mid"),
+            survivor.c.name.label("survivor"),
+        )
         .join_from(merges, identities, identities.c.id == merges.c.identity_id)
         .join(into, into.c.id == merges.c.into_id)
-        .where(identities.c.survivor_id == person_id)
+        .join(survivor, survivor.c.id == identities.c.survivor_id)
+        .where(which)
         .order_by(merges.c.merged_at.desc().nulls_last(), merges.c.identity_id.desc())
     )
     return [
-        MergedPerson(
-            row.identity_id,
-            row.name if name_without_rest(row.name) == row.name else None,
-            Identity(name_without_rest(row.into_name), row.into_kg_mid),
-            row.merged_at,
-            row.merged_by,
+        (
+            row.survivor,
+            MergedPerson(
+                row.identity_id,
+                row.name if name_without_rest(row.name) == row.name else None,
+                Identity(name_without_rest(row.into_name), row.into_kg_mid),
+                row.merged_at,
+                row.merged_by,
+            ),
         )
         for row in rows
     ]

@@ -1,13 +1,17 @@
 """The page of people: its commands do what it says, on both databases."""
 
+import json
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from annotator.cli import run_command
 from annotator.store import Store
+from annotator.store.merging import merge
 from tests.web_modelled import CLIP, fill
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "people.md").read_text(encoding="utf-8")
@@ -53,6 +57,32 @@ def test_the_commands_of_the_page_do_what_they_say(database: str, capsys: pytest
     with Store.open(database) as store:
         found = {name: [one.media_uri for one in store.search(name).found] for name in ("The Rock", "Rocky")}
     assert found == {"The Rock": [], "Rocky": [CLIP]}
+
+
+def test_the_list_says_who_was_merged_when_and_by_whom(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store.open(database) as store, store.writing() as connection:
+        merge(connection, "The Rock", "Sarah Gellar", merged_by="eve")
+        merge(connection, "Sarah Gellar", "Dwayne Johnson", merged_by="adam")
+    assert run_command(["identities", "--rename", "Dwayne Johnson", "The Rock"]) == 0
+    capsys.readouterr()
+    assert run_command(["identities", "--json"]) == 0
+    told = {one["identity"]: one["merged"] for one in map(json.loads, capsys.readouterr().out.splitlines())}
+    (sarah, rock) = told.pop("The Rock")
+    assert not any(told.values()), "of all others nothing is said"
+    assert (sarah["name"], sarah["into"], sarah["merged_by"]) == ("Sarah Gellar", "The Rock", "adam")
+    assert (rock["name"], rock["into"], rock["merged_by"]) == (None, "Sarah Gellar", "eve")
+    assert datetime.now(UTC) - datetime.fromisoformat(sarah["merged_at"]) < timedelta(minutes=1)
+    with Store.open(database) as store, store.writing() as connection:  # as it is kept of merges of before
+        connection.execute(
+            text(
+                "UPDATE merges SET merged_at = NULL, merged_by = NULL WHERE into_id ="
+                " (SELECT id FROM identities WHERE name = 'Sarah Gellar')"
+            )
+        )
+    assert run_command(["identities"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if ", merged into" in line]
+    assert re.fullmatch(r"Sarah Gellar, merged into The Rock on \d{4}-\d\d-\d\d \d\d:\d\d UTC by adam", lines[0])
+    assert lines[1:] == ["somebody whose name was taken, merged into Sarah Gellar"]
 
 
 @pytest.mark.parametrize(
