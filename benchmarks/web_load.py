@@ -174,12 +174,12 @@ def add_tracks(engine: Engine) -> None:
         connection.execute(text(_SECOND_NAMES))
         add_what_people_do(connection)
     scan_all(engine)
+    roll_up(engine)
     if engine.dialect.name == "sqlite":
         refresh_statistics(engine)
     else:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM (ANALYZE)"))
-    roll_up(engine)
 
 
 def add_what_people_do(connection: Connection) -> None:

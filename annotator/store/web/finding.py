@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, exists, func, or_, select, text, tuple_
+from sqlalchemy import Connection, FromClause, Select, and_, exists, func, or_, select, text, tuple_
 
 from annotator.store.dialect import is_postgres
 from annotator.store.tables import (
@@ -194,7 +194,13 @@ def _statement(
         after: where the page before ended.
 
     """
-    labels = [content_labels_by.alias(f"person_{number}") for number in range(len(ids))]
+    labels: list[FromClause] = [content_labels_by.alias(f"person_{number}") for number in range(len(ids))]
+    if rare is not None:
+        # Postgres would begin with somebody famous, of whom it expects few labels.
+        all_of_rare = select(content_labels_by).where(
+            content_labels_by.c.labelling_id == shown.id, content_labels_by.c.identity_id.in_(ids[rare])
+        )
+        labels[rare] = all_of_rare.cte(f"person_{rare}").prefix_with("MATERIALIZED", dialect="postgresql")
     first = labels[0].c
     columns = [
         column.label(f"{column.name}_{number}")
