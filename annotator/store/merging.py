@@ -57,6 +57,27 @@ class MergedPerson:
     merged_by: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class HeldKgMid:
+    """A Knowledge Graph id that stays with somebody else when a merge is taken back.
+
+    Attributes:
+        person_id: whose it is by now.
+        name: what that one is called.
+        kg_mid: the id.
+
+    """
+
+    person_id: int
+    name: str
+    kg_mid: str
+
+    @property
+    def sentence(self) -> str:
+        """What is told of it."""
+        return f"{self.name} has the Knowledge Graph id {self.kg_mid} by now, and keeps it."
+
+
 def merge(connection: Connection, name: str, into: str, *, merged_by: str | None = None) -> Identity:
     """Let one person stand for another: the other's name, aliases, photographs and labels are the person's own now.
 
@@ -102,7 +123,11 @@ def merge(connection: Connection, name: str, into: str, *, merged_by: str | None
 
 
 def unmerge(
-    connection: Connection, person_id: int, *, name: str | None = None, say: Callable[[str], None] = lambda _: None
+    connection: Connection,
+    person_id: int,
+    *,
+    name: str | None = None,
+    when_held: Callable[[HeldKgMid], object] = lambda _: None,
 ) -> Identity:
     """Take a merge back: labels, photographs, names and words that were of whom it gave up are so again, at once.
 
@@ -114,7 +139,7 @@ def unmerge(
         connection: in a transaction that writes.
         person_id: the identity that was given up.
         name: what it is called from now on; by default what it was called before.
-        say: is told what could not be as it was.
+        when_held: is called where somebody else has the Knowledge Graph id by now, and keeps it.
 
     Returns:
         Who is somebody of their own again.
@@ -137,7 +162,9 @@ def unmerge(
     _insist_on_no_takedown(connection, both)
     again = _subtree(connection, person_id)
     _take_kg_mid_back(connection, person_id)
-    _leave_kg_mid_to_its_holder(connection, person_id, say)
+    held = _leave_kg_mid_to_its_holder(connection, person_id)
+    if held is not None:
+        when_held(held)
     connection.execute(delete(merges).where(merges.c.identity_id == person_id))
     _point(connection, again, person_id)
     for labelling_id in _labellings(connection):
@@ -286,16 +313,17 @@ def _take_kg_mid_back(connection: Connection, person_id: int) -> None:
         step = connection.execute(select(merges).where(merges.c.identity_id == step.into_id)).one_or_none()
 
 
-def _leave_kg_mid_to_its_holder(connection: Connection, person_id: int, say: Callable[[str], None]) -> None:
+def _leave_kg_mid_to_its_holder(connection: Connection, person_id: int) -> HeldKgMid | None:
     """Let somebody have no Knowledge Graph id where it is somebody else's by now: two would be taken for one by it."""
     kg_mid = load_identity(connection, person_id).kg_mid
     theirs = (identities.c.kg_mid == kg_mid, identities.c.id != person_id, identities.c.merged_into.is_(None))
-    holder = None
-    if kg_mid is not None:
-        holder = connection.execute(select(identities.c.name).where(*theirs).limit(1)).scalar_one_or_none()
-    if holder is not None:
-        connection.execute(update(identities).where(identities.c.id == person_id).values(kg_mid=None))
-        say(f"{holder} has the Knowledge Graph id {kg_mid} by now, and keeps it.")
+    if kg_mid is None:
+        return None
+    holder = connection.execute(select(identities.c.id, identities.c.name).where(*theirs).limit(1)).one_or_none()
+    if holder is None:
+        return None
+    connection.execute(update(identities).where(identities.c.id == person_id).values(kg_mid=None))
+    return HeldKgMid(holder.id, holder.name, kg_mid)
 
 
 def _with_several(connection: Connection, labelling_id: int, group: Sequence[int]) -> Sequence[int]:

@@ -351,7 +351,8 @@ class Store:
 
         """
         with self.writing() as connection:
-            return merging.unmerge(connection, merging.find_merged(connection, name), name=new_name, say=say)
+            given_up = merging.find_merged(connection, name)
+            return merging.unmerge(connection, given_up, name=new_name, when_held=lambda held: say(held.sentence))
 
     def former_names(self) -> dict[str, Identity]:
         """Return names that are no longer anybody's, with the person they mean: what a gallery must rename or merge."""

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 from starlette.background import BackgroundTask
@@ -13,7 +13,7 @@ from annotator.store.corrections import splitting
 from annotator.store.corrections.applying import TrackKey
 from annotator.store.corrections.splitting import Split
 from annotator.store.identities import rename
-from annotator.store.merging import MergedPerson, list_merged, merge, unmerge
+from annotator.store.merging import HeldKgMid, MergedPerson, list_merged, merge, unmerge
 from annotator.store.naming import add_alias, change_kg_mid, remove_alias
 from annotator.store.promotions import who_is_this
 from annotator.store.rollups import roll_up_if_due
@@ -25,6 +25,7 @@ from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
 _LARGEST_ID: Final = 2**31 - 1
+_A = TypeVar("_A")
 
 
 def person_of(connection: Connection, person_id: int) -> Person:
@@ -78,8 +79,8 @@ def checked_length(name: str) -> str:
     return name.strip()
 
 
-def change(visit: Visit, person_id: int, deed: Callable[[Connection, Person], object]) -> None:
-    """Do something to a person, in one transaction.
+def change(visit: Visit, person_id: int, deed: Callable[[Connection, Person], _A]) -> _A:
+    """Do something to a person, in one transaction, and return what the deed returns.
 
     Raises:
         WebError: there is no such person, the person was merged meanwhile, or it cannot be done.
@@ -87,7 +88,7 @@ def change(visit: Visit, person_id: int, deed: Callable[[Connection, Person], ob
     """
     try:
         with visit.site.store.writing() as connection:
-            deed(connection, insist_on_same_person(connection, person_id))
+            return deed(connection, insist_on_same_person(connection, person_id))
     except IdentityError as error:
         raise WebError(400, f"{error}.".replace("..", ".")) from error
 
@@ -142,7 +143,7 @@ def merge_person(visit: Visit, connection: Connection, person: Person, other: Pe
 
 def unmerge_person(
     visit: Visit, connection: Connection, person: Person, merged_id: int, *, name: str | None
-) -> Identity:
+) -> HeldKgMid | None:
     """Take a merge back: two people of one again.
 
     Args:
@@ -152,11 +153,18 @@ def unmerge_person(
         merged_id: whom the merge gave up.
         name: what that one is called from now on; None is what it was called before.
 
+    Returns:
+        The Knowledge Graph id, where somebody else has it by now and keeps it; None where all is as it was.
+
     """
     merged_into(connection, person, merged_id)
-    identity = unmerge(connection, merged_id, name=None if name is None else checked_length(name))
-    visit.record(connection, "took a merge back", subject=identity.name, out_of=person.name)
-    return identity
+    found: list[HeldKgMid] = []
+    new_name = None if name is None else checked_length(name)
+    identity = unmerge(connection, merged_id, name=new_name, when_held=found.append)
+    held = found[0] if found else None
+    kept = {} if held is None else {"kg_mid_stays_with": held.name}
+    visit.record(connection, "took a merge back", subject=identity.name, out_of=person.name, **kept)
+    return held
 
 
 def split_person(

@@ -256,7 +256,7 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.OPERATOR,
         "POST",
         operation=Operation(
-            "Take a merge back; tells who comes out of it", objects.PersonDetailsTold, told_people.UnmergeParameters
+            "Take a merge back; tells who comes out of it", objects.UnmergedTold, told_people.UnmergeParameters
         ),
     ),
     Page(

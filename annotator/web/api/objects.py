@@ -54,6 +54,22 @@ class PersonDetailsTold(PersonTold):
     merged: tuple[MergedTold, ...] = Field(description="the last one first")
 
 
+class KgMidTold(Told):
+    """A Knowledge Graph id, and whose it is."""
+
+    person_id: int
+    name: str
+    kg_mid: str
+
+
+class UnmergedTold(PersonDetailsTold):
+    """A person who is somebody of their own again."""
+
+    kg_mid_stays_with: KgMidTold | None = Field(
+        description="somebody else who has the person's Knowledge Graph id by now, and keeps it; null where nobody has"
+    )
+
+
 class AppearanceTold(Told):
     """One person in one media."""
 

@@ -4,17 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 from sqlalchemy import Connection
-from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from annotator.names import MAX_NAME_CHARS
 from annotator.store.corrections.splitting import MOST_AT_ONCE
+from annotator.store.merging import HeldKgMid
 from annotator.store.registry import active_network
 from annotator.store.web.people import Person, ids_of_people
 from annotator.store.web.tracks_of_people import tracks_of_person
 from annotator.web import changing
 from annotator.web.api.endpoints import Cursor, Limit, details_of
-from annotator.web.api.objects import Confidence
+from annotator.web.api.objects import Confidence, KgMidTold, UnmergedTold
 from annotator.web.api.operation import (
     Parameters,
     Told,
@@ -139,11 +139,15 @@ def unmerge(visit: Visit) -> Response:
     """Make two people of one again."""
     asked = read_parameters(visit, UnmergeParameters)
 
-    def deed(connection: Connection, person: Person) -> None:
-        changing.unmerge_person(visit, connection, person, asked.merged, name=asked.name)
+    def deed(connection: Connection, person: Person) -> HeldKgMid | None:
+        return changing.unmerge_person(visit, connection, person, asked.merged, name=asked.name)
 
-    changing.change(visit, _person_id(visit), deed)
-    return _told(visit, asked.merged, then=changing.labelled_anew(visit, {_person_id(visit), asked.merged}))
+    held = changing.change(visit, _person_id(visit), deed)
+    with visit.site.store.reading() as connection:
+        person = details_of(connection, changing.person_of(connection, asked.merged))
+    told = UnmergedTold(**dict(person), kg_mid_stays_with=None if held is None else KgMidTold.model_validate(held))
+    background = changing.labelled_anew(visit, {_person_id(visit), asked.merged})
+    return Response(told.model_dump_json(), media_type="application/json", background=background)
 
 
 def tell_tracks(visit: Visit) -> Response:
@@ -187,9 +191,8 @@ def _person_id(visit: Visit) -> int:
     return int(visit.request.path_params["person_id"])
 
 
-def _told(visit: Visit, person_id: int, *, then: BackgroundTask | None = None) -> Response:
+def _told(visit: Visit, person_id: int) -> Response:
     """Tell a person as it is after a deed."""
     with visit.site.store.reading() as connection:
         told = details_of(connection, changing.person_of(connection, person_id))
-    background = then or changing.counted(visit)
-    return Response(told.model_dump_json(), media_type="application/json", background=background)
+    return Response(told.model_dump_json(), media_type="application/json", background=changing.counted(visit))

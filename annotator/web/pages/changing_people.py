@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Connection
-from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
 
 from annotator.names import MAX_NAME_CHARS
 from annotator.store.identities import find_identities
+from annotator.store.merging import HeldKgMid
 from annotator.store.web.people import Person, describe_person
 from annotator.web import changing
 from annotator.web.errors import WebError
@@ -82,27 +82,24 @@ def ask_to_unmerge(visit: Visit) -> Response:
 
 def unmerge_two(visit: Visit) -> Response:
     """Make two people of one again, and show the one who comes out of it."""
-    merged_id = visit.request.path_params["merged_id"]
+    person_id, merged_id = (visit.request.path_params[name] for name in ("person_id", "merged_id"))
     name = visit.form.get("name", "").strip() or None
 
-    def deed(connection: Connection, person: Person) -> None:
+    def deed(connection: Connection, person: Person) -> HeldKgMid | None:
         was_called = changing.merged_into(connection, person, merged_id).name
         new_name = None if name == was_called else name
-        changing.unmerge_person(visit, connection, person, merged_id, name=new_name)
+        return changing.unmerge_person(visit, connection, person, merged_id, name=new_name)
 
-    both = {visit.request.path_params["person_id"], merged_id}
-    return _change(visit, deed, shows=merged_id, then=changing.labelled_anew(visit, both))
+    held = changing.change(visit, person_id, deed)
+    address = visit.url("person", person_id=merged_id)
+    if held is not None:  # the page says so
+        address += f"?kg_mid_of={held.person_id}"
+    return RedirectResponse(address, status_code=303, background=changing.labelled_anew(visit, {person_id, merged_id}))
 
 
-def _change(
-    visit: Visit,
-    deed: Callable[[Connection, Person], object],
-    *,
-    shows: int | None = None,
-    then: BackgroundTask | None = None,
-) -> Response:
-    """Do something to the person of the address, and show the person again, or somebody else."""
+def _change(visit: Visit, deed: Callable[[Connection, Person], object]) -> Response:
+    """Do something to the person of the address, and show the person again."""
     person_id = visit.request.path_params["person_id"]
     changing.change(visit, person_id, deed)
-    address = visit.url("person", person_id=person_id if shows is None else shows)
-    return RedirectResponse(address, status_code=303, background=then or changing.counted(visit))
+    address = visit.url("person", person_id=person_id)
+    return RedirectResponse(address, status_code=303, background=changing.counted(visit))

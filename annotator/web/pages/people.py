@@ -64,6 +64,8 @@ def show_person(visit: Visit) -> Response:
         judged = judged_names(connection, ids)
         removable = aliases_of(connection, ids)
         merged = list_merged(connection, person.person_id) if _may_change(visit) else []
+        holder_id = visit.number("kg_mid_of", least=0, most=_LARGEST_ID, usual=0)
+        holder = find_person(connection, holder_id) if holder_id and _may_change(visit) else None
     if person.person_id != person_id:
         return visit.redirect("person", person_id=person.person_id)
     alike: list[tuple[Person, float]] = []
@@ -79,6 +81,7 @@ def show_person(visit: Visit) -> Response:
         details=details,
         judged=judged,
         just_enrolled=visit.number("enrolled", least=0, most=1000, usual=0),
+        kg_mid_holder=None if holder is None or holder.kg_mid is None or person.kg_mid is not None else holder,
         removable=[] if of_model is None else [one for one in removable if one not in of_model],
         alike=alike,
         is_being_loaded=is_being_loaded,

@@ -144,6 +144,26 @@ def test_a_merge_is_taken_back_after_it_was_said_what_becomes_of_both(
         assert operator.post(f"/people/{ada}/merged/{number}", {"name": "Bén Brown"}).status_code == 404
 
 
+def test_the_page_says_that_a_knowledge_graph_id_stays_with_somebody_else(
+    sqlite_store: Store, web: WebForTests, operator: Browser
+) -> None:
+    ada, ben, cat = (id_of(operator, name) for name in ("Ada", "Ben", "Cat"))
+    operator.post(f"/people/{ben}/kg-mid", {"kg_mid": "/m/0ben"})
+    operator.post(f"/people/{ben}/merge", {"name": "Bén Brown", "into_id": str(ada), "into": "Ada Lovelace"})
+    operator.post(f"/people/{cat}/kg-mid", {"kg_mid": "/m/0ben"})
+    shown = operator.post(f"/people/{ada}/merged/{ben}", {"name": "Bén Brown"}).headers["location"]
+    assert f'<a href="/people/{cat}">{CAT.name}</a> has the Knowledge Graph id <code>/m/0ben</code>' in (
+        operator.get(shown).text
+    )
+    with sqlite_store.reading() as connection:
+        assert list_deeds(connection)[0].details == {"out_of": "Ada Lovelace", "kg_mid_stays_with": CAT.name}
+    said = "The merge was taken back, but"
+    assert said not in operator.get(f"/people/{ben}").text
+    assert said not in web.browser(Role.READER).get(shown).text, "it is for whoever has done it"
+    operator.post(f"/people/{ben}/kg-mid", {"kg_mid": "/m/0another"})
+    assert said not in operator.get(shown).text, "it is over"
+
+
 def test_the_pages_of_both_say_that_they_are_still_to_be_labelled_anew(web: WebForTests) -> None:
     labelling = LabellingAnew(waits_s=[3600])
     web.replace(labelling_anew=labelling, enrolling=Errand((sys.executable, "-c", ""), {}, os.environ))

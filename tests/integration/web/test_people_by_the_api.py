@@ -68,10 +68,20 @@ def test_two_people_are_merged_and_taken_apart_again(store: Store, operator: Bro
     assert refused.status_code == 409
     assert operator.get(f"/api/v1/people/{ada}").json()["name"] == "Ada Lovelace"
     assert send(operator, "POST", f"{ada}/unmerge", merged=99).status_code == 404
-    again = send(operator, "POST", f"{ada}/unmerge", merged=ben)
-    assert again.json()["name"] == "Bén Brown"
+    again = send(operator, "POST", f"{ada}/unmerge", merged=ben).json()
+    assert (again["name"], again["kg_mid_stays_with"]) == ("Bén Brown", None)
     assert {one: operator.get(f"/api/v1/people/{one}").json() for one in (ada, ben)} == before
     assert deeds(store, 2) == [("took a merge back", "Bén Brown"), ("merged two people", "Ada Lovelace")]
+
+
+def test_it_is_told_that_a_knowledge_graph_id_stays_with_somebody_else(operator: Browser) -> None:
+    ada, ben, cat = (id_of(operator, name) for name in ("Ada", "Ben", "Cat"))
+    send(operator, "PATCH", str(ben), kg_mid="/m/0ben")
+    send(operator, "POST", f"{ben}/merge", into=ada)
+    send(operator, "PATCH", str(cat), kg_mid="/m/0ben")
+    told = send(operator, "POST", f"{ada}/unmerge", merged=ben).json()
+    assert told["kg_mid"] is None
+    assert told["kg_mid_stays_with"] == {"person_id": cat, "name": "Catherine Clark", "kg_mid": "/m/0ben"}
 
 
 def test_tracks_are_listed_and_given_to_somebody_else(operator: Browser) -> None:
