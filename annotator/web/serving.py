@@ -1,6 +1,7 @@
 """Run the application until it is told to stop."""
 
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,8 @@ def serve(site: Site, *, on_ready: Callable[[str], None]) -> None:
         proxy_headers=site.settings.web.public_url is not None,
         forwarded_allow_ips=believed_networks(site.settings.web.proxies),
     )
+    gc.collect()
+    gc.freeze()  # what is loaded stays: the collector held pages up for 100 ms now and then, to look through it
     with listening, _stopping_is_no_error():
         on_ready(_address(site, listening))
         uvicorn.Server(config).run(sockets=[listening])
