@@ -45,7 +45,7 @@ def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Reques
             has_form = page.method == "POST" and not page.is_api
             form = await _read_form(page, request) if has_form else {}
         except WebError as error:
-            return await run_sync(_told_as_known, visit, error)
+            return await run_sync(told_as_known, visit, error)
         limiter = site.media_threads if page.fetches_media else None
         return await run_sync(_answer, page, replace(visit, form=form), limiter=limiter)
 
@@ -134,8 +134,16 @@ def _admit(page: Page, visit: Visit) -> Visit | Response:
     return visit if refusal is None else refusal
 
 
-def _told_as_known(visit: Visit, error: WebError) -> Response:
-    """Tell an error to whoever it is: the page keeps the menu."""
+def told_as_known(visit: Visit, error: WebError) -> Response:
+    """Tell an error to whoever it is: the page keeps the menu. It asks the database where a cookie came along.
+
+    Args:
+        visit: of whoever it is; nobody has looked yet.
+        error: what is told.
+
+    """
+    if visit.request.url.path.startswith("/api/"):
+        return error_answer(visit, error)  # programs have no menu
     known = _told(visit, lambda: _with_visitor(visit))
     return known if isinstance(known, Response) else error_answer(known, error)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp
 
 from annotator.errors import ConfigError
 from annotator.store.web.accounts import has_accounts
-from annotator.web.answering import answering, error_answer
+from annotator.web.answering import answering, told_as_known
 from annotator.web.errors import WebError
 from annotator.web.routes import PAGES
 from annotator.web.security import Guard
@@ -37,7 +38,8 @@ def make_application(site: Site, *, pages: Sequence[Page] = PAGES) -> ASGIApp:
         status = error.status_code if isinstance(error, HTTPException) else 500
         detail = "There is no such page." if status == 404 else "This address does not take that."
         headers = error.headers if isinstance(error, HTTPException) else None
-        return error_answer(Visit(site, request, Visitor(), pages), WebError(status, detail, headers=headers))
+        visit = Visit(site, request, Visitor(), pages)
+        return await run_sync(told_as_known, visit, WebError(status, detail, headers=headers))
 
     routes = [Route(page.path, answering(page, site, pages), methods=[page.method], name=page.name) for page in pages]
     routes.append(Route("/static/{name}", site.static.serve, name="static"))

@@ -63,6 +63,27 @@ def test_there_is_no_page_that_is_not_in_the_table(sqlite_store: Store) -> None:
     assert problem.json()["status"] == 404
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/no/such/page", 404), ("PUT", "/", 405)])
+def test_what_is_not_there_has_the_menu_of_who_is_logged_in_and_tells_others_nothing(
+    sqlite_store: Store, method: str, path: str, status: int
+) -> None:
+    web = WebForTests(sqlite_store)
+    told = web.browser(Role.REVIEWER).client.request(method, path)
+    assert told.status_code == status
+    menu = re.findall(r'<a href="(/[a-z]*)"[^>]*>[A-Z]', told.text)
+    assert menu[:5] == ["/", "/try", "/search", "/review", "/people"]
+    assert "reviewer-person" in told.text
+    assert "/record" not in told.text
+    for cookies in ({}, {web.site.cookie: "of nobody"}):
+        browser = web.browser()
+        browser.client.cookies.update(cookies)
+        told = browser.client.request(method, path)
+        assert told.status_code == status
+        assert "<nav" not in told.text
+        assert "reviewer-person" not in told.text
+        assert 'href="/login"' in told.text
+
+
 @pytest.mark.parametrize("path", ["/", "/login", "/no/such/page", "/healthz", "/static/nothing.css", "/api/v1/none"])
 def test_every_answer_carries_the_headers_that_guard_it(sqlite_store: Store, path: str) -> None:
     answer = WebForTests(sqlite_store).browser(Role.READER).get(path)
