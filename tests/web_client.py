@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from argon2 import PasswordHasher
 from httpx2 import Response
 from starlette.testclient import TestClient
 
@@ -14,12 +15,13 @@ from annotator.store.web.accounts import Account, Role, add_account
 from annotator.store.web.sessions import begin_session
 from annotator.web.application import make_application
 from annotator.web.oidc.entrance import Elsewhere
-from annotator.web.passwords import hash_password
 from annotator.web.shown_model import ShownModel
 from annotator.web.site import Keys, Site
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
-_HASH = hash_password(PASSWORD)
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Real hashes, and 200 times quicker than those of tests/unit/web/test_passwords.py: a test may guess for long."""
+_HASH = QUICK_HASHER.hash(PASSWORD)
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
 
