@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from annotator.media.decoding import Decoding, SilentDecoderError, open_decoding
+from annotator.media.decoding import Decoding, open_decoding
 from annotator.media.films import video_samples
 from annotator.media.limits import DecodeLimits
 from annotator.media.local import LocalMedia
@@ -68,7 +68,7 @@ class SampledFrames:
         self._batches.close()
 
     def _run(self, sampling: Sampling) -> Generator[FrameBatch, None, None]:
-        samples = _samples_at_last(self._decoding, sampling)
+        samples = _samples(self._decoding, sampling)
         batch: list[SampleShare] = []
         with contextlib.closing(samples):
             facts: Facts | None = None
@@ -84,16 +84,6 @@ class SampledFrames:
 
     def _is_full(self, batch: list[SampleShare]) -> bool:
         return (len(batch) + 1) * batch[0].sample.image.nbytes > self._decoding.limits.batch_bytes
-
-
-def _samples_at_last(decoding: Decoding, sampling: Sampling) -> Generator[SampleShare, None, Facts]:
-    """Decode; once more, where a decoder ended well without a frame: nothing was delivered then."""
-    seen_before = list(decoding.damage)
-    try:
-        return (yield from _samples(decoding, sampling))
-    except SilentDecoderError:
-        decoding.damage[:] = seen_before
-        return (yield from _samples(decoding, sampling))
 
 
 def _samples(decoding: Decoding, sampling: Sampling) -> Generator[SampleShare, None, Facts]:

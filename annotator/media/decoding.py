@@ -18,13 +18,6 @@ from annotator.media.sniff import MediaFormat, sniff
 from annotator.types import U8
 
 
-class SilentDecoderError(UndecodableMediaError):
-    """A decoder that ended well, without a word and without a frame.
-
-    It was seen with whole media, seldom, where several run at once; why is not known. Run again, it gives all frames.
-    """
-
-
 @dataclass(slots=True)
 class Decoding:
     """What the runs over one media share.
@@ -73,7 +66,7 @@ class Decoding:
                 self.peak_bytes = max(self.peak_bytes, child.usage.peak_bytes)
 
     def frames(self, child: Child, records: RecordStream) -> Iterator[U8]:
-        """Yield the raw frames of a run as RGB, u8 (H, W, 3), until the stream ends.
+        """Yield the raw frames of a run as RGB, u8 (H, W, 3), until the stream ends; then all records are there, too.
 
         Raises:
             MediaTooLargeError: a frame has too many pixels.
@@ -90,6 +83,9 @@ class Decoding:
         while True:
             raw = np.empty((height, width, 4 if self.form.has_alpha else 3), np.uint8)
             if not child.fill(raw.reshape(-1).data):
+                # Records come on a pipe of their own. Where all frames are in their pipe before the first is asked for,
+                # nothing was waited for, and no record beyond the header has been read yet.
+                child.pump(lambda: False)
                 return
             yield self._to_rgb(raw)
 
@@ -101,7 +97,6 @@ class Decoding:
         """Wait for a run's end and note what it complained about.
 
         Raises:
-            SilentDecoderError: there is no frame at all, and the child says that all is well.
             UndecodableMediaError: there is no frame at all.
             AnnotatorError: a limit was reached.
 
@@ -113,9 +108,8 @@ class Decoding:
                 raise
             complaints = str(exc)
         if frames == 0:
-            if not complaints:
-                raise SilentDecoderError(f"Not one frame of {self.name} can be decoded; fetch it anew.")
-            raise UndecodableMediaError(f"Not one frame of {self.name} can be decoded ({complaints}); fetch it anew.")
+            why = f" ({complaints})" if complaints else ""
+            raise UndecodableMediaError(f"Not one frame of {self.name} can be decoded{why}; fetch it anew.")
         if complaints:
             self.note(complaints)
 

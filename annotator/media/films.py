@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotator.errors import MediaTooLargeError
+from annotator.errors import MediaTooLargeError, UndecodableMediaError
 from annotator.media.commands import chosen_frames, packets_only, sought_frames
-from annotator.media.decoding import Decoding, SilentDecoderError
+from annotator.media.decoding import Decoding
 from annotator.media.passes import MAX_CHOSEN, Facts, chosen_images, facts_of, shared
 from annotator.media.records import RecordStream
 from annotator.media.sampling import Sample, SampleShare, Sampling, ShareStream, Timeline, plan
@@ -162,7 +162,7 @@ def _sought(
             else:
                 yield from share_stream.push(sample)
     if delivered == 0:
-        raise SilentDecoderError(f"Not one frame of {decoding.name} can be decoded; fetch it anew.")
+        raise UndecodableMediaError(f"Not one frame of {decoding.name} can be decoded; fetch it anew.")
     if delivered < wanted:
         decoding.note(f"{wanted - delivered} of {wanted} frames could not be decoded")
     yield from share_stream.finish(timeline.duration_ms)
