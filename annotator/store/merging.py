@@ -5,13 +5,13 @@ whoever reads asks who stands for it now. So taking it back takes the pointer aw
 both are made from their tracks again, then as now.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, delete, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, false, insert, or_, select, update
 
 from annotator.errors import BusyError, IdentityError
 from annotator.store.appearances import load_boxes, summed_up
@@ -328,15 +328,8 @@ def _leave_kg_mid_to_its_holder(connection: Connection, person_id: int) -> HeldK
 
 def _with_several(connection: Connection, labelling_id: int, group: Sequence[int]) -> Sequence[int]:
     """Return the contents in which several of a group have sums."""
-    sums = content_labels_by.c
-    several = (
-        select(sums.content_id)
-        .where(sums.labelling_id == labelling_id, sums.identity_id.in_(group))
-        .group_by(sums.content_id)
-        .having(func.count() > 1)
-        .order_by(sums.content_id)
-    )
-    return connection.execute(several).scalars().all()
+    times = Counter(_contents_of(connection, labelling_id, group))
+    return sorted(content_id for content_id, several in times.items() if several > 1)
 
 
 def _with_both(
@@ -350,14 +343,23 @@ def _with_both(
         sums.identity_id.in_(mine) & labels.identity_id.in_(others),
     )
     in_one_content = (labels.labelling_id == sums.labelling_id) & (labels.content_id == sums.content_id)
-    both = (
-        select(sums.content_id)
-        .join_from(content_labels_by, track_labels, in_one_content)
-        .where(sums.labelling_id == labelling_id, sums.identity_id.in_([*others, *mine]), mixed)
-        .distinct()
-        .order_by(sums.content_id)
-    )
-    return connection.execute(both).scalars().all()
+    both = select(sums.content_id).join_from(content_labels_by, track_labels, in_one_content)
+    found: list[int] = []
+    for some in batched(sorted(set(_contents_of(connection, labelling_id, group))), _AT_ONCE):
+        here = both.where(sums.labelling_id == labelling_id, sums.content_id.in_(some), mixed).distinct()
+        found += connection.execute(here).scalars()
+    return sorted(found)
+
+
+def _contents_of(connection: Connection, labelling_id: int, group: Collection[int]) -> Sequence[int]:
+    """Return the contents in which some people have sums, once for each of them.
+
+    It is asked for without order, and not counted there: SQLite would read the whole labelling, which is in order of
+    contents.
+    """
+    sums = content_labels_by.c
+    shown = select(sums.content_id).where(sums.labelling_id == labelling_id, sums.identity_id.in_(sorted(group)))
+    return connection.execute(shown).scalars().all()
 
 
 def _sum_up(connection: Connection, labelling_id: int, content_ids: Sequence[int], group: Sequence[int]) -> None:

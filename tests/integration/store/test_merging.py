@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, text
+from sqlalchemy import delete, event, text
 
 from annotator.build import _renames_and_merges
 from annotator.errors import BusyError, IdentityError
@@ -125,6 +126,32 @@ def test_media_that_show_both_show_one_person_and_then_two_again(small: Small) -
     roll_up(small.store.engine)
     with small.store.reading() as connection:
         assert [tuple(one) for one in connection.execute(text(shown))] == [(ADA.name, 2), (BEN.name, 2), (CAT.name, 1)]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_only_what_shows_the_two_is_read(store: Store) -> None:
+    """Of a big archive that has no statistics yet, else it would lie locked meanwhile."""
+    asked: list[tuple[str, Any]] = []
+    engine = store.engine
+
+    def note(_1: object, _2: object, statement: str, values: object, *_: object) -> None:
+        if statement.startswith("SELECT") and ("content_labels_by" in statement or "track_labels" in statement):
+            asked.append((statement, values))
+
+    modelled(store, range(4))
+    event.listen(engine, "before_cursor_execute", note)
+    store.merge("Person 0", "Person 1")
+    store.unmerge("Person 0")
+    event.remove(engine, "before_cursor_execute", note)
+    with engine.connect() as connection:
+        steps = [
+            str(row[3])
+            for statement, values in asked
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    assert any("content_labels_by" in step for step in steps)
+    assert any("track_labels" in step for step in steps)
+    assert [step for step in steps if step.startswith("SCAN") or step.endswith("(labelling_id=?)")] == []
 
 
 def test_photographs_are_those_of_both_once_and_then_of_each_again(small: Small) -> None:
