@@ -41,6 +41,8 @@ def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Reques
         visit = Visit(site, request, Visitor(), pages)
         if page.takes_files:
             return await _serve_files(page, visit)
+        if page.waits is not None:
+            return await _serve_when_it_has_waited(page, visit)
         try:
             has_form = page.method == "POST" and not page.is_api
             form = await _read_form(page, request) if has_form else {}
@@ -79,6 +81,20 @@ async def _serve_files(page: Page, visit: Visit) -> Response:
         except AnnotatorError as error:
             return error_answer(admitted, web_error_of(error))
         return await run_sync(_told, admitted, lambda: page.answer(replace(admitted, received=received)))
+
+
+async def _serve_when_it_has_waited(page: Page, visit: Visit) -> Response:
+    """Answer a request that may wait for something: it holds no thread meanwhile."""
+    admitted = await run_sync(_admitted, page, visit)
+    if isinstance(admitted, Response):
+        return admitted
+    waits = page.waits
+    wait = None if waits is None else await run_sync(_told, admitted, lambda: waits(admitted))
+    if isinstance(wait, Response):
+        return wait
+    if wait is not None:
+        await wait()
+    return await run_sync(_told, admitted, lambda: page.answer(admitted))
 
 
 async def _read_form(page: Page, request: Request) -> Form:

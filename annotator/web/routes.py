@@ -450,7 +450,8 @@ PAGES: Final[tuple[Page, ...]] = (
         "job_details",
         jobs.tell_job,
         Role.REVIEWER,
-        operation=Operation("How far a media is", jobs.JobTold),
+        operation=Operation("How far a media is", jobs.JobTold, jobs.JobParameters),
+        waits=jobs.wait_for_change,
     ),
     Page(
         "/api/v1/jobs/{job_id:int}",

@@ -47,7 +47,9 @@ def serve(site: Site, *, on_ready: Callable[[str], None]) -> None:
     gc.freeze()  # what is loaded stays: the collector held pages up for 100 ms now and then, to look through it
     with listening, _stopping_is_no_error():
         on_ready(_address(site, listening))
-        uvicorn.Server(config).run(sockets=[listening])
+        server = uvicorn.Server(config)
+        site.job_changes.end_when(lambda: server.should_exit)
+        server.run(sockets=[listening])
 
 
 def believed_networks(proxies: Sequence[str]) -> list[str]:

@@ -31,6 +31,7 @@ from annotator.web.static import StaticFiles
 from annotator.web.taking_down import TakingDown
 from annotator.web.templates import Templates
 from annotator.web.uploads import Uploads
+from annotator.web.waiting import JobChanges
 
 if TYPE_CHECKING:
     from annotator.web.oidc.entrance import Elsewhere
@@ -111,6 +112,7 @@ class Site:
         enrolling: lets photographs and tracks count as evidence; None lets nothing.
         labelling_anew: keeps what is to be labelled anew after somebody was taken apart, until it has begun.
         uploading: lets in as many uploads as are taken at once.
+        job_changes: lets programs wait until a job is in another state.
         wake: tells what annotates that there is something to do.
         comparisons: what labellings change against what is shown.
         promoting: does the promotion that is under way.
@@ -136,6 +138,7 @@ class Site:
     enrolling: Errand | None = None
     labelling_anew: LabellingAnew = field(default_factory=LabellingAnew)
     uploading: Uploading = field(default_factory=Uploading)
+    job_changes: JobChanges = field(default_factory=JobChanges)
     wake: Callable[[], None] = lambda: None
     comparisons: Comparisons = field(default_factory=Comparisons)
     promoting: Promoting = field(default_factory=Promoting)

@@ -1,6 +1,6 @@
 """One request, and who makes it: what the functions that answer are given."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -162,6 +162,8 @@ class Page:
         takes_files: who may is asked before what is sent is read, and files go to the disk as they come.
         forgets_files: files are none of the archive's: they never come near the folder of uploads.
         most_chosen: of a form that offers things to choose: so many may be chosen at once, beside its other fields.
+        waits: of a page that may wait for something: is asked in a thread, and returns what is awaited, in none, before
+            the page answers; None is nothing.
         may_begin: of a page that takes files: is asked before they are read, and refuses by raising.
 
     """
@@ -178,6 +180,7 @@ class Page:
     forgets_files: bool = False
     most_chosen: int = 0
     may_begin: Callable[[Visit], None] | None = None
+    waits: Callable[[Visit], Callable[[], Awaitable[None]] | None] | None = None
 
     @property
     def is_api(self) -> bool:

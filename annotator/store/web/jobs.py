@@ -4,7 +4,7 @@ A row is the truth. Whoever takes a job writes down its session and says again a
 session is silent is taken by the next one. What a session says of a job counts only while the row names it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -163,6 +163,13 @@ def find_job(connection: Connection, job_id: int) -> Job | None:
     """Return a job; None where there is none, or it failed long ago."""
     row = connection.execute(select(web_jobs).where(web_jobs.c.id == job_id)).one_or_none()
     return None if row is None else _jobs(connection, [row])[0]
+
+
+def states_of(connection: Connection, job_ids: Collection[int]) -> dict[int, State]:
+    """Return the states of jobs; those that are there no more are left out."""
+    states = text(f"SELECT id, state FROM web_jobs WHERE id {given_ids(connection)}")  # noqa: S608
+    rows = connection.execute(states, {"ids": ids_param(connection, sorted(job_ids))})
+    return {row.id: row.state for row in rows}
 
 
 def list_jobs(connection: Connection, owner: str, *, limit: int) -> list[Job]:

@@ -1,8 +1,9 @@
 """Annotating by the API: media are taken, and a program asks how far they are."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,7 @@ from annotator.web.errors import WebError
 from annotator.web.pages.trying import ask_for, known_job, stop, words_of
 from annotator.web.receiving import is_form_of_parts
 from annotator.web.visit import Visit
+from annotator.web.waiting import LONGEST_S
 
 _MOST: Final = 100
 _ASK_AGAIN_S: Final = "1"
@@ -46,6 +48,19 @@ class JobsParameters(Parameters):
     """Which jobs."""
 
     limit: Annotated[int, Field(ge=1, le=_MOST, description="most items")] = _MOST
+
+
+class JobParameters(Parameters):
+    """How long it may take."""
+
+    wait: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=LONGEST_S,
+            description="seconds that the answer may wait for the job to be in another state; where many wait, none",
+        ),
+    ] = 0
 
 
 class WantedAddress(BaseModel):
@@ -88,9 +103,28 @@ def annotate(visit: Visit) -> Response:
     return answer
 
 
+def wait_for_change(visit: Visit) -> Callable[[], Awaitable[None]] | None:
+    """Return what waits until a job is in another state; None where nothing is to be waited for."""
+    asked = read_parameters(visit, JobParameters)
+    if not asked.wait:
+        return None
+    job, site = known_job(visit), visit.site
+    if job.is_over:
+        return None
+    return partial(
+        site.job_changes.wait,
+        visit.request,
+        visit.visitor.name,
+        site.store,
+        job_id=job.job_id,
+        seen=job.state,
+        within_s=asked.wait,
+    )
+
+
 def tell_job(visit: Visit) -> Response:
     """Tell how far a media is."""
-    read_parameters(visit, Parameters)
+    read_parameters(visit, JobParameters)
     job = known_job(visit)
     answer = json_answer(visit, _told(job))
     if not job.is_over:
