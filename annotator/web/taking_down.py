@@ -69,6 +69,7 @@ class TakedownState:
         takedown_id: its number; None as long as it has none.
         is_over: it has ended, one way or the other.
         why: what went wrong, as a sentence; None where nothing did.
+        is_transient: that may be otherwise when it is begun again.
 
     """
 
@@ -77,6 +78,7 @@ class TakedownState:
     takedown_id: int | None = None
     is_over: bool = False
     why: str | None = None
+    is_transient: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -221,7 +223,7 @@ class TakingDown:
                 self._stop(self._run, "A takedown has begun meanwhile, which ended the look: look again")
                 self._changed.wait_for(lambda: self._run is None or not self._run.is_look, _STOPS_WITHIN_S)
             if self._run is not None:
-                raise WebError(409, "Somebody is taken down just now: try again in a while.", headers=_COME_AGAIN)
+                raise WebError(503, "Somebody is taken down just now: try again in a while.", headers=_COME_AGAIN)
             run = self._run = _Run(is_look=False)
             self._state, self._state_until_s = TakedownState(now, takedown_id=takedown_id), math.inf
         self._start(run, {**asked, "is_dry": False, "resumes": takedown_id}, self._change_state)
@@ -324,6 +326,7 @@ class TakingDown:
                 takedown_id=line.get("takedown", state.takedown_id),
                 is_over="report" in line or "failure" in line,
                 why=_sentence(line["failure"]) if "failure" in line else state.why,
+                is_transient=line.get("is_transient", state.is_transient),
             )
             if "report" in line:
                 self._state = replace(self._state, takedown_id=line["report"]["takedown"])

@@ -122,7 +122,7 @@ def take_down(visit: Visit) -> Response:
         takedown_id = begin(visit, asked_about(whom))
         state = taking_down.state
         if takedown_id is None and state is not None and state.why is not None:
-            raise WebError(409, state.why)
+            raise _failed(state.why, is_transient=state.is_transient)
         return _accepted(TakedownTold(state="going on", doing=None, takedown=takedown_id, ids=None, report=None))
     look, key = look_at(visit, whom), key_of(whom)
     if look is None:
@@ -137,7 +137,7 @@ def take_down(visit: Visit) -> Response:
         look = taking_down_of(visit).look_of(key)  # None where a takedown has ended meanwhile, or began
     if look is not None and look.why is not None:
         taking_down.forget(key)
-        raise WebError(503, look.why, headers=_COME_AGAIN) if look.is_transient else WebError(409, look.why)
+        raise _failed(look.why, is_transient=look.is_transient)
     report = None if look is None or look.report is None else ReportTold.model_validate(look.report)
     return _accepted(
         TakedownTold(
@@ -214,6 +214,11 @@ def _confirmation_of(visit: Visit) -> Confirmation | None:
         raise WebError(400, f"{'.'.join(map(str, first['loc'][:2]))[:80] or 'The body'}: {first['msg']}.") from None
     except (ValueError, RecursionError):
         raise WebError(400, "The body is no JSON.") from None
+
+
+def _failed(why: str, *, is_transient: bool) -> WebError:
+    """Return why nothing was done: what passes by itself may be asked for again."""
+    return WebError(503, why, headers=_COME_AGAIN) if is_transient else WebError(409, why)
 
 
 def _accepted(told: TakedownTold) -> Response:

@@ -73,7 +73,7 @@ def test_an_admin_takes_a_person_down_and_nothing_is_left_in_any_store(place: Pl
     assert "It is looked what would go" in browser.get(path).text
     place.wait()
     page = browser.get(path).text
-    assert re.search(r'<span class="count">1</span> photographs that were enrolled', page)
+    assert re.search(r'<span class="count">1</span> photograph that was enrolled', page)
     assert f"go the other names, {ALIAS}" in page
     assert f"annotator takedown &#39;{NAME}&#39; --folder DIR --yes" in page
     before = place.traces()
@@ -243,7 +243,7 @@ def test_a_picture_says_who_is_meant_and_a_face_without_a_name_goes(
         path = give(stranger.read_bytes())
         page = browser.get(path).text
         assert "On the picture is nobody who is known" in page
-        assert '<span class="count">1</span> tracks without a name' in page
+        assert '<span class="count">1</span> track without a name' in page
         assert browser.post(path).status_code == 400
         assert browser.post(path, {"sure": "yes"}).headers["location"] in BEGUN
         place.wait()
@@ -306,6 +306,28 @@ def test_the_api_tells_what_would_go_and_takes_down_who_is_confirmed(place: Plac
     assert client.post(path, headers=headers).status_code == 404
     assert client.get("/api/v1/takedowns/2", headers=headers).status_code == 404
     assert place.traces() == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        ({"failure": "another takedown is under way", "reason": "busy", "is_transient": True}, (503, "10")),
+        ({"failure": "a bundle fails its checks", "reason": "model", "is_transient": False}, (409, None)),
+    ],
+)
+def test_the_api_says_whether_what_kept_a_takedown_from_beginning_passes_by_itself(
+    sqlite_store: Store, tmp_path: Path, failure: dict[str, object], told: tuple[int, str | None]
+) -> None:
+    place = Place(sqlite_store, "", tmp_path)
+    place.use((sys.executable, "-S", "-E", "-c", f"import sys; sys.stdin.readline(); print({json.dumps(failure)!r})"))
+    browser = place.admin()
+    answer = browser.client.post(
+        f"/api/v1/people/{place.person_id}/takedown",
+        json={"confirm": NAME, "ids": [place.person_id]},
+        headers={"x-csrf-token": browser.csrf()},
+    )
+    assert (answer.status_code, answer.headers.get("retry-after")) == told
+    assert answer.json()["detail"] == f"{failure['failure']}."
 
 
 def test_only_admins_are_led_there(place: Place) -> None:

@@ -71,8 +71,9 @@ def test_a_takedown_waits_for_no_look_but_for_another_takedown() -> None:
     assert ended is not None
     assert ended.why == "A takedown has begun meanwhile, which ended the look: look again."
     assert it.wait(lambda: it.state is not None and it.state.takedown_id == 7, timeout_s=PATIENCE_S)
-    with pytest.raises(WebError, match="taken down just now"):
+    with pytest.raises(WebError, match="taken down just now") as caught:
         it.begin(now=NOW, says=[])
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "10"})
     assert it._run is not None
     it._stop(it._run, "that is all")
     settle(it)
