@@ -13,21 +13,25 @@ from pathlib import Path
 
 import pytest
 
-from annotator.accuracy.kept import CLIPS_A_PART
+from annotator.accuracy import kept as kept_module
 from annotator.cli import run_command
 from annotator.cli.entry import INTERRUPTED
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 PEOPLE, STRANGERS, CLIPS = 16, 16, 4
+CLIPS_A_PART = 3
+"""Instead of 8: two parts of each half of the people are 8 clips, not 18, and each is drawn two to three times."""
 START_S = 500
 """In which a process has loaded its networks and drawn a few clips."""
 
 IN_A_PROCESS = """
 import signal, sys
+from annotator.accuracy import kept
 from annotator.cli import run_command
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets programs beside it ignore SIGINT
+kept.CLIPS_A_PART = CLIPS_A_PART
 if __name__ == "__main__":  # the processes that draw import this, too
     sys.exit(run_command(sys.argv[1:]))
 """
@@ -85,6 +89,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     (mine / "celebrity-annotator" / "networks").symlink_to(networks)
     monkeypatch.chdir(photographs)
     monkeypatch.setenv("XDG_CACHE_HOME", str(mine))
+    monkeypatch.setattr(kept_module, "CLIPS_A_PART", CLIPS_A_PART)
     kept = mine / "celebrity-annotator" / "accuracy" / "clips"
     asked = ["evaluate", "people", "--strangers", "strangers", "--clips", str(CLIPS_A_PART + 1), "--json"]
     said = interrupted(asked, photographs, once=lambda: any(kept.glob("clips-*.npz")))
@@ -110,7 +115,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
 
 def interrupted(arguments: list[str], folder: Path, *, once: Callable[[], bool]) -> str:
     """Run a command, press Ctrl-C once something is so, and return what it has said on stderr."""
-    (folder / "program.py").write_text(IN_A_PROCESS)
+    (folder / "program.py").write_text(IN_A_PROCESS.replace("= CLIPS_A_PART", f"= {CLIPS_A_PART}"))
     with subprocess.Popen(
         [sys.executable, "program.py", *arguments],
         stdout=subprocess.DEVNULL,
