@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from annotator.build import STARTER_FOLDER
 from annotator.promotion.gate import GateReport
-from annotator.promotion.report import numbers_of, summary_in_words
+from annotator.promotion.report import numbers_of
 from annotator.promotion.running import Asked, promote, roll_back
 from annotator.recognition.bundle import MANIFEST
 from annotator.store.diff import LabellingDiff
@@ -220,7 +220,6 @@ def _told(diff: LabellingDiff | None) -> dict[str, Any]:
     people = [] if diff is None else [(one.identity.name, *numbers_of(one)) for one in diff.people[:_PEOPLE]]
     return {
         "diff": diff,
-        "summary": None if diff is None else summary_in_words(diff),
         "people": people,
         "more_people": 0 if diff is None else len(diff.people) - len(people),
         "short_name": short_name,

@@ -61,7 +61,8 @@ def test_the_starter_model_says_so_by_the_manifest_that_comes_along(sqlite_store
 
 def test_what_a_model_changes_is_told_by_figures_examples_and_people(operator: Browser) -> None:
     page = operator.get("/operation/models/2").text
-    assert "adds 1 labels, drops 1, flips 1" in page
+    assert "Compared with test@1, over 3 clips, copies counted once." in page
+    assert "<dt>track gets a name</dt><dd>1</dd>" in page
     assert cells(page, "Catherine Clark")[1:] == ["0", "1", "0", "0", "0", "1"]
     flips = re.findall(r'<a href="/media/\d+">([^<]+)</a></td>', page.replace("\n", ""))
     gained, lost = re.findall(r'<a href="/media/\d+">([^<]+)</a> <span class="quiet">([^<]+)<', page.replace("\n", " "))
