@@ -48,6 +48,10 @@ _RELABEL: Final = (
     "a model without the person is another model: what is annotated with it from now on is not shown before"
     " `annotator relabel --activate`, which labels what is there with it, too"
 )
+_ELSEWHERE: Final = (
+    "it was named on another machine before this was interrupted, or is there no more: call this where it is, with"
+    " --folder"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class Wanted:
     Attributes:
         name: a name, an alias, an identity id or a Knowledge Graph id; None for a face that nobody has named.
         face: of a picture of the person, with what is known of her or him otherwise.
-        folders: work directories, exports and reports that are swept, too.
+        folders: work directories, exports and reports that are swept, too; of one that goes on, those that were named
+            before are.
         is_dry: only look.
         tells_name: whether the report says the name.
         identity_ids: whom the name must mean; None asks for nothing.
@@ -124,7 +129,7 @@ def _look(
     steps = count_in_database(store.engine, found.person, found.known, say=say)
     steps["models"] = {"models": len(found.replaceable)} if found.replaceable else {}
     steps["cache"] = {"files": len(_cached(settings, names))}
-    left = _left(settings, found, wanted)
+    left = _left(settings, found, wanted, folders=len(wanted.folders))
     for number, folder in enumerate(wanted.folders, start=1):
         sweep = sweep_folder(folder, names, is_dry=True)
         steps[f"folder {number}"] = sweep.counts()
@@ -139,7 +144,14 @@ def _look(
 def _forget(
     store: Store, settings: Settings, wanted: Wanted, *, found: _Found, say: Callable[[str], None]
 ) -> TakedownReport:
-    takedown = begin_takedown(store.engine, found.person, found.known, done_by=wanted.done_by, note=wanted.note)
+    takedown = begin_takedown(
+        store.engine,
+        found.person,
+        found.known,
+        folders=wanted.folders,
+        done_by=wanted.done_by,
+        note=wanted.note,
+    )
     names = takedown.names
     say("faces, labels and texts of the database")
     forget_in_database(store.engine, takedown, names)
@@ -152,13 +164,16 @@ def _forget(
     for path in _cached(settings, names):
         path.unlink(missing_ok=True)
         note_step(store.engine, takedown, "cache", {"files": 1})
-    for number, folder in enumerate(wanted.folders, start=1):
-        sweep = sweep_folder(folder, names)
-        keep_left(store.engine, takedown.takedown_id, _left_in(number, sweep))
-        note_step(store.engine, takedown, f"folder {number}", sweep.counts())
+    for number, folder in enumerate(takedown.folders, start=1):
+        if folder.path.is_dir():
+            sweep = sweep_folder(folder.path, names)
+            keep_left(store.engine, takedown.takedown_id, _left_in(number, sweep))
+            note_step(store.engine, takedown, f"folder {number}", sweep.counts())
+        if not folder.is_of_this_machine or not folder.path.is_dir():
+            keep_left(store.engine, takedown.takedown_id, [f"folder {number}: {_ELSEWHERE}"])
     say("the names")
     left = keep_left(store.engine, takedown.takedown_id, [])
-    general = [one for one in _left(settings, found, wanted) if one not in left]
+    general = [one for one in _left(settings, found, wanted, folders=len(takedown.folders)) if one not in left]
     finish_takedown(store.engine, takedown, names, left=[*general, *left])
     with store.reading() as connection:
         done = find_takedown(connection, takedown.takedown_id)
@@ -251,7 +266,7 @@ def _left_in(number: int, sweep: Sweep) -> list[str]:
     return [f"folder {number}: {one}: it was left as it is, look into it yourself" for one in sweep.left]
 
 
-def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
+def _left(settings: Settings, found: _Found, wanted: Wanted, *, folders: int) -> list[str]:
     """Return what no program can do here."""
     left = [
         "media are not changed: whoever annotates them anew finds a face without a name",
@@ -270,7 +285,7 @@ def _left(settings: Settings, found: _Found, wanted: Wanted) -> list[str]:
         left.append(_RELABEL)
     if len(found.replaceable) < len(found.bundles):
         left.append(_READ_ONLY)
-    if not wanted.folders:
+    if not folders:
         left.append("no work directory was named: give --folder for each, and for exports and pictures that were drawn")
     if wanted.name is None:
         left.append("a face without a name leaves no tombstone: it is found again when a clip is annotated anew")

@@ -96,6 +96,7 @@ takedowns = Table(
     Column("tombstones", Json, comment="of the person, hexadecimal; NULL: a former program has begun it"),
     Column("is_resumed", Boolean, comment="it was killed and went on"),
     Column("left_to_do", Json, comment="sentences for a person, which name nobody; NULL until a step leaves some"),
+    Column("folders", Json, comment="to be swept, [[path, machine], …], until it is finished; NULL then"),
 )
 
 tombstones = Table(

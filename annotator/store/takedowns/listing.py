@@ -25,6 +25,7 @@ class KnownTakedown:
         tombstones: of the person, hexadecimal, sorted; none of a face that nobody has named.
         steps: how much went in each, in the order in which they were begun.
         ended: those of the steps that have ended.
+        folders: how many the command was given to be swept, of one that is not finished.
         left: what is left to do, in sentences: as far as steps have told it, until it is finished; empty where a former
             program has done it.
 
@@ -38,6 +39,7 @@ class KnownTakedown:
     tombstones: tuple[str, ...]
     steps: Mapping[str, Mapping[str, int]]
     ended: frozenset[str]
+    folders: int
     left: tuple[str, ...]
 
 
@@ -112,5 +114,6 @@ def _told(connection: Connection, row: Any) -> KnownTakedown:  # noqa: ANN401 - 
         tombstones=tuple(sorted(tombstones_of(connection, row))),
         steps={str(step): dict(counts) for step, counts, _ in done},
         ended=frozenset(str(step) for step, _, is_ended in done if is_ended),
+        folders=len(row.folders or ()),
         left=tuple(row.left_to_do or ()),
     )

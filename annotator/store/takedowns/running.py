@@ -8,6 +8,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from annotator.store.locks import change_corrections, replace_evidence
 from annotator.store.promotions import who_is_this
 from annotator.store.tables import networks, takedowns, track_embeddings, track_labels
 from annotator.store.takedowns.faces import WINDOW, find_shown, forget_faces, ungroup, windows
+from annotator.store.takedowns.folders import NamedFolder, as_json, folders_of, more_folders
 from annotator.store.takedowns.labels import NAMES, count_labels, forget_labels, forget_names
 from annotator.store.takedowns.listing import tombstones_of
 from annotator.store.takedowns.texts import forget_in_texts
@@ -66,12 +68,14 @@ class Takedown:
         takedown_id: of the row.
         identity_ids: who, while it is under way.
         names: under which they are looked for, sorted.
+        folders: that are to be swept: those named now and whenever it was begun before.
 
     """
 
     takedown_id: int
     identity_ids: tuple[int, ...]
     names: tuple[str, ...]
+    folders: tuple[NamedFolder, ...] = ()
 
 
 def begin_takedown(
@@ -79,6 +83,7 @@ def begin_takedown(
     person: Person,
     known: KnownFaces,
     *,
+    folders: Sequence[Path] = (),
     done_by: str | None = None,
     note: Callable[[Connection, int], None] = lambda _connection, _takedown_id: None,
 ) -> Takedown:
@@ -91,6 +96,7 @@ def begin_takedown(
         engine: of the database.
         person: who.
         known: what tracks without a name are compared with; of one that is resumed, its row has that already.
+        folders: of this machine, to be swept, too; the row keeps them for whoever goes on.
         done_by: who does it; None is the user of this machine.
         note: is called in the same transaction, with the number of the takedown.
 
@@ -104,12 +110,14 @@ def begin_takedown(
         row = connection.execute(select(takedowns).where(takedowns.c.id == takedown_id)).one()
         ids = tuple(sorted({*row.identity_ids, *person.identity_ids}))
         told |= tombstones_of(connection, row)
+        swept = more_folders(folders_of(row), folders)
         values = {"identity_ids": list(ids), "tombstones": sorted(told), "is_resumed": found is not None}
+        values |= {"folders": as_json(swept)}
         if not set(person.identity_ids) <= set(row.identity_ids):
             values |= _begun_anew(row, known)
         connection.execute(update(takedowns).where(takedowns.c.id == takedown_id).values(**values))
         note(connection, takedown_id)
-        return Takedown(takedown_id, ids, tuple(sorted({*person.names, *names_of(connection, ids)})))
+        return Takedown(takedown_id, ids, tuple(sorted({*person.names, *names_of(connection, ids)})), swept)
 
 
 def _begun_anew(row: Any, known: KnownFaces) -> dict[str, Any]:  # noqa: ANN401 - a row
@@ -178,7 +186,7 @@ def finish_takedown(engine: Engine, takedown: Takedown, names: Sequence[str], *,
         connection.execute(
             update(takedowns)
             .where(takedowns.c.id == takedown.takedown_id)
-            .values(finished_at=utc_now(), identity_ids=[], faces=None, left_to_do=list(left))
+            .values(finished_at=utc_now(), identity_ids=[], faces=None, folders=None, left_to_do=list(left))
         )
     give_up_space(engine)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 
 from annotator.build import build_gallery
 from annotator.cli import run_command
@@ -469,13 +469,36 @@ def test_killed_at_any_step_it_goes_on(  # noqa: PLR0917 - fixtures
         [sys.executable, "-c", program, *arguments], check=False, env=os.environ | THIS_PROGRAM, timeout=120
     )
     assert ended.returncode == -signal.SIGKILL
-    assert run_command(arguments) == 0
+    assert run_command(["takedown", NAME, "--yes"]) == 0, "it knows the folders by itself"
     assert traces(database_url, places) == []
     with Store.open(database_url) as store, store.reading() as connection:
         assert (
             connection.execute(select(takedowns.c.finished_at)).scalars().all()[0] is not None
             or name == "give_up_space"
         )
+
+
+def test_a_folder_that_was_named_elsewhere_is_told(
+    places: Path, workdir: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [workdir, places / "gone", places / "cache"]
+    with Store.open(database_url) as store:
+        with store.reading() as connection:
+            person = find_person(connection, NAME)
+        begin_takedown(store.engine, person, KnownFaces(None, np.zeros((0, 0), np.float32)), folders=named)
+        with store.writing() as connection:
+            kept = connection.execute(select(takedowns.c.folders)).scalar_one()
+            connection.execute(update(takedowns).values(folders=[*kept[:2], [kept[2][0], "another-machine"]]))
+    capsys.readouterr()
+    assert run_command(["takedown", NAME, "--yes", "--json", "--folder", str(workdir)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one.partition(":")[0] for one in told["left"] if "where it is, with --folder" in one] == [
+        "folder 2",
+        "folder 3",
+    ]
+    assert {step for step in told["steps"] if step.startswith("folder")} == {"folder 1", "folder 3"}
+    assert not any("no work directory was named" in one for one in told["left"])
+    assert traces(database_url, places) == []
 
 
 def refused(store: Store, act: object) -> bool:

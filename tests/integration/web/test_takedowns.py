@@ -145,6 +145,23 @@ def test_a_face_without_a_name_goes_on_without_one(place: Place) -> None:
     assert browser.get(f"/people/{place.person_id}").status_code == 200, "others stay"
 
 
+def test_folders_that_the_command_was_given_are_swept_when_it_goes_on(sqlite_store: Store, tmp_path: Path) -> None:
+    place = Place(sqlite_store, str(sqlite_store.engine.url), tmp_path)
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "report.txt").write_text(f"It is {NAME}.", encoding="utf-8")
+    with sqlite_store.reading() as connection:
+        person = find_person(connection, NAME)
+    begin_takedown(sqlite_store.engine, person, NO_FACES, folders=[tmp_path / "export"])
+    browser = place.admin()
+    assert "One folder that the command was given is swept, too" in browser.get("/takedowns/1").text
+    assert browser.post("/takedowns/1", {"name": NAME}).headers["location"] in BEGUN
+    place.wait()
+    assert browser.get("/takedowns/1/report").json()["steps"]["folder 1"] == {"files": 1}
+    assert not (tmp_path / "export" / "report.txt").exists()
+    with sqlite_store.reading() as connection:
+        assert connection.execute(select(takedowns.c.folders)).scalar_one() is None
+
+
 def test_one_at_a_time_in_all_programs(place: Place) -> None:
     browser = place.admin()
     path = f"/people/{place.person_id}/takedown"
