@@ -55,6 +55,11 @@ _LIMITED = (
     '&& ulimit -S -t "$3" && ulimit -H -t $(($3 + 2)) || exit 125; shift 4; exec "$@"'
 )
 _LIMIT_FAILED = 125
+# ffmpeg's exit code when a signal has asked it to stop, as the soft limit of CPU time does.
+_ASKED_TO_STOP = 255
+# Linux counts the time of that limit in ticks, what a child has used exactly: on a busy machine it asks some percent
+# early. A child that was asked to stop when it had used this part of the limit was asked by the limit.
+_CPU_PART_USED = 0.5
 
 # Complaints that do not mean that a picture is missing or wrong.
 _HARMLESS = ("EXIF", "non monotonically increasing dts", "deprecated pixel format", "bitrate parameter")
@@ -299,7 +304,8 @@ class Child:
     def _failure(self, code: int, complaints: str | None) -> AnnotatorError:
         text = self._stderr.decode(errors="replace")
         why = f" ({complaints})" if complaints else ""
-        if self.usage and self.usage.cpu_s >= self._limits.cpu_s:  # ffmpeg exits by itself when it is asked to.
+        enough = self._limits.cpu_s * (_CPU_PART_USED if code == _ASKED_TO_STOP else 1)
+        if self.usage and self.usage.cpu_s >= enough:
             return self._timed_out("CPU")
         if code == _LIMIT_FAILED:
             return ConfigError(f"The limits of the decoder cannot be set{why}; lower them.")

@@ -13,7 +13,7 @@ import pytest
 
 from annotator.errors import DecodeTimeoutError, MediaTooLargeError, UndecodableMediaError
 from annotator.media import DecodeLimits, LocalMedia, Sampling, child, sample_frames
-from annotator.media.child import Child, WallClock, ffmpeg_path
+from annotator.media.child import Child, ChildUsage, WallClock, ffmpeg_path
 from annotator.media.commands import all_frames
 from annotator.media.limits import MIB
 from annotator.media.sniff import MediaFormat
@@ -103,11 +103,25 @@ def test_wall_time_is_for_all_children_of_a_media(tmp_path: Path) -> None:
 def test_a_child_over_its_cpu_time_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "any"
     path.write_bytes(b"")
-    with run(ENDLESS, path, limits=DecodeLimits(cpu_s=1)) as started:
+    with run(ENDLESS, path, limits=DecodeLimits(cpu_s=1), wall_s=120.0) as started:
         with pytest.raises(DecodeTimeoutError, match="1 s of CPU time"):
             started.finish()
         assert started.usage is not None
         assert started.usage.cpu_s < 4
+
+
+@pytest.mark.parametrize(("used_s", "error"), [(0.92, DecodeTimeoutError), (0.1, UndecodableMediaError)])
+def test_a_child_that_is_asked_to_stop_is_over_its_cpu_time_if_it_has_used_most_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used_s: float, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(child, "ffmpeg_path", lambda: "/bin/sh")
+    path = tmp_path / "any"
+    path.write_bytes(b"")
+    with run(("-c", "exit 255"), path, limits=DecodeLimits(cpu_s=1)) as started:
+        started._reap()
+        started.usage = ChildUsage(used_s, 0)
+        with pytest.raises(error):
+            started.finish()
 
 
 def test_a_child_cannot_take_more_memory_than_allowed(tmp_path: Path) -> None:
