@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from tests.browsers import open_chromium, watched
 from tests.oidc_provider import CLIENT_ID, SECRET, ProviderForTests, oidc_provider
+from tests.web_looks import LOOKS, insist_on_whole
 from tests.web_process import running
-
-LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 780), ("dark", 390, 780)]
-SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +67,4 @@ def test_whoever_has_no_role_sees_why_and_may_try_again(
 def look(page: Any, width_px: int, picture: Path) -> None:
     """See that a page is not wider than the window and can be used by everybody; keep a picture of it."""
     page.screenshot(path=picture)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
-    found = [one for one in Axe().run(page).response["violations"] if one["impact"] in SERIOUS]
-    assert [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]] == []
+    insist_on_whole(page, width_px, told=picture.stem)

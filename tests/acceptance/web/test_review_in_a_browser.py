@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from annotator.store import Store
 from annotator.store.strangers.running import group_strangers
@@ -14,11 +13,9 @@ from tests import web_archive
 from tests.browsers import open_chromium, watched
 from tests.made_up_gallery import gallery
 from tests.media_factory import GifPart, flat, gif_bytes
+from tests.web_looks import LOOKS, REVIEW, insist_on_whole
 from tests.web_process import running
 
-LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 780), ("dark", 390, 780)]
-PAGES = ["/review", "/strangers", "/strangers/1"]
-SERIOUS = ("serious", "critical")
 MOST_BYTES = 150_000
 
 
@@ -49,15 +46,13 @@ def test_each_page_is_whole_at_each_size_and_small_to_load(site: tuple[Any, str,
     browser, address, state = site
     for scheme, width_px, height_px in LOOKS:
         viewport = {"width": width_px, "height": height_px}
-        for path in PAGES:
+        for path in REVIEW:
             page = browser.new_context(viewport=viewport, color_scheme=scheme, storage_state=state).new_page()
             wrong, came = watched(page), []
             page.on("response", lambda answer, came=came: came.append(len(answer.body())))
             page.goto(address + path, wait_until="networkidle")
-            assert page.evaluate("document.documentElement.scrollWidth") <= width_px, path
-            found = [one for one in Axe().run(page).response["violations"] if one["impact"] in SERIOUS]
-            told = [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]]
-            assert (path, told, wrong) == (path, [], [])
+            insist_on_whole(page, width_px, told=path)
+            assert (path, wrong) == (path, [])
             assert 0 < sum(came) < MOST_BYTES, path
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from tests.browsers import open_chromium, watched
 from tests.media_factory import GifPart, flat, gif_bytes
+from tests.web_looks import LOOKS, insist_on_whole
 from tests.web_process import ANNOTATOR, environment, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
@@ -26,7 +26,6 @@ ROOT = Path(__file__).resolve().parents[3]
 SECTION = (ROOT / "docs" / "web.md").read_text(encoding="utf-8").partition("## Trying media")[2].partition("\n## ")[0]
 COMMANDS = re.findall(r"^    (curl .+)$", SECTION, re.MULTILINE)
 RACHEL, FILM = "rachel-waiting.gif", "crowd_dinner.mp4"
-LOOKS = [("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 780), ("dark", 390, 780)]
 LONG_MS = 120_000
 
 
@@ -125,9 +124,7 @@ def test_the_page_is_whole_and_can_be_used_by_everybody(
     page.wait_for_selector(".warning:visible >> text=not public", timeout=LONG_MS)
     for path in ("/try", page.url.removeprefix(address)):
         page.goto(address + path, wait_until="networkidle")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width_px, path
-        found = [one for one in Axe().run(page).response["violations"] if one["impact"] in {"serious", "critical"}]
-        assert [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]] == []
+        insist_on_whole(page, width_px, told=path)
     assert wrong == []
 
 

@@ -3,11 +3,13 @@
 import re
 
 import pytest
+from starlette.routing import compile_path
 
 from annotator.store import Store
 from annotator.store.web.accounts import Role
 from annotator.web.routes import PAGES
 from annotator.web.visit import Page
+from tests import web_looks
 from tests.web_client import Browser, WebForTests
 
 
@@ -113,6 +115,14 @@ def test_no_page_holds_script_or_style_of_its_own(sqlite_store: Store) -> None:
             html = browser.get(page.path).text
             assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:", html), page.path
             assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", html), page.path
+
+
+def test_each_page_that_people_read_is_looked_at_in_a_browser() -> None:
+    paths = [address.partition("?")[0].format(media=1, person=1, picture="") for address in web_looks.ALL]
+    read = [page for page in PAGES if page.method == "GET" and not page.is_api and page.name not in web_looks.NO_PAGES]
+    missing = [page.path for page in read if not any(compile_path(page.path)[0].match(path) for path in paths)]
+    assert missing == [], "give it an address in tests/web_looks.py"
+    assert {page.name for page in PAGES} >= web_looks.NO_PAGES
 
 
 def test_each_row_of_the_table_has_a_name_of_its_own() -> None:

@@ -8,6 +8,7 @@ import pytest
 from annotator.store import Store
 from tests.browsers import open_chromium, watched
 from tests.integration.web.test_space_page import build_map, register_people
+from tests.web_looks import LOOKS, insist_on_whole
 from tests.web_process import running
 
 SOFTWARE = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -43,3 +44,18 @@ def test_somebody_is_found_by_keyboard_and_their_page_opens(address: str, flags:
         page.wait_for_url("**/people/*")
         assert page.inner_text("h1") == "Person 10"
         assert wrong == []
+
+
+def test_the_picture_is_whole_in_each_look_and_everybody_can_use_the_page(address: str) -> None:
+    with open_chromium(SOFTWARE) as browser:
+        context = browser.new_context()
+        context.new_page().goto(address)
+        for scheme, width_px, height_px in LOOKS:
+            viewport = {"width": width_px, "height": height_px}
+            state = context.storage_state()
+            page = browser.new_context(viewport=viewport, color_scheme=scheme, storage_state=state).new_page()
+            wrong = watched(page)
+            page.goto(address.partition("/enter")[0] + "/space")
+            page.wait_for_selector("#space[data-state=drawn]")
+            insist_on_whole(page, width_px, told=f"{scheme}, {width_px} px")
+            assert wrong == []
