@@ -75,6 +75,36 @@ def test_each_page_is_whole_and_can_be_used_by_everybody(  # noqa: PLR0917 - wha
     assert [one for one in wrong if "404" not in one] == []
 
 
+# Where the keyboard is: what it is, whether it can be seen that it is there, and whether it is in the window.
+FOCUSED = """() => {
+    const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
+    const isMarked = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+    const isInView = box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+    return [one.localName, one.innerText || one.name || "", isMarked && isInView];
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/search?person=ada+lovelace", "/people/1", "/media/{media}", "/takedowns/picture"])
+def test_whoever_has_no_mouse_sees_where_they_are(
+    site: tuple[Any, str, dict[str, Any]], archive: tuple[Path, int], path: str
+) -> None:
+    browser, address, state = site
+    page = browser.new_context(viewport={"width": 390, "height": 780}, storage_state=state).new_page()
+    page.goto(address + path.format(media=archive[1]))
+    reached = []
+    while True:
+        page.keyboard.press("Tab")
+        where = page.evaluate(FOCUSED)
+        if where[0] == "body":
+            break
+        assert where[2], where
+        reached.append(where[1])
+        assert len(reached) < 100
+    assert reached[0] == "To the content"
+    assert "Log out" in reached
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width_px", [390, 1280])
 def test_a_name_without_end_makes_no_page_wider(
