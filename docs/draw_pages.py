@@ -4,7 +4,8 @@
     python docs/draw_pages.py --only search,people
 
 It makes the demo in a temporary folder, starts ``annotator web`` on it, and opens each page as a person would. The
-stranger is the astronaut, in an archive of the same clips in which nobody has enrolled her.
+stranger is the astronaut, in an archive of the same clips in which nobody has enrolled her. Last of all, she is taken
+down.
 """
 
 import argparse
@@ -29,6 +30,8 @@ ANNOTATOR: Final = Path(sys.executable).with_name("annotator")
 SIZE_WH: Final = (1280, 800)
 SMALL_PX: Final = 130  # so wide is a clip in which a name is not sure
 QUALITY: Final = 80  # of JPEG
+ASTRONAUT: Final = "Eileen Collins"
+PATIENCE_MS: Final = 120_000
 Steps = Mapping[str, Callable[[Any, str], None]]
 
 
@@ -40,7 +43,11 @@ def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        archives = ((pages(folder), make_archive), (pages_of_strangers(), make_archive_of_strangers))
+        archives = (
+            (pages(folder), make_archive),
+            (pages_of_strangers(), make_archive_of_strangers),
+            (pages_of_takedown(), make_archive_of_takedown),
+        )
         for steps, make in archives:
             wanted = [one for one in steps if only is None or one in only.split(",")]
             if wanted:
@@ -69,6 +76,13 @@ def make_archive_of_strangers(folder: Path) -> dict[str, str]:
     subprocess.run([ANNOTATOR, "annotate", folder / "clips"], check=True, env=environment)
     subprocess.run([ANNOTATOR, "strangers", "group"], check=True, env=environment)
     return environment
+
+
+def make_archive_of_takedown(folder: Path) -> dict[str, str]:
+    """Make the demo where it is not made yet; return the environment, whose cache is its own: a takedown empties it."""
+    if not (folder / "annotations.db").is_file():
+        make_archive(folder)
+    return environment_of(folder, "annotations.db") | {"ANNOTATOR_CACHE_DIR": str(folder / "cache")}
 
 
 def environment_of(folder: Path, database: str) -> dict[str, str]:
@@ -194,6 +208,27 @@ def pages_of_strangers() -> Steps:
         page.wait_for_load_state("networkidle")
 
     return {"stranger": stranger}
+
+
+def pages_of_takedown() -> Steps:
+    """Return how an admin comes to what a takedown would take away, and to what became of it."""
+
+    def dry_run(page: Any, site: str) -> None:  # noqa: ANN401
+        page.goto(f"{site}/search?person={ASTRONAUT.replace(' ', '+')}", wait_until="networkidle")
+        page.get_by_role("link", name=ASTRONAUT, exact=True).first.click()
+        page.get_by_role("link", name="Take this person down…").click()
+        page.get_by_role("heading", name="What goes").wait_for(timeout=PATIENCE_MS)
+
+    def report(page: Any, site: str) -> None:  # noqa: ANN401
+        dry_run(page, site)
+        page.get_by_label("Type the name").fill(ASTRONAUT)
+        page.get_by_role("button", name="Take down for good").click()
+        page.wait_for_url("**/takedowns**")
+        if not page.url.endswith("/1"):  # its number did not come within seconds
+            page.get_by_role("link", name="Takedown 1").click(timeout=PATIENCE_MS)
+        page.get_by_text("Done. The person is not known any more").wait_for(timeout=PATIENCE_MS)
+
+    return {"takedown": dry_run, "takedown_report": report}
 
 
 def visiting(path: str) -> Callable[[Any, str], None]:
