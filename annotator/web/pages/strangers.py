@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from annotator.errors import ConfigError, StrangerError
 from annotator.grouping.grouping import TrackKey
-from annotator.store.strangers.decisions import find_group, merge_groups, network_of_strangers, split_group
+from annotator.store.strangers.decisions import Group, find_group, merge_groups, network_of_strangers, split_group
 from annotator.store.web.people import find_person
 from annotator.store.web.strangers import MOST_LOOKED_AT, count_tracks, faces_of_stranger, most_seen_strangers
 from annotator.web.changing import checked_length
@@ -39,7 +39,7 @@ def show_stranger(visit: Visit) -> Response:
     given = _number(visit)
     network_id = network_of_strangers(visit.site.store.engine)
     with visit.site.store.reading() as connection:
-        group = find_group(connection, network_id, given)
+        group = _group(connection, network_id, given)
         faces = faces_of_stranger(connection, group.number, most=_FACES)
         tracks = count_tracks(connection, group.number)
         person = None if group.identity_id is None else find_person(connection, group.identity_id)
@@ -64,7 +64,7 @@ def name_stranger(visit: Visit) -> Response:
     number, site = _number(visit), visit.site
     name = checked_length(" ".join(visit.form.get("name", "").split()))
     with site.store.reading() as connection:
-        find_group(connection, network_of_strangers(site.store.engine), number)
+        _group(connection, network_of_strangers(site.store.engine), number)
     model = site.shown_model.name(site.store, site.settings)
     if site.enrolling is None or model is None:
         raise WebError(404, MODEL_IS_GONE)
@@ -105,6 +105,13 @@ def split_stranger(visit: Visit) -> Response:
     except ConfigError as error:
         raise WebError(409, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     return visit.redirect("stranger", number=new.number)
+
+
+def _group(connection: Connection, network_id: int, number: int) -> Group:
+    try:
+        return find_group(connection, network_id, number)
+    except StrangerError as error:
+        raise WebError(404, "There is no such stranger.") from error
 
 
 def _number(visit: Visit) -> int:

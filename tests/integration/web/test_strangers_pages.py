@@ -75,7 +75,7 @@ def test_a_group_shows_its_faces_which_can_be_looked_at(browser: Browser) -> Non
     assert len(faces) == 3
     kinds = {browser.get(face).headers["content-type"] for face in faces}
     assert kinds == {"image/jpeg", "image/svg+xml"}  # one of the clips is there
-    assert browser.get("/strangers/99").status_code == 400
+    assert browser.get("/strangers/99").status_code == 404
     assert browser.get("/strangers/99999999999").status_code == 404
 
 
