@@ -29,6 +29,8 @@ def remaining_in_words(forecast: Forecast, *, left: int) -> str:
 
     >>> remaining_in_words(Forecast(1.0, 600.0, 500.0, 4000.0), left=600)
     '10 min (8 min to 1 h 07 min)'
+    >>> remaining_in_words(Forecast(1.0, 600.0, 599.0, 601.0), left=600)
+    '10 min'
     >>> remaining_in_words(Forecast(1.0, 600.0, 500.0, None), left=600)
     '10 min (8 min at least)'
     >>> remaining_in_words(Forecast(1.0, 600.0), left=600)
@@ -45,7 +47,10 @@ def remaining_in_words(forecast: Forecast, *, left: int) -> str:
     elif forecast.most_s is None:
         interval = f"{span(forecast.least_s)} at least"
     else:
-        interval = f"{span(forecast.least_s)} to {span(forecast.most_s)}"
+        least, most = span(forecast.least_s), span(forecast.most_s)
+        if least == most == span(forecast.remaining_s):
+            return least
+        interval = f"{least} to {most}"
     return f"{span(forecast.remaining_s)} ({interval})"
 
 
