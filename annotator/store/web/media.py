@@ -3,23 +3,28 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
+from annotator.store.corrections.applying import SURE
 from annotator.store.labels import Identify
 from annotator.store.reads import StoredAnnotation, load_annotations
 from annotator.store.registry import active_labelling
 from annotator.store.tables import (
-    content_labels_by,
     contents,
     identities,
     labelled_contents,
     labellings,
     media,
+    overruled_labels,
     sources,
+    track_labels,
     web_jobs,
 )
 from annotator.types import MediaRef
+
+_Whom = TypeVar("_Whom", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ class Labelling:
         model: as users see it.
         labelled_at: when.
         is_shown: its names are shown everywhere.
-        people: names, surest first, with their confidence.
+        people: names that the model gives, whatever people have said of them, surest first, with their confidence. It
+            is None where only the name is kept that a person has given.
 
     """
 
@@ -57,7 +63,7 @@ class Labelling:
     model: str
     labelled_at: datetime
     is_shown: bool
-    people: tuple[tuple[str, float], ...]
+    people: tuple[tuple[str, float | None], ...]
 
 
 def names_given(connection: Connection, media_ids: Collection[int]) -> dict[int, str]:
@@ -114,32 +120,68 @@ def labellings_of(connection: Connection, row: KnownMediaRow) -> list[Labelling]
         .where(labelled_contents.c.content_id == row.content_id, labellings.c.retired_at.is_(None))
         .order_by(labelled_contents.c.labelled_at.desc(), labellings.c.id.desc())
     ).all()
-    survivor = identities.alias()
-    labels = connection.execute(
-        select(
-            content_labels_by.c.labelling_id, survivor.c.name, func.max(content_labels_by.c.confidence).label("best")
-        )
-        .join_from(content_labels_by, identities, identities.c.id == content_labels_by.c.identity_id)
-        .join(survivor, survivor.c.id == identities.c.survivor_id)
-        .where(
-            content_labels_by.c.content_id == row.content_id,
-            content_labels_by.c.labelling_id.in_([one.id for one in labelled]),
-        )
-        .group_by(content_labels_by.c.labelling_id, survivor.c.name)
-    ).all()
-    people: dict[int, list[tuple[str, float]]] = {one.id: [] for one in labelled}
-    for label in labels:
-        people[label.labelling_id].append((label.name, label.best))
+    people = _named_by_models(connection, row.content_id, [one.id for one in labelled])
     return [
         Labelling(
             one.id,
             one.model,
             one.labelled_at,
             one.id == shown,
-            tuple(sorted(people[one.id], key=lambda label: (-label[1], label[0]))),
+            tuple(sorted(people[one.id].items(), key=lambda label: (-(label[1] or 0.0), label[0]))),
         )
         for one in labelled
     ]
+
+
+def _named_by_models(
+    connection: Connection, content_id: int, labelling_ids: Collection[int]
+) -> dict[int, dict[str, float | None]]:
+    """Return whom models name in a content, by labelling; where people have spoken of a track, what the model says."""
+    names: dict[int, dict[int, float | None]] = {labelling_id: {} for labelling_id in labelling_ids}
+    spoken_of = set()
+    said, now = overruled_labels.c, track_labels.c
+    for row in connection.execute(
+        select(overruled_labels).where(said.content_id == content_id, said.labelling_id.in_(labelling_ids))
+    ):
+        spoken_of.add((row.labelling_id, row.track_no))
+        if row.candidates:
+            identity_id, _, confidence = row.candidates[0]
+            _note(names[row.labelling_id], identity_id, confidence)
+    for row in connection.execute(
+        select(now.labelling_id, now.track_no, now.identity_id, now.score, now.confidence).where(
+            now.content_id == content_id, now.labelling_id.in_(labelling_ids)
+        )
+    ):
+        if (row.labelling_id, row.track_no) not in spoken_of:
+            is_a_persons = row.score == row.confidence == SURE
+            _note(names[row.labelling_id], row.identity_id, None if is_a_persons else row.confidence)
+    return _by_survivor(connection, names)
+
+
+def _note(confidences: dict[_Whom, float | None], whom: _Whom, confidence: float | None) -> None:
+    """Keep the highest confidence that somebody was named with."""
+    known = confidences.get(whom)
+    confidences[whom] = confidence if known is None else max(known, confidence or 0.0)
+
+
+def _by_survivor(
+    connection: Connection, names: dict[int, dict[int, float | None]]
+) -> dict[int, dict[str, float | None]]:
+    ids = {identity_id for its_own in names.values() for identity_id in its_own}
+    survivor = identities.alias()
+    called = dict(
+        connection.execute(
+            select(identities.c.id, survivor.c.name)
+            .join_from(identities, survivor, survivor.c.id == identities.c.survivor_id)
+            .where(identities.c.id.in_(sorted(ids)))
+        ).all()
+    )
+    told: dict[int, dict[str, float | None]] = {labelling_id: {} for labelling_id in names}
+    for labelling_id, its_own in names.items():
+        for identity_id, confidence in its_own.items():
+            if identity_id in called:  # who was taken down is nobody's name any more
+                _note(told[labelling_id], called[identity_id], confidence)
+    return told
 
 
 def list_media(connection: Connection, *, limit: int, before_id: int | None = None) -> list[KnownMediaRow]:

@@ -8,6 +8,7 @@ import pytest
 from annotator.cli import run_command
 from annotator.store import Store
 from annotator.store.corrections.listing import list_corrections
+from annotator.store.tables import overruled_labels
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
 from tests import web_archive, web_modelled
@@ -154,3 +155,31 @@ def test_unknown_tracks_have_the_candidates_of_the_model_that_is_shown(sqlite_st
     card = web.browser(Role.READER).get(f"/media/{media[OTHER]}").text.partition('id="track-0"')[2]
     assert "<h3>unknown</h3>" in card
     assert card.partition("</ol>")[0].count("<meter") == 5
+
+
+def said_by_model(browser: Browser, media_id: int) -> str:
+    """Return what the table of models on the page of a media says, without markup."""
+    table = (
+        browser.get(f"/media/{media_id}").text.partition("<h2>What each model says</h2>")[2].partition("</table>")[0]
+    )
+    return " ".join(re.sub(r"<[^>]+>", " ", table.partition("<tbody>")[2]).split())
+
+
+def test_what_each_model_says_does_not_change_with_what_people_say(web: WebForTests, media: dict[str, int]) -> None:
+    browser = web.browser(Role.REVIEWER)
+    before = said_by_model(browser, media["ada"])
+    assert "Ada Lovelace" in before
+    say(browser, media["ada"], 1, **{"is": "ben brown"})
+    say(browser, media["ada"], 0, **{"not": "Ada Lovelace"})
+    assert found(browser, "Ben Brown") == ["ada.mp4", "apart.gif", "both.gif"]
+    assert said_by_model(browser, media["ada"]) == before
+
+
+def test_where_the_answer_of_a_model_is_not_kept_a_name_is_told_as_that_of_a_person(
+    sqlite_store: Store, web: WebForTests, media: dict[str, int]
+) -> None:
+    browser = web.browser(Role.REVIEWER)
+    say(browser, media["ada"], 1, **{"is": "ben brown"})
+    with sqlite_store.writing() as connection:
+        connection.execute(overruled_labels.delete())
+    assert "Bén Brown (named by a person)" in said_by_model(browser, media["ada"])
