@@ -1,6 +1,5 @@
 """People: names live in one table, labels point to them. Renaming and merging rewrite no label."""
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
@@ -13,6 +12,7 @@ from annotator.errors import IdentityError
 from annotator.names import fault_of_name, only_draws
 from annotator.store.columns import utc_now
 from annotator.store.dialect import given_ids, ids_param
+from annotator.store.near_names import near_keys
 from annotator.store.registry import insert_missing
 from annotator.store.tables import (
     active,
@@ -27,8 +27,6 @@ from annotator.types import Identity
 
 _SUGGESTIONS: Final = 5
 _TAKEN: Final = re.compile(r" \(merged into \d+\)$")  # as name_left writes it
-# How alike two names must be to be suggested, of 1 (difflib's ratio); typing errors of one or two letters pass.
-_MIN_LIKENESS: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +211,7 @@ def suggest(connection: Connection, name: str) -> tuple[str, ...]:
         select(identities.c.name, identities.c.name_key).where(identities.c.merged_into.is_(None))
     )
     by_key: dict[str, str] = {key: shown for shown, key in names}
-    words = set(name_key(name).split())
-    containing = sorted(shown for key, shown in by_key.items() if words and words <= set(key.split()))
-    alike = difflib.get_close_matches(name_key(name), by_key, n=_SUGGESTIONS, cutoff=_MIN_LIKENESS)
-    return tuple(dict.fromkeys([*containing, *(by_key[key] for key in alike)]))[:_SUGGESTIONS]
+    return tuple(by_key[key] for key in near_keys(name_key(name), by_key)[:_SUGGESTIONS])
 
 
 def rename(connection: Connection, name: str, new_name: str) -> Identity:

@@ -75,7 +75,14 @@ def test_case_accents_and_spaces_do_not_matter(store: Store, owners: dict[str, i
 @pytest.mark.usefixtures("owners")
 @pytest.mark.parametrize(
     ("name", "suggestion"),
-    [("Lovelace", "Ada Lovelace"), ("ada lovelase", "Ada Lovelace"), ("catherine", "Catherine Clark")],
+    [
+        ("Lovelace", "Ada Lovelace"),
+        ("ada lovelase", "Ada Lovelace"),
+        ("catherine", "Catherine Clark"),
+        ("catherin", "Catherine Clark"),
+        ("Lovelacce", "Ada Lovelace"),
+        ("BenBrown", "Bén Brown"),
+    ],
 )
 def test_an_unknown_name_gets_near_ones(store: Store, name: str, suggestion: str) -> None:
     with pytest.raises(IdentityError, match=suggestion) as caught:
