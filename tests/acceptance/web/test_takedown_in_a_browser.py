@@ -33,9 +33,10 @@ def open_takedown(page: Any, number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+def archive(tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[Path], Path]) -> tuple[Path, int]:
     """A data folder, in which a takedown of somebody else was killed as soon as it had begun; and who is to go."""
     folder = tmp_path_factory.mktemp("takedown")
+    with_networks(folder / "cache")
     with Store.open(folder / "annotations.db") as store:
         person_id = fill(store, folder)
         with store.reading() as connection:
