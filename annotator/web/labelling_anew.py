@@ -54,13 +54,19 @@ class LabellingAnew:
             return person_id in self._people
 
     def _go_on(self) -> None:
-        for wait_s in self._waits_s:
-            time.sleep(wait_s)
-            if self._try():
-                return
+        while True:
+            with self._lock:
+                label = self._label
+            for wait_s in self._waits_s:
+                time.sleep(wait_s)
+                if self._try():
+                    return
+            with self._lock:
+                if self._label is label:
+                    self._forget()
+                    break
+            # More has become due meanwhile: it has its own series of tries.
         _LOG.warning("labelling anew after a merge was taken back is given up: `annotator relabel --activate` does it")
-        with self._lock:
-            self._forget()
 
     def _try(self) -> bool:
         """Label, and once more where more has become due meanwhile; say whether nothing is due any more."""

@@ -43,6 +43,25 @@ def test_what_never_can_begin_is_given_up_and_can_be_asked_for_again() -> None:
     assert tries == [1, 1, 1, 2]
 
 
+def test_what_becomes_due_when_it_is_given_up_is_tried_too() -> None:
+    labelling = LabellingAnew(waits_s=(0,))
+    tries: list[str] = []
+
+    def first() -> None:
+        tries.append("first")
+        if len(tries) == 2:  # the last time
+            labelling.begin(second, {4})
+        raise WebError(503, "Another one is under way.")
+
+    def second() -> None:
+        tries.append(f"second, {labelling.is_due_for(3)}")
+
+    labelling.begin(first, {3})
+    _await_thread()
+    assert tries == ["first", "first", "second, True"]
+    assert not labelling.is_due_for(4)
+
+
 def test_who_becomes_due_while_it_begins_is_labelled_once_more() -> None:
     labelling = LabellingAnew(waits_s=())
     done: list[bool] = []
