@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from annotator.web.errors import NOTED, WebError, web_error_of
 from annotator.web.receiving import is_form_of_parts, receive_body, receive_form
 from annotator.web.security import SAFE_METHODS, is_another_origin, is_csrf_token, is_from_elsewhere
 from annotator.web.site import Site
-from annotator.web.visit import Form, Page, Visit, Visitor
+from annotator.web.visit import Bringing, Form, Page, Visit, Visitor
 
 LONGEST_FORM: Final = 256 * 1024
 _MOST_FIELDS: Final = 200  # of a form, beside what is chosen
@@ -49,7 +50,7 @@ def answering(page: Page, site: Site, pages: Sequence[Page]) -> Callable[[Reques
         except WebError as error:
             return await run_sync(told_as_known, visit, error)
         limiter = site.media_threads if page.fetches_media else None
-        return await run_sync(_answer, page, replace(visit, form=form), limiter=limiter)
+        return await _brought(await run_sync(_answer, page, replace(visit, form=form), limiter=limiter))
 
     return serve
 
@@ -80,7 +81,9 @@ async def _serve_files(page: Page, visit: Visit) -> Response:
             return error_answer(admitted, error)
         except AnnotatorError as error:
             return error_answer(admitted, web_error_of(error))
-        return await run_sync(_told, admitted, lambda: page.answer(replace(admitted, received=received)))
+        return await _brought(
+            await run_sync(_told, admitted, lambda: page.answer(replace(admitted, received=received)))
+        )
 
 
 async def _serve_when_it_has_waited(page: Page, visit: Visit) -> Response:
@@ -94,7 +97,14 @@ async def _serve_when_it_has_waited(page: Page, visit: Visit) -> Response:
         return wait
     if wait is not None:
         await wait()
-    return await run_sync(_told, admitted, lambda: page.answer(admitted))
+    return await _brought(await run_sync(_told, admitted, lambda: page.answer(admitted)))
+
+
+async def _brought(answer: Response | Bringing) -> Response:
+    """Return an answer; where a media must be brought for it, when it is there."""
+    if isinstance(answer, Response):
+        return answer
+    return await answer.visit.site.bringing.run(answer.uri, partial(_told, answer.visit, answer.answer))
 
 
 async def _read_form(page: Page, request: Request) -> Form:
@@ -124,7 +134,7 @@ def _is_text(given: str) -> bool:
     return _NO_TEXT.search(given) is None
 
 
-def _answer(page: Page, visit: Visit) -> Response:
+def _answer(page: Page, visit: Visit) -> Response | Bringing:
     """Answer in a thread of the pool."""
     admitted = _admitted(page, visit)
     return admitted if isinstance(admitted, Response) else _told(admitted, lambda: page.answer(admitted))

@@ -12,6 +12,7 @@ from annotator.errors import AnnotatorError, SourceUnavailableError
 from annotator.media.local import LocalMedia
 from annotator.media.reader import MediaReader, scheme_of
 from annotator.types import MediaRef
+from annotator.web.turns import Turns
 
 KEPT_BYTES: Final = 256 * 1024 * 1024
 """Of files that nobody uses just now."""
@@ -20,7 +21,6 @@ USED_BYTES: Final = 4 * 1024 * 1024 * 1024
 """Of files that are being sent just now: with more of them nothing else is brought."""
 
 KEPT_S: Final = 60.0
-_LOCKS: Final = 64
 _Key = tuple[str, str | None]
 
 
@@ -65,7 +65,7 @@ class KeepingReader(MediaReader):
         self._kept_bytes, self._used_bytes, self._kept_s = kept_bytes, used_bytes, kept_s
         self._files: OrderedDict[_Key, _File] = OrderedDict()  # who was used last is last
         self._lock = threading.Lock()
-        self._bringing = [threading.Lock() for _ in range(_LOCKS)]
+        self._bringing: Turns[_Key] = Turns()
         self._timer: threading.Timer | None = None
 
     @contextlib.contextmanager
@@ -81,7 +81,7 @@ class KeepingReader(MediaReader):
                 yield local
             return
         key = (media.uri, media.etag)
-        with self._bringing[hash(key) % _LOCKS]:  # who comes second finds what the first one has brought
+        with self._bringing.of(key):  # who comes second finds what the first one has brought
             file = self._taken(key) or self._brought(media, key)
         try:
             if file.local is None:

@@ -1,11 +1,10 @@
 """Faces as pictures: cut out of the media when a page shows them, and kept for a while."""
 
-import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from annotator.build import MediaSource
@@ -14,6 +13,7 @@ from annotator.promotion.frames import Picture, cut_what_can_be
 from annotator.promotion.pictures import Moment, best_moments
 from annotator.store.codec import StoredBoxes
 from annotator.types import MediaRef
+from annotator.web.turns import Turns
 
 KEPT_BYTES: Final = 32 * 1024 * 1024
 """Of pictures that are kept: some 5,000 faces."""
@@ -40,20 +40,6 @@ class _Kept:
         return 1000 + (0 if self.picture is None else len(self.picture))
 
 
-@dataclass(slots=True)
-class _Turn:
-    """Whose turn it is to cut pictures of one media.
-
-    Attributes:
-        lock: held by who cuts.
-        threads: so many cut or wait.
-
-    """
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    threads: int = 0
-
-
 class FacePictures:
     """Cuts faces out of media and keeps those that were asked for last. Safe to use from several threads.
 
@@ -66,7 +52,7 @@ class FacePictures:
         self._left_bytes = self._kept_bytes = kept_bytes
         self._takedowns = (0, 0)
         self._lock = threading.Lock()
-        self._turns: dict[str, _Turn] = {}  # by digest, of what is being cut
+        self._turns: Turns[str] = Turns()  # by digest, of what is being cut
 
     def cut(
         self,
@@ -90,28 +76,13 @@ class FacePictures:
             In their order; None for those that cannot be shown: the media is gone, has changed or cannot be read now.
 
         """
-        found = self._find_all(sha256, pictures)  # what is kept does not wait for what is being cut
+        found = self.find_all(sha256, pictures)  # what is kept does not wait for what is being cut
         if found is None:
-            with self._turn(sha256):  # who comes second finds what the first one has cut
-                found = self._find_all(sha256, pictures)
+            with self._turns.of(sha256):  # who comes second finds what the first one has cut
+                found = self.find_all(sha256, pictures)
                 if found is None:
                     found = self._cut_missing(reader, media, sha256, pictures, [*pictures, *together()])
         return found
-
-    @contextlib.contextmanager
-    def _turn(self, sha256: str) -> Iterator[None]:
-        """Let one thread after the other cut a media; other media wait for none of them."""
-        with self._lock:
-            turn = self._turns.setdefault(sha256, _Turn())
-            turn.threads += 1
-        try:
-            with turn.lock:
-                yield
-        finally:
-            with self._lock:
-                turn.threads -= 1
-                if not turn.threads:
-                    del self._turns[sha256]
 
     def _cut_missing(  # noqa: PLR0917 - as of `cut`
         self,
@@ -133,8 +104,8 @@ class FacePictures:
                 self._keep((sha256, one), cut.get(one), takedowns)
         return tuple(kept.picture if (kept := had[one]) is not None else cut.get(one) for one in pictures)
 
-    def _find_all(self, sha256: str, pictures: Sequence[Picture]) -> tuple[bytes | None, ...] | None:
-        """Return pictures that are all kept, or known not to be there; None where one is not."""
+    def find_all(self, sha256: str, pictures: Sequence[Picture]) -> tuple[bytes | None, ...] | None:
+        """Return pictures of a media that are all kept, or known not to be there; None where one is not."""
         found = [self._find((sha256, one)) for one in pictures]
         return None if None in found else tuple(kept.picture for kept in found if kept is not None)
 

@@ -66,7 +66,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/strangers/{number:int}/split", "split_stranger", strangers.split_stranger, Role.REVIEWER, "POST"),
     Page("/people", "people", people.show_people, Role.READER, menu="People"),
     Page("/people/{person_id:int}", "person", people.show_person, Role.READER),
-    Page("/people/{person_id:int}/face", "person_face", faces.send_face_of_person, Role.READER, fetches_media=True),
+    Page("/people/{person_id:int}/face", "person_face", faces.send_face_of_person, Role.READER),
     Page("/people/{person_id:int}/rename", "rename_person", changing_people.rename_person, Role.OPERATOR, "POST"),
     Page("/people/{person_id:int}/names", "add_alias", changing_people.add_further_name, Role.OPERATOR, "POST"),
     Page(
@@ -119,27 +119,24 @@ PAGES: Final[tuple[Page, ...]] = (
         "POST",
     ),
     Page("/media/{media_id:int}", "media", media.show_media, Role.READER),
-    Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER, fetches_media=True),
+    Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER),
     Page(
         "/media/{media_id:int}/tracks/{track_no:int}/faces/{number:int}",
         "face",
         faces.send_face,
         Role.READER,
-        fetches_media=True,
     ),
     Page(
         "/media/{media_id:int}/tracks/{track_no:int}/still",
         "still_face",
         faces.send_still_face,
         Role.READER,
-        fetches_media=True,
     ),
     Page(
         "/media/{media_id:int}/tracks/{track_no:int}/moving",
         "moving_face",
         faces.send_moving_face,
         Role.READER,
-        fetches_media=True,
     ),
     Page(
         "/media/{media_id:int}/tracks/{track_no:int}/corrections",

@@ -18,6 +18,7 @@ from annotator.store.store import Store
 from annotator.store.web.accounts import has_accounts
 from annotator.store.web.jobs import Room
 from annotator.store.web.sessions import Lifetime
+from annotator.web.bringing import HostThreads
 from annotator.web.comparing import Comparisons
 from annotator.web.errands import Errand
 from annotator.web.labelling_anew import LabellingAnew
@@ -43,7 +44,7 @@ NOBODY_ELSE: Final = "this machine"
 _EXPORTS_AT_ONCE: Final = 2
 # Of a picture that is only looked at: it goes through memory.
 LARGEST_PICTURE_BYTES: Final = 32 * 1024 * 1024
-# Media that are brought at once. Each may take minutes, and those who ask for a page need not wait for them.
+# Pages that wait for a program at once: each may take minutes, and those who ask for other pages do not wait for them.
 _MEDIA_AT_ONCE: Final = 6
 
 
@@ -103,7 +104,8 @@ class Site:
         static: style sheets and scripts.
         reader: brings media to files, to be shown; None shows none.
         templates: what pages are made of.
-        media_threads: in how many threads media are brought to be sent.
+        media_threads: in how many threads pages wait for programs that look at media.
+        bringing: brings media to be sent, in threads of their hosts.
         export_threads: in how many threads exports are made.
         pictures: cuts faces out of media.
         elsewhere: where people log in, too; None is nowhere.
@@ -130,6 +132,7 @@ class Site:
     reader: MediaReader | None = None
     templates: Templates = field(default_factory=Templates)
     media_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_MEDIA_AT_ONCE))
+    bringing: HostThreads = field(default_factory=HostThreads)
     export_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_EXPORTS_AT_ONCE))
     pictures: FacePictures = field(default_factory=FacePictures)
     elsewhere: "Elsewhere | None" = None

@@ -146,6 +146,22 @@ class Visit:
         ]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Bringing:
+    """An answer for which a media must be brought, maybe from a host that is slow.
+
+    Attributes:
+        visit: whose.
+        uri: of the media.
+        answer: is called in one of the threads of its host.
+
+    """
+
+    visit: Visit
+    uri: str
+    answer: Callable[[], Response]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A row of the table of routes.
@@ -153,12 +169,13 @@ class Page:
     Attributes:
         path: as Starlette has it: ``/people/{person_id:int}``.
         name: for links.
-        answer: is called in a thread: it may ask the database and wait.
+        answer: is called in a thread: it may ask the database. What waits for a host of media is returned instead.
         role: who may, with all above; None is everybody, also who is not logged in.
         method: of HTTP; GET answers HEAD, too.
         menu: under which word it is in the menu; None is not there.
         operation: what the description of the API says of it; None for pages.
-        fetches_media: it may wait long for another host: it is answered in the few threads that are for that alone.
+        fetches_media: it may wait long for a program that looks at a media: it is answered in the few threads that are
+            for that alone.
         takes_files: who may is asked before what is sent is read, and files go to the disk as they come.
         forgets_files: files are none of the archive's: they never come near the folder of uploads.
         most_chosen: of a form that offers things to choose: so many may be chosen at once, beside its other fields.
@@ -170,7 +187,7 @@ class Page:
 
     path: str
     name: str
-    answer: Callable[[Visit], Response]
+    answer: Callable[[Visit], Response | Bringing]
     role: Role | None
     method: Method = "GET"
     menu: str | None = None

@@ -21,7 +21,7 @@ from annotator.store.web.people import find_person, ids_of_people
 from annotator.types import MediaRef
 from annotator.web.errors import WebError
 from annotator.web.pictures import MOST_TOGETHER, faces_beside, stretch_of
-from annotator.web.visit import Visit
+from annotator.web.visit import Bringing, Visit
 
 FACES: Final = 5
 """Of a track: number 0 is the best one, the others are of other parts of its time."""
@@ -58,7 +58,7 @@ class _ShownTrack:
     boxes: StoredBoxes
 
 
-def send_face(visit: Visit) -> Response:
+def send_face(visit: Visit) -> Response | Bringing:
     """Send a face of a track of what is shown, cut out of its media; a grey shape where that cannot be read.
 
     Raises:
@@ -72,7 +72,7 @@ def send_face(visit: Visit) -> Response:
     return _send(visit, track, [moments[number], *moments, still], media_type="image/jpeg")
 
 
-def send_still_face(visit: Visit) -> Response:
+def send_still_face(visit: Visit) -> Response | Bringing:
     """Send the best face of a track in a square, with what is around it; raises as :func:`send_face`."""
     track = _track(visit)
     still, moving = follow(track.boxes)
@@ -80,7 +80,7 @@ def send_still_face(visit: Visit) -> Response:
     return _send(visit, track, pictures, media_type="image/jpeg")
 
 
-def send_moving_face(visit: Visit) -> Response:
+def send_moving_face(visit: Visit) -> Response | Bringing:
     """Send the same square as a picture that moves and follows the face; raises as :func:`send_face`."""
     track = _track(visit)
     still, moving = follow(track.boxes)
@@ -88,7 +88,7 @@ def send_moving_face(visit: Visit) -> Response:
     return _send(visit, track, pictures, media_type="image/webp")
 
 
-def send_face_of_person(visit: Visit) -> Response:
+def send_face_of_person(visit: Visit) -> Response | Bringing:
     """Send the best face of a person in the clip in which that is surest; a grey shape where there is none.
 
     Raises:
@@ -152,17 +152,29 @@ def _beside(visit: Visit, track: _ShownTrack) -> list[Moment]:
     return faces_beside(at_ms, around.values())
 
 
-def _send(visit: Visit, track: _ShownTrack, pictures: Sequence[Picture], *, media_type: str) -> Response:
+def _send(visit: Visit, track: _ShownTrack, pictures: Sequence[Picture], *, media_type: str) -> Response | Bringing:
     """Send the first of some pictures of a track, which are made together with the faces that are seen beside it."""
-    picture = None
-    if visit.site.reader is not None:
-        (picture,) = visit.site.pictures.cut(
-            visit.site.reader,
+    reader, kept = visit.site.reader, visit.site.pictures
+    if reader is None:
+        return _answer(visit, None, media_type)
+    found = kept.find_all(track.sha256, pictures[:1])
+    if found is not None:  # that waits for no host
+        return _answer(visit, found[0], media_type)
+
+    def cut() -> Response:
+        (picture,) = kept.cut(
+            reader,
             track.media,
             pictures[:1],
             sha256=track.sha256,
             together=lambda: [*pictures, *_beside(visit, track)],
         )
+        return _answer(visit, picture, media_type)
+
+    return Bringing(visit, track.media.uri, cut)
+
+
+def _answer(visit: Visit, picture: bytes | None, media_type: str) -> Response:
     if picture is None:
         return Response(_NONE, media_type="image/svg+xml")
     headers = _HEADERS | {"ETag": f'"{hashlib.sha256(picture).hexdigest()[:32]}"'}

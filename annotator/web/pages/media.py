@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -14,7 +15,7 @@ from anyio.to_thread import run_sync
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from annotator.media.reader import scheme_of
+from annotator.media.reader import MediaReader, scheme_of
 from annotator.media.sniff import sniff
 from annotator.results import TrackResult
 from annotator.store.corrections.listing import Correction, list_corrections_of
@@ -22,11 +23,13 @@ from annotator.store.identities import ids_of
 from annotator.store.registry import active_network
 from annotator.store.web.accounts import Role
 from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media, names_given
+from annotator.types import MediaRef
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
 from annotator.web.exporting import shapes_offered
+from annotator.web.presence import why_not_shown
 from annotator.web.shown_model import BeingLoadedError
-from annotator.web.visit import Visit
+from annotator.web.visit import Bringing, Visit
 
 TRACKS: Final = 60
 """Tracks of which a page lets people speak: films have hundreds."""
@@ -112,6 +115,7 @@ def show_media(visit: Visit) -> Response:
         "media.html",
         row=row,
         name=called,
+        not_shown=why_not_shown(site.reader, row.ref),
         explain_command=shlex.join(["annotator", "explain", row.ref.uri]),
         is_video=is_video(row.ref.uri),
         result=None if stored is None else stored.result,
@@ -130,7 +134,7 @@ def show_media(visit: Visit) -> Response:
     )
 
 
-def send_media(visit: Visit) -> Response:
+def send_media(visit: Visit) -> Response | Bringing:
     """Send the bytes of a media, to whoever may look; parts of it, too, as players ask for."""
     reader = visit.site.reader
     if reader is None:
@@ -139,15 +143,20 @@ def send_media(visit: Visit) -> Response:
     is_here = scheme_of(row.ref.uri) == "file"
     if not is_here and row.sha256 is not None and f'"{row.sha256}"' in visit.request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=_NOTHING | {"ETag": f'"{row.sha256}"'})
+    return Bringing(visit, row.ref.uri, partial(_open, reader, row.ref, is_here=is_here))
+
+
+def _open(reader: MediaReader, media: MediaRef, *, is_here: bool) -> Response:
+    """Bring a media, and return what sends it."""
     with contextlib.ExitStack() as stack:
         # A file of this machine is not read from end to end for a digest: its mark is that of FileResponse.
         if is_here:
-            path, mark = stack.enter_context(reader.open_path(row.ref)), {}
+            path, mark = stack.enter_context(reader.open_path(media)), {}
         else:
-            local = stack.enter_context(reader.open(row.ref))
+            local = stack.enter_context(reader.open(media))
             path, mark = local.path, {"ETag": f'"{local.sha256}"'}
         with path.open("rb") as file:
-            kind = sniff(file, name=row.ref.media_id).name
+            kind = sniff(file, name=media.media_id).name
         media_type = _TYPES.get(kind)
         if media_type is None:
             raise WebError(404, f"A browser does not show {kind}.")

@@ -85,9 +85,11 @@ def counting() -> Iterator[tuple[str, Counter[str]]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def refs_at(address: str) -> tuple[MediaRef, MediaRef, MediaRef]:
@@ -132,6 +134,43 @@ def test_who_asks_for_a_page_does_not_wait_for_media_that_do_not_come(sqlite_sto
 
     anyio.run(ask)
     assert answers == [GIF] * ASKED_AT_ONCE
+
+
+def test_media_of_others_come_while_a_host_is_slow(sqlite_store: Store, tmp_path: Path, held: HeldServer) -> None:
+    here = tmp_path / "here.gif"
+    here.write_bytes(GIF)
+    slow = f"http://127.0.0.1:{held.server.server_port}/1.gif"
+    with counting() as (address, _):
+        quick = f"{address.replace('127.0.0.1', 'localhost')}/2.gif"
+        web, ids = site_with(sqlite_store, slow, quick, here.as_uri())
+        cookies = dict(web.browser(Role.READER).client.cookies)
+        answers: list[bytes] = []
+
+        async def ask() -> None:
+            transport = ASGITransport(app=web.application)
+            async with AsyncClient(transport=transport, base_url="http://127.0.0.1", cookies=cookies) as one:
+                others_came = anyio.Event()
+
+                async def get(name: str) -> None:
+                    answers.append((await one.get(f"/media/{ids[name]}/file", timeout=None)).content)
+                    if len(answers) == 2:
+                        others_came.set()
+
+                async with anyio.create_task_group() as group:
+                    for _ in range(ASKED_AT_ONCE):
+                        group.start_soon(get, "both")
+                    await run_sync(held.was_asked.wait, 60, limiter=anyio.CapacityLimiter(1))
+                    try:
+                        with anyio.fail_after(30):
+                            group.start_soon(get, "apart")
+                            group.start_soon(get, "ada")
+                            await others_came.wait()
+                    finally:
+                        held.may_answer.set()
+
+        anyio.run(ask)
+    assert answers == [GIF] * (ASKED_AT_ONCE + 2)
+    assert not web.site.bringing.hosts
 
 
 def test_a_file_of_this_machine_is_not_read_from_end_to_end_to_send_a_part(
