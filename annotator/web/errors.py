@@ -8,6 +8,7 @@ from annotator.errors import (
     ChangedMeanwhileError,
     IdentityError,
     InputError,
+    SourceChangedError,
     SourceNotFoundError,
     StoreUnavailableError,
     TransientError,
@@ -21,6 +22,7 @@ TITLES: Final[Mapping[int, str]] = {
     405: "Not in this way",
     408: "Too slow",
     409: "Changed meanwhile",
+    410: "Gone",
     411: "How long is it?",
     413: "Too large",
     415: "Not read here",
@@ -29,6 +31,16 @@ TITLES: Final[Mapping[int, str]] = {
     500: "This went wrong",
     503: "Not now",
 }
+
+# The first one that an error is decides. Of a media that has changed, asking again brings nothing else, though workers
+# may try it again.
+_STATUSES: Final[tuple[tuple[type[AnnotatorError], int], ...]] = (
+    (IdentityError, 404),
+    (SourceNotFoundError, 410),
+    (SourceChangedError, 409),
+    (ChangedMeanwhileError, 409),
+    (InputError, 400),
+)
 
 NOTED: Final = "It is noted in the log of the program."
 
@@ -63,12 +75,9 @@ def web_error_of(error: AnnotatorError) -> WebError:
     """
     if isinstance(error, StoreUnavailableError):
         return WebError(503, "The database does not answer just now: try again soon.", headers={"Retry-After": "10"})
-    if isinstance(error, IdentityError | SourceNotFoundError):
-        return WebError(404, str(error))
-    if isinstance(error, ChangedMeanwhileError):
-        return WebError(409, str(error))
-    if isinstance(error, InputError):
-        return WebError(400, str(error))
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return WebError(status, str(error))
     if isinstance(error, TransientError):
         return WebError(503, str(error), headers={"Retry-After": "10"})
     return WebError(500, NOTED)

@@ -27,6 +27,7 @@ from annotator.types import MediaRef
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
 from annotator.web.exporting import shapes_offered
+from annotator.web.presence import why_not_shown
 from annotator.web.shown_model import BeingLoadedError
 from annotator.web.visit import Bringing, Visit
 
@@ -114,6 +115,7 @@ def show_media(visit: Visit) -> Response:
         "media.html",
         row=row,
         name=called,
+        not_shown=why_not_shown(site.reader, row.ref),
         explain_command=shlex.join(["annotator", "explain", row.ref.uri]),
         is_video=is_video(row.ref.uri),
         result=None if stored is None else stored.result,

@@ -26,8 +26,9 @@ function start(root) {
   const size = () => [shown.videoWidth || shown.naturalWidth || 1, shown.videoHeight || shown.naturalHeight || 1];
 
   shown.addEventListener(isVideo ? "loadedmetadata" : "load", draw);
-  if (!isVideo && shown.complete) draw();
-  shown.addEventListener("error", () => tell("This media cannot be shown here; who is in it, and when, is below."));
+  shown.addEventListener("error", tellWhy);
+  if (isVideo ? shown.error : shown.complete && !shown.naturalWidth) tellWhy(); // before anybody listened
+  else if (!isVideo && shown.complete) draw();
   withBoxes.addEventListener("change", draw);
   const withCaptions = document.querySelector("[data-captions]");
   if (withCaptions) withCaptions.addEventListener("change", () => {
@@ -44,6 +45,18 @@ function start(root) {
   function tell(words) {
     note.textContent = words;
     note.hidden = false;
+  }
+
+  // The server says why in a page of its own.
+  async function tellWhy() {
+    let why = "";
+    try {
+      const answer = await fetch(root.dataset.source);
+      if (!answer.ok) why = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("h1 + p").textContent;
+    } catch {
+      why = "";
+    }
+    tell(`This media cannot be shown here; who is in it, and when, is told all the same. ${why}`);
   }
 
   async function decode() {
@@ -74,8 +87,9 @@ function start(root) {
       frames = { decoder, read, length: at, last: -1, image: null };
       run();
     } catch {
-      tell("This animation runs by itself here: boxes show the moment that you choose.");
       play.disabled = true;
+      if (!shown.naturalWidth) return; // it cannot be shown at all, which is told already
+      tell("This animation runs by itself here: boxes show the moment that you choose.");
     }
   }
 
