@@ -23,31 +23,52 @@ _FREQUENCIES: Final = 8  # of each axis; the mean, of both, is none
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a picture, of its shape.
+    """A part of a picture.
 
     Attributes:
         x: left edge, as a part of the picture's width.
         y: upper edge, as a part of its height.
-        side: as a part of the picture's.
+        width: as a part of the picture's.
+        height: as a part of the picture's.
 
     """
 
     x: float
     y: float
-    side: float
+    width: float
+    height: float
 
 
-def _grid(side: float, steps: int) -> tuple[Window, ...]:
-    places = [(1 - side) * step / steps for step in range(steps + 1)]
-    return tuple(Window(x, y, side) for y in places for x in places)
+def _grid(width: float, height: float, *, steps: int) -> tuple[Window, ...]:
+    across, down = (np.linspace(0, 1 - side, steps + 1).tolist() for side in (width, height))
+    return tuple(Window(x, y, width, height) for y in down for x in across)
 
 
-WHOLE: Final = Window(0.0, 0.0, 1.0)
-KEPT: Final = (WHOLE, Window(0.1, 0.1, 0.8), Window(0.18, 0.18, 0.64))
+def _without_a_bar() -> tuple[Window, ...]:
+    sides = [(1.0, 1 - bar) for bar in (0.06, 0.12, 0.18)] + [(1 - bar, 1.0) for bar in (0.04, 0.08, 0.12)]
+    return tuple(
+        Window(x, y, width, height) for width, height in sides for x, y in ((0.0, 0.0), (1 - width, 1 - height))
+    )
+
+
+WHOLE: Final = Window(0.0, 0.0, 1.0, 1.0)
+KEPT: Final = (WHOLE, Window(0.1, 0.1, 0.8, 0.8), Window(0.18, 0.18, 0.64, 0.64))
 """Windows whose codes are kept."""
 
-ASKED: Final = (WHOLE, *_grid(0.8, 4), *_grid(0.64, 6))
-"""Windows whose codes are looked for. Each ratio of a side to a kept one is a crop that is found: 1.25, 1, 0.8 …"""
+WITHOUT_A_BAR: Final = _without_a_bar()
+"""What is left of a picture if one side of it is a bar that was not known for one: a caption, or a margin that is white
+in the one clip and not quite in the other. The scene beside it is squeezed."""
+
+ASKED: Final = (
+    WHOLE,
+    *_grid(0.8, 0.8, steps=4),
+    *_grid(0.64, 0.64, steps=4),
+    *_grid(0.8, 0.74, steps=3),
+    *_grid(0.74, 0.8, steps=3),
+    *WITHOUT_A_BAR,
+)
+"""Windows whose codes are looked for. Each ratio of a side to a kept one is a crop that is found: 1.25, 1, 0.8 …; two
+ratios in one are a crop of a picture that lost a bar as well."""
 
 
 def window_waves(pictures: U8, windows: tuple[Window, ...]) -> F32:
@@ -82,7 +103,7 @@ def _lowest_first() -> NDArray[np.int64]:
 @cache
 def _waves(window: Window) -> tuple[F32, F32]:
     """Return what each axis is multiplied by: f32 (8, 18) and (8, 32)."""
-    return _axis(HEIGHT_PX, window.y, window.side), _axis(WIDTH_PX, window.x, window.side)
+    return _axis(HEIGHT_PX, window.y, window.height), _axis(WIDTH_PX, window.x, window.width)
 
 
 def _axis(pixels: int, start: float, side: float) -> F32:

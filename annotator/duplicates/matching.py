@@ -10,14 +10,20 @@ from typing import Final, Self
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from annotator.duplicates.codes import ASKED, KEPT, U64, codes_of, window_waves
+from annotator.duplicates.codes import ASKED, KEPT, U64, WITHOUT_A_BAR, codes_of, window_waves
 from annotator.duplicates.pictures import HEIGHT_PX, WIDTH_PX
 from annotator.types import F32, I64, U8
 
 MIN_LIKENESS: Final = 0.92
 """Correlation of two pictures, laid over each other, from which they are one; chosen on development clips
 (`benchmarks/duplicates.py`)."""
+
+_MUCH_COVER: Final = 0.6  # of the picture: what an original and its crop to 80 % of each side have in common, and more
+_LIKER_FOR_COVER: Final = 0.1
+"""Pictures that have less in common must be more alike, by so much of what is missing: where light meets dark in both,
+a third of a picture agrees by chance."""
 
 MIN_SHARE: Final = 0.25
 """Of the pictures of the clip that has more of them in common: so many must be in the other, nearly as alike."""
@@ -26,10 +32,12 @@ _NEARLY: Final = 0.88
 _ALL: Final = 0.75  # of the pictures: those of one moment may be of another one in the other clip
 _UNCROPPED: Final = 0.9
 _MIN_COVER: Final = 0.36  # of the picture that both show: a crop to 60 % of each side
-_PROPOSALS: Final = 6
-_PAIRS: Final = 40  # nearest pairs of codes, of which proposals are taken
+_LYING: Final = (*KEPT, *WITHOUT_A_BAR)
+"""Windows of the other clip. Those of the one are :data:`ASKED`."""
+
+_PROPOSALS: Final = 24
 _ROUNDS: Final = 2  # of refining
-_WORTH_REFINING: Final = 0.75  # likeness; of clips that are one it was over 0.9 before refining, which takes most time
+_WORTH_REFINING: Final = 0.6  # likeness; refining takes most time
 _STEPS: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-3)
 _ANYWHERE: Final = np.full((HEIGHT_PX, WIDTH_PX), 255, np.uint8)
 _FARTHEST: Final = 0.15  # by which refining may change a side
@@ -68,7 +76,8 @@ class Match:
     @property
     def is_one(self) -> bool:
         """Whether the clips are one."""
-        return self.likeness >= MIN_LIKENESS and max(self.share, self.other_share) >= MIN_SHARE
+        min_likeness = MIN_LIKENESS + _LIKER_FOR_COVER * max(0.0, _MUCH_COVER - self.cover)
+        return self.likeness >= min_likeness and max(self.share, self.other_share) >= MIN_SHARE
 
     @property
     def is_whole(self) -> bool:
@@ -93,19 +102,18 @@ class Sought:
 
     Attributes:
         ways: its pictures u8 (K, 18, 32), and their mirror images.
-        codes: u64 (K, W) of each of the two, of the windows that are looked for.
+        codes: u64 (2, K, W), of both, of the windows that are looked for.
 
     """
 
     ways: tuple[U8, U8]
-    codes: tuple[U64, U64]
+    codes: U64
 
     @classmethod
     def of(cls, pictures: U8) -> Self:
         """Prepare a clip's pictures u8 (K, 18, 32)."""
         ways = (pictures, np.ascontiguousarray(pictures[:, :, ::-1]))
-        first, second = (codes_of(window_waves(way, ASKED)) for way in ways)
-        return cls(ways, (first, second))
+        return cls(ways, codes_of(np.stack([window_waves(way, ASKED) for way in ways])))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,22 +145,19 @@ def match_clips(one: Sought, other: U8) -> Match | None:
         other: u8 (L, 18, 32).
 
     Returns:
-        How they agree; ``is_one`` says whether that is enough. None where one has no pictures or nothing agrees.
+        How they agree; ``is_one`` says whether that is enough. None where one has no pictures.
 
     """
     if not (len(one.ways[0]) and len(other)):
         return None
-    kept = codes_of(window_waves(other, KEPT))
-    proposals = [_best_proposal(way, codes, other, kept) for way, codes in zip(one.ways, one.codes, strict=True)]
-    found = [(laid.best, mirrored, laid) for mirrored, laid in enumerate(proposals) if laid is not None]
-    if not found:
-        return None
-    promise, mirrored, laid = max(found, key=lambda proposal: proposal[0])
-    if promise >= _WORTH_REFINING:
-        laid = _refined(one.ways[mirrored], other, laid)
+    proposal = _best_proposal(one, other)
+    mine = one.ways[proposal.mirrored]
+    laid = _laid(mine, other, proposal.way.placing)
+    if laid.best >= _WORTH_REFINING:
+        laid = _refined(mine, other, laid)
     return Match(
         likeness=laid.best,
-        is_mirrored=bool(mirrored),
+        is_mirrored=bool(proposal.mirrored),
         width=float(laid.placing[0, 0]),
         height=float(laid.placing[1, 1]),
         cover=laid.cover,
@@ -161,23 +166,55 @@ def match_clips(one: Sought, other: U8) -> Match | None:
     )
 
 
-def _best_proposal(one: U8, asked: U64, other: U8, kept: U64) -> _Laid | None:
-    """Return the best way in which codes propose to lay clips over each other; None where none covers enough."""
-    distances = np.bitwise_count(asked.reshape(-1, 1) ^ kept.reshape(1, -1))
-    pairs = min(_PAIRS, distances.size)
-    nearest = np.argpartition(distances, pairs - 1, axis=None)[:pairs]
-    nearest = nearest[np.argsort(distances.ravel()[nearest], kind="stable")]
-    rows, columns = np.divmod(nearest, distances.shape[1])
-    ways = dict.fromkeys(zip((rows % len(ASKED)).tolist(), (columns % len(KEPT)).tolist(), strict=True))
-    mine, theirs = _greys(one), _greys(other).reshape(-1, HEIGHT_PX, WIDTH_PX)
-    best: _Laid | None = None
-    for asked_no, kept_no in list(ways)[:_PROPOSALS]:
-        way = _way(asked_no, kept_no)
-        if way.seen.cover >= _MIN_COVER:
-            placed = np.asarray((way.down @ theirs @ way.across).reshape(-1, _PIXELS), np.float32)
-            laid = _Laid(way.placing, _likeness(mine, placed, way.seen), way.seen.cover)
-            best = laid if best is None or laid.best > best.best else best
-    return best
+@dataclass(frozen=True, slots=True, eq=False)
+class _Proposal:
+    """A way to lay clips over each other, and whose codes propose it.
+
+    Attributes:
+        mirrored: 1 if it is the one's mirror image, otherwise 0.
+        row: which picture of the one.
+        column: which picture of the other.
+        way: how they lie.
+
+    """
+
+    mirrored: int
+    row: int
+    column: int
+    way: "_Way"
+
+
+def _best_proposal(one: Sought, other: U8) -> _Proposal:
+    """Return, of the ways that codes propose, the one under which the pictures that propose it are most alike."""
+    proposals = _proposals(one, other)
+    mine = _greys(np.stack([one.ways[each.mirrored][each.row] for each in proposals]))
+    theirs = _greys(np.stack([other[each.column] for each in proposals])).reshape(-1, HEIGHT_PX, WIDTH_PX)
+    down, across, seen = (
+        np.stack([getattr(each.way, part) for each in proposals]) for part in ("down", "across", "seen")
+    )
+    placed = (down @ theirs @ across).reshape(-1, _PIXELS)
+    return proposals[int(_likeness_each(mine, placed, seen).argmax())]
+
+
+def _proposals(one: Sought, other: U8) -> list[_Proposal]:
+    """Return the ways whose codes are nearest, of those under which enough is seen."""
+    lying = codes_of(window_waves(other, _LYING))
+    distances = np.bitwise_count(one.codes[:, :, None, :, None] ^ lying[:, None, :])
+    distances = distances.reshape(2, -1, len(ASKED), len(_LYING))  # (2, K * L, windows of the one, of the other)
+    nearest = np.where(_covers_enough(), distances.min(axis=1), np.iinfo(np.uint8).max)
+    chosen = np.argpartition(nearest, _PROPOSALS, axis=None)[:_PROPOSALS]
+    proposals = []
+    for mirrored, asked_no, lying_no in np.transpose(np.unravel_index(chosen, nearest.shape)).tolist():
+        pair = int(distances[mirrored, :, asked_no, lying_no].argmin())
+        proposals.append(_Proposal(mirrored, *divmod(pair, len(other)), _way(asked_no, lying_no)))
+    return proposals
+
+
+@cache
+def _covers_enough() -> NDArray[np.bool_]:
+    """Return bool (W, V): whether clips, laid so that a window of each shows the same, have enough in common."""
+    ways = [[_way(asked_no, lying_no) for lying_no in range(len(_LYING))] for asked_no in range(len(ASKED))]
+    return np.array([[_Seen.under(way.placing).cover >= _MIN_COVER for way in row] for row in ways])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,26 +249,29 @@ class _Way:
         placing: f32 (2, 3), as of :class:`_Laid`.
         down: f32 (18, 18): rows of the other's pictures to rows of the one's.
         across: f32 (32, 32): likewise columns, to be multiplied from the right.
-        seen: where both show something.
+        seen: f32 (576, 3): 1 for pixels that both show, of what is put together of the rows (``_TOGETHER``).
 
     """
 
     placing: F32
     down: F32
     across: F32
-    seen: _Seen
+    seen: F32
 
 
 @cache
-def _way(asked_no: int, kept_no: int) -> _Way:
-    """Return how pictures lie if a window that is asked for and one that is kept show the same."""
-    asked, kept = ASKED[asked_no], KEPT[kept_no]
-    scale = kept.side / asked.side
-    shift_x = WIDTH_PX * (kept.x - asked.x * scale) + 0.5 * scale - 0.5
-    shift_y = HEIGHT_PX * (kept.y - asked.y * scale) + 0.5 * scale - 0.5
-    placing = np.array([[scale, 0, shift_x], [0, scale, shift_y]], np.float32)
-    down, across = _sampling(HEIGHT_PX, scale, shift_y), _sampling(WIDTH_PX, scale, shift_x)
-    return _Way(placing, down, np.ascontiguousarray(across.T), _Seen.under(placing))
+def _way(asked_no: int, lying_no: int) -> _Way:
+    """Return how pictures lie if a window of the one and one of the other show the same."""
+    asked, lying = ASKED[asked_no], _LYING[lying_no]
+    scale_x, scale_y = lying.width / asked.width, lying.height / asked.height
+    shift_x = WIDTH_PX * (lying.x - asked.x * scale_x) + 0.5 * scale_x - 0.5
+    shift_y = HEIGHT_PX * (lying.y - asked.y * scale_y) + 0.5 * scale_y - 0.5
+    placing = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y]], np.float32)
+    seen = np.zeros((_PIXELS, len(_PARTS)), np.float32)
+    for pixels, together in zip(_Seen.under(placing).parts, _TOGETHER.T, strict=True):
+        seen[pixels] = together
+    down, across = _sampling(HEIGHT_PX, scale_y, shift_y), _sampling(WIDTH_PX, scale_x, shift_x)
+    return _Way(placing, down, np.ascontiguousarray(across.T), seen)
 
 
 def _sampling(pixels: int, scale: float, shift: float) -> F32:
@@ -244,9 +284,14 @@ def _sampling(pixels: int, scale: float, shift: float) -> F32:
     return weights
 
 
+def _laid(one: U8, other: U8, placing: F32) -> _Laid:
+    """Return pictures laid over each other."""
+    seen = _Seen.under(placing)
+    return _Laid(placing, _likeness(_greys(one), _greys(_placed(other, placing)), seen), seen.cover)
+
+
 def _refined(one: U8, other: U8, laid: _Laid) -> _Laid:
     """Return a placing under which the most alike pictures are more alike, where there is one near by."""
-    mine = _greys(one)
     for _ in range(_ROUNDS):
         row, column = divmod(int(laid.likeness.argmax()), laid.likeness.shape[1])
         try:
@@ -258,12 +303,8 @@ def _refined(one: U8, other: U8, laid: _Laid) -> _Laid:
         change = np.abs(moved - laid.placing)[:, :2]
         if change.diagonal().max() > _FARTHEST or max(change[0, 1], change[1, 0]) > _MOST_TURN:
             break
-        placing = np.asarray(moved, np.float32)
-        seen = _Seen.under(placing)
-        if seen.cover < _MIN_COVER:
-            break
-        nearer = _Laid(placing, _likeness(mine, _greys(_placed(other, placing)), seen), seen.cover)
-        if nearer.best <= laid.best:
+        nearer = _laid(one, other, np.asarray(moved, np.float32))
+        if nearer.cover < _MIN_COVER or nearer.best <= laid.best:
             break
         laid = nearer
     return laid
@@ -318,6 +359,29 @@ def _likeness(one: F32, placed: F32, seen: _Seen) -> F32:
     correlations = together / (my_lengths[:, :, None] * their_lengths[:, None])
     is_much = counts >= _MIN_COVER / 2 * _PIXELS
     return np.asarray(np.max(correlations, axis=0, initial=0.0, where=is_much[:, None, None]), np.float32)
+
+
+def _likeness_each(one: F32, placed: F32, seen: F32) -> F32:
+    """Return the correlation of each picture with one other, as :func:`_likeness`.
+
+    Args:
+        one: f32 (N, 576), of :func:`_greys`.
+        placed: f32 (N, 576), as they lie over them.
+        seen: f32 (N, 576, 3): 1 for pixels that count, of what is put together of the rows.
+
+    Returns:
+        f32 (N,).
+
+    """
+    products = np.stack([one, placed, one * one, placed * placed, one * placed], axis=1)
+    mine, theirs, my_squares, their_squares, together = np.moveaxis(products @ seen, 1, 0)
+    counts = np.maximum(seen.sum(axis=1), 1)
+    lengths = [
+        np.sqrt(np.maximum(squares - sums**2 / counts, counts))
+        for sums, squares in ((mine, my_squares), (theirs, their_squares))
+    ]
+    correlations = (together - mine * theirs / counts) / (lengths[0] * lengths[1])
+    return np.asarray(np.max(correlations, axis=1, initial=0.0, where=counts >= _MIN_COVER / 2 * _PIXELS), np.float32)
 
 
 def _sums_and_lengths(moments: F32, counts: F32) -> tuple[F32, F32]:

@@ -34,6 +34,7 @@ def test_a_changed_clip_is_found_first(index: DuplicateIndex, clip: int) -> None
         "mirrored": np.ascontiguousarray(scene[:, ::-1]),
         "cropped": scene[20:164, 30:286],
         "smaller": scene[::3, ::3],
+        "cropped to another shape": scene[24:156, 20:276],
     }
     for name, picture in changed.items():
         nearby = index.find(pictures_of(picture))

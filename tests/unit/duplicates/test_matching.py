@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from annotator.duplicates.faces import faces_agree
-from annotator.duplicates.matching import Sought, match_clips
+from annotator.duplicates.matching import Match, Sought, match_clips
 from annotator.types import U8, TrackEvidence
 from tests.drawn_scenes import drawn_scene, pictures_of
 
@@ -54,6 +54,35 @@ def test_a_caption_does_not_make_another_clip(seed: int) -> None:
     match = match_clips(Sought.of(pictures_of(_captioned(drawn_scene(seed)))), pictures_of(drawn_scene(seed)))
     assert match is not None
     assert match.is_one
+
+
+def _with_a_bar(scene: U8, *, is_above: bool) -> U8:
+    """A line on a grey bar: not white enough to be cut off, so that the scene beside it is squeezed."""
+    bar = np.full((36, 320, 3), 190, np.uint8)
+    cv2.putText(bar, "WHEN YOU SEE IT", (40, 28), cv2.FONT_HERSHEY_DUPLEX, 0.9, (0, 0, 0), 2)
+    return np.concatenate([bar, scene] if is_above else [scene, bar])
+
+
+@pytest.mark.parametrize("is_above", [False, True])
+@pytest.mark.parametrize("seed", range(60, 66))
+def test_a_bar_with_a_line_on_it_does_not_make_another_clip(seed: int, *, is_above: bool) -> None:
+    scene = drawn_scene(seed)
+    plain, barred = pictures_of(scene), pictures_of(_with_a_bar(scene, is_above=is_above))
+    for one, other, height in ((barred, plain, 1.2), (plain, barred, 1 / 1.2)):
+        match = match_clips(Sought.of(one), other)
+        assert match is not None
+        assert match.is_one
+        assert match.height == pytest.approx(height, abs=0.05)
+        assert match.width == pytest.approx(1.0, abs=0.05)
+
+
+def test_clips_that_have_little_in_common_must_be_more_alike() -> None:
+    def match(likeness: float, cover: float) -> Match:
+        return Match(likeness, False, 1.25, 1.25, cover, 1.0, 1.0)
+
+    assert match(0.925, 0.64).is_one
+    assert not match(0.925, 0.4).is_one
+    assert match(0.945, 0.4).is_one
 
 
 def test_other_scenes_are_other_clips() -> None:
