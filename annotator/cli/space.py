@@ -1,7 +1,6 @@
 """``annotator space``: the map of people and faces."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from annotator.recognition.gallery import Gallery
 from annotator.settings import Settings, load_settings
 from annotator.space.files import map_path, write_map
 from annotator.space.people import identity_ids, labelling_of
-from annotator.space.placing import make_map
+from annotator.space.placing import SpaceMap, make_map
 from annotator.space.projector import write_projector
 from annotator.space.sample import SampledFaces, sample_faces
 from annotator.store.identities import load_identities
@@ -24,12 +23,26 @@ from annotator.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sampled:
-    store: Store
-    settings: Settings
-    gallery: Gallery
-    labelling: Labelling
-    faces: SampledFaces
+class KeptMap:
+    """A map that was made.
+
+    Attributes:
+        space: the map.
+        faces: how many tracks it shows.
+        is_shown: names are shown of the model that it is of.
+
+    """
+
+    space: SpaceMap
+    faces: int
+    is_shown: bool
+
+    def in_words(self) -> str:
+        """Return what it came to."""
+        return (
+            f"{len(self.space.identity_id):,} people of {self.space.model} and {self.faces:,} faces have their places;"
+            f" three dimensions hold {self.space.explained.sum():.0%} of what distinguishes people"
+        )
 
 
 def build_space(*, faces: int, settings: Mapping[str, Any]) -> None:
@@ -41,7 +54,32 @@ def build_space(*, faces: int, settings: Mapping[str, Any]) -> None:
         StoreUnavailableError: the database does not answer.
 
     """
-    with _sampled(faces, settings) as one, one.store.reading() as connection:
+    loaded = load_settings(**settings)
+    with open_store(loaded, must_exist=True) as store, progress("reading faces", total=None) as advance:
+        kept = keep_map(store, loaded, faces=faces, on_batch=advance)
+    out().print(kept.in_words(), soft_wrap=True)
+    if not kept.is_shown:
+        model = kept.space.model
+        remark(f"Names are shown of another model: `annotator web` shows this map when {model} is active.")
+
+
+def keep_map(store: Store, settings: Settings, *, faces: int, on_batch: Callable[[int], None] | None = None) -> KeptMap:
+    """Compute the map of the model of the settings, and keep it in the cache.
+
+    Args:
+        store: the database; it is only read.
+        settings: where the model and the cache are.
+        faces: tracks of the sample, at most.
+        on_batch: told of each batch, how many contents it had.
+
+    Raises:
+        ConfigError: the settings cannot work, or nothing is labelled by the model.
+        LocalDiskError: it cannot be kept.
+        StoreUnavailableError: the database does not answer.
+
+    """
+    one = _sampled(store, settings, most=faces, on_batch=on_batch)
+    with store.reading() as connection:
         space = make_map(
             one.gallery,
             one.faces,
@@ -49,15 +87,9 @@ def build_space(*, faces: int, settings: Mapping[str, Any]) -> None:
             model=one.labelling.model,
             made_at=datetime.now(UTC),
         )
-        write_map(map_path(one.settings.cache_dir, connection, one.labelling.labelling_id), space)
+        write_map(map_path(settings.cache_dir, connection, one.labelling.labelling_id), space)
         is_shown = active_labelling(connection) == one.labelling.labelling_id
-    out().print(
-        f"{len(space.identity_id):,} people of {space.model} and {len(one.faces):,} faces have their places;"
-        f" three dimensions hold {space.explained.sum():.0%} of what distinguishes people",
-        soft_wrap=True,
-    )
-    if not is_shown:
-        remark(f"Names are shown of another model: `annotator web` shows this map when {space.model} is active.")
+    return KeptMap(space, len(one.faces), is_shown)
 
 
 def export_space(folder: Path, *, faces: int, settings: Mapping[str, Any]) -> None:
@@ -69,21 +101,26 @@ def export_space(folder: Path, *, faces: int, settings: Mapping[str, Any]) -> No
         StoreUnavailableError: the database does not answer.
 
     """
-    with _sampled(faces, settings) as one:
-        with one.store.reading() as connection:
+    loaded = load_settings(**settings)
+    with open_store(loaded, must_exist=True) as store:
+        with progress("reading faces", total=None) as advance:
+            one = _sampled(store, loaded, most=faces, on_batch=advance)
+        with store.reading() as connection:
             names = {identity_id: person.name for identity_id, person in load_identities(connection).items()}
         points = write_projector(folder, one.gallery, one.faces, names)
     out().print(f"{points:,} points are in {folder}", markup=False, soft_wrap=True)
     remark(f"Look at them with: tensorboard --logdir {folder}")
 
 
-@contextmanager
-def _sampled(most: int, settings: Mapping[str, Any]) -> Iterator[_Sampled]:
-    loaded = load_settings(**settings)
-    with open_store(loaded, must_exist=True) as store:
-        gallery = build_gallery(loaded, store=store)
-        with store.reading() as connection:
-            labelling = labelling_of(connection, gallery, build_identifier(loaded, gallery).digest)
-        with progress("reading faces", total=None) as advance:
-            faces = sample_faces(store.engine, gallery, labelling, most=most, on_batch=advance)
-        yield _Sampled(store, loaded, gallery, labelling, faces)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sampled:
+    gallery: Gallery
+    labelling: Labelling
+    faces: SampledFaces
+
+
+def _sampled(store: Store, settings: Settings, *, most: int, on_batch: Callable[[int], None] | None) -> _Sampled:
+    gallery = build_gallery(settings, store=store)
+    with store.reading() as connection:
+        labelling = labelling_of(connection, gallery, build_identifier(settings, gallery).digest)
+    return _Sampled(gallery, labelling, sample_faces(store.engine, gallery, labelling, most=most, on_batch=on_batch))

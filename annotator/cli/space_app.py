@@ -9,6 +9,7 @@ import typer
 
 from annotator.cli.options import Database, Model
 from annotator.cli.processor import multiply_in_one_thread
+from annotator.space import USUAL_FACES
 
 space_app = typer.Typer(
     help="People and faces as points in three dimensions: for `annotator web`, and for the projector of TensorBoard.",
@@ -19,7 +20,7 @@ space_app = typer.Typer(
 @space_app.command("build")
 def build(
     *,
-    faces: Annotated[int, typer.Option(min=0, max=200_000, help="Tracks of the sample, at most.")] = 50_000,
+    faces: Annotated[int, typer.Option(min=0, max=200_000, help="Tracks of the sample, at most.")] = USUAL_FACES,
     model: Model = None,
     database: Database = None,
 ) -> None:

@@ -22,7 +22,7 @@ from annotator.recognition.enrollment import check_who
 from annotator.recognition.gallery import Gallery
 from annotator.recognition.labels import check_name
 from annotator.results import span_in_words
-from annotator.settings import load_settings
+from annotator.settings import Settings, load_settings
 from annotator.store.backlog.view_file import read_views
 from annotator.store.identities import ids_of
 from annotator.store.registry import active_network
@@ -37,7 +37,7 @@ from annotator.store.strangers.decisions import (
 )
 from annotator.store.strangers.faces import best_tracks
 from annotator.store.strangers.listing import Stranger, StrangerTrack, list_strangers, tracks_of_stranger
-from annotator.store.strangers.running import group_strangers
+from annotator.store.strangers.running import Grouped, group_strangers
 from annotator.store.tables import annotations, identities, networks
 from annotator.types import Identity
 
@@ -57,35 +57,69 @@ def group(*, is_anew: bool, as_json: bool, settings: Mapping[str, Any]) -> None:
 
     """
     loaded = load_settings(**settings)
-    with open_store(loaded, must_exist=True) as store:
-        gallery = build_gallery(loaded, store=store)
-        network_id = _shown_network(store, gallery)
-        with store.reading() as connection:
-            newest = select(func.max(annotations.c.content_id)).where(annotations.c.network_id == network_id)
-            total = connection.execute(newest).scalar_one() or 0
-        reached = 0
-        with progress("grouping", total=total) as advance:
+    reached = 0
+    with open_store(loaded, must_exist=True) as store, progress("grouping", total=newest_content(store)) as advance:
 
-            def on_batch(last: int) -> None:
-                nonlocal reached
-                advance(last - reached)
-                reached = last
+        def on_batch(last: int, _: int) -> None:
+            nonlocal reached
+            advance(last - reached)
+            reached = last
 
-            done = group_strangers(store.engine, gallery.bundle, network_id, is_anew=is_anew, on_batch=on_batch)
-        if done.contents or done.is_anew:
-            count_strangers(store.engine)
+        done = group_new(store, loaded, is_anew=is_anew, on_batch=on_batch)
     if as_json:
         print_json_line(asdict(done))
         return
     if done.is_anew:
         remark("All groups were made anew, around those about which somebody has decided.")
+    out().print(in_words(done), soft_wrap=True)
+
+
+def group_new(
+    store: Store, settings: Settings, *, is_anew: bool = False, on_batch: Callable[[int, int], None] | None = None
+) -> Grouped:
+    """Let the tracks of what is annotated find their groups.
+
+    Args:
+        store: the database.
+        settings: where the model is.
+        is_anew: make all groups anew, but for what a person has decided.
+        on_batch: told of each batch, up to which content it went, and which one is the last.
+
+    Raises:
+        ConfigError: nothing is annotated, or the model's embedder is not that of what is shown.
+        GroupingTakenError: another process does it just now.
+
+    """
+    gallery = build_gallery(settings, store=store)
+    network_id = _shown_network(store, gallery)
+    total = newest_content(store)
+
+    def on_contents(last: int) -> None:
+        if on_batch is not None:
+            on_batch(last, max(last, total))
+
+    done = group_strangers(store.engine, gallery.bundle, network_id, is_anew=is_anew, on_batch=on_contents)
+    if done.contents or done.is_anew:
+        count_strangers(store.engine)
+    return done
+
+
+def newest_content(store: Store) -> int:
+    """Return the id of the newest content of the network that is shown; 0 where there is none."""
+    with store.reading() as connection:
+        newest = select(func.max(annotations.c.content_id)).where(
+            annotations.c.network_id == active_network(connection)
+        )
+        return connection.execute(newest).scalar_one() or 0
+
+
+def in_words(done: Grouped) -> str:
+    """Return what grouping came to."""
     if not done.contents:
-        out().print("everything is grouped already")
-        return
-    out().print(
+        return "everything is grouped already"
+    return (
         f"{done.tracks:,} tracks of {done.contents:,} clips: {done.founded:,} new groups, {done.united:,} became part"
-        f" of others; {done.too_poor:,} tracks are too poor for one",
-        soft_wrap=True,
+        f" of others; {done.too_poor:,} tracks are too poor for one"
     )
 
 

@@ -38,6 +38,7 @@ _ANNOTATES: Final = (sys.executable, "-m", "annotator.cli.web_jobs")
 _EXPLAINS: Final = (sys.executable, "-m", "annotator.cli.web_explain")
 _ENROLLS: Final = (sys.executable, "-m", "annotator.cli.web_enroll")
 _TAKES_DOWN: Final = (sys.executable, "-m", "annotator.cli.web_takedown")
+_COMPUTES: Final = (sys.executable, "-m", "annotator.cli.web_compute")
 _WITHOUT_COLOURS: Final = {"TERM": "dumb", "NO_COLOR": "1"}
 NEEDS_EXTRA = "the web application needs its extra: pip install 'celebrity-annotator[web]'"
 
@@ -57,6 +58,7 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
         from annotator.build import build_reader  # noqa: PLC0415 - takes a while to import
         from annotator.web.annotating import MARGIN_S, Annotating, HelperProcess  # noqa: PLC0415 - of an extra
         from annotator.web.brought import KeepingReader  # noqa: PLC0415
+        from annotator.web.computing import Computing  # noqa: PLC0415
         from annotator.web.errands import Errand  # noqa: PLC0415
         from annotator.web.serving import serve  # noqa: PLC0415
         from annotator.web.site import Keys, Site, now_utc  # noqa: PLC0415
@@ -93,6 +95,10 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
             explaining, enrolling = (
                 Errand(command, settings, os.environ | _WITHOUT_COLOURS) for command in (_EXPLAINS, _ENROLLS)
             )
+            placing, grouping = (
+                Computing((*_COMPUTES, deed), settings, os.environ | _WITHOUT_COLOURS, now=now_utc)
+                for deed in ("space", "strangers")
+            )
             site = Site(
                 store,
                 loaded,
@@ -103,6 +109,8 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
                 explaining=explaining,
                 enrolling=enrolling,
                 taking_down=TakingDown(_TAKES_DOWN, settings, os.environ | _WITHOUT_COLOURS),
+                placing=placing,
+                grouping=grouping,
             )
             site.uploads.remove_abandoned()
             serve(site, on_ready=tell_ready)

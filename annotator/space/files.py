@@ -61,6 +61,15 @@ def write_map(path: Path, space: SpaceMap) -> None:
         )
 
 
+def read_time(path: Path) -> datetime | None:
+    """Return when the map of a file was made, without reading the rest; None as of ``read_map``."""
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return datetime.fromisoformat(str(file["made_at"]))
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return None
+
+
 def read_map(path: Path) -> SpaceMap | None:
     """Return the map of a file; None where there is none, or none that this program can read: it can be made again."""
     try:

@@ -53,6 +53,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/review", "review", review.show_review, Role.REVIEWER, menu="Review"),
     Page("/review", "review_answer", review.review, Role.REVIEWER, "POST"),
     Page("/strangers", "strangers", strangers.show_strangers, Role.REVIEWER),
+    Page("/strangers/group", "group_strangers", strangers.group_strangers, Role.OPERATOR, "POST"),
     Page("/strangers/{number:int}", "stranger", strangers.show_stranger, Role.REVIEWER),
     Page(
         "/strangers/{number:int}/name",
@@ -155,6 +156,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page("/media/{media_id:int}/export", "media_export", exports.send_media_export, Role.READER),
     Page("/search/export", "search_export", exports.send_search_export, Role.READER),
     Page("/space", "space", space.show_space, Role.READER, menu="Space"),
+    Page("/space/build", "build_space", space.build_space, Role.OPERATOR, "POST"),
     Page("/space/points", "space_points", space.send_points, Role.READER),
     Page("/operation", "operation", operation.show_operation, Role.OPERATOR, menu="Operation"),
     Page("/operation/now", "operation_now", operation.show_now, Role.OPERATOR),

@@ -20,6 +20,7 @@ from annotator.store.web.jobs import Room
 from annotator.store.web.sessions import Lifetime
 from annotator.web.bringing import HostThreads
 from annotator.web.comparing import Comparisons
+from annotator.web.computing import Computing
 from annotator.web.errands import Errand
 from annotator.web.labelling_anew import LabellingAnew
 from annotator.web.noting import Noting
@@ -119,6 +120,8 @@ class Site:
         comparisons: what labellings change against what is shown.
         promoting: does the promotion that is under way.
         taking_down: looks what would go of somebody, and takes people down; None does not.
+        placing: builds the map of people and faces; None does not.
+        grouping: groups strangers; None does not.
 
     """
 
@@ -146,6 +149,8 @@ class Site:
     comparisons: Comparisons = field(default_factory=Comparisons)
     promoting: Promoting = field(default_factory=Promoting)
     taking_down: TakingDown | None = None
+    placing: Computing | None = None
+    grouping: Computing | None = None
 
     @property
     def lifetime(self) -> Lifetime:

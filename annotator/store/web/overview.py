@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, exists, func, select, text
 
 from annotator.store.registry import active_labelling, active_network
 from annotator.store.tables import (
@@ -138,3 +139,10 @@ def overview_of(connection: Connection) -> Overview:
         people=connection.execute(people).scalar_one(),
         model=connection.execute(model).scalar_one_or_none(),
     )
+
+
+def is_named_since(connection: Connection, time: datetime) -> bool:
+    """Say whether somebody was named, by what is shown, in clips after a time."""
+    columns = content_labels_by.c
+    later = (columns.labelling_id == active_labelling(connection)) & (columns.labelled_at > time)
+    return bool(connection.execute(select(exists().where(later))).scalar_one())

@@ -6,11 +6,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from annotator.space.files import map_path, read_map
+from annotator.space.files import map_path, read_map, read_time
 from annotator.space.packing import MEDIA_TYPE, pack_map
 from annotator.store.identities import load_survivors
 from annotator.store.registry import active_labelling
+from annotator.store.web.overview import is_named_since
 from annotator.web.errors import WebError
+from annotator.web.pages.computing import begin_computing, computing_told
 from annotator.web.visit import Visit
 
 
@@ -18,7 +20,16 @@ def show_space(visit: Visit) -> Response:
     """Show the page; the points come by an address of their own."""
     with visit.site.store.reading() as connection:
         path = _path(visit, connection)
-    return visit.page("space.html", has_map=path is not None and path.is_file())
+        made_at = None if path is None else read_time(path)
+        is_old = made_at is not None and is_named_since(connection, made_at)
+    told = computing_told(visit, visit.site.placing, is_labelled=path is not None)
+    return visit.page("space.html", has_map=made_at is not None, is_old=is_old, told=told)
+
+
+def build_space(visit: Visit) -> Response:
+    """Begin to build the map of the model that is shown."""
+    begin_computing(visit, visit.site.placing, deed="began to build the map")
+    return visit.redirect("space")
 
 
 def send_points(visit: Visit) -> Response:
@@ -33,7 +44,9 @@ def send_points(visit: Visit) -> Response:
         space = None if path is None else read_map(path)
         survivors = load_survivors(connection)
     if space is None:
-        raise WebError(404, "There is no map of the model that is shown: `annotator space build` makes it.")
+        raise WebError(
+            404, "There is no map of the model that is shown: the page Space builds it, or `annotator space build`."
+        )
     names = {one: (survivor_id, person.name) for one, (survivor_id, person) in survivors.items()}
     content = pack_map(space, names)
     headers = {

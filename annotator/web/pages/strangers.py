@@ -7,11 +7,13 @@ from starlette.responses import RedirectResponse, Response
 
 from annotator.errors import ConfigError, StrangerError
 from annotator.grouping.grouping import TrackKey
+from annotator.store.registry import active_labelling
 from annotator.store.strangers.decisions import Group, find_group, merge_groups, network_of_strangers, split_group
 from annotator.store.web.people import find_person
 from annotator.store.web.strangers import MOST_LOOKED_AT, count_tracks, faces_of_stranger, most_seen_strangers
 from annotator.web.changing import checked_length
 from annotator.web.errors import WebError
+from annotator.web.pages.computing import ComputingTold, begin_computing, computing_told
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
@@ -27,11 +29,17 @@ def show_strangers(visit: Visit) -> Response:
     try:
         network_of_strangers(visit.site.store.engine)
     except StrangerError:
-        return visit.page("strangers.html", groups=None, more=None)
+        return visit.page("strangers.html", groups=None, more=None, told=_told(visit))
     with visit.site.store.reading() as connection:
         found = most_seen_strangers(connection, limit=limit + 1)
     more = min(2 * limit, _MOST_ROWS) if len(found) > limit and limit < _MOST_ROWS else None
-    return visit.page("strangers.html", groups=found[:limit], more=more)
+    return visit.page("strangers.html", groups=found[:limit], more=more, told=_told(visit))
+
+
+def group_strangers(visit: Visit) -> Response:
+    """Begin to group what is in no group yet."""
+    begin_computing(visit, visit.site.grouping, deed="began to group strangers")
+    return visit.redirect("strangers")
 
 
 def show_stranger(visit: Visit) -> Response:
@@ -112,6 +120,12 @@ def _group(connection: Connection, network_id: int, number: int) -> Group:
         return find_group(connection, network_id, number)
     except StrangerError as error:
         raise WebError(404, "There is no such stranger.") from error
+
+
+def _told(visit: Visit) -> ComputingTold:
+    with visit.site.store.reading() as connection:
+        is_labelled = active_labelling(connection) is not None
+    return computing_told(visit, visit.site.grouping, is_labelled=is_labelled)
 
 
 def _number(visit: Visit) -> int:
