@@ -41,7 +41,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory, with_networks: Callable[[P
         person_id = fill(store, folder)
         with store.reading() as connection:
             other = find_person(connection, OTHER)
-        begin_takedown(store.engine, other, NO_FACES, done_by="eve")
+        (folder / "export").mkdir()
+        begin_takedown(store.engine, other, NO_FACES, folders=[folder / "export"], done_by="eve")
     return folder, person_id
 
 
