@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, or_, select, text
@@ -27,6 +28,7 @@ from annotator.store.tables import (
     tracks,
     work,
 )
+from annotator.store.titles import names_given
 from annotator.types import Candidate
 
 _PAGE: Final = 500
@@ -147,12 +149,14 @@ def _at_once(page: Sequence[Any]) -> Sequence[Any]:
 def _tell(connection: Connection, wanted: Wanted, source_uri: str, page: Sequence[Any]) -> list[ExportedMedia]:
     content_ids = sorted({row.content_id for row in page if row.faces is not None})
     found = _tracks(connection, wanted, content_ids)
-    return [
+    given = names_given(connection, {row.id: source_uri + row.key for row in page})
+    told = (
         _annotated(row, wanted, source_uri, tuple(found[row.content_id]))
         if row.faces is not None
         else _failed(row, wanted, source_uri)
         for row in page
-    ]
+    )
+    return [replace(one, given_name=given.get(one.media_id)) for one in told]
 
 
 def _tracks(

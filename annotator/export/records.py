@@ -97,6 +97,7 @@ class ExportedMedia:
         faces: faces that were detected on them.
         annotated_at: when its labels were made, or when it failed.
         tracks: in order of ``track_no``.
+        given_name: what it was called by whoever gave it; None where the last part of its address says that.
 
     """
 
@@ -113,6 +114,7 @@ class ExportedMedia:
     faces: int
     annotated_at: datetime | None
     tracks: tuple[ExportedTrack, ...]
+    given_name: str | None = None
 
     def people(self) -> list[ExportedPerson]:
         """Return who is told to be in it, surest first, then by first appearance and name."""

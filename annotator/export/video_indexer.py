@@ -18,7 +18,7 @@ def to_insights(media: ExportedMedia) -> dict[str, Any]:
     duration_ms = media.duration_ms or 0
     video: dict[str, Any] = {
         "id": str(media.media_id),
-        "name": _name(media.uri),
+        "name": media.given_name or _name(media.uri),
         "state": "Failed" if has_failed else "Processed",
         "externalId": media.sha256,
         "externalUrl": media.uri,

@@ -46,8 +46,8 @@ def chapters(media: ExportedMedia, person: ExportedPerson) -> str:
 
 
 def _title(media: ExportedMedia) -> str:
-    """Return the last part of the address: tracks are published, folders and what a query may hold need not be."""
-    return path_of(media.uri).name
+    """Return what it is called, else the last part of the address: what a query may hold need not be published."""
+    return media.given_name or path_of(media.uri).name
 
 
 def _document(note: str, cues: Sequence[tuple[Span, str]]) -> str:

@@ -16,6 +16,7 @@ from annotator.export.rows import RowKind
 from annotator.export.selection import Selection, resolve
 from annotator.export.streaming import FORMS, stream
 from annotator.export.webvtt import captions, chapters
+from annotator.store.titles import title_of
 from annotator.store.web.media import KnownMediaRow
 from annotator.web.errors import WebError
 from annotator.web.visit import Visit
@@ -70,20 +71,21 @@ def shapes_offered() -> dict[Shape, str]:
     return {shape: words for shape, words in WORDS.items() if shape != "parquet" or can_write_parquet()}
 
 
-def export_media(visit: Visit, row: KnownMediaRow, wish: Wish, *, name: str) -> Response:
+def export_media(visit: Visit, row: KnownMediaRow, wish: Wish) -> Response:
     """Send one media.
 
     Args:
         visit: who asks.
         row: which media.
         wish: in which shape.
-        name: of the media, for the file.
 
     Raises:
         WebError: it is a still picture or could not be annotated, and has no WebVTT; or it does not show the person.
         AnnotatorError: as of ``annotator.export.reading``.
 
     """
+    with visit.site.store.reading() as connection:
+        name = title_of(connection, row.media_id, row.ref.uri)
     selection = Selection(media=(str(row.media_id),))
     if wish.shape != "webvtt":
         return export_all(visit, selection, wish, name=name)

@@ -20,7 +20,6 @@ from annotator.store.tables import (
     overruled_labels,
     sources,
     track_labels,
-    web_jobs,
 )
 from annotator.types import MediaRef
 
@@ -64,18 +63,6 @@ class Labelling:
     labelled_at: datetime
     is_shown: bool
     people: tuple[tuple[str, float | None], ...]
-
-
-def names_given(connection: Connection, media_ids: Collection[int]) -> dict[int, str]:
-    """Return what media were called by whoever gave them first; without those that nobody gave."""
-    if not media_ids:
-        return {}
-    newest_first = (
-        select(web_jobs.c.media_id, web_jobs.c.name)
-        .where(web_jobs.c.media_id.in_(sorted(media_ids)))
-        .order_by(web_jobs.c.id.desc())
-    )
-    return dict(connection.execute(newest_first).all())
 
 
 def find_media_row(connection: Connection, media_id: int) -> KnownMediaRow | None:

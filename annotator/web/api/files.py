@@ -19,7 +19,7 @@ from annotator.web.exporting import (
     export_media,
     selected,
 )
-from annotator.web.pages.media import known_row, short_name
+from annotator.web.pages.media import known_row
 from annotator.web.visit import Visit
 
 OF_MEDIA = (JSON_LINES, TYPES["csv"], TYPES["parquet"], TYPES["webvtt"])
@@ -49,7 +49,7 @@ def send_media(visit: Visit) -> Response:
     """Send what was found in a media."""
     asked = read_parameters(visit, MediaExportParameters)
     row = known_row(visit)
-    return export_media(visit, row, Wish(asked.shape, asked.rows, asked.person), name=short_name(row.ref.uri))
+    return export_media(visit, row, Wish(asked.shape, asked.rows, asked.person))
 
 
 def send_found(visit: Visit) -> Response:

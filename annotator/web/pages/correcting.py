@@ -4,11 +4,11 @@ from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
 
 from annotator.store.rollups import roll_up_if_due
+from annotator.store.titles import titles_of
 from annotator.web.changing import checked_length
 from annotator.web.correcting import Saying, UnknownNameError, say
 from annotator.web.errors import WebError
 from annotator.web.pages.media import TRACKS, known_row
-from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from annotator.store.web.finding import find_media_with
 from annotator.web.errors import WebError
 from annotator.web.exporting import MOST_MEDIA, WORDS, Shape, Wish, export_all, export_media, selected
-from annotator.web.pages.media import known_row, short_name
+from annotator.web.pages.media import known_row
 from annotator.web.pages.search import Asked, question_of
 from annotator.web.visit import Visit
 
@@ -13,7 +13,7 @@ from annotator.web.visit import Visit
 def send_media_export(visit: Visit) -> Response:
     """Send what was found in a media, in the shape that the address asks for."""
     row = known_row(visit)
-    return export_media(visit, row, Wish(_shape(visit)), name=short_name(row.ref.uri))
+    return export_media(visit, row, Wish(_shape(visit)))
 
 
 def send_search_export(visit: Visit) -> Response:

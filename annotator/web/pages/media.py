@@ -2,13 +2,12 @@
 
 import contextlib
 import json
-import re
 import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
@@ -21,8 +20,9 @@ from annotator.results import TrackResult
 from annotator.store.corrections.listing import Correction, list_corrections_of
 from annotator.store.identities import ids_of
 from annotator.store.registry import active_network
+from annotator.store.titles import title_of
 from annotator.store.web.accounts import Role
-from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media, names_given
+from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media
 from annotator.types import MediaRef
 from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
@@ -34,7 +34,6 @@ from annotator.web.visit import Bringing, Visit
 TRACKS: Final = 60
 """Tracks of which a page lets people speak: films have hundreds."""
 
-_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _VIDEOS: Final = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv"})
 # What a browser is told that a media is, by the name of its format. Nothing else is handed out.
 _TYPES: Final = {
@@ -106,8 +105,7 @@ def show_media(visit: Visit) -> Response:
         tracks = () if stored is None else stored.result.tracks
         names = {name for track in tracks if (name := name_of(track.label)) is not None}
         ids = ids_of(connection, names)
-        given = names_given(connection, [row.media_id]) if is_digest(row.ref.uri) else {}
-        called = given.get(row.media_id) or short_name(row.ref.uri)
+        called = title_of(connection, row.media_id, row.ref.uri)
     lanes = _lanes(tracks, ids)
     duration_ms = _duration(stored.result.duration_ms if stored else None, tracks)
     spoken = [_spoken(track, words) for track in tracks if track.track_no >= first_track]
@@ -176,29 +174,6 @@ class _OpenedFile(FileResponse):
         finally:
             with CancelScope(shield=True):
                 await run_sync(self._opened.close)
-
-
-def short_name(uri: str) -> str:
-    """Return the last part of an address; of a digest, as uploads are named, the beginning.
-
-    What cannot be seen, and what turns the words around it, is told as «�».
-
-    >>> short_name("s3://gifs/tv/rachel%20waits.gif"), short_name("https://example.org/")
-    ('rachel waits.gif', 'https://example.org/')
-    >>> short_name("s3://gifs/a%E2%80%AEgpj.gif")
-    'a�gpj.gif'
-    >>> short_name(f"file:///uploads/{'0123456789abcdef' * 4}.gif")
-    '0123456789….gif'
-    """
-    path = PurePosixPath(urlsplit(uri).path)
-    if is_digest(uri):
-        return f"{path.stem[:10]}…{path.suffix}"
-    return "".join(letter if letter.isprintable() else "�" for letter in unquote(path.name)) or uri
-
-
-def is_digest(uri: str) -> bool:
-    """Say whether the last part of an address is a SHA-256 in hexadecimal and an ending: nothing that people read."""
-    return _DIGEST.fullmatch(PurePosixPath(urlsplit(uri).path).stem) is not None
 
 
 def is_video(uri: str) -> bool:

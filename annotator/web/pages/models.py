@@ -17,9 +17,9 @@ from annotator.recognition.bundle import MANIFEST
 from annotator.store.diff import LabellingDiff
 from annotator.store.labellings import Labelling, load_active, load_labelling
 from annotator.store.promotions import Step, former_id, list_steps
+from annotator.store.titles import titles_of
 from annotator.store.web.models import ModelOfArchive, models_of_archive, models_without_labels
 from annotator.web.errors import WebError
-from annotator.web.pages.media import short_name
 from annotator.web.promoting import Outcome, PromotionState
 from annotator.web.visit import Visit
 
@@ -106,7 +106,7 @@ def confirm_rollback(visit: Visit) -> Response:
     """Show what a rollback would change, and ask."""
     shown, former = _shown_and_former(visit)
     diff, why_not = _diff(visit, shown, former)
-    return visit.page("rollback.html", shown=shown, former=former, why_not=why_not, **_told(diff))
+    return visit.page("rollback.html", shown=shown, former=former, why_not=why_not, **_told(visit, diff))
 
 
 def roll_back_model(visit: Visit) -> Response:
@@ -210,20 +210,28 @@ def _show(visit: Visit, template: str, *, code: int = 200, **more: object) -> Re
         steps=steps,
         checks=_checks(steps),
         is_under_way=state is not None and state.outcome is None,
-        **_told(diff),
+        **_told(visit, diff),
         **more,
     )
 
 
-def _told(diff: LabellingDiff | None) -> dict[str, Any]:
+def _told(visit: Visit, diff: LabellingDiff | None) -> dict[str, Any]:
     """Return what templates show of a comparison."""
     people = [] if diff is None else [(one.identity.name, *numbers_of(one)) for one in diff.people[:_PEOPLE]]
     return {
         "diff": diff,
         "people": people,
         "more_people": 0 if diff is None else len(diff.people) - len(people),
-        "short_name": short_name,
+        "titles": {} if diff is None else _titles(visit, diff),
     }
+
+
+def _titles(visit: Visit, diff: LabellingDiff) -> dict[int, str]:
+    """Return what the media are called of which a comparison tells tracks."""
+    told = [(one.media_id, one.media_uri) for one in diff.flips]
+    told += [(one.media_id, one.media_uri) for one in (*diff.gained, *diff.lost)]
+    with visit.site.store.reading() as connection:
+        return titles_of(connection, [(media_id, uri) for media_id, uri in told if media_id is not None and uri])
 
 
 def _checks(steps: list[Step]) -> list[dict[str, Any]]:

@@ -15,9 +15,9 @@ from annotator.store.queue.progress import Forecast, Point, read_points
 from annotator.store.queue.status import failures_by_reason, read_status
 from annotator.store.queue.words import backlog_in_words, rate_in_words, remaining_in_words, span
 from annotator.store.registry import active_network
+from annotator.store.titles import titles_of
 from annotator.web.errors import WebError
 from annotator.web.failures import LONGEST_REASON, MOST_RETRIED, cursor_of, place_of, queue_again
-from annotator.web.pages.media import short_name
 from annotator.web.security import csrf_token
 from annotator.web.visit import Visit
 
@@ -95,11 +95,12 @@ def show_failures(visit: Visit) -> Response:
         found = FailurePage((), None)
         if network_id is not None and reason:
             found = list_failures(connection, network_id, reason, limit=_ROWS, after=after)
+        titles = titles_of(connection, [(one.media_id, one.uri) for one in found.failures])
     more = None
     if found.next is not None:
         more = urlencode({"reason": reason, "cursor": cursor_of(found.next.failed_at, found.next.media_id)})
     return visit.page(
-        "failures.html", failures=failures, reason=reason, found=found.failures, next_query=more, short_name=short_name
+        "failures.html", failures=failures, reason=reason, found=found.failures, next_query=more, titles=titles
     )
 
 
@@ -125,6 +126,7 @@ def _what_is_now(visit: Visit) -> dict[str, Any]:
         hour = _points(connection, network_id, timedelta(hours=1))
         chart = _chart(connection, network_id, window, visit.now)
         newest = {} if network_id is None else newest_failures(connection, network_id, status.failures)
+        titles = titles_of(connection, [(one.media_id, one.uri) for one in newest.values()])
     left = status.by_state["pending"] + status.by_state["claimed"]
     return {
         "progress": status,
@@ -138,7 +140,7 @@ def _what_is_now(visit: Visit) -> dict[str, Any]:
         "windows": [(word, words) for word, (words, *_) in _WINDOWS.items()],
         "has_queue": visit.site.settings.broker_url is not None or bool(status.sessions or status.backlogs),
         "newest": newest,
-        "short_name": short_name,
+        "titles": titles,
         "span": span,
         "backlog_in_words": backlog_in_words,
         "now": visit.now,

@@ -6,11 +6,11 @@ from typing import Final
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
+from annotator.store.titles import titles_of
 from annotator.store.web.audit import list_deeds
 from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.overview import newest_media, overview_of
 from annotator.store.web.people import Person, find_people, list_people
-from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
 _ROWS: Final = 100

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from annotator.store.identities import ids_of
 from annotator.store.merging import list_merged
+from annotator.store.titles import titles_of
 from annotator.store.web.accounts import Role
 from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.finding import Question, find_media_with
@@ -26,7 +27,6 @@ from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
 from annotator.web.pages.media import is_video
 from annotator.web.shown_model import BeingLoadedError, look_alikes
-from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
 _ROWS: Final = 60

@@ -10,11 +10,11 @@ from annotator.store.review.deciding import Decision, Verdict, last_decision
 from annotator.store.review.leasing import progress_of
 from annotator.store.review.references import surest_faces
 from annotator.store.rollups import roll_up_if_due
+from annotator.store.titles import title_of
 from annotator.web.changing import checked_length
 from annotator.web.correcting import UnknownNameError, insist_on_one
 from annotator.web.errors import WebError
 from annotator.web.pages.faces import FACES
-from annotator.web.pages.media import short_name
 from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, reviewer_name, sentence, take_back
 from annotator.web.visit import Visit
 
@@ -43,12 +43,13 @@ def show_review(visit: Visit, *, note: str = "", status: int = 200) -> Response:
             if item is None or proposed is None
             else surest_faces(connection, proposed.person_id, but=item.key.content_id, limit=_REFERENCES)
         )
+        called = "" if item is None else title_of(connection, item.media_id, item.ref.uri)
     answer = visit.page(
         "review.html",
         status=status,
         item=item,
         key="" if item is None else key_text(item.key),
-        name="" if item is None else short_name(item.ref.uri),
+        name=called,
         faces=0 if item is None else max(1, min(FACES, item.faces)),
         references=references,
         progress=progress,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from annotator.errors import IdentityError
 from annotator.store.identities import find_identities
+from annotator.store.titles import titles_of
 from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
 from annotator.store.web.media import models_shown
@@ -19,7 +20,6 @@ from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.errors import WebError
 from annotator.web.exporting import shapes_offered
 from annotator.web.pages.media import is_video
-from annotator.web.titles import titles_of
 from annotator.web.visit import Visit
 
 _CARDS: Final = 24

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from annotator.store import Store
+from annotator.store.titles import names_given
 from annotator.store.web.jobs import (
     MOST_TRIES,
     SILENT_AFTER,
@@ -22,9 +23,8 @@ from annotator.store.web.jobs import (
     note_job,
     take_job,
 )
-from annotator.store.web.media import names_given
 from tests import web_archive
-from tests.store_values import ADA, BEN
+from tests.store_values import ADA, BEN, digest
 
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
 ROOM = Room(of_one=3, of_all=4)
@@ -151,7 +151,7 @@ def test_what_failed_long_ago_is_forgotten_when_others_come_and_what_became_a_me
     add(store, "c.gif", now=NOW + timedelta(days=31))
     with store.reading() as connection:
         assert [job.name for job in list_jobs(connection, "eve", limit=10)] == ["c.gif", "b.gif"]
-        assert names_given(connection, [7, 8]) == {7: "b.gif"}
+        assert names_given(connection, dict.fromkeys((7, 8), f"file:///{digest(1)}.gif")) == {7: "b.gif"}
 
 
 def test_a_job_that_is_done_says_who_is_in_it(store: Store) -> None:

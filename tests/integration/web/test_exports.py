@@ -7,18 +7,22 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import pytest
 from anyio import CapacityLimiter
+from sqlalchemy import insert
 
 from annotator.store import Store
+from annotator.store.tables import web_jobs
 from annotator.store.web.accounts import Role
+from annotator.types import MediaRef
 from annotator.web import exporting
 from annotator.web.exporting import made_in, shapes_offered
 from tests import web_archive
 from tests.optional import import_optional
-from tests.store_values import ref
+from tests.store_values import digest, ref
 from tests.web_client import Browser, WebForTests
 
 
@@ -66,6 +70,22 @@ def test_programs_get_the_same(browser: Browser, media: dict[str, int]) -> None:
     assert len(rows) == 3
     chapters = browser.get(f"/api/v1/media/{media['both']}/export?shape=webvtt&person=Ada+Lovelace")
     assert "Bén Brown" not in chapters.text
+
+
+def test_an_upload_is_called_in_exports_as_whoever_gave_it_called_it(sqlite_store: Store) -> None:
+    uri = f"file:///uploads/{digest(7)}.gif"
+    ids = web_archive.fill(sqlite_store, media=(MediaRef(uri, uri, None), ref("apart.gif"), ref("ada.mp4")))
+    done = {"state": "done", "created_at": datetime.now(UTC), "finished_at": datetime.now(UTC)}
+    with sqlite_store.writing() as connection:
+        connection.execute(
+            insert(web_jobs).values(owner="eve", uri=uri, name="Rachel waits.gif", media_id=ids["both"], **done)
+        )
+    browser = WebForTests(sqlite_store).browser(Role.READER)
+    path = f"/media/{ids['both']}/export?shape="
+    captions = browser.get(f"{path}webvtt")
+    assert "Who is seen in Rachel waits.gif, by" in captions.text
+    assert unquote(captions.headers["content-disposition"]).endswith("''Rachel waits.gif.vtt")
+    assert json.loads(browser.get(f"{path}video-indexer").text)["name"] == "Rachel waits.gif"
 
 
 def test_parquet_holds_the_rows_of_csv(browser: Browser, media: dict[str, int]) -> None:

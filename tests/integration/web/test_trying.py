@@ -20,6 +20,7 @@ from annotator.errors import LocalDiskError
 from annotator.store import Store
 from annotator.store.registry import register_media
 from annotator.store.tables import web_jobs
+from annotator.store.titles import titles_of
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
 from annotator.store.web.jobs import Job, finish_job, give_back, list_jobs, note_job, take_job
@@ -29,7 +30,6 @@ from annotator.web.application import make_application
 from annotator.web.errors import WebError
 from annotator.web.pages import trying
 from annotator.web.receiving import Uploading, receive_body
-from annotator.web.titles import titles_of
 from annotator.web.uploads import Uploads
 from tests import web_archive
 from tests.media_factory import GifPart, flat, gif_bytes
