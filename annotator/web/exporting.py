@@ -57,7 +57,8 @@ class Wish:
     Attributes:
         shape: which.
         rows: what a row of a table is.
-        person: of WebVTT, whose appearances as chapters; None is captions with the names of all.
+        person: whom alone the file tells, by name or alias; of WebVTT her or his appearances, as chapters. None is
+            everybody, of WebVTT captions with the names of all.
 
     """
 
@@ -86,10 +87,12 @@ def export_media(visit: Visit, row: KnownMediaRow, wish: Wish) -> Response:
     """
     with visit.site.store.reading() as connection:
         name = title_of(connection, row.media_id, row.ref.uri)
-    selection = Selection(media=(str(row.media_id),))
+    selection = Selection(people=() if wish.person is None else (wish.person,), media=(str(row.media_id),))
+    if wish.person is not None and not _shows_somebody(visit, selection):
+        raise IdentityError(f"{wish.person} is not in it", name=wish.person)
     if wish.shape != "webvtt":
         return export_all(visit, selection, wish, name=name)
-    text = _text_track(visit, selection, wish.person)
+    text = _text_track(visit, selection)
     return Response(text, headers=_headers(name, FORMS["webvtt"].suffix, TYPES["webvtt"]))
 
 
@@ -134,17 +137,16 @@ def selected(media_ids: Iterable[int], *, min_confidence: float, model: str | No
     return Selection(media=given, min_confidence=min_confidence, model=model)
 
 
-def _text_track(visit: Visit, selection: Selection, person: str | None) -> str:
+def _shows_somebody(visit: Visit, selection: Selection) -> bool:
+    return next(iter(read_media(visit.site.store.engine, selection)), None) is not None
+
+
+def _text_track(visit: Visit, selection: Selection) -> str:
     media = next(iter(read_media(visit.site.store.engine, selection)), None)
     if media is None or media.duration_ms is None:
         raise WebError(404, "It has no WebVTT: it is a still picture, or was not annotated.")
     people = media.people()
-    if person is None:
-        return captions(media, people)
-    for one in people:
-        if one.identity.name == person:
-            return chapters(media, one)
-    raise IdentityError(f"{person} is not in it", name=person)
+    return chapters(media, people[0]) if selection.people and len(people) == 1 else captions(media, people)
 
 
 def _headers(name: str, suffix: str, media_type: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ class MediaExportParameters(Parameters):
     shape: Annotated[Shape, Field(description="docs/exports.md shows each")] = "jsonl"
     rows: Rows = "people"
     person: Annotated[
-        str | None, Field(max_length=200, description="with webvtt: chapters of this person instead of captions")
+        str | None, Field(max_length=200, description="this person alone; with webvtt as chapters instead of captions")
     ] = None
 
 

@@ -72,6 +72,25 @@ def test_programs_get_the_same(browser: Browser, media: dict[str, int]) -> None:
     assert "Bén Brown" not in chapters.text
 
 
+@pytest.mark.parametrize("path", ["/media/{both}/export?", "/api/v1/media/{both}/export?"])
+def test_a_media_is_exported_of_one_person_alone(browser: Browser, media: dict[str, int], path: str) -> None:
+    for shape in shapes_offered():
+        answer = browser.get(path.format(**media) + f"shape={shape}&person=ben+brown")
+        assert answer.status_code == 200
+        assert b"Ada Lovelace" not in answer.content
+        assert shape == "parquet" or "Bén Brown" in answer.text
+    everybody = browser.get(path.format(**media) + "shape=csv&rows=people")
+    assert "Ada Lovelace" in everybody.text
+    chapters = browser.get(path.format(**media) + "shape=webvtt&person=ben+brown").text
+    assert "NOTE Bén Brown in both.gif" in chapters
+
+
+def test_the_page_of_a_media_lets_choose_whom_an_export_tells(browser: Browser, media: dict[str, int]) -> None:
+    page = browser.get(f"/media/{media['both']}").text
+    assert "<option>Ada Lovelace</option><option>Bén Brown</option>" in page
+    assert "Ada Lovelace" in browser.get(f"/media/{media['both']}/export?person=&shape=csv").text
+
+
 def test_an_upload_is_called_in_exports_as_whoever_gave_it_called_it(sqlite_store: Store) -> None:
     uri = f"file:///uploads/{digest(7)}.gif"
     ids = web_archive.fill(sqlite_store, media=(MediaRef(uri, uri, None), ref("apart.gif"), ref("ada.mp4")))
@@ -168,6 +187,9 @@ def test_pieces_are_made_in_few_threads_however_many_ask() -> None:
     [
         ("/media/{ada}/export", 400),
         ("/media/{ada}/export?shape=pdf", 400),
+        ("/media/{ada}/export?shape=csv&person=Ben+Brown", 404),
+        ("/media/{ada}/export?shape=csv&person=Nobody", 404),
+        ("/api/v1/media/{ada}/export?shape=webvtt&person=Ben+Brown", 404),
         ("/media/999/export?shape=csv", 404),
         ("/search/export?shape=csv", 400),
         ("/search/export?shape=webvtt&person=ada+lovelace", 400),
