@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+from sqlalchemy import insert, select
 
 from annotator.store import Store
 from annotator.store.rollups import roll_up
+from annotator.store.tables import content_families
+from annotator.store.tables import media as media_table
 from annotator.store.web.media import list_media
 from annotator.types import FaceTrack, MediaRef
 from tests.store_values import ADA, BEN, PEOPLE, SPEC, annotation, known, ref, track, unknown
@@ -52,6 +55,16 @@ def fill(store: Store, *, media: tuple[MediaRef, ...] = ()) -> dict[str, int]:
     with store.reading() as connection:
         ids = {row.ref.uri: row.media_id for row in list_media(connection, limit=10)}
     return {"both": ids[both.uri], "apart": ids[apart.uri], "ada": ids[ada.uri]}
+
+
+def make_family(store: Store, *media_ids: int) -> int:
+    """Write that media are one clip, as looking for families does; return the family's number."""
+    wanted = select(media_table.c.content_id).where(media_table.c.id.in_(media_ids))
+    with store.writing() as connection:
+        contents = sorted(connection.execute(wanted.distinct()).scalars())
+        rows = [{"content_id": one, "family_id": contents[0], "changes": ""} for one in contents]
+        connection.execute(insert(content_families), rows)
+    return contents[0]
 
 
 def _seen(one: FaceTrack) -> FaceTrack:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from annotator.store.identities import find_identities, ids_of
 from annotator.store.merging import list_merged
+from annotator.store.web.families import MediaFamily, family_of_media
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
 from annotator.store.web.media import find_media_row, list_media, load_media, models_shown
 from annotator.store.web.people import (
@@ -29,6 +30,8 @@ from annotator.web.visit import Visit
 USUAL: Final = 50
 MOST: Final = 200
 MOST_PEOPLE: Final = 4
+MOST_RELATIVES: Final = 12
+"""So many others of its family are told with a media."""
 _LARGEST_ID: Final = 2**31 - 1
 
 
@@ -164,6 +167,7 @@ def tell_media(visit: Visit) -> Response:
         stored = load_media(connection, row)
         names = [] if stored is None else [label.identity.name for label in stored.result.labels]
         ids = ids_of(connection, names)
+        family = family_of_media(connection, row.media_id, row.content_id, limit=MOST_RELATIVES)
     result = None if stored is None else stored.result
     told = objects.MediaDetailsTold(
         media_id=row.media_id,
@@ -200,6 +204,7 @@ def tell_media(visit: Visit) -> Response:
             )
             for track in (() if result is None else result.tracks)
         ),
+        family=None if family is None else _family(family, row.content_id),
     )
     return json_answer(visit, told)
 
@@ -242,6 +247,18 @@ def labelling_of_model(labellings: Sequence[tuple[int, str]], model: str) -> int
 
 def _person(person: Person) -> objects.PersonTold:
     return objects.PersonTold.model_validate(person)
+
+
+def _family(family: MediaFamily, content_id: int | None) -> objects.FamilyTold:
+    return objects.FamilyTold(
+        number=family.number,
+        size=family.size,
+        representative=family.representative,
+        media=tuple(
+            objects.RelativeTold(media_id=one.media_id, uri=one.uri, same_bytes=one.content_id == content_id)
+            for one in family.others
+        ),
+    )
 
 
 def _place(place: Place) -> tuple[float, int, int]:

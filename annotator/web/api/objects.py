@@ -142,6 +142,25 @@ class MediaPageTold(Told):
     next: str | None = Field(description="give it as cursor; null after the last page")
 
 
+class RelativeTold(Told):
+    """Another media that shows the same clip."""
+
+    media_id: int
+    uri: str
+    same_bytes: bool = Field(
+        description="both have one annotation; else each has its own, with its own times and boxes"
+    )
+
+
+class FamilyTold(Told):
+    """The media that show one clip: of the same bytes, or made anew."""
+
+    number: int = Field(description="names the family; it changes where two become one")
+    size: int = Field(description="how many media it has, this one among them")
+    representative: int = Field(description="the media_id of the one that was registered first")
+    media: tuple[RelativeTold, ...] = Field(max_length=12, description="the others, newest first, at most 12")
+
+
 class MediaDetailsTold(MediaTold):
     """A media, and who is in it when."""
 
@@ -151,3 +170,4 @@ class MediaDetailsTold(MediaTold):
     duration_ms: int | None
     people: tuple[AppearanceTold, ...]
     tracks: tuple[TrackTold, ...]
+    family: FamilyTold | None = Field(description="null where no other media shows the same clip")
