@@ -86,6 +86,11 @@ class _Found:
     person: Person
     known: KnownFaces
     bundles: Sequence[Known]
+    has_photographs: bool = False  # enrolled ones
+
+    @property
+    def changes_model(self) -> bool:
+        return self.has_photographs or bool(self.replaceable)
 
     @property
     def replaceable(self) -> list[Known]:
@@ -153,11 +158,11 @@ def _forget(
         note=wanted.note,
     )
     names = takedown.names
+    if found.changes_model:  # said before: when this is killed, the next call finds nothing of it any more
+        keep_left(store.engine, takedown.takedown_id, [_RELABEL])
     say("faces, labels and texts of the database")
     forget_in_database(store.engine, takedown, names)
     say("models, and what is kept of them")
-    if found.replaceable:  # said before: when this is killed, the next call finds no model any more
-        keep_left(store.engine, takedown.takedown_id, [_RELABEL])
     for known in found.replaceable:
         _rewrite(store.engine, known, names)
         note_step(store.engine, takedown, "models", {"models": 1})
@@ -205,13 +210,16 @@ def _find(store: Store, settings: Settings, wanted: Wanted) -> _Found:
     if embedder is None:
         return _Found(person, NO_FACES, bundles)
     with store.reading() as connection:
-        faces = [wanted.face.faces, enrolled_of(connection, person, embedder=embedder)]
+        enrolled = enrolled_of(connection, person, embedder=embedder)
+        faces = [wanted.face.faces, enrolled]
         faces.append(faces_in_archive(connection, person, embedder=embedder))
     faces += [
         known.prototypes for known in bundles if known.bundle.embedder == embedder and known.bundle.projection is None
     ]
     there = [one for one in faces if len(one)]
-    return _Found(person, KnownFaces(embedder, np.concatenate(there)) if there else NO_FACES, bundles)
+    return _Found(
+        person, KnownFaces(embedder, np.concatenate(there)) if there else NO_FACES, bundles, len(enrolled) > 0
+    )
 
 
 def _embedder_of(settings: Settings) -> str | None:
@@ -281,7 +289,7 @@ def _left(settings: Settings, found: _Found, wanted: Wanted, *, folders: int) ->
         left.append(
             "models in the bucket still have the prototype: build them anew without it, and remove the former ones"
         )
-    if found.replaceable:
+    if found.changes_model:
         left.append(_RELABEL)
     if len(found.replaceable) < len(found.bundles):
         left.append(_READ_ONLY)
