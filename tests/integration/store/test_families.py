@@ -1,7 +1,9 @@
 """Families of clips as rows: found in any order of batches, and what they share is told, not copied."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from annotator.types import U8, FaceTrack, TrackEvidence, TrackLabel
 from tests.drawn_scenes import drawn_scene, fingerprint_of
 from tests.store_values import ADA, SPEC, annotation, digest, known, ref, track, unknown
 
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "duplicates.md").read_text(encoding="utf-8")
 ROWS = "SELECT content_id, family_id, like_content_id, changes FROM content_families ORDER BY 1"
 
 
@@ -89,6 +92,29 @@ def test_what_comes_later_joins_and_makes_two_families_one(save: Callable[..., N
         assert count_new(store.engine) == 1
         assert find_families(store.engine) == Compared(1, 1)
         assert {row[1] for row in rows(store)} == {1}
+
+
+def test_families_stay_as_they_are_until_the_page_s_statements_let_all_be_judged_anew(
+    save: Callable[..., None], database_url: str
+) -> None:
+    scene = drawn_scene(14)
+    for number, one in enumerate([scene, mirrored(scene), drawn_scene(15)], start=1):
+        save(number, one)
+    with Store.open(database_url) as store:
+        find_families(store.engine)
+        found = rows(store)
+        assert [row[0] for row in found] == [1, 2]
+        with store.engine.begin() as connection:  # as if another rule had taken the third for the first
+            connection.execute(text("INSERT INTO content_families (content_id, family_id, changes) VALUES (3, 1, '')"))
+        find_families(store.engine)
+        assert [row[0] for row in rows(store)] == [1, 2, 3]
+        (statements,) = re.findall(r"^```sql\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+        with store.engine.begin() as connection:
+            for statement in filter(None, map(str.strip, statements.split(";"))):
+                connection.execute(text(statement))
+        assert count_new(store.engine) == 3
+        assert find_families(store.engine) == Compared(3, 1)
+        assert rows(store) == found
 
 
 def test_names_of_a_family_say_where_they_are_from_and_no_row_of_labels_changes(
