@@ -437,6 +437,15 @@ PAGES: Final[tuple[Page, ...]] = (
         may_begin=trying.insist_on_room,
         operation=Operation("Annotate files, or what an address names", jobs.JobsTold, body=jobs.WANTED, status=202),
     ),
+    Page(  # the same, for who leaves the version out; the description has it once
+        "/api/annotate",
+        "annotate_without_version",
+        jobs.annotate,
+        Role.REVIEWER,
+        "POST",
+        takes_files=True,
+        may_begin=trying.insist_on_room,
+    ),
     Page(
         "/api/v1/jobs",
         "job_list",

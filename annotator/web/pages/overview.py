@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from annotator.store.titles import titles_of
+from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
 from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.overview import newest_media, overview_of
@@ -43,7 +44,8 @@ def show_home(visit: Visit) -> Response:
         overview = overview_of(connection)
         newest = _newest(connection)
         people = [one for one in list_people(connection, limit=_MOST_SEEN) if one.media]
-    return visit.page("home.html", overview=overview, newest=newest, people=people)
+    may_try = visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER
+    return visit.page("home.html", overview=overview, newest=newest, people=people, may_try=may_try)
 
 
 def _newest(connection: Connection) -> list[NewCard]:

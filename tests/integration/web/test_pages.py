@@ -43,6 +43,13 @@ def test_the_first_page_shows_what_came_last_and_who_is_seen_most(sqlite_store: 
     assert "Ada Lovelace" in most_seen
 
 
+@pytest.mark.parametrize(("role", "leads"), [(Role.READER, False), (Role.REVIEWER, True)])
+def test_an_empty_overview_leads_whoever_may_to_try_a_clip(sqlite_store: Store, role: Role, *, leads: bool) -> None:
+    page = WebForTests(sqlite_store).browser(role).get("/").text.partition("<h1>Overview</h1>")[2]
+    assert "Nothing is annotated yet" in page
+    assert ('<a href="/try">try a clip</a>' in page) == leads
+
+
 def test_an_unknown_name_suggests_near_ones(browser: Browser) -> None:
     page = browser.get("/search?person=Ada+Lovelase")
     assert page.status_code == 404

@@ -281,7 +281,7 @@ def test_a_program_gives_media_and_asks_how_far_they_are(web: WebForTests, sqlit
     taken = client.post("/api/v1/annotate", json={"url": "https://example.org/a.gif"})
     assert (taken.status_code, taken.headers["location"]) == (202, "/api/v1/jobs/1")
     assert taken.json()["items"][0]["state"] == "waiting"
-    both = client.post("/api/v1/annotate", files=[("file", ("a.gif", GIF)), ("file", ("b.gif", OTHER))])
+    both = client.post("/api/annotate", files=[("file", ("a.gif", GIF)), ("file", ("b.gif", OTHER))])
     assert (both.status_code, [one["name"] for one in both.json()["items"]]) == (202, ["a.gif", "b.gif"])
     with sqlite_store.writing() as connection:
         take_job(connection, "s", now=web.clock())
