@@ -229,10 +229,17 @@ def quality(clips: Sequence[Annotated]) -> None:
             kinds[one.kind if " + " not in one.kind else "two changes"].append(is_right)
         for kind in (*CHANGES, "two changes"):
             _row(f"recall, {kind}", sum(kinds[kind]), len(kinds[kind]))
+        originals = {one.name: one for one in archive}
+        silent = sum(not (_has_faces(one) and _has_faces(originals[name])) for one, name in wrong)
+        print(f"\n{len(wrong)} taken for another, of which {silent} have no face in one of both")
         for one, name in wrong:
             print(f"taken for another: {one.name} ({one.kind}) for {name}", file=sys.stderr)
         for one in [one for one, is_right in zip(variants, right, strict=True) if not is_right and with_faces]:
             print(f"not found: {one.name} ({one.kind})", file=sys.stderr)
+
+
+def _has_faces(one: Annotated) -> bool:
+    return any(len(track) for track in one.tracks)
 
 
 def _row(name: str, count: int, total: int) -> None:
