@@ -20,7 +20,7 @@ from annotator.web.site import Keys, Site
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""Real hashes, and 200 times quicker than those of tests/unit/web/test_passwords.py: a test may guess for long."""
+"""Real hashes that cost next to nothing; what those of accounts cost is in tests/unit/web/test_passwords.py."""
 _HASH = QUICK_HASHER.hash(PASSWORD)
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 

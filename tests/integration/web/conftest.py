@@ -18,5 +18,5 @@ def sqlite_store(make_database: Callable[..., str]) -> Iterator[Store]:
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a hash take half a millisecond instead of 30 to 100: fifty wrong ones in a row are about who is let in."""
+    """Let a hash cost next to nothing: fifty wrong passwords in a row are about who is let in."""
     monkeypatch.setattr(passwords, "_HASHER", QUICK_HASHER)
