@@ -1,7 +1,7 @@
 """What is said of a takedown, for the record: what went and when, and no word of who it was."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from annotator.store.takedowns.listing import KnownTakedown
@@ -21,6 +21,9 @@ class TakedownReport:
         steps: how much went in each step, or would go.
         left: what a person has to do, a sentence each.
         names: of the person; only where somebody asked for them.
+        places: of a dry run, which models would be written anew and which files of the cache would go, by step. None is
+            called after the person. They are told to whoever asks, and kept nowhere.
+        warnings: of a dry run, what of that somebody else relies on, a sentence each.
 
     """
 
@@ -32,6 +35,8 @@ class TakedownReport:
     steps: Mapping[str, Mapping[str, int]]
     left: Sequence[str] = ()
     names: Sequence[str] = ()
+    places: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
     finished_at: str | None = None
 
     @property
@@ -41,8 +46,11 @@ class TakedownReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
-        named = {"names": list(self.names)} if self.names else {}
-        return named | {
+        told: dict[str, Any] = {"names": list(self.names)} if self.names else {}
+        if self.takedown is None:
+            told["places"] = {step: list(places) for step, places in self.places.items()}
+            told["warnings"] = list(self.warnings)
+        return told | {
             "takedown": self.takedown,
             "started_at": self.started_at,
             "finished_at": self.finished_at,
@@ -64,6 +72,8 @@ class TakedownReport:
         for step, counts in self.steps.items():
             told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
             lines.append(f"{step}: {told or 'nothing'} {verb}")
+            lines += [f"    {place}" for place in self.places.get(step, ())]
+        lines += [f"mind: {one}" for one in self.warnings]
         lines += [f"left to do: {one}" for one in self.left]
         return "\n".join(lines) + "\n"
 

@@ -35,6 +35,7 @@ from annotator.store.takedowns.tombstones import has_tombstone
 from annotator.store.takedowns.whom import Person, enrolled_of, find_person
 from annotator.takedown.bundles import Known, find_bundles, is_replaceable, rewrite_without
 from annotator.takedown.folders import Sweep, sweep_folder
+from annotator.takedown.places import places_of, warnings_of
 from annotator.takedown.report import TakedownReport, report_of
 
 GOLDEN: Final = "golden.db*"
@@ -133,14 +134,23 @@ def _look(
     names = found.person.names
     steps = count_in_database(store.engine, found.person, found.known, say=say)
     steps["models"] = {"models": len(found.replaceable)} if found.replaceable else {}
-    steps["cache"] = {"files": len(_cached(settings, names))}
+    cached = _cached(settings, names)
+    steps["cache"] = {"files": len(cached)}
     left = _left(settings, found, wanted, folders=len(wanted.folders))
     for number, folder in enumerate(wanted.folders, start=1):
         sweep = sweep_folder(folder, names, is_dry=True)
         steps[f"folder {number}"] = sweep.counts()
         left += _left_in(number, sweep)
     report = TakedownReport(
-        takedown=None, started_at=None, is_done=False, is_resumed=False, tombstones=(), steps=steps, left=left
+        takedown=None,
+        started_at=None,
+        is_done=False,
+        is_resumed=False,
+        tombstones=(),
+        steps=steps,
+        left=left,
+        places=places_of([known.folder for known in found.replaceable], cached, settings.cache_dir),
+        warnings=warnings_of([known.folder for known in found.replaceable], cached),
     )
     _insist_on_something(store, report, found, wanted)
     return report

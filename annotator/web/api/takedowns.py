@@ -71,6 +71,10 @@ class ReportTold(Told):
     tombstones: tuple[str, ...]
     steps: dict[str, dict[str, int]]
     left: tuple[str, ...] = Field(description="what is left to do, in sentences")
+    places: dict[str, tuple[str, ...]] = Field(
+        {}, description="of a look, by step: models that would be written anew, and files that would go"
+    )
+    warnings: tuple[str, ...] = Field((), description="of a look: what of that somebody else relies on, in sentences")
 
 
 class TakedownTold(Told):

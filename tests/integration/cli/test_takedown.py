@@ -315,6 +315,11 @@ def test_without_yes_it_only_says_what_would_go(
     assert take_down(NAME, "--folder", workdir, "--yes", "--json") == 0
     did = json.loads(capsys.readouterr().out)
     assert (would["done"], did["done"]) == (False, True)
+    assert {step: len(found) for step, found in would["places"].items()} == {
+        step: sum(would["steps"][step].values()) for step in ("models", "cache")
+    }
+    assert all(Path(one).is_dir() for one in would["places"]["models"])
+    assert not [one for one in ("places", "warnings") if one in did], "paths of this machine are kept nowhere"
     for step in would["steps"]:
         expected = {name: count for name, count in would["steps"][step].items() if count}
         happened = {name: count for name, count in did["steps"].get(step, {}).items() if count}

@@ -75,6 +75,7 @@ def test_an_admin_takes_a_person_down_and_nothing_is_left_in_any_store(place: Pl
     page = browser.get(path).text
     assert re.search(r'<span class="count">1</span> photograph that was enrolled', page)
     assert f"go the other names, {ALIAS}" in page
+    assert "Which models and files" in page
     assert f"annotator takedown &#39;{NAME}&#39; --folder DIR --yes" in page
     before = place.traces()
     assert {"identities.name: the name", "web_audit.subject: the name"} <= set(before)
