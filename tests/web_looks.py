@@ -15,6 +15,7 @@ ENTRANCE: Final = ("/login",)
 BASIC: Final = (
     *("/", "/search", "/search?person=ada+lovelace&person=ben+brown", "/search?person=nobody"),
     *("/people", "/people/1", "/people/2/merge?into=ada+lovelace", "/media/{media}", "/space"),
+    "/media/{media}/family",
     *("/try", "/try/1", "/try/2", "/record", "/account", "/no/such/page"),
 )
 TWO_PEOPLE: Final = (

@@ -19,6 +19,7 @@ from annotator.web.pages import (
     explaining,
     exports,
     faces,
+    families,
     media,
     models,
     operation,
@@ -120,6 +121,7 @@ PAGES: Final[tuple[Page, ...]] = (
         "POST",
     ),
     Page("/media/{media_id:int}", "media", media.show_media, Role.READER),
+    Page("/media/{media_id:int}/family", "family", families.show_family, Role.READER),
     Page("/media/{media_id:int}/file", "media_file", media.send_media, Role.READER),
     Page(
         "/media/{media_id:int}/tracks/{track_no:int}/faces/{number:int}",

@@ -28,6 +28,7 @@ from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
 from annotator.web.exporting import shapes_offered
 from annotator.web.presence import why_not_shown
+from annotator.web.relatives import relatives_of
 from annotator.web.shown_model import BeingLoadedError
 from annotator.web.visit import Bringing, Visit
 
@@ -106,6 +107,7 @@ def show_media(visit: Visit) -> Response:
         names = {name for track in tracks if (name := name_of(track.label)) is not None}
         ids = ids_of(connection, names)
         called = title_of(connection, row.media_id, row.ref.uri)
+        relatives = relatives_of(connection, row)
     lanes = _lanes(tracks, ids)
     duration_ms = _duration(stored.result.duration_ms if stored else None, tracks)
     spoken = [_spoken(track, words) for track in tracks if track.track_no >= first_track]
@@ -113,6 +115,7 @@ def show_media(visit: Visit) -> Response:
         "media.html",
         row=row,
         name=called,
+        relatives=relatives,
         not_shown=why_not_shown(site.reader, row.ref),
         explain_command=shlex.join(["annotator", "explain", row.ref.uri]),
         is_video=is_video(row.ref.uri),

@@ -29,7 +29,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
         path.write_bytes(gif_bytes(parts, size_wh=(300, 300)))
     both, apart, ada = (MediaRef(path.name, path.as_uri(), None) for path in paths)
     with Store.open(folder / "annotations.db") as store:
-        number = web_archive.fill(store, media=(both, apart, ada))["both"]
+        ids = web_archive.fill(store, media=(both, apart, ada))
+        number = ids["both"]
+        web_archive.make_family(store, number, ids["ada"])
         with store.writing() as connection:
             add_two_jobs(connection)
         return folder, number
