@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from annotator.store.identities import find_identities, ids_of
 from annotator.store.merging import list_merged
+from annotator.store.titles import title_of, titles_of
 from annotator.store.web.families import MediaFamily, family_of_media
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
 from annotator.store.web.media import find_media_row, list_media, load_media, models_shown
@@ -137,8 +138,9 @@ def tell_appearances(visit: Visit) -> Response:
         found = find_media_with(connection, question_of(connection, asked), limit=asked.limit + 1, after=after)
         shown = found[: asked.limit]
         people = find_people(connection, [seen.identity_id for one in shown for seen in one.appearances])
+        titles = titles_of(connection, [(one.media_id, one.uri) for one in shown])
     more = to_cursor(*_place(shown[-1].place)) if len(found) > asked.limit else None
-    told = objects.FoundPageTold(items=tuple(_found(one, people) for one in shown), next=more)
+    told = objects.FoundPageTold(items=tuple(_found(one, people, titles[one.media_id]) for one in shown), next=more)
     return json_answer(visit, told)
 
 
@@ -148,9 +150,13 @@ def tell_media_list(visit: Visit) -> Response:
     before_id = from_cursor(asked.cursor, int)[0] if asked.cursor else None
     with visit.site.store.reading() as connection:
         rows = list_media(connection, limit=asked.limit + 1, before_id=before_id)
-    shown = rows[: asked.limit]
+        shown = rows[: asked.limit]
+        titles = titles_of(connection, [(one.media_id, one.ref.uri) for one in shown])
     told = objects.MediaPageTold(
-        items=tuple(objects.MediaTold(media_id=one.media_id, uri=one.ref.uri, sha256=one.sha256) for one in shown),
+        items=tuple(
+            objects.MediaTold(media_id=one.media_id, uri=one.ref.uri, name=titles[one.media_id], sha256=one.sha256)
+            for one in shown
+        ),
         next=to_cursor(shown[-1].media_id) if len(rows) > asked.limit else None,
     )
     return json_answer(visit, told)
@@ -167,11 +173,13 @@ def tell_media(visit: Visit) -> Response:
         stored = load_media(connection, row)
         names = [] if stored is None else [label.identity.name for label in stored.result.labels]
         ids = ids_of(connection, names)
+        title = title_of(connection, row.media_id, row.ref.uri)
         family = family_of_media(connection, row.media_id, row.content_id, limit=MOST_RELATIVES)
     result = None if stored is None else stored.result
     told = objects.MediaDetailsTold(
         media_id=row.media_id,
         uri=row.ref.uri,
+        name=title,
         sha256=row.sha256,
         status="waiting" if result is None else result.status,
         reason=None if result is None else result.reason,
@@ -265,10 +273,11 @@ def _place(place: Place) -> tuple[float, int, int]:
     return place.confidence, place.content_id, place.media_id
 
 
-def _found(one: FoundMedia, people: dict[int, Person]) -> objects.FoundTold:
+def _found(one: FoundMedia, people: dict[int, Person], title: str) -> objects.FoundTold:
     return objects.FoundTold(
         media_id=one.media_id,
         uri=one.uri,
+        name=title,
         width_px=one.size_wh[0],
         height_px=one.size_wh[1],
         duration_ms=one.duration_ms,

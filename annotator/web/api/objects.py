@@ -86,6 +86,7 @@ class FoundTold(Told):
 
     media_id: int
     uri: str
+    name: str = Field(description="as whoever gave it called it, else the last part of its address")
     width_px: int
     height_px: int
     duration_ms: int | None
@@ -132,6 +133,7 @@ class MediaTold(Told):
 
     media_id: int
     uri: str
+    name: str = Field(description="as whoever gave it called it, else the last part of its address")
     sha256: str | None = Field(description="of its bytes; null until they were read")
 
 

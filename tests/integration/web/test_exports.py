@@ -91,7 +91,7 @@ def test_the_page_of_a_media_lets_choose_whom_an_export_tells(browser: Browser, 
     assert "Ada Lovelace" in browser.get(f"/media/{media['both']}/export?person=&shape=csv").text
 
 
-def test_an_upload_is_called_in_exports_as_whoever_gave_it_called_it(sqlite_store: Store) -> None:
+def test_programs_are_told_what_an_upload_was_called_by_whoever_gave_it(sqlite_store: Store) -> None:
     uri = f"file:///uploads/{digest(7)}.gif"
     ids = web_archive.fill(sqlite_store, media=(MediaRef(uri, uri, None), ref("apart.gif"), ref("ada.mp4")))
     done = {"state": "done", "created_at": datetime.now(UTC), "finished_at": datetime.now(UTC)}
@@ -105,6 +105,9 @@ def test_an_upload_is_called_in_exports_as_whoever_gave_it_called_it(sqlite_stor
     assert "Who is seen in Rachel waits.gif, by" in captions.text
     assert unquote(captions.headers["content-disposition"]).endswith("''Rachel waits.gif.vtt")
     assert json.loads(browser.get(f"{path}video-indexer").text)["name"] == "Rachel waits.gif"
+    assert browser.get(f"/api/v1/media/{ids['both']}").json()["name"] == "Rachel waits.gif"
+    for told in (browser.get("/api/v1/media").json(), browser.get("/api/v1/appearances?person=ben+brown").json()):
+        assert {"Rachel waits.gif", "apart.gif"} <= {one["name"] for one in told["items"]}
 
 
 def test_parquet_holds_the_rows_of_csv(browser: Browser, media: dict[str, int]) -> None:
