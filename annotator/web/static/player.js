@@ -26,9 +26,9 @@ function start(root) {
   const size = () => [shown.videoWidth || shown.naturalWidth || 1, shown.videoHeight || shown.naturalHeight || 1];
 
   shown.addEventListener(isVideo ? "loadedmetadata" : "load", draw);
-  shown.addEventListener("error", tellWhy);
   if (isVideo ? shown.error : shown.complete && !shown.naturalWidth) tellWhy(); // before anybody listened
-  else if (!isVideo && shown.complete) draw();
+  else shown.addEventListener("error", tellWhy);
+  if (!isVideo && shown.complete) draw();
   withBoxes.addEventListener("change", draw);
   const withCaptions = document.querySelector("[data-captions]");
   if (withCaptions) withCaptions.addEventListener("change", () => {
@@ -47,16 +47,16 @@ function start(root) {
     note.hidden = false;
   }
 
-  // The server says why in a page of its own.
-  async function tellWhy() {
-    let why = "";
-    try {
-      const answer = await fetch(root.dataset.source);
-      if (!answer.ok) why = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("h1 + p").textContent;
-    } catch {
-      why = "";
-    }
-    tell(`This media cannot be shown here; who is in it, and when, is told all the same. ${why}`);
+  // The server says why in a page of its own. Only a request of this kind may read that: text is not made into a page here.
+  function tellWhy() {
+    const asked = new XMLHttpRequest();
+    asked.open("GET", root.dataset.source);
+    asked.responseType = "document";
+    asked.addEventListener("loadend", () => {
+      const why = asked.status >= 400 && asked.response ? asked.response.querySelector("h1 + p") : null;
+      tell(`This media cannot be shown here; who is in it, and when, is told all the same. ${why ? why.textContent.trim() : ""}`);
+    });
+    asked.send();
   }
 
   async function decode() {

@@ -180,3 +180,29 @@ def test_a_track_is_named_with_the_keyboard_and_by_somebody_who_is_new(
     page.get_by_role("button", name="Take back what was said").click()
     page.get_by_text("Track 0 is Ada Lovelace now.").wait_for()
     assert [one for one in wrong if "404" not in one] == []
+
+
+@pytest.mark.slow
+def test_why_a_media_is_not_shown_is_told_below_the_player(
+    site: tuple[Any, str, dict[str, Any]], archive: tuple[Path, int]
+) -> None:
+    browser, address, state = site
+    here, away = archive[0] / "both.gif", archive[0] / "away.gif"
+    page = browser.new_context(storage_state=state).new_page()
+
+    def go_away(route: Any) -> None:  # after the page was made, before its media is asked for
+        if here.exists():
+            here.rename(away)
+        route.continue_()
+
+    page.route("**/file", go_away)
+    try:
+        page.goto(f"{address}/media/{archive[1]}")
+        page.get_by_text(f"There is no file {here}").wait_for()
+        page.unroute_all()
+        page.reload()
+        page.get_by_text("The file is gone.").wait_for()
+    finally:
+        away.rename(here)
+    page.reload()
+    page.locator(".player .shown").wait_for()
