@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from annotator.store.identities import ids_of
+from annotator.store.identities import ids_of, suggest
 from annotator.store.merging import list_merged
 from annotator.store.titles import titles_of
 from annotator.store.web.accounts import Role
@@ -44,9 +44,12 @@ def show_people(visit: Visit) -> Response:
             people = suggest_people(connection, typed, limit=_ROWS)
         else:
             people = list_people(connection, limit=_ROWS + 1, after=after)
+        near = suggest(connection, typed) if typed.strip() and not people else ()
     shown = people[:_ROWS]
     more = to_cursor(shown[-1].media, shown[-1].person_id) if len(people) > _ROWS else None
-    return visit.page("people.html", people=shown, typed=typed, next_cursor=more, may_enroll=_may_change(visit))
+    return visit.page(
+        "people.html", people=shown, typed=typed, near=near, next_cursor=more, may_enroll=_may_change(visit)
+    )
 
 
 def show_person(visit: Visit) -> Response:

@@ -56,6 +56,11 @@ def test_an_unknown_name_suggests_near_ones(browser: Browser) -> None:
     assert '<a class="chip" href="?person=Ada%20Lovelace">' in page.text or "?person=Ada+Lovelace" in page.text
 
 
+def test_the_list_of_people_suggests_near_names_where_none_begins_so(browser: Browser) -> None:
+    assert '<a class="chip" href="?q=Ada%20Lovelace">' in browser.get("/people?q=lovelacce").text.replace("+", "%20")
+    assert "Is one of these meant?" not in browser.get("/people?q=zzyzx").text
+
+
 def test_a_media_is_shown_without_its_embeddings(sqlite_store: Store) -> None:
     ids = web_archive.fill(sqlite_store)
     with sqlite_store.writing() as connection:
