@@ -12,7 +12,7 @@ const LABELS = 14; // names that are shown without pointing at anybody
 const NEAR_PX = 14; // so near a pointer must come
 const TURN = 0.09; // radians of an arrow key
 const FIELD_OF_VIEW = 0.9; // radians, of the shorter side
-const FRAME_MS = 25; // a slower frame leaves faces out
+const FRAME_MS = 12; // points that take longer leave faces out: showing a frame without a GPU takes several times that
 const LEAST_SHARE = 0.04;
 const STILL_MS = 180;
 const START = { yaw: 0.6, pitch: 0.35, distance: 2.4, target: [0, 0, 0] };
@@ -185,7 +185,7 @@ function measure() {
 
 function draw(part) {
   const { gl, uniforms } = drawer;
-  const ratio = Math.min(devicePixelRatio || 1, 2);
+  const ratio = Math.min(devicePixelRatio || 1, part < 1 ? 1 : 2); // coarser where faces are left out
   const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
   for (const one of [canvas, names]) {
     if (one.width !== width || one.height !== height) [one.width, one.height] = [width, height];
