@@ -16,7 +16,7 @@ from typing import Final
 from annotator.cli.database import open_store
 from annotator.cli.entry import one_line
 from annotator.cli.processor import multiply_in_one_thread
-from annotator.errors import AnnotatorError
+from annotator.errors import AnnotatorError, StoreUnavailableError
 from annotator.settings import Settings, load_settings
 from annotator.store.store import Store
 
@@ -75,6 +75,9 @@ def main() -> None:
         settings = load_settings(**asked["settings"])
         with open_store(settings, must_exist=True) as store:
             _tell({"came_to": DEEDS[sys.argv[1]](store, settings, lambda doing: _tell({"doing": doing}))})
+    except StoreUnavailableError as error:  # its words name hosts and users: they are for whoever reads the log
+        sys.stderr.write(f"{one_line(error)}\n")
+        _tell({"failure": "the database does not answer just now: try again soon"})
     except AnnotatorError as error:
         _tell({"failure": one_line(error)})
 

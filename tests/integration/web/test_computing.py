@@ -143,6 +143,17 @@ def test_what_goes_wrong_is_told_with_the_remedy_and_can_be_begun_again(web: Web
     assert 'role="alert"' in html
     assert "set ANNOTATOR_CACHE_DIR to another folder" in html
     assert ">Build the map</button>" in html
+    assert "ANNOTATOR_CACHE_DIR" not in web.browser(Role.READER).get("/space").text, "it is for who can mend it"
+
+
+def test_what_is_wrong_with_the_database_is_told_without_its_words(web: WebForTests) -> None:
+    computing_by(web, COMPUTES, ANNOTATOR_DATABASE_URL="postgresql://somebody@127.0.0.1:9/archive")
+    browser = web.browser(Role.OPERATOR)
+    browser.post("/space/build")
+    computing_of(web, "space").wait()
+    html = browser.get("/space").text
+    assert "The database does not answer just now: try again soon." in html
+    assert "somebody" not in html
 
 
 def test_a_process_that_ends_before_its_end_is_told(web: WebForTests) -> None:
