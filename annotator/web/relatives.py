@@ -39,7 +39,7 @@ def relatives_of(
     if family is None or row.content_id is None:
         return None
     people = found_elsewhere(connection, row.content_id, limit=_PEOPLE)
-    named = [(one.media_id, one.uri) for one in (*family.others, *people)]
+    named = [(one.media_id, one.uri) for one in family.others] + [(one.media_id, one.uri) for one in people]
     return Relatives(
         family=family,
         titles=titles_of(connection, named),

@@ -78,7 +78,7 @@ def test_everything_that_is_promised_is_done_in_one_walk(stack: tuple[dict[str, 
 
         page.goto(media["three_shots.mp4"])
         biden = page.locator(".track", has=page.get_by_role("heading", name="Joe Biden", exact=True))
-        track = biden.get_attribute("id")
+        track = str(biden.get_attribute("id"))
         name(page, media["three_shots.mp4"], "Correct", STRANGER, track=track)
         page.locator(f"#{track} summary").click()
         page.locator(f"#{track}").get_by_role("button", name="Let it count as evidence").click()

@@ -102,7 +102,7 @@ def test_what_a_model_would_change_is_told_with_clips_to_look_at(
     labelling_id = candidate(people=[*range(1, PEOPLE), 1000], swapped=WRONG)
     page = operator.get(f"/operation/models/{labelling_id}").text
     assert figures(page) == {
-        "tracks get a name": "1",
+        "track gets a name": "1",
         "lose theirs": str(2 * CLIPS_EACH),
         "get another name": "0",
         "have a name now": str(SHOWN * CLIPS_EACH),
@@ -123,7 +123,7 @@ def test_a_model_is_promoted_when_its_name_is_typed_and_taken_back_again(
     assert "The names of <strong>mine@2</strong> are shown now." in page
     assert re.search(r"<td>promotion</td><td>mine@2</td><td>mine@1</td><td>operator-person</td>", page)
     back = operator.get("/operation/rollback").text
-    assert figures(back)["lose theirs"] == "1"
+    assert figures(back)["loses its name"] == "1"
     assert operator.post("/operation/rollback", hidden(back)).headers["location"].startswith("/operation/models?")
     assert shown(archive) == "mine@1"
     assert operator.get("/operation/rollback").status_code == 404
