@@ -186,12 +186,18 @@ def add_tracks(engine: Engine) -> None:
         connection.execute(text(_SECOND_NAMES))
         add_what_people_do(connection)
     scan_all(engine)
-    roll_up(engine)
+    refresh(engine)
+    roll_up(engine)  # with statistics: without, Postgres takes many minutes
+    refresh(engine)
+
+
+def refresh(engine: Engine) -> None:
+    """Give the database statistics of what is there, as autovacuum has them within a minute."""
     if engine.dialect.name == "sqlite":
         refresh_statistics(engine)
-    else:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM (ANALYZE)"))
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM (ANALYZE)"))
 
 
 def add_what_people_do(connection: Connection) -> None:
