@@ -8,7 +8,8 @@ MAX_NAME_CHARS: Final = 200
 # Letters and marks that are drawn as nothing (Default_Ignorable_Code_Point of Unicode, and the empty braille pattern).
 _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _VARIATIONS: Final = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))  # of how the letter before is drawn
-_JOINERS: Final = "\u200c\u200d"
+JOINERS: Final = "\u200c\u200d"
+"""They tell how the letters beside them are drawn, so that a name is the same without them."""
 # Scripts whose letters are drawn otherwise beside a joiner, as names of Persian have them.
 _JOINING_SCRIPTS: Final = frozenset(
     ["ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU"]
@@ -24,8 +25,8 @@ def fault_of_name(name: str) -> str | None:
     >>> fault_of_name("Ada\u3164")
     'it has a letter that cannot be seen (U+3164)'
     """
-    if not name.strip():
-        return "nothing of it can be seen"
+    if not any(letter.isalnum() for letter in name):
+        return "it has no letter and no digit" if name.strip() else "nothing of it can be seen"
     if len(name) > MAX_NAME_CHARS:
         return f"it has more than {MAX_NAME_CHARS} characters"
     marks = 0
@@ -40,16 +41,11 @@ def fault_of_name(name: str) -> str | None:
     return None
 
 
-def only_draws(letter: str) -> bool:
-    """Say whether a letter only tells how its neighbours are drawn, so that a name is the same without it."""
-    return letter in _JOINERS or any(ord(letter) in some for some in _VARIATIONS)
-
-
 def _is_seen(before: str, letter: str, after: str) -> bool:
     """Say whether a letter is seen, or changes how the one before it is drawn."""
-    if letter in _JOINERS:
+    if letter in JOINERS:
         return _script(before) == _script(after) and _script(after) in _JOINING_SCRIPTS
-    if only_draws(letter):
+    if any(ord(letter) in some for some in _VARIATIONS):
         return unicodedata.category(before) in ("Lo", "So")
     return (letter.isprintable() or unicodedata.category(letter) == "Zs") and letter not in _INVISIBLE
 

@@ -41,7 +41,7 @@ class KeptMap:
         """Return what it came to."""
         return (
             f"{len(self.space.identity_id):,} people of {self.space.model} and {self.faces:,} faces have their places;"
-            f" three dimensions hold {self.space.explained.sum():.0%} of what distinguishes people"
+            f" three dimensions hold {100 * self.space.explained.sum():.0f}\u00a0% of what distinguishes people"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, select, text, union, update
 
 from annotator.errors import IdentityError
-from annotator.names import fault_of_name, only_draws
+from annotator.names import JOINERS, fault_of_name
 from annotator.store.columns import utc_now
 from annotator.store.dialect import given_ids, ids_param
 from annotator.store.near_names import near_keys
@@ -61,7 +61,7 @@ def name_key(name: str) -> str:
     # Folded characters may decompose, and decomposed ones fold: three rounds settle all of Unicode.
     for _ in range(3):
         decomposed = unicodedata.normalize("NFKD", name.replace("_", " ").casefold())
-        name = "".join(char for char in decomposed if not unicodedata.combining(char) and not only_draws(char))
+        name = "".join(char for char in decomposed if not unicodedata.combining(char) and char not in JOINERS)
     return " ".join(name.split())
 
 

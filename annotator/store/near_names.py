@@ -33,7 +33,7 @@ def near_keys(key: str, known: Iterable[str]) -> list[str]:
     typed = [word[:_LONGEST_WORD] for word in dict.fromkeys(key.split())]
     if not typed:
         return []
-    names = list(known)
+    names = [one for one in known if one]  # a name of before, without a letter and a digit, has no key
     words = set(" ".join(names).split())
     near = [_near_words(word, words) for word in typed]
     found = {}

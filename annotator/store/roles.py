@@ -64,6 +64,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(
             ("listing_shards", "relabellings", "corrections", "groupings", "track_groups", "media_views", *VIEWS), _READ
         ),
+        "web_jobs": "SELECT (id, media_id, name)",  # what uploads are called, in exports
     },
     PRODUCER: {
         **_OPENING,

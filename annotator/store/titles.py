@@ -32,14 +32,16 @@ def title_of(connection: Connection, media_id: int, uri: str) -> str:
 
 
 def names_given(connection: Connection, addresses: dict[int, str]) -> dict[int, str]:
-    """Return what those media are called that lie under a digest, by whoever gave them first; without all others.
+    """Return what those files are called that lie under a digest, by whoever gave them first; without all others.
 
     Args:
         connection: any.
         addresses: of media, by their numbers.
 
     """
-    return _first_names(connection, [media_id for media_id, uri in addresses.items() if is_digest(uri)])
+    # Files alone: what is typed for an address is the address itself, whose query need not be published.
+    uploads = [media_id for media_id, uri in addresses.items() if uri.startswith("file:") and is_digest(uri)]
+    return _first_names(connection, uploads)
 
 
 def _first_names(connection: Connection, media_ids: Collection[int]) -> dict[int, str]:

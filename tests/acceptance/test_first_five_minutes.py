@@ -40,7 +40,7 @@ def stack(tmp_path: Path, with_networks: Callable[[Path], Path]) -> Iterator[tup
     try:
         until_s = time.monotonic() + PATIENCE_MS / 1000
         exports = tmp_path / "stack" / "environment"
-        while not exports.is_file():
+        while "Ctrl-C stops everything" not in log.read_text():  # the last that it says
             assert up.poll() is None, log.read_text()
             assert time.monotonic() < until_s, log.read_text()
             time.sleep(0.2)
@@ -50,7 +50,12 @@ def stack(tmp_path: Path, with_networks: Callable[[Path], Path]) -> Iterator[tup
         yield environment, address
     finally:
         up.send_signal(signal.SIGINT)
-        up.wait(timeout=60)
+        try:
+            up.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            up.terminate()
+            up.wait(timeout=60)
+            raise
 
 
 def annotator(*arguments: str, environment: dict[str, str]) -> str:

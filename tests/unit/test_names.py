@@ -33,6 +33,8 @@ def test_names_of_all_scripts_are_names(name: str) -> None:
     [
         ("", "nothing of it"),
         (" \u3000 ", "nothing of it"),
+        ("_", "no letter and no digit"),
+        ("(…)", "no letter and no digit"),
         ("x" * 201, "more than 200 characters"),
         ("\u3164", r"cannot be seen \(U\+3164\)"),
         ("Ada\u115f", "cannot be seen"),

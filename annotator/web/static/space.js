@@ -481,7 +481,7 @@ async function begin() {
   const faces = (header.named + header.unnamed).toLocaleString("en");
   document.getElementById("space-about").textContent =
     `${people.length.toLocaleString("en")} people of ${header.model} and ${faces} faces, as of ${header.made_at.slice(0, 10)}. ` +
-    `The picture holds ${share} % of what distinguishes people: who is near here may be far apart otherwise.`;
+    `The picture holds ${share}\u00a0% of what distinguishes people: who is near here may be far apart otherwise.`;
   listenToField();
   wait.hidden = true;
   if (drawer) {

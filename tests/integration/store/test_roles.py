@@ -19,6 +19,7 @@ from annotator.store.rollups import roll_up
 from annotator.store.schema import alembic_config, migrating
 from annotator.store.strangers.counting import count_strangers
 from annotator.store.tables import metadata
+from annotator.store.titles import names_given
 from annotator.store.views import VIEWS
 from annotator.store.writes import write_outcomes
 from annotator.types import FaceTrack
@@ -169,6 +170,14 @@ def test_a_worker_heeds_what_was_said_of_a_track_and_says_nothing_itself(service
     ):
         assert refused(service.engine(role), statement), (role, statement)
     owner.dispose()
+
+
+def test_a_worker_reads_what_uploads_are_called_and_not_whose_they_are(service: Service) -> None:
+    worker = service.engine(WORKER)
+    with worker.connect() as connection:
+        assert names_given(connection, {1: f"file:///uploads/{'0123456789abcdef' * 4}.gif"}) == {}
+    assert refused(worker, "SELECT owner FROM web_jobs")
+    assert refused(worker, "SELECT uri FROM web_jobs")
 
 
 def test_a_producer_registers_and_writes_no_result(service: Service) -> None:

@@ -152,6 +152,7 @@ def test_what_failed_long_ago_is_forgotten_when_others_come_and_what_became_a_me
     with store.reading() as connection:
         assert [job.name for job in list_jobs(connection, "eve", limit=10)] == ["c.gif", "b.gif"]
         assert names_given(connection, dict.fromkeys((7, 8), f"file:///{digest(1)}.gif")) == {7: "b.gif"}
+        assert names_given(connection, {7: f"https://example.org/{digest(1)}.gif?key=secret"}) == {}  # an address typed
 
 
 def test_a_job_that_is_done_says_who_is_in_it(store: Store) -> None:

@@ -41,6 +41,11 @@ def test_names_are_near_by_their_words(typed: str, near: list[str]) -> None:
     assert near_keys(typed, _KNOWN) == near
 
 
+def test_a_name_without_a_key_is_near_to_none() -> None:
+    assert near_keys("zzyzx", ["", "leonardo dicaprio"]) == []
+    assert near_keys("leo nardo dicaprio", ["", "leonardo dicaprio"]) == ["leonardo dicaprio"]
+
+
 def test_names_with_the_very_word_come_first() -> None:
     assert near_keys("maria", ["mario abel", "maria zorn"]) == ["maria zorn", "mario abel"]
 
