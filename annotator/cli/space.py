@@ -9,6 +9,7 @@ from typing import Any
 from annotator.build import build_gallery, build_identifier
 from annotator.cli.database import open_store
 from annotator.cli.output import out, progress, remark
+from annotator.errors import ChangedMeanwhileError
 from annotator.recognition.gallery import Gallery
 from annotator.settings import Settings, load_settings
 from annotator.space.files import map_path, write_map
@@ -20,6 +21,7 @@ from annotator.store.identities import load_identities
 from annotator.store.labellings import Labelling
 from annotator.store.registry import active_labelling
 from annotator.store.store import Store
+from annotator.store.takedowns.tombstones import takedowns_so_far
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +51,7 @@ def build_space(*, faces: int, settings: Mapping[str, Any]) -> None:
     """Compute the map of the model of the settings, and keep it.
 
     Raises:
+        ChangedMeanwhileError: somebody is taken down, or was meanwhile; nothing is kept.
         ConfigError: the settings cannot work, or nothing is labelled by the model.
         LocalDiskError: it cannot be kept.
         StoreUnavailableError: the database does not answer.
@@ -78,6 +81,9 @@ def keep_map(store: Store, settings: Settings, *, faces: int, on_batch: Callable
         StoreUnavailableError: the database does not answer.
 
     """
+    made_at = datetime.now(UTC)  # whoever is named while faces are read may not be in it
+    with store.reading() as connection:
+        takedowns = takedowns_so_far(connection)
     one = _sampled(store, settings, most=faces, on_batch=on_batch)
     with store.reading() as connection:
         space = make_map(
@@ -85,10 +91,18 @@ def keep_map(store: Store, settings: Settings, *, faces: int, on_batch: Callable
             one.faces,
             identity_ids=identity_ids(connection, one.gallery),
             model=one.labelling.model,
-            made_at=datetime.now(UTC),
+            made_at=made_at,
         )
-        write_map(map_path(settings.cache_dir, connection, one.labelling.labelling_id), space)
+        path = map_path(settings.cache_dir, connection, one.labelling.labelling_id)
+        write_map(path, space)
         is_shown = active_labelling(connection) == one.labelling.labelling_id
+    with store.reading() as connection:
+        begun, ended = takedowns_so_far(connection)
+    if begun != ended or (begun, ended) != takedowns:
+        path.unlink(missing_ok=True)
+        raise ChangedMeanwhileError(
+            "somebody was taken down meanwhile, or a takedown was interrupted: call this again when it has ended"
+        )
     return KeptMap(space, len(one.faces), is_shown)
 
 

@@ -55,7 +55,7 @@ def group(store: Store, settings: Settings, tell: Tell) -> str:
     from annotator.cli.strangers import group_new, in_words  # noqa: PLC0415 - as above
 
     def on_batch(reached: int, total: int) -> None:
-        tell(f"comparing faces, {reached / total:.0%} of what is to be looked through")
+        tell(f"comparing faces, as far as clip {reached:,} of {total:,}")
 
     tell("loading the model")
     return in_words(group_new(store, settings, on_batch=on_batch))

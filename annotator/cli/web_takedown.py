@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 
 from annotator.cli.database import open_store
 from annotator.cli.entry import one_line
-from annotator.errors import AnnotatorError, TransientError
+from annotator.errors import AnnotatorError, LocalDiskError, TransientError
 from annotator.recognition.photographs import decode_picture
 from annotator.settings import Settings, load_settings
 from annotator.store.store import Store
@@ -48,7 +48,7 @@ def main() -> None:
         with open_store(settings, must_exist=True) as store:
             _tell(act(asked, settings, store))
     except AnnotatorError as error:
-        is_transient = isinstance(error, TransientError)
+        is_transient = isinstance(error, TransientError) and not isinstance(error, LocalDiskError)  # rights do not pass
         _tell({"failure": one_line(error), "reason": error.reason, "is_transient": is_transient})
     except Exception as error:  # noqa: BLE001 - the boundary: the words of an error may be the name, which no log has
         sys.stderr.write(f"takedown: {type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}")

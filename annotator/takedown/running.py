@@ -49,10 +49,12 @@ _RELABEL: Final = (
     "a model without the person is another model: what is annotated with it from now on is not shown before"
     " `annotator relabel --activate`, which labels what is there with it, too"
 )
+_NOT_HERE: Final = "it is not there (any more), or on another machine: call this where it is, with --folder"
 _ELSEWHERE: Final = (
-    "it was named on another machine before this was interrupted, or is there no more: call this where it is, with"
-    " --folder"
+    "it was swept here, and named on another machine before this was interrupted: if it has a folder of its own,"
+    " call this there, with --folder"
 )
+_NOT_OURS: Final = "it cannot be read or changed by this user: call this as somebody who may, with --folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +182,17 @@ def _forget(
         path.unlink(missing_ok=True)
         note_step(store.engine, takedown, "cache", {"files": 1})
     for number, folder in enumerate(takedown.folders, start=1):
-        if folder.path.is_dir():
-            sweep = sweep_folder(folder.path, names)
+        try:
+            sweep = sweep_folder(folder.path, names) if folder.path.is_dir() else None
+        except (OSError, LocalDiskError):  # of others: whoever goes on may not be who named it
+            keep_left(store.engine, takedown.takedown_id, [f"folder {number}: {_NOT_OURS}"])
+            continue
+        if sweep is not None:
             keep_left(store.engine, takedown.takedown_id, _left_in(number, sweep))
             note_step(store.engine, takedown, f"folder {number}", sweep.counts())
-        if not folder.is_of_this_machine or not folder.path.is_dir():
-            keep_left(store.engine, takedown.takedown_id, [f"folder {number}: {_ELSEWHERE}"])
+        if sweep is None or not folder.is_of_this_machine:
+            words = _NOT_HERE if sweep is None else _ELSEWHERE
+            keep_left(store.engine, takedown.takedown_id, [f"folder {number}: {words}"])
     say("the names")
     left = keep_left(store.engine, takedown.takedown_id, [])
     general = [one for one in _left(settings, found, wanted, folders=len(takedown.folders)) if one not in left]

@@ -100,7 +100,11 @@ class Computing:
             self._state = ComputingState(self._now())
             line = json.dumps({"settings": {**self._settings, "model": model}})
             self._thread = threading.Thread(target=self._run, args=(line,), name="computing", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._state = None
+                raise
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait until it has ended."""

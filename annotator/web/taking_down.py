@@ -253,7 +253,7 @@ class TakingDown:
         limit.cancel()
         if not is_over:
             words = run.stopped or f"It ended before its end. {NOTED}"
-            self._take(run, {"failure": words, "reason": "ended", "is_transient": True}, tell)
+            self._take(run, {"failure": words, "reason": "ended", "is_transient": run.stopped is not None}, tell)
 
     def _stop(self, run: _Run, why: str) -> None:
         """End a program in the middle."""

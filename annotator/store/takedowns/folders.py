@@ -3,11 +3,13 @@
 Their paths may have the name of the person: they are shown to nobody, and go when it is finished.
 """
 
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote_to_bytes, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class NamedFolder:
 
 def folders_of(row: Any) -> tuple[NamedFolder, ...]:  # noqa: ANN401 - a row
     """Return the folders of a takedown's row, in the order in which they were named."""
-    return tuple(NamedFolder(Path(path), machine) for path, machine in row.folders or ())
+    return tuple(NamedFolder(_path_at(address), machine) for address, machine in row.folders or ())
 
 
 def more_folders(kept: Sequence[NamedFolder], named: Sequence[Path]) -> tuple[NamedFolder, ...]:
@@ -45,5 +47,9 @@ def more_folders(kept: Sequence[NamedFolder], named: Sequence[Path]) -> tuple[Na
 
 
 def as_json(folders: Sequence[NamedFolder]) -> list[list[str]]:
-    """Return folders as ``takedowns.folders`` has them."""
-    return [[str(one.path), one.machine] for one in folders]
+    """Return folders as ``takedowns.folders`` has them: as addresses, since a path may hold what no JSON may."""
+    return [[one.path.as_uri(), one.machine] for one in folders]
+
+
+def _path_at(address: str) -> Path:
+    return Path(os.fsdecode(unquote_to_bytes(urlsplit(address).path)))

@@ -102,6 +102,9 @@ def begin_takedown(
 
     """
     with writing(engine) as connection:
+        # A program of schema 0024 that has finished one leaves its folders.
+        is_left = takedowns.c.finished_at.is_not(None) & takedowns.c.folders.is_not(None)
+        connection.execute(update(takedowns).where(is_left).values(folders=None))
         digests = digests_of(connection, person.identities)
         told = {one.hex() for one in digests}
         found = _unfinished(connection, person, known, told)

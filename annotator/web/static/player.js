@@ -52,6 +52,9 @@ function start(root) {
     const asked = new XMLHttpRequest();
     asked.open("GET", root.dataset.source);
     asked.responseType = "document";
+    asked.addEventListener("readystatechange", () => {
+      if (asked.readyState === XMLHttpRequest.HEADERS_RECEIVED && asked.status < 400) asked.abort();  // the media itself
+    });
     asked.addEventListener("loadend", () => {
       const why = asked.status >= 400 && asked.response ? asked.response.querySelector("h1 + p") : null;
       tell(`This media cannot be shown here; who is in it, and when, is told all the same. ${why ? why.textContent.trim() : ""}`);

@@ -497,7 +497,9 @@ def test_a_folder_that_was_named_elsewhere_is_told(
     capsys.readouterr()
     assert run_command(["takedown", NAME, "--yes", "--json", "--folder", str(workdir)]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [one.partition(":")[0] for one in told["left"] if "where it is, with --folder" in one] == [
+    assert [
+        one.partition(":")[0] for one in told["left"] if one.endswith("there, with --folder") or "where it is" in one
+    ] == [
         "folder 2",
         "folder 3",
     ]
