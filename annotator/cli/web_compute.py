@@ -9,13 +9,13 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from annotator.cli.database import open_store
 from annotator.cli.entry import one_line
 from annotator.cli.processor import multiply_in_one_thread
+from annotator.cli.web_asked import end_with_whoever_asks, tell
 from annotator.errors import AnnotatorError, StoreUnavailableError
 from annotator.settings import Settings, load_settings
 from annotator.store.store import Store
@@ -70,26 +70,16 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; who has started it ends it
     os.nice(_NICER)
     asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_whoever_asks, name="listening", daemon=True).start()
+    end_with_whoever_asks()
     try:
         settings = load_settings(**asked["settings"])
         with open_store(settings, must_exist=True) as store:
-            _tell({"came_to": DEEDS[sys.argv[1]](store, settings, lambda doing: _tell({"doing": doing}))})
+            tell({"came_to": DEEDS[sys.argv[1]](store, settings, lambda doing: tell({"doing": doing}))})
     except StoreUnavailableError as error:  # its words name hosts and users: they are for whoever reads the log
         sys.stderr.write(f"{one_line(error)}\n")
-        _tell({"failure": "the database does not answer just now: try again soon"})
+        tell({"failure": "the database does not answer just now: try again soon"})
     except AnnotatorError as error:
-        _tell({"failure": one_line(error)})
-
-
-def _tell(line: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-
-
-def _end_with_whoever_asks() -> None:
-    sys.stdin.read()
-    os._exit(0)
+        tell({"failure": one_line(error)})
 
 
 if __name__ == "__main__":

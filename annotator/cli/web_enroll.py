@@ -21,6 +21,7 @@ from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.entry import one_line
 from annotator.cli.strangers import enroll_stranger
+from annotator.cli.web_asked import tell
 from annotator.errors import AnnotatorError, InputError, TransientError
 from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.enrollment import Photograph, enroll_person
@@ -114,11 +115,6 @@ def _record(connection: Connection, given: Mapping[str, Any], action: str, subje
     )
 
 
-def _tell(answer: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
     """Read, enroll, tell, and give what is stored the new names."""
     os.nice(_NICER)
@@ -129,9 +125,9 @@ def main() -> None:
             try:
                 added = enroll(given, settings, store)
             except (InputError, TransientError) as error:
-                _tell({"failure": one_line(error)})
+                tell({"failure": one_line(error)})
                 return
-            _tell({"added": added})
+            tell({"added": added})
             gallery = build_gallery(settings, store=store)
             show_new_names(store, build_identifier(settings, gallery), network_of_model(store, gallery.embedder))
     except AnnotatorError as error:

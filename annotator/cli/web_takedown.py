@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from sqlalchemy import Connection
 
 from annotator.cli.database import open_store
 from annotator.cli.entry import one_line
+from annotator.cli.web_asked import end_with_whoever_asks, tell
 from annotator.errors import AnnotatorError, LocalDiskError, TransientError
 from annotator.recognition.photographs import decode_picture
 from annotator.settings import Settings, load_settings
@@ -42,14 +42,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; who has started it ends it
     os.nice(_NICER)
     asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_whoever_asks, name="listening", daemon=True).start()
+    end_with_whoever_asks()
     try:
         settings = load_settings(**asked["settings"]).for_visitors()
         with open_store(settings, must_exist=True) as store:
-            _tell(act(asked, settings, store))
+            tell(act(asked, settings, store))
     except AnnotatorError as error:
         is_transient = isinstance(error, TransientError) and not isinstance(error, LocalDiskError)  # rights do not pass
-        _tell({"failure": one_line(error), "reason": error.reason, "is_transient": is_transient})
+        tell({"failure": one_line(error), "reason": error.reason, "is_transient": is_transient})
     except Exception as error:  # noqa: BLE001 - the boundary: the words of an error may be the name, which no log has
         sys.stderr.write(f"takedown: {type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}")
         sys.exit(1)
@@ -70,7 +70,7 @@ def act(asked: Mapping[str, Any], settings: Settings, store: Store) -> dict[str,
     """
     name, face, seen = asked.get("name"), _face_of(asked.get("face")), {}
     if "picture" in asked:
-        _tell({"doing": "looking at the picture"})
+        tell({"doing": "looking at the picture"})
         picture = decode_picture(base64.b64decode(asked["picture"]), name="The picture")
         with_model = settings.model_copy(update={"model": asked["model"]})
         found = look_at_face(picture, name="The picture", which=asked.get("which"), store=store, settings=with_model)
@@ -89,7 +89,7 @@ def act(asked: Mapping[str, Any], settings: Settings, store: Store) -> dict[str,
         begun.append(takedown_id)
 
     def say(doing: str) -> None:
-        _tell({"doing": doing} | ({"takedown": begun[-1]} if begun else {}))
+        tell({"doing": doing} | ({"takedown": begun[-1]} if begun else {}))
 
     begun: list[int] = []
     wanted = Wanted(
@@ -109,16 +109,6 @@ def _face_of(given: Mapping[str, Any] | None) -> KnownFaces:
     if given is None:
         return NO_FACES
     return KnownFaces(given["embedder"], np.array(given["faces"], np.float32))
-
-
-def _tell(line: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-
-
-def _end_with_whoever_asks() -> None:
-    sys.stdin.read()
-    os._exit(0)
 
 
 if __name__ == "__main__":
