@@ -3,8 +3,8 @@
 Revision ID: 0025
 Revises: 0024
 
-It only adds, so programs of 0024 go on; but a takedown with folders that is finished by one of them leaves these as they were,
-and their paths in the row until the next takedown begins.
+It only adds, so programs of 0024 go on; but a takedown with folders that is finished by one of them leaves these
+as they were, and their paths in the row until the next takedown begins.
 """
 
 import sqlalchemy as sa
