@@ -1,15 +1,14 @@
 """What is computed of the whole archive: by a process of its own, that nobody waits for; pages say how far it is."""
 
-import json
 import logging
-import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from annotator.web.errors import NOTED, WebError
+from annotator.web.telling import lines_told
 
 _TOLD_FOR: Final = timedelta(minutes=15)
 """So long pages tell how one has ended: after that, what it has made says enough."""
@@ -47,8 +46,8 @@ class GoesOnError(WebError):
 class Computing:
     """Computes one thing at a time. Safe for threads.
 
-    The program reads a line of JSON and writes lines: what it does (``doing``), then what it came to (``came_to``) or
-    what went wrong (``failure``). Its standard input stays open as long as this program lives: it is to end with it.
+    The program tells (:func:`~annotator.web.telling.lines_told`) what it does (``doing``), then what it came to
+    (``came_to``) or what went wrong (``failure``).
     """
 
     def __init__(
@@ -98,8 +97,8 @@ class Computing:
             if self._state is not None and self._state.ended_at is None:
                 raise GoesOnError
             self._state = ComputingState(self._now())
-            line = json.dumps({"settings": {**self._settings, "model": model}})
-            self._thread = threading.Thread(target=self._run, args=(line,), name="computing", daemon=True)
+            asked = {"settings": {**self._settings, "model": model}}
+            self._thread = threading.Thread(target=self._run, args=(asked,), name="computing", daemon=True)
             try:
                 self._thread.start()
             except RuntimeError:
@@ -111,10 +110,10 @@ class Computing:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    def _run(self, line: str) -> None:
+    def _run(self, asked: Mapping[str, object]) -> None:
         came_to, why = None, f"It ended before its end. {NOTED}"
         try:
-            for told in self._told_by(line):
+            for told in lines_told(self._command, self._environment, asked):
                 if "doing" in told:
                     self._change(doing=told["doing"])
                 came_to, why = told.get("came_to"), told.get("failure", why)
@@ -125,21 +124,6 @@ class Computing:
             self._change(ended_at=self._now(), why=_sentence(why))
         else:
             self._change(ended_at=self._now(), came_to=_sentence(came_to))
-
-    def _told_by(self, line: str) -> Iterator[Mapping[str, Any]]:
-        process = subprocess.Popen(
-            [*self._command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(self._environment)
-        )
-        with process:
-            if process.stdin is None or process.stdout is None:
-                return
-            try:
-                process.stdin.write(line + "\n")
-                process.stdin.flush()
-                for told in process.stdout:
-                    yield json.loads(told)
-            finally:
-                process.kill()
 
     def _change(self, **changed: Any) -> None:  # noqa: ANN401 - fields of the state
         state = self._state

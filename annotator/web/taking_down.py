@@ -4,19 +4,19 @@ What was looked at, and the face on a picture, are kept in memory for a while, a
 database, step by step: when this program ends in the middle of it, the next one goes on.
 """
 
-import json
 import logging
 import math
-import subprocess
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from annotator.web.errors import NOTED, WebError
+from annotator.web.telling import lines_told
 
 KEPT_S: Final = 900.0
 """How long a look is kept after it has ended: so long a face that was given is known. Sentences about what went wrong,
@@ -95,7 +95,7 @@ class _Run:
     """The program at work. Why it was stopped is told instead of what it says itself."""
 
     is_look: bool
-    process: "subprocess.Popen[str] | None" = None
+    kill: Callable[[], None] | None = None
     stopped: str | None = None
 
 
@@ -246,7 +246,9 @@ class TakingDown:
             limit.start()
         is_over = False
         try:
-            for line in self._told_by(run, json.dumps({"settings": self._settings, **asked})):
+            whole = {"settings": self._settings, **asked}
+            started = partial(self._started, run)
+            for line in lines_told(self._command, self._environment, whole, started=started):
                 is_over = is_over or self._take(run, line, tell)
         except Exception:  # noqa: BLE001 - the boundary of the thread: pages must be told that it has ended
             _LOG.exception("takedown")
@@ -259,8 +261,8 @@ class TakingDown:
         """End a program in the middle."""
         with self._changed:
             run.stopped = run.stopped or why
-            if run.process is not None:
-                run.process.kill()
+            if run.kill is not None:
+                run.kill()
 
     def _take(self, run: _Run, line: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> bool:
         """Take what the program tells, and return whether that is its last word: another one may begin then."""
@@ -274,29 +276,11 @@ class TakingDown:
             self._changed.notify_all()
             return is_over
 
-    def _told_by(self, run: _Run, line: str) -> Iterator[Mapping[str, Any]]:
-        process = subprocess.Popen(
-            [*self._command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=dict(self._environment),
-        )
+    def _started(self, run: _Run, kill: Callable[[], None]) -> None:
         with self._changed:
-            run.process = process
+            run.kill = kill
             if run.stopped is not None:
-                process.kill()
-        with process:
-            if process.stdin is None or process.stdout is None:
-                return
-            try:
-                process.stdin.write(line + "\n")
-                process.stdin.flush()
-                # As long as the program may read on, its standard input is open: it ends with this one.
-                for told in process.stdout:
-                    yield json.loads(told)
-            finally:
-                process.kill()
+                kill()
 
     def _change_look(self, key: str, line: Mapping[str, Any]) -> None:
         with self._changed:

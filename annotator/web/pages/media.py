@@ -87,9 +87,16 @@ class Spoken:
     words: tuple[Correction, ...]
 
 
-def show_media(visit: Visit) -> Response:
+def show_media(visit: Visit) -> Response | Bringing:
     """Show a media."""
     row = known_row(visit)
+    if scheme_of(row.ref.uri) != "file":
+        return _page(visit, row)
+    # It is looked whether the file is still there: disks of other machines may take long, and hold no other pages up.
+    return Bringing(visit, row.ref.uri, partial(_page, visit, row))
+
+
+def _page(visit: Visit, row: KnownMediaRow) -> Response:
     first_track = visit.number("tracks_from", least=0, most=2**31 - 1, usual=0)
     site = visit.site
     identifier, is_being_loaded = None, False

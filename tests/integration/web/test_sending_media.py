@@ -16,6 +16,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from annotator.build import build_reader
 from annotator.media import reader as reading_media
+from annotator.media.reader import MediaReader
 from annotator.store import Store
 from annotator.store.web.accounts import Role
 from annotator.store.web.media import find_media_row
@@ -64,6 +65,21 @@ def held() -> Iterator[HeldServer]:
         started.may_answer.set()
         started.server.shutdown()
         thread.join()
+
+
+class HangingDisk(MediaReader):
+    """Reads from a disk that has been asked, and does not answer before it is let: of another machine that is gone."""
+
+    def __init__(self, like: MediaReader) -> None:
+        super().__init__(fetch=like.fetch, decode=like.decode)
+        self.was_asked, self.may_answer = threading.Event(), threading.Event()
+
+    @contextlib.contextmanager
+    def open_path(self, media: MediaRef) -> Iterator[Path]:
+        self.was_asked.set()
+        self.may_answer.wait(timeout=60)
+        with super().open_path(media) as path:
+            yield path
 
 
 @contextlib.contextmanager
@@ -171,6 +187,37 @@ def test_media_of_others_come_while_a_host_is_slow(sqlite_store: Store, tmp_path
         anyio.run(ask)
     assert answers == [GIF] * (ASKED_AT_ONCE + 2)
     assert not web.site.bringing.hosts
+
+
+def test_other_pages_come_while_the_disk_with_a_media_hangs(sqlite_store: Store, tmp_path: Path) -> None:
+    here = tmp_path / "here.gif"
+    here.write_bytes(GIF)
+    web, ids = site_with(sqlite_store, here.as_uri(), "file:///no/such.gif", "file:///no/such.mp4")
+    assert web.site.reader is not None
+    disk = HangingDisk(web.site.reader)
+    object.__setattr__(web.site, "reader", disk)
+    cookies = dict(web.browser(Role.READER).client.cookies)
+    answers: list[int] = []
+
+    async def ask() -> None:
+        transport = ASGITransport(app=web.application)
+        async with AsyncClient(transport=transport, base_url="http://127.0.0.1", cookies=cookies, timeout=None) as one:
+
+            async def get_page() -> None:
+                answers.append((await one.get(f"/media/{ids['both']}")).status_code)
+
+            async with anyio.create_task_group() as group:
+                for _ in range(ASKED_AT_ONCE):
+                    group.start_soon(get_page)
+                await run_sync(disk.was_asked.wait, 60, limiter=anyio.CapacityLimiter(1))
+                try:
+                    with anyio.fail_after(30):
+                        assert (await one.get("/people")).status_code == 200
+                finally:
+                    disk.may_answer.set()
+
+    anyio.run(ask)
+    assert answers == [200] * ASKED_AT_ONCE
 
 
 def test_a_file_of_this_machine_is_not_read_from_end_to_end_to_send_a_part(
