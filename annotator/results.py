@@ -247,6 +247,15 @@ def verdict_in_words(label: TrackLabel) -> str:
     return "unknown, too poor" if label.verdict == "too_poor" else label.verdict
 
 
+def confidence_in_words(confidence: float) -> str:
+    """Return a confidence as per cent, never rounded up to certainty.
+
+    >>> [confidence_in_words(one) for one in (0.004, 0.874, 0.99, 0.9901, 1.0)]
+    ['0 %', '87 %', '99 %', '>99 %', '>99 %']
+    """
+    return ">99 %" if confidence > 0.99 else f"{confidence * 100:.0f} %"
+
+
 def span_in_words(start_ms: int, end_ms: int) -> str:
     """Return a span as seconds, with minutes from the first one on.
 

@@ -14,7 +14,7 @@ from annotator.types import FaceTrack, MediaRef
 from tests.store_values import ADA, BEN, PEOPLE, SPEC, annotation, known, ref, track, unknown
 
 
-def fill(store: Store, *, media: tuple[MediaRef, ...] = ()) -> dict[str, int]:
+def fill(store: Store, *, media: tuple[MediaRef, ...] = (), ada_confidence: float = 0.6) -> dict[str, int]:
     """Fill a store and return media ids by name.
 
     ``both.gif``: Ada and Ben in one shot; ``apart.gif``: both, in two shots; ``ada.mp4``: Ada, less sure, and a
@@ -23,6 +23,7 @@ def fill(store: Store, *, media: tuple[MediaRef, ...] = ()) -> dict[str, int]:
     Args:
         store: an empty one.
         media: where these three are instead of in a bucket that is not there.
+        ada_confidence: how sure Ada is in ``ada.mp4``.
 
     """
     both, apart, ada = media or (ref("both.gif"), ref("apart.gif"), ref("ada.mp4"))
@@ -46,7 +47,9 @@ def fill(store: Store, *, media: tuple[MediaRef, ...] = ()) -> dict[str, int]:
                 tracks=[first, elsewhere],
                 labels=[known(ADA, confidence=0.95), known(BEN, confidence=0.97)],
             ),
-            annotation(ada, content=3, tracks=[first, second], labels=[known(ADA, confidence=0.6), unknown(BEN)]),
+            annotation(
+                ada, content=3, tracks=[first, second], labels=[known(ADA, confidence=ada_confidence), unknown(BEN)]
+            ),
         ],
         network_id=network_id,
         labelling_id=labelling_id,

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from annotator.cli.database import open_store
-from annotator.cli.output import out, percent, print_json_line, print_table, progress, remark
+from annotator.cli.output import out, print_json_line, print_table, progress, remark
+from annotator.results import confidence_in_words
 from annotator.settings import load_settings
 from annotator.store.duplicates.families import count_new, find_families
 from annotator.store.duplicates.listing import Family, Member, family_of, list_families
@@ -98,7 +99,8 @@ def _why(member: Member) -> str:
 
 def _people(family: Family) -> str:
     return ", ".join(
-        f"{one.name} {percent(one.confidence)} (in {one.contents} of {family.contents})" for one in family.people
+        f"{one.name} {confidence_in_words(one.confidence)} (in {one.contents} of {family.contents})"
+        for one in family.people
     )
 
 

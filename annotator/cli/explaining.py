@@ -10,7 +10,7 @@ from typing import Any, Final
 from annotator.build import build_annotator, s3_access
 from annotator.cli.database import open_store
 from annotator.cli.entry import FAILED, OK
-from annotator.cli.output import err, out, percent, print_json_line, print_table, remark
+from annotator.cli.output import err, out, print_json_line, print_table, remark
 from annotator.cli.pages import write_page
 from annotator.decoding import PipelineParams
 from annotator.errors import ConfigError
@@ -21,7 +21,7 @@ from annotator.explaining.watching import SeenFaces
 from annotator.explaining.words import said_in_words, score_in_words, shown_as, what_would_change, why
 from annotator.media import expand_sources
 from annotator.pipeline import Annotator
-from annotator.results import span_in_words
+from annotator.results import confidence_in_words, span_in_words
 from annotator.settings import Settings, load_settings
 from annotator.store.connection import sqlite_path
 from annotator.store.corrections.fresh import correct_fresh
@@ -188,7 +188,7 @@ def _row(track: ExplainedTrack) -> list[str]:
         shown_as(track),
         score_in_words(track.people[0].score) if track.people else "",
         score_in_words(track.min_score),
-        "" if track.label.confidence is None else percent(track.label.confidence),
+        "" if track.label.confidence is None else confidence_in_words(track.label.confidence),
         f"{used} of {len(track.faces)}",
         span_in_words(track.start_ms, track.end_ms),
     ]

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from annotator.results import MediaResult, span_in_words
+from annotator.results import MediaResult, confidence_in_words, span_in_words
 
 PIPED_WIDTH: Final = 140  # columns of a table that goes into a file or a pipe
 MOST_MEDIA_CHARS: Final = 60
@@ -76,15 +76,6 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, 
     out().print(make_table(header, rows, right=right))
 
 
-def percent(confidence: float) -> str:
-    """Return a confidence as percent, never rounded up to certainty.
-
-    >>> percent(0.9994), percent(0.874), percent(0.004)
-    ('>99 %', '87 %', '0 %')
-    """
-    return ">99 %" if confidence > 0.99 else f"{confidence * 100:.0f} %"
-
-
 def result_rows(result: MediaResult) -> Iterator[tuple[str | Text, ...]]:
     """Yield the lines of the table for one media: one per person, or one that says why there is none."""
     media: str | Text = result.media
@@ -96,7 +87,7 @@ def result_rows(result: MediaResult) -> Iterator[tuple[str | Text, ...]]:
         yield (
             media,
             _who(label.identity.name, is_picture=result.is_only_on_pictures(label.identity)),
-            percent(label.confidence),
+            confidence_in_words(label.confidence),
             span_in_words(label.start_ms, label.end_ms),
             f"{label.screen_time_ms / 1000:.1f} s",
         )

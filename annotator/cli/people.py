@@ -6,8 +6,8 @@ from shlex import quote
 from typing import Any, Final, Literal
 
 from annotator.cli.database import open_store
-from annotator.cli.output import out, percent, print_csv, print_json_line, print_table, remark
-from annotator.results import CONFIDENCE_DIGITS, span_in_words
+from annotator.cli.output import out, print_csv, print_json_line, print_table, remark
+from annotator.results import CONFIDENCE_DIGITS, confidence_in_words, span_in_words
 from annotator.settings import load_settings
 from annotator.store.identities import list_identities, load_identity, the_one_called
 from annotator.store.merging import MergedPerson, list_all_merged
@@ -49,7 +49,7 @@ def search_person(name: str, *, min_confidence: float, form: Form, settings: Map
             [
                 one.media_uri,
                 one.identity.name,
-                percent(one.confidence),
+                confidence_in_words(one.confidence),
                 span_in_words(one.first_seen_ms, one.last_seen_ms),
                 f"{one.screen_time_ms / 1000:.1f} s",
             ]

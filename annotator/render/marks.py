@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from annotator.render.drawing import TRACK_COLOURS, UNKNOWN_COLOUR, Colour, FaceMark
+from annotator.results import confidence_in_words
 from annotator.types import FaceTrack, TrackLabel
 
 Box = tuple[float, float, float, float]
@@ -20,17 +21,6 @@ class DrawnTrack:
     track: FaceTrack
     text: str
     colour: Colour
-
-
-def confidence_in_words(confidence: float) -> str:
-    """Return a confidence as percent, never rounded up to certainty.
-
-    >>> confidence_in_words(0.9994)
-    '>99 %'
-    >>> confidence_in_words(0.874)
-    '87 %'
-    """
-    return ">99 %" if confidence > 0.99 else f"{confidence:.0%}".replace("%", " %")
 
 
 def drawn_tracks(tracks: Sequence[FaceTrack], labels: Sequence[TrackLabel]) -> list[DrawnTrack]:

@@ -15,9 +15,9 @@ from annotator.render.drawing import (
     shorten,
     text_width_px,
 )
-from annotator.render.marks import DrawnTrack, confidence_in_words, drawn_tracks
+from annotator.render.marks import DrawnTrack, drawn_tracks
 from annotator.render.redaction import NOTHING_HIDDEN, Redaction
-from annotator.results import span_in_words, verdict_in_words
+from annotator.results import confidence_in_words, span_in_words, verdict_in_words
 from annotator.types import U8, MediaAnnotation, TrackLabel
 
 MAX_TRACKS: Final = 60

@@ -6,6 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from annotator.results import confidence_in_words
+
 
 class Templates:
     """The templates of the package's folder ``templates``."""
@@ -20,7 +22,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters |= {
-            "percent": percent,
+            "percent": confidence_in_words,
             "clock": clock,
             "when": when,
             "grouped": lambda number: f"{number:,}",
@@ -29,15 +31,6 @@ class Templates:
     def render(self, name: str, values: Mapping[str, Any]) -> str:
         """Return a page."""
         return self._environment.get_template(name).render(values)
-
-
-def percent(share: float) -> str:
-    """Return a share as people read it; what is nearly certain is never told as certain.
-
-    >>> percent(0.974), percent(0.9999), percent(1.0)
-    ('97 %', '> 99 %', '> 99 %')
-    """
-    return "> 99 %" if share > 0.994 else f"{share:.0%}".replace("%", " %")
 
 
 def clock(ms: int) -> str:

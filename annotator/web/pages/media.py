@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from annotator.media.reader import MediaReader, scheme_of
 from annotator.media.sniff import sniff
-from annotator.results import TrackResult
+from annotator.results import TrackResult, confidence_in_words
 from annotator.store.corrections.listing import Correction, list_corrections_of
 from annotator.store.identities import ids_of
 from annotator.store.registry import active_network
@@ -245,7 +245,7 @@ def _for_player(lanes: list[Lane]) -> list[dict[str, object]]:
     return [
         {
             "name": lane.name or "unknown",
-            "confidence": lane.confidence,
+            "confidence": None if lane.confidence is None else confidence_in_words(lane.confidence),
             "colour": lane.colour % 8,
             "start": track.start_ms,
             "end": track.end_ms,

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from annotator.results import confidence_in_words
 from annotator.store.web.accounts import Role
 from annotator.store.web.jobs import Job, NoRoomError, Stage, Wanted, add_jobs, find_job, list_jobs, room_left, stop_job
 from annotator.web.errors import WebError
-from annotator.web.templates import percent
 from annotator.web.visit import Visit
 
 SHOWN: Final = 30
@@ -177,7 +177,8 @@ def words_of(job: Job) -> str:
     if job.state == "failed":
         return job.message or "It failed."
     if job.state == "done":
-        return ", ".join(f"{name} {percent(confidence)}" for name, confidence in job.people) or "Nobody known."
+        people = (f"{name} {confidence_in_words(confidence)}" for name, confidence in job.people)
+        return ", ".join(people) or "Nobody known."
     if job.stage == "looking" and job.frames:
         return f"Faces are looked for: {job.frames} frames so far."
     return _IN_HAND[job.stage or "starting"]

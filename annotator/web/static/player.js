@@ -165,7 +165,7 @@ function start(root) {
     pen.lineWidth = 3 * px;
     pen.strokeStyle = colour;
     pen.strokeRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
-    const label = track.confidence === null ? track.name : `${track.name} ${percent(track.confidence)}`;
+    const label = track.confidence === null ? track.name : `${track.name} ${track.confidence}`;
     pen.font = `600 ${13 * px}px system-ui, sans-serif`;
     const wide = pen.measureText(label).width + 10 * px;
     const left = Math.max(0, Math.min(box[0], size()[0] - wide));
@@ -184,10 +184,6 @@ function start(root) {
     const [before, after] = [boxes[next - 1], boxes[next]];
     const share = (time - before[0]) / (after[0] - before[0]);
     return [1, 2, 3, 4].map((i) => before[i] + (after[i] - before[i]) * share);
-  }
-
-  function percent(share) {
-    return share > 0.994 ? "> 99 %" : `${Math.round(share * 100)} %`;
   }
 
   function words(ms) {

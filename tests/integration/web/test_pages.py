@@ -1,5 +1,7 @@
 """What the pages show, as HTML."""
 
+import json
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,15 @@ def test_a_media_shows_who_is_in_it_when_and_what_each_model_says(sqlite_store: 
     assert page.status_code == 200
     for shown in ("Ada Lovelace", "60 %", "unknown", "track 1", "test@1", "<video"):
         assert shown in page.text
+
+
+def test_a_page_and_its_player_tell_a_confidence_as_the_command_line_does(sqlite_store: Store) -> None:
+    media_id = web_archive.fill(sqlite_store, ada_confidence=0.992)["ada"]
+    page = WebForTests(sqlite_store).browser(Role.READER).get(f"/media/{media_id}").text
+    lane = page.partition('class="lane-name"')[2].partition("</div>")[0]
+    assert "&gt;99 %" in lane
+    drawn = json.loads(unescape(page.partition('data-tracks="')[2].partition('"')[0]))
+    assert [track["confidence"] for track in drawn] == [">99 %", None]
 
 
 def test_a_person_leads_to_clips_and_to_whom_they_are_seen_with(browser: Browser) -> None:

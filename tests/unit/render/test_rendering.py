@@ -12,7 +12,7 @@ from PIL import Image
 
 from annotator.render.clip import Rendering, render_media
 from annotator.render.drawing import FaceMark, draw_marks, draw_text, shorten, text_width_px
-from annotator.render.marks import confidence_in_words, drawn_tracks, marks_at
+from annotator.render.marks import drawn_tracks, marks_at
 from annotator.render.names import picture_names
 from annotator.render.sheet import MAX_TRACKS, contact_sheet
 from annotator.render.writers import RenderError, write_gif, write_mp4
@@ -148,10 +148,6 @@ def test_a_picture_in_the_clip_is_said_to_be_one() -> None:
         "unknown, on a picture",
         "Zoë Kravitz 97 %",
     ]
-
-
-def test_no_confidence_is_rounded_up_to_certainty() -> None:
-    assert [confidence_in_words(one) for one in (0.5, 0.99, 0.9901, 1.0)] == ["50 %", "99 %", ">99 %", ">99 %"]
 
 
 @pytest.mark.parametrize("name", ["Beyoncé", "Søren", "Łukasz", "Škoda", "Владимир", "周杰伦"])
