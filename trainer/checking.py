@@ -8,7 +8,7 @@ from typing import Final
 from PIL import Image, UnidentifiedImageError
 
 from annotator.cli.output import progress, remark
-from annotator.recognition.photographs import MAX_PIXELS
+from annotator.recognition.photographs import MAX_PIXELS, open_picture
 from trainer.labels import LabelTable, person_key, write_label_table
 from trainer.problems import Problem, ProblemsError
 from trainer.workdir import Experiment, inspect_experiment, photograph_files
@@ -84,13 +84,13 @@ def photograph_problem(path: Path) -> Problem | None:
     """Decode a photograph, and say why it cannot be; None if it can."""
     remedy = "take it out, or let `trainer doctor --fix` move it aside"
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 return Problem(path, f"it has more than {MAX_PIXELS} pixels: make it smaller")
             image.draft("RGB", (_CHECKED_SIDE_PX, _CHECKED_SIDE_PX))
             image.load()
     except UnidentifiedImageError:
-        return Problem(path, f"it is no picture by its content: {remedy}")
+        return Problem(path, f"it is no JPEG, PNG or WebP by its content: {remedy}")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return Problem(path, f"it cannot be read ({error}): {remedy}")
     return None

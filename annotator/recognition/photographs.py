@@ -1,7 +1,8 @@
 """Read photographs of people: aligned crops, and whole photographs in which the right face must be found."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -17,6 +18,10 @@ from annotator.recognition.crops import ALIGNED, FaceCrop, cut_faces
 from annotator.types import F32, U8, FaceDetections
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
+PICTURE_FORMATS: Final = ("JPEG", "PNG", "WEBP")
+"""What a photograph may be, as Pillow calls it. Of any other format Pillow would read much that strangers wrote, and of
+EPS not even itself: it starts Ghostscript."""
+
 MAX_PIXELS: Final = 50_000_000
 """Of one photograph; more is refused before it is decoded."""
 
@@ -73,6 +78,19 @@ class PhotographedFace:
     box_xyxy: tuple[float, float, float, float]
 
 
+@contextmanager
+def open_picture(source: Path | BytesIO) -> Iterator[Image.Image]:
+    """Open a picture that may come from anywhere, undecoded: the one way in which photographs are opened.
+
+    Raises:
+        UnidentifiedImageError: it is none of :data:`PICTURE_FORMATS` by its content, whatever it is called.
+        OSError: it cannot be read.
+
+    """
+    with Image.open(source, formats=PICTURE_FORMATS) as image:  # noqa: TID251
+        yield image
+
+
 def read_picture(path: Path) -> U8:
     """Read a picture upright, as u8 (H, W, 3) RGB.
 
@@ -96,14 +114,14 @@ def decode_picture(content: bytes, *, name: str) -> U8:
 
 def _read(source: Path | BytesIO, *, name: str) -> U8:
     try:
-        with Image.open(source) as image:
+        with open_picture(source) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UndecodableMediaError(f"{name} has more than {MAX_PIXELS} pixels: make it smaller")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"There is no photograph {name}; check the path.") from error
     except UnidentifiedImageError as error:
-        raise UndecodableMediaError(f"{name} is no picture by its content: give a JPEG, PNG or WebP") from error
+        raise UndecodableMediaError(f"{name} is no JPEG, PNG or WebP by its content: save it as one") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UndecodableMediaError(f"{name} cannot be read as a photograph: {error}") from error
 

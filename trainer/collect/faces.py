@@ -17,7 +17,14 @@ from PIL import Image
 from annotator.errors import UndecodableMediaError
 from annotator.recognition.collection import MIN_PHOTOGRAPHED_FACE_PX
 from annotator.recognition.enrollment import MIN_SHARE_OF_LARGEST
-from annotator.recognition.photographs import FaceEmbedding, FaceFinder, PhotographedFace, find_faces, read_picture
+from annotator.recognition.photographs import (
+    FaceEmbedding,
+    FaceFinder,
+    PhotographedFace,
+    find_faces,
+    open_picture,
+    read_picture,
+)
 from annotator.recognition.prototypes import choose_pictures
 from annotator.types import F32
 
@@ -33,8 +40,6 @@ MAX_FACES: Final = 12
 
 MAX_PICTURE_PIXELS: Final = 20_000_000
 """960 pixels wide and twenty times as high would be no photograph; more is a bomb."""
-
-FORMATS: Final = ("JPEG", "PNG", "WEBP")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +97,7 @@ def check_picture(path: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # counted below, by a lower limit
-            with Image.open(path, formats=FORMATS) as image:
+            with open_picture(path) as image:
                 width_px, height_px, name = image.width, image.height, image.format or ""
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UndecodableMediaError("it is no JPEG, PNG or WebP, or is broken") from error

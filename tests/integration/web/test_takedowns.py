@@ -186,7 +186,7 @@ def test_what_is_no_picture_is_told_and_kept_nowhere(place: Place) -> None:
     answer = browser.client.post("/takedowns/picture", data={"csrf": browser.csrf()}, files=files)
     assert answer.status_code == 303, answer.text
     place.wait()
-    assert "The picture is no picture by its content" in browser.get(answer.headers["location"]).text
+    assert "The picture is no JPEG, PNG or WebP by its content" in browser.get(answer.headers["location"]).text
     assert not (place.folder / "data" / "uploads").exists()
     none = browser.client.post("/takedowns/picture", data={"csrf": browser.csrf()}, files=[("picture", ("", b""))])
     assert (none.status_code, "Choose one picture" in none.text) == (400, True)

@@ -142,5 +142,5 @@ def test_a_photograph_that_is_not_there_or_is_no_picture_is_said_in_words(tmp_pa
     with pytest.raises(SourceNotFoundError, match="There is no photograph"):
         read_photographs([tmp_path / "mistyped.jpg"])
     (tmp_path / "letter.jpg").write_text("Dear Cher,")
-    with pytest.raises(UndecodableMediaError, match="is no picture by its content"):
+    with pytest.raises(UndecodableMediaError, match="is no JPEG, PNG or WebP by its content"):
         read_photographs([tmp_path / "letter.jpg"])
