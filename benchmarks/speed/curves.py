@@ -1,33 +1,81 @@
 """How time and memory grow with what there is to do."""
 
 import math
+import statistics
+from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmarks.speed.inputs import grown_frames
 from benchmarks.speed.places import CLIPS
+from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.sides import SideSpec, say, started
 
 MAX_SLOPE: Final = 1.1
 """Of a straight line through the logarithms: 1 is linear, the rest is what measuring varies by."""
 
+_FORMER_RUNS: Final = 3
+"""Of curves that were measured before the count was kept with them; of these the least counted."""
 
-def measure(is_quick: bool) -> dict[str, Any]:  # noqa: FBT001 - one switch
-    """Measure all curves; each has a name for readers, its points and the slope of their logarithms."""
+
+def measure(runs: int, *, is_quick: bool) -> dict[str, Any]:
+    """Measure all curves.
+
+    Args:
+        runs: of each point, of which the median counts.
+        is_quick: the first three points of each only.
+
+    Returns:
+        By name: what grows, in words; how many runs a point had; its points and the slopes of their logarithms.
+
+    """
     last = 3 if is_quick else None
     found = {}
     for name, (axis, points) in _curves().items():
         measured = []
         for x, spec in points[:last]:
-            seconds, memory_mb = _seconds_and_memory(spec, 1 if is_quick else 3)
+            seconds, memory_mb = _seconds_and_memory(spec, runs)
             measured.append({"x": x, "seconds": round(seconds, 4), "memory_mb": round(memory_mb, 1)})
             say(f"    {name} {x:g}: {seconds:.3f} s, {memory_mb:.0f} MB")
         found[name] = {
             "axis": axis,
+            "runs": runs,
             "points": measured,
             "slope": slope([(one["x"], one["seconds"]) for one in measured]),
             "memory_slope": slope([(one["x"], one["memory_mb"]) for one in measured]),
         }
     return found
+
+
+def rows(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each curve: whether neither time nor memory grows faster than what there is to do.
+
+    Args:
+        curves: what ``measure`` returned.
+
+    """
+    made = []
+    for curve in curves.values():
+        xs = [one["x"] for one in curve["points"]]
+        slopes = {what: slope([(one["x"], one[what]) for one in curve["points"]]) for what in ("seconds", "memory_mb")}
+        told = f"of the time {slopes['seconds']:.2f}, of the memory {slopes['memory_mb']:.2f}"
+        made.append(
+            row(
+                f"the greater slope against {curve['axis']}, {min(xs):g} to {max(xs):g}",
+                Value(max(slopes.values()), "", told),
+                reach=Reach("ours", "at most", MAX_SLOPE),
+            )
+        )
+    return made
+
+
+def runs_of(curve: Mapping[str, Any]) -> int:
+    """Return how many runs a point of a curve had."""
+    return int(curve.get("runs", _FORMER_RUNS))
+
+
+def points_told(curve: Mapping[str, Any]) -> str:
+    """Return what a point of a curve is, in words."""
+    return f"the {'median' if 'runs' in curve else 'least'} of {runs_of(curve)} runs"
 
 
 def _seconds_and_memory(spec: SideSpec, runs: int) -> tuple[float, float]:
@@ -36,7 +84,7 @@ def _seconds_and_memory(spec: SideSpec, runs: int) -> tuple[float, float]:
     with started(spec) as side:
         side.run()
         with watched(side.pid) as seen:
-            seconds = min(side.run()["seconds"] for _ in range(runs))
+            seconds = statistics.median(side.run()["seconds"] for _ in range(runs))
         return seconds, max(seen.peak_mb, memory_mb(side.pid))
 
 

@@ -13,8 +13,8 @@ from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.sides import FACENET, GIPHY, GIPHY_OPTIONS, LOOP, MTCNN, OURS, SideSpec, in_turn, ratio
 
 RUNS: Final = 5
-FEWER_RUNS: Final = {"film": 2, "time-effect": 2, "bound": 2, "busy": 2, "memory": 2}
-"""Of lines that take minutes a run, and hardly vary, or have nothing beside them."""
+FEWER_RUNS: Final = {"film": 2, "time-effect": 2, "bound": 2, "busy": 2, "memory": 2, "curves": 3}
+"""Of lines that take minutes a run, and hardly vary, or have nothing beside them; the page tells how many."""
 
 QUICK_CLIPS: Final = 6
 EVERY_MS: Final = 2000
@@ -327,7 +327,8 @@ def time_effect_line(scope: Scope) -> dict[str, Any]:
 
 def curve_line(scope: Scope) -> dict[str, Any]:
     """Measure how time and memory grow."""
-    return {"rows": [], "curves": curves.measure(scope.is_quick)}
+    measured = curves.measure(scope.runs, is_quick=scope.is_quick)
+    return {"rows": curves.rows(measured), "curves": measured}
 
 
 LINES: Final[dict[str, Measure]] = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.speed import bound, time_effect
+from benchmarks.speed import bound, curves, time_effect
 from benchmarks.speed.places import OTHER_RESULTS, PAGE, PICTURES, RESULTS
 from benchmarks.speed.results import load
 from benchmarks.speed.rows import TIMES
@@ -21,9 +21,11 @@ OTHER_MACHINE: Final = """## On a machine of another kind
 The same lines on another processor ([results-other.json](../benchmarks/results-other.json): a copy of `results.json` as
 that machine has left it). What a processor computes in bfloat16 differs most."""
 HEAD: Final = (
-    "| line | work | ours | beside | ratio (from, to) | reach | reached? |",
-    "|---|---|---|---|---|---|---|",
+    "| line | work | ours | beside | ratio (from, to) | runs | reach | reached? |",
+    "|---|---|---|---|---|---|---|---|",
 )
+MIN_SPREAD_RUNS: Final = 3
+"""Least and greatest of fewer runs say nothing of how much they vary."""
 
 
 def page(lines: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -35,7 +37,8 @@ def page(lines: Mapping[str, Any], other: Mapping[str, Any]) -> str:
         "OTHER MACHINE": other_machine(other),
         "CURVES": curve_sections(lines),
         "TIME": where_the_time_goes(lines),
-        "BOUND": bound.table(lines) if "bound" in lines else "Not measured yet.",
+        "MAX SLOPE": f"{curves.MAX_SLOPE:g}",
+        "BOUND": bound.table(lines),
         "TIME EFFECT": time_effect.table(lines["time-effect"]) if "time-effect" in lines else "Not measured yet.",
         **{f"TEXT {path.stem}": path.read_text(encoding="utf-8").strip("\n") for path in sorted(TEXTS.glob("*.md"))},
     }
@@ -46,25 +49,53 @@ def page(lines: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 def table(lines: Mapping[str, Any]) -> str:
     """Return the table of all rows, as Markdown; without lines, a sentence."""
-    rows = [
-        "| " + " | ".join([_name(name, line), *cells(row)]) + " |"
+    told = [
+        "| " + " | ".join([_name(name, line), *cells(row, runs=runs_of(line), why_not=_why_not(lines, name, n))]) + " |"
         for name, line in lines.items()
-        for row in line["rows"]
+        for n, row in enumerate(rows_of(line))
     ]
-    return "\n".join([*HEAD, *rows]) if rows else "Nothing was measured yet: run `make bench`."
+    return "\n".join([*HEAD, *told]) if told else "Nothing was measured yet: run `make bench`."
 
 
-def cells(row: Mapping[str, Any]) -> list[str]:
-    """Return what stands in a row of the table after the name of its line."""
-    beside, ratio, reach = row["beside"], row["ratio"], row["reach"]
+def _why_not(lines: Mapping[str, Any], name: str, number: int) -> str:
+    row = rows_of(lines[name])[number]
+    return bound.why_not(lines, name, number) if row["reached"] is False else ""
+
+
+def rows_of(line: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a line; those of curves are made of their points, which older results have alone."""
+    return curves.rows(line["curves"]) if "curves" in line else list(line["rows"])
+
+
+def runs_of(line: Mapping[str, Any]) -> int:
+    """Return of how many runs the numbers of a line are."""
+    return min(map(curves.runs_of, line["curves"].values())) if "curves" in line else int(line["runs"])
+
+
+def cells(row: Mapping[str, Any], *, runs: int, why_not: str) -> list[str]:
+    """Return what stands in a row of the table after the name of its line.
+
+    Args:
+        row: of the results.
+        runs: that it was made of.
+        why_not: told where what was to be reached is not.
+
+    """
+    beside, reach = row["beside"], row["reach"]
     return [
         row["work"],
         value(row["ours"]),
         "" if beside is None else f"{beside['name']}: {value(beside)}",
-        "" if ratio is None else f"{times(ratio['median'])} ({times(ratio['min'])} to {times(ratio['max'])})",
+        "" if row["ratio"] is None else _ratio(row["ratio"], runs),
+        f"{runs}",
         "" if reach is None else _reach(reach, row),
-        {None: "", True: "yes", False: "no"}[row["reached"]],
+        {None: "", True: "yes", False: f"no: {why_not}"}[row["reached"]],
     ]
+
+
+def _ratio(ratio: Mapping[str, float], runs: int) -> str:
+    spread = f" ({times(ratio['min'])} to {times(ratio['max'])})" if runs >= MIN_SPREAD_RUNS else ""
+    return f"{times(ratio['median'])}{spread}"
 
 
 def value(one: Mapping[str, Any]) -> str:
@@ -92,7 +123,8 @@ def other_machine(lines: Mapping[str, Any]) -> str:
     """Return the section of another machine's lines; nothing where there are none."""
     if not lines:
         return ""
-    return f"\n\n{OTHER_MACHINE}\n\n{table(lines)}\n\n{machines(lines)}"
+    bounded = f"What bounds these lines, [read as below](#what-bounds-it):\n\n{bound.table(lines)}"
+    return f"\n\n{OTHER_MACHINE}\n\n{table(lines)}\n\n{machines(lines)}\n\n{bounded}"
 
 
 def _machine(line: Mapping[str, Any]) -> str:
@@ -102,7 +134,7 @@ def _machine(line: Mapping[str, Any]) -> str:
     return (
         f"{line['date']}, commit `{line['commit']}`, {machine['processor']} ({machine['model']}; {flags}), "
         f"{machine['cores']} processors, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}, "
-        f"{line['runs']} runs. Ours: {listed['ours']}. Beside: {listed['peers']}."
+        f"runs: {runs_of(line)}. Ours: {listed['ours']}. Beside: {listed['peers']}."
     )
 
 
@@ -115,7 +147,8 @@ def curve_sections(lines: Mapping[str, Any]) -> str:
             f"### {curve['axis'][:1].upper()}{curve['axis'][1:]}\n\n"
             f"![Time and memory against {curve['axis']}](images/performance/{name}.png)\n\n"
             f"From {min(xs):g} to {max(xs):g}: slope of the time {curve['slope']:.2f}, of the memory "
-            f"{curve['memory_slope']:.2f} (of the logarithms: 1 is linear, 0 is flat)."
+            f"{curve['memory_slope']:.2f} (of the logarithms: 1 is linear, 0 is flat). "
+            f"A point is {curves.points_told(curve)}."
         )
     if lines.get("film"):
         sections.append(_film_section(lines["film"]))

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.speed import bound
+from benchmarks.speed.bound import SINCE
+from benchmarks.speed.curves import rows as rows_of_curves
 from benchmarks.speed.curves import slope
 from benchmarks.speed.lines import LINES
-from benchmarks.speed.page import cells, page, pictures
+from benchmarks.speed.page import cells, page, pictures, rows_of, table
 from benchmarks.speed.results import FIELDS, ROW_FIELDS, load, merge
 from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.work import onet, pnet, rnet, sface, work_gflop
@@ -54,7 +57,65 @@ def test_a_row_shows_both_sides_the_spread_and_whether_the_reach_is_reached() ->
     ratio = {"median": 5.26, "min": 0.5, "max": 6.0}
     reach = Reach("ratio", "at least", 5)
     made = row("faces", Value(1.5, "s"), beside=("another", Value(7.9, "s")), ratio=ratio, reach=reach)
-    assert cells(made) == ["faces", "1.5 s", "another: 7.9 s", "5.3× (0.50× to 6.0×)", "≥ 5×", "yes"]  # noqa: RUF001
+    shown = ["faces", "1.5 s", "another: 7.9 s", "5.3× (0.50× to 6.0×)", "3", "≥ 5×", "yes"]  # noqa: RUF001
+    assert cells(made, runs=3, why_not="") == shown
+
+
+def test_two_runs_are_told_without_a_spread() -> None:
+    made = row(
+        "faces", Value(1.5, "s"), beside=("another", Value(7.9, "s")), ratio={"median": 5.26, "min": 5, "max": 6}
+    )
+    assert cells(made, runs=2, why_not="")[3:5] == ["5.3×", "2"]  # noqa: RUF001
+
+
+def test_a_row_that_is_not_where_it_should_be_says_why() -> None:
+    made = row("memory", Value(701, "MB"), reach=Reach("ours", "at most", 700))
+    assert cells(made, runs=2, why_not="these results show no reason")[-1] == "no: these results show no reason"
+    assert "| 5 | ≤ 700 MB | no: these results show no reason |" in page({"memory": line(rows=[made])}, {})
+
+
+@pytest.mark.parametrize("measured", [MEASURED, OTHER])
+def test_every_row_that_is_not_reached_says_why_and_none_that_is(measured: dict[str, Any]) -> None:
+    told = [row.split("|") for row in table(measured).splitlines()[2:]]
+    unreached = [cells[-2].strip() for cells in told if "no" in cells[-2]]
+    assert len(unreached) == sum(one["reached"] is False for line in measured.values() for one in rows_of(line))
+    assert all(said.startswith("no: ") and len(said) > len("no: ") for said in unreached)
+
+
+def test_what_has_changed_since_is_told_of_lines_that_are_still_of_that_commit() -> None:
+    assert {(name, line["commit"]) for lines in (MEASURED, OTHER) for name, line in lines.items()} >= SINCE.keys()
+
+
+def test_the_other_machine_has_its_bounds_too() -> None:
+    section = page(MEASURED, OTHER).split("## On a machine of another kind")[1].split("## How it grows")[0]
+    assert bound.table(OTHER) in section
+
+
+def test_no_curve_that_was_measured_is_worse_than_linear() -> None:
+    rows = rows_of(MEASURED["curves"])
+    assert len(rows) == len(MEASURED["curves"]["curves"])
+    assert all(one["reached"] for one in rows), [one["work"] for one in rows if not one["reached"]]
+
+
+@pytest.mark.parametrize("what", ["seconds", "memory_mb"])
+def test_a_curve_that_is_worse_than_linear_in_time_or_memory_is_not_reached(what: str) -> None:
+    points = [{"x": x, "seconds": 1.0 * x, "memory_mb": 10.0, what: 1.0 * x**2} for x in (1, 2, 4)]
+    (made,) = rows_of_curves({"frames": {"axis": "frames per clip", "points": points}})
+    assert made["ours"]["value"] == 2.0
+    assert made["reached"] is False
+    curve = {"axis": "frames per clip", "points": points, "slope": 2.0, "memory_slope": 1.0}
+    assert "| no: these results show no reason |" in page({"curves": line(curves={"frames": curve})}, {})
+
+
+def test_a_curve_says_how_many_runs_its_points_had_whatever_the_line_was_asked_for() -> None:
+    points = [{"x": x, "seconds": 1.0 * x, "memory_mb": 10.0} for x in (1, 2)]
+    curve = {"axis": "clips", "points": points, "slope": 1.0, "memory_slope": 0.0}
+    former = page({"curves": line(curves={"clips": curve}, runs=5)}, {})
+    assert "A point is the least of 3 runs." in former
+    assert "runs: 3." in former
+    told = page({"curves": line(curves={"clips": {**curve, "runs": 4}}, runs=4)}, {})
+    assert "A point is the median of 4 runs." in told
+    assert "(of the time 1.00, of the memory 0.00) |  |  | 4 | ≤ 1.1 | yes |" in told
 
 
 @pytest.mark.parametrize(
@@ -84,7 +145,7 @@ def test_lines_of_two_machines_are_told_apart() -> None:
     told = page({"clips": line(), "embed": line(), "film": {**other, "sides": film_side()}}, {"start": line(runs=7)})
     assert re.search(r"^- `clips`, `embed`: .* P \(m", told, re.MULTILINE)
     assert re.search(r"^- `film`: .* Q \(m", told, re.MULTILINE)
-    assert re.search(r"^- `start`: .* 7 runs", told, re.MULTILINE)
+    assert re.search(r"^- `start`: .* runs: 7\.", told, re.MULTILINE)
 
 
 def test_slopes_and_work_are_told_where_they_were_measured() -> None:
