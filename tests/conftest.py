@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ pytest_plugins = ["tests.fixtures_database", "tests.fixtures_networks", "tests.f
 # otherwise: else each of them compiles all that it imports, 3 s of TensorFlow or 1 s of Celery.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Shells let what they start in the background ignore Ctrl-C, and with it all programs that tests would end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
