@@ -1,28 +1,23 @@
 """The weights of an embedder on disk: an archive of NumPy arrays, ``layer.variable.npy``, float32, not compressed.
 
-It may come from anywhere: the digest is checked first, no pickle is read, and every array's header is compared with
-the shape that the network has before memory is taken for it.
+It may come from anywhere: the digest is checked first, then arrays are read as ``expected_arrays`` does.
 """
 
 import hashlib
-import zipfile
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
-from numpy.lib import format as npy_format
 
 from annotator.errors import ModelError
 from annotator.networks.embedders import EmbedderSpec
+from annotator.networks.expected_arrays import read_expected, stored_name
 from annotator.networks.variables import variable_shapes
 from annotator.runtime.network import Weights
 from annotator.types import F32
 
 MAX_NETWORK_BYTES: Final = 256 * 1024 * 1024
 """ResNet-50, the largest, has 95 MB."""
-
-_SEPARATOR: Final = "."
-"""Stands for the slash in the names of variables: in a zip a slash would be a folder."""
 
 _HASHED_BYTES: Final = 1024 * 1024
 
@@ -47,7 +42,7 @@ def write_embedder_file(path: Path, spec: EmbedderSpec, weights: Weights) -> str
         array = np.asarray(weights.get(name, np.zeros(0)), np.float32)
         if array.shape != shape or not np.isfinite(array).all():
             raise ModelError(f"{name} of {spec.name} must be finite numbers {shape}, got {array.shape}: fit it again")
-        arrays[name.replace("/", _SEPARATOR)] = array
+        arrays[stored_name(name)] = array
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     return embedder_file_digest(path)
@@ -104,24 +99,9 @@ def _digest_of(file: BinaryIO) -> str:
 
 
 def _arrays(file: BinaryIO, spec: EmbedderSpec, path: Path) -> dict[str, F32]:
-    arrays: dict[str, F32] = {}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            for name, shape in variable_shapes(spec).items():
-                arrays[name] = _array(archive, name, shape)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{path} cannot be read as weights ({error}): install the model again") from error
+    expected = {name: (np.float32, shape) for name, shape in variable_shapes(spec).items()}
+    arrays = read_expected(file, expected, whole="the network", unreadable=f"{path} cannot be read as weights")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ModelError(f"{name} of the network holds numbers that are none: install the model again")
     return arrays
-
-
-def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> F32:
-    with archive.open(f"{name.replace('/', _SEPARATOR)}.npy") as member:
-        version = npy_format.read_magic(member)
-        header = npy_format.read_array_header_1_0(member) if version == (1, 0) else None
-        if header != (shape, False, np.dtype(np.float32)):
-            raise ModelError(f"{name} of the network must be float32 {shape}: install the model again")
-        size_bytes = int(np.prod(shape)) * np.dtype(np.float32).itemsize
-        array: F32 = np.frombuffer(member.read(size_bytes), np.float32).reshape(shape)
-    if not np.isfinite(array).all():
-        raise ModelError(f"{name} of the network holds numbers that are none: install the model again")
-    return array

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotator.errors import ConfigError, ModelError
+from annotator.networks.expected_arrays import Header
 from annotator.recognition.bundle_files import (
     CALIBRATION,
     CLASSES,
@@ -39,7 +40,6 @@ from annotator.recognition.bundle_files import (
     PROJECTION,
     PROTOTYPES,
     REVOKED,
-    Header,
     checked_content,
     file_digest,
     json_of,

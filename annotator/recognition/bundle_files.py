@@ -1,23 +1,21 @@
 """The files of a model bundle, and their distrustful reading.
 
-Sizes are bounded before a file is read, digests are checked before it is parsed, arrays are read without pickles and
-only in the shapes expected.
+Sizes are bounded before a file is read, digests are checked before it is parsed, arrays are read by
+``annotator.networks.expected_arrays``.
 """
 
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from annotator.errors import ModelError
 from annotator.networks.embedder_file import MAX_NETWORK_BYTES
+from annotator.networks.expected_arrays import Header, read_expected
 
 MANIFEST: Final = "manifest.json"
 LABELS: Final = "labels.csv"
@@ -47,8 +45,6 @@ MAX_FILE_BYTES: Final[Mapping[str, int]] = {
 """The files of a bundle, and how large each may be: room for a million people."""
 
 _HASHED_BYTES: Final = 1024 * 1024
-
-Header = tuple[type[np.generic], tuple[int, ...]]
 
 
 def stated(path: Path) -> dict[str, object]:
@@ -153,29 +149,22 @@ def json_of(content: bytes, name: str) -> dict[str, Any]:
 
 
 def read_arrays(content: bytes, name: str, expected: Mapping[str, Header]) -> dict[str, NDArray[Any]]:
-    """Read arrays; their headers are compared with what is expected before memory is taken for them.
+    """Read arrays of a file of the bundle, as they are expected to be.
 
     Args:
         content: of an ``.npz`` file.
         name: of the file, for messages.
         expected: dtype and shape of each array.
 
+    Returns:
+        The arrays, read-only.
+
     Raises:
-        ModelError: an array is missing or of another kind.
+        ModelError: an array is missing, cut off or of another kind.
 
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for array, (dtype, shape) in expected.items():
-                with archive.open(f"{array}.npy") as member:
-                    version = npy_format.read_magic(member)
-                    header = npy_format.read_array_header_1_0(member) if version == (1, 0) else None
-                if header != (shape, False, np.dtype(dtype)):
-                    raise ModelError(f"{array} of the model bundle must be {np.dtype(dtype).name} {shape}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {array: np.asarray(archive[array]) for array in expected}
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{name} of the model bundle cannot be read ({error}): install the bundle again") from error
+    unreadable = f"{name} of the model bundle cannot be read"
+    return read_expected(io.BytesIO(content), expected, whole="the model bundle", unreadable=unreadable)
 
 
 def _check_there(path: Path) -> None:

@@ -171,6 +171,15 @@ def test_arrays_of_other_shapes_are_refused_before_memory_is_taken(folder: Path,
     refused(folder, "prototypes of the model bundle must be")
 
 
+def test_a_member_of_a_like_name_is_not_read(folder: Path, bundle: ModelBundle) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 128), }"
+    header += b" " * (118 - len(header) - 1) + b"\n"
+    with zipfile.ZipFile(folder / PROTOTYPES, "a") as archive:
+        archive.writestr("prototypes", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    put(folder, PROTOTYPES, (folder / PROTOTYPES).read_bytes())
+    np.testing.assert_array_equal(load_bundle(folder).prototypes, bundle.prototypes)
+
+
 def test_pickles_are_refused(folder: Path) -> None:
     people = 40
     with (folder / "p.npz").open("wb") as file:
