@@ -363,6 +363,9 @@ class WebSettings(_Group):
     max_waiting: Count = Field(default=20, description="most media of one visitor that wait or are annotated")
     max_waiting_of_all: Count = Field(default=200, description="most media of all visitors that wait or are annotated")
     job_timeout_s: Seconds = Field(default=600.0, description="longest time for annotating one media of a visitor")
+    show_timeout_s: Seconds = Field(
+        default=60.0, description="longest time for fetching a media that is only to be shown, or cut faces out of"
+    )
     allow_private_addresses: bool = Field(
         default=False,
         description="annotator web reads http(s) URLs of private addresses: whatever its visitors name, too",
@@ -453,6 +456,11 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")
+
+    def for_showing(self) -> "Settings":
+        """Return the settings by which `annotator web` brings media for pages, for which somebody waits."""
+        timeout_s = min(self.fetch.timeout_s, self.web.show_timeout_s)
+        return self.model_copy(update={"fetch": self.fetch.model_copy(update={"timeout_s": timeout_s})})
 
     def for_visitors(self) -> "Settings":
         """Return the settings by which `annotator web` reads media.

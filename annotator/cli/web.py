@@ -91,7 +91,7 @@ def run_web(*, settings: Mapping[str, Any], address_file: Path | None = None) ->
             open_store(loaded) as store,
             Annotating(store, start_annotating, now=now_utc, longest_s=longest_s) as annotating,
         ):
-            reader, elsewhere = KeepingReader(build_reader(loaded)), _elsewhere_of(loaded)
+            reader, elsewhere = KeepingReader(build_reader(loaded.for_showing())), _elsewhere_of(loaded)
             explaining, enrolling = (
                 Errand(command, settings, os.environ | _WITHOUT_COLOURS) for command in (_EXPLAINS, _ENROLLS)
             )

@@ -9,9 +9,10 @@ from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import quote
 
+from anyio import fail_after
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from annotator.errors import AnnotatorError, ConfigError, ModelError, StoreUnavailableError
@@ -19,6 +20,7 @@ from annotator.store.connection import writing_without_waiting
 from annotator.store.web.accounts import Role
 from annotator.store.web.sessions import digest_of, find_session, note_session
 from annotator.store.web.tokens import find_token, note_token
+from annotator.web.bringing import VisitorGoneError
 from annotator.web.errors import NOTED, WebError, web_error_of
 from annotator.web.receiving import is_form_of_parts, receive_body, receive_form
 from annotator.web.security import SAFE_METHODS, is_another_origin, is_csrf_token, is_from_elsewhere
@@ -26,6 +28,7 @@ from annotator.web.site import Site
 from annotator.web.visit import Bringing, Form, Page, Visit, Visitor
 
 LONGEST_FORM: Final = 256 * 1024
+_FORM_WITHIN_S: Final = 30.0
 _MOST_FIELDS: Final = 200  # of a form, beside what is chosen
 _ASKS_FOR_A_TOKEN: Final = {"WWW-Authenticate": "Bearer"}
 CSRF_FIELD: Final = "csrf"
@@ -104,18 +107,34 @@ async def _brought(answer: Response | Bringing) -> Response:
     """Return an answer; where a media must be brought for it, when it is there."""
     if isinstance(answer, Response):
         return answer
-    return await answer.visit.site.bringing.run(answer.uri, partial(_told, answer.visit, answer.answer))
+    visit = answer.visit
+
+    async def is_gone() -> None:
+        while (await visit.request.receive())["type"] != "http.disconnect":
+            pass
+
+    try:
+        return await visit.site.bringing.run(
+            answer.uri, partial(_told, visit, answer.answer), who=visit.who, is_gone=is_gone
+        )
+    except VisitorGoneError:
+        return Response(status_code=408)  # nobody reads it
 
 
 async def _read_form(page: Page, request: Request) -> Form:
     length = request.headers.get("content-length", "")
-    if not length.isdigit():
+    if not (length.isascii() and length.isdigit()):
         raise WebError(411, "The form does not say how long it is.")
-    if int(length) > LONGEST_FORM:
+    if int(length[:20]) > LONGEST_FORM:
         raise WebError(413, f"A form may have {LONGEST_FORM // 1024} KiB.")
     try:
-        async with request.form(max_files=0, max_fields=_MOST_FIELDS + page.most_chosen) as fields:
-            texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+        with fail_after(_FORM_WITHIN_S):
+            async with request.form(max_files=0, max_fields=_MOST_FIELDS + page.most_chosen) as fields:
+                texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    except TimeoutError as error:
+        raise WebError(408, f"The form did not come within {_FORM_WITHIN_S:g} s.") from error
+    except ClientDisconnect as error:
+        raise WebError(400, "The form broke off.") from error
     except HTTPException as error:
         most = f": at most {page.most_chosen:,} can be chosen at once" if page.most_chosen else ""
         raise WebError(400, f"The form cannot be read, or has too many fields{most}.") from error
@@ -156,7 +175,7 @@ def _admit(page: Page, visit: Visit) -> Visit | Response:
     _insist_on_text(visit.request)
     refusal = _refusal(page, visit)
     if page.is_api:
-        visit.site.rates.count(f"{visit.visitor.name} {visit.address}")
+        visit.site.rates.count(visit.who)
     return visit if refusal is None else refusal
 
 

@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from ipaddress import ip_network
 from typing import Final
 
@@ -12,6 +13,7 @@ import uvicorn
 
 from annotator.errors import ConfigError
 from annotator.web.application import make_application
+from annotator.web.connections import Patience, PatientConnection
 from annotator.web.site import LOOPBACK, Site
 
 # Requests under way may end, so long; then they are broken off.
@@ -32,16 +34,20 @@ def serve(site: Site, *, on_ready: Callable[[str], None]) -> None:
     """
     application = make_application(site)
     listening = listen(site.settings.web.host, site.settings.web.port)
+    believed = believed_networks(site.settings.web.proxies)
+    has_proxy = site.settings.web.public_url is not None
+    patience = Patience(uncounted=tuple(map(ip_network, believed)) if has_proxy else ())
     config = uvicorn.Config(
         application,
+        http=partial(PatientConnection, patience=patience),  # type: ignore[arg-type]  # it is called as a class is
         access_log=False,  # it would hold whom people look for
         log_config=None,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=_STOP_WITHIN_S,
         # A proxy tells where a request comes from; nobody else is believed.
-        proxy_headers=site.settings.web.public_url is not None,
-        forwarded_allow_ips=believed_networks(site.settings.web.proxies),
+        proxy_headers=has_proxy,
+        forwarded_allow_ips=believed,
     )
     gc.collect()
     gc.freeze()  # what is loaded stays: the collector held pages up for 100 ms now and then, to look through it

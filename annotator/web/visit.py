@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from annotator.store.web.accounts import Account, Role
+from annotator.store.web.attempts import place_of
 from annotator.store.web.audit import record_deed
 from annotator.web.errors import WebError
 from annotator.web.receiving import NOTHING_RECEIVED, Received
@@ -76,6 +77,15 @@ class Visit:
     def address(self) -> str:
         """Where the request comes from."""
         return "unknown" if self.request.client is None else self.request.client.host
+
+    @property
+    def who(self) -> str:
+        """Who makes the request, for whoever counts: the account, from wherever it asks; else the place of the address.
+
+        No account has a space in its name.
+        """
+        account = self.visitor.account
+        return f"from {place_of(self.address)}" if account is None else account.name
 
     def url(self, name: str, **values: object) -> str:
         """Return the path of a page by its name."""

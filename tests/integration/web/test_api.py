@@ -202,6 +202,21 @@ def test_who_asks_too_often_is_told_when_to_come_again(sqlite_store: Store) -> N
     assert [browser.get("/api/v1/openapi.json").status_code for _ in range(2)] == [200, 429]
 
 
+def test_who_asks_from_many_addresses_is_counted_as_one(sqlite_store: Store) -> None:
+    web = WebForTests(sqlite_store)
+    web.replace(rates=Rates(per_minute=1e-6, at_once=3))
+    eve, bob = web.account(Role.READER, "eve"), web.account(Role.READER, "bob")
+    answers = []
+    for number in range(4):
+        browser = web.browser(address=f"2001:db8:0:{number}::{number}")
+        browser.log_in_as(eve)
+        answers.append(browser.get("/api/v1/openapi.json").status_code)
+    assert answers == [200, 200, 200, 429]
+    other = web.browser(address="2001:db8:0:3::3")
+    other.log_in_as(bob)
+    assert other.get("/api/v1/openapi.json").status_code == 200
+
+
 def test_the_document_describes_each_route_of_the_api() -> None:
     document = openapi_document(PAGES)
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}

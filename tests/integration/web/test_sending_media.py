@@ -2,7 +2,9 @@
 
 import contextlib
 import hashlib
+import itertools
 import threading
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -186,7 +188,78 @@ def test_media_of_others_come_while_a_host_is_slow(sqlite_store: Store, tmp_path
 
         anyio.run(ask)
     assert answers == [GIF] * (ASKED_AT_ONCE + 2)
-    assert not web.site.bringing.hosts
+    assert web.site.bringing.is_idle
+
+
+def test_media_of_this_machine_come_while_a_reader_waits_for_slow_hosts(
+    sqlite_store: Store, tmp_path: Path, held: HeldServer
+) -> None:
+    here = tmp_path / "here.gif"
+    here.write_bytes(GIF)
+    port = held.server.server_port
+    slow = [f"http://{host}:{port}/1.gif" for host in ("127.0.0.1", "localhost")]
+    web, ids = site_with(sqlite_store, *slow, here.as_uri())
+    reader, other = (dict(web.browser(role).client.cookies) for role in (Role.READER, Role.REVIEWER))
+    came: list[int] = []
+
+    async def ask() -> None:
+        transport = ASGITransport(app=web.application)
+        clients = [
+            AsyncClient(transport=transport, base_url="http://127.0.0.1", cookies=cookies, timeout=None)
+            for cookies in (reader, other)
+        ]
+        async with clients[0] as one, clients[1] as another, anyio.create_task_group() as group:
+            for name in ("both", "apart"):
+                for _ in range(9):
+                    group.start_soon(one.get, f"/media/{ids[name]}/file")
+            await run_sync(held.was_asked.wait, 60, limiter=anyio.CapacityLimiter(1))
+            try:
+                with anyio.fail_after(30):
+                    for client, path in itertools.product((one, another), ("", "/file")):
+                        came.append((await client.get(f"/media/{ids['ada']}{path}")).status_code)
+            finally:
+                held.may_answer.set()
+
+    anyio.run(ask)
+    assert came == [200] * 4
+
+
+def test_who_has_gone_waits_for_no_media(sqlite_store: Store, held: HeldServer) -> None:
+    web, ids = site_with(sqlite_store, f"http://127.0.0.1:{held.server.server_port}/1.gif", "file:///a", "file:///b")
+    cookies = dict(web.browser(Role.READER).client.cookies)
+    path = f"/media/{ids['both']}/file"
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1"), (b"cookie", "; ".join(map("=".join, cookies.items())).encode())],
+        "client": ("127.0.0.1", 50_000),
+    }
+    coming = [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict[str, object]:
+        return coming.pop(0)
+
+    async def send(_: object) -> None:
+        """Nobody reads it."""
+
+    async def ask() -> None:
+        transport = ASGITransport(app=web.application)
+        others = AsyncClient(transport=transport, base_url="http://127.0.0.1", cookies=cookies, timeout=None)
+        async with others, anyio.create_task_group() as group:
+            for _ in range(ASKED_AT_ONCE):
+                group.start_soon(others.get, path)
+            await run_sync(held.was_asked.wait, 60, limiter=anyio.CapacityLimiter(1))
+            try:
+                with anyio.fail_after(30):
+                    await web.application(scope, receive, send)  # type: ignore[arg-type]
+            finally:
+                held.may_answer.set()
+
+    anyio.run(ask)
+    assert not coming
 
 
 def test_other_pages_come_while_the_disk_with_a_media_hangs(sqlite_store: Store, tmp_path: Path) -> None:
@@ -270,3 +343,15 @@ def test_a_media_from_elsewhere_that_the_browser_has_is_not_brought(sqlite_store
         assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", f'"{row.sha256}"')
         assert asked == {"/1.gif": 1}
         assert browser.get(file, headers={"if-none-match": '"of something else"'}).content == GIF
+
+
+def test_a_media_that_is_to_be_shown_is_given_up_soon(tmp_path: Path, held: HeldServer) -> None:
+    with Store.open(tmp_path / "annotations.db") as store:
+        media_id = web_archive.fill(store, media=refs_at(f"http://127.0.0.1:{held.server.server_port}"))["both"]
+    with running(tmp_path, allow_private_addresses="true", show_timeout_s="0.2") as (_, address):
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        browser.open(address, timeout=60).close()
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            browser.open(f"{address.partition('/enter')[0]}/media/{media_id}/file", timeout=20)
+        refused.value.close()
+    assert not held.may_answer.is_set()
