@@ -35,8 +35,8 @@ types: setup-dev  ## mypy, strict
 imports: setup-dev  ## do the arrows point one way?
 	$(BIN)/lint-imports
 
-bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (about an hour and a half)
-	$(BIN)/python -m benchmarks.speed
+bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (about an hour and a half; CLIPS=folder)
+	$(BIN)/python -m benchmarks.speed $(if $(CLIPS),--clips "$(CLIPS)")
 
 bench-gpu:  ## measure the speed on an NVIDIA GPU, in an environment of its own, and write docs/performance-gpu.md
 	@command -v nvidia-smi > /dev/null || { echo "There is no NVIDIA GPU here (no nvidia-smi): run it where there is one,"; \

@@ -3,6 +3,7 @@
     make bench                                            # all lines, about an hour and a half
     python -m benchmarks.speed --only detect-20px,embed   # these two anew, the others stay
     python -m benchmarks.speed --quick --only embed       # a trial: smaller, and nothing is written
+    python -m benchmarks.speed --clips FOLDER             # other clips than those beside the project
 
 Both sides get the same processors and as many threads, each in a process of its own environment that is ready and warm;
 they run in turn, and the ratio is the median of the pairs. Keep the machine free of other work.
@@ -16,10 +17,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.lines import FEWER_RUNS, LINES, RUNS, Scope
+from benchmarks.speed.lines import FEWER_RUNS, LINES, RUNS, Scope, check_clips
 from benchmarks.speed.machine import stamp
 from benchmarks.speed.page import page, table
-from benchmarks.speed.places import OTHER_RESULTS, PAGE, PEERS_PYTHON, PEERS_SETUP, PICTURES, RESULTS, ROOT
+from benchmarks.speed.places import CLIPS, OTHER_RESULTS, PAGE, PEERS_PYTHON, PEERS_SETUP, PICTURES, RESULTS, ROOT
 from benchmarks.speed.results import load, merge
 from benchmarks.speed.sides import say
 
@@ -34,6 +35,7 @@ def main() -> None:
         for name, measure in LINES.items():
             print(f"{name:14}{(measure.__doc__ or '').splitlines()[0]}")
         return
+    check_clips(chosen.only, Scope(1, chosen.quick, chosen.clips))
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
     subprocess.run([str(PEERS_SETUP), "--if-outdated"], check=True)
     lines = {}
@@ -44,7 +46,7 @@ def main() -> None:
             **stamp(with_peers=True),
             "runs": runs,
             "quick": chosen.quick,
-            **LINES[name](Scope(runs, chosen.quick)),
+            **LINES[name](Scope(runs, chosen.quick, chosen.clips)),
         }
         keep({name: lines[name]}, chosen)
     print(table(lines))
@@ -63,8 +65,10 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="smaller, as a trial; writes only where --output says")
     parser.add_argument("--output", type=Path, help=f"default: {RESULTS.relative_to(ROOT)}, with pictures and page")
+    parser.add_argument("--clips", type=Path, default=CLIPS, metavar="FOLDER", help="of GIFs and films")
     parser.add_argument("--list", action="store_true", help="list the lines")
     chosen = parser.parse_args()
+    chosen.clips = chosen.clips.resolve()
     chosen.only = [name for name in chosen.only.split(",") if name]
     if unknown := sorted(set(chosen.only) - set(LINES)):
         parser.error(f"there is no line {', '.join(unknown)}: --list lists them")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.speed.inputs import FRAMES_OF_GIF, film_frames, gif_frames
+from benchmarks.speed.inputs import FRAMES_OF_GIF
 from benchmarks.speed.rows import TIMES, Value, row
 from benchmarks.speed.sides import GIPHY_OPTIONS, SideSpec, in_turn
 from benchmarks.speed.work import sface
@@ -42,8 +42,8 @@ class Amounts:
         clips: to be annotated.
         film: to be annotated.
         film_options: settings for it.
-        gifs: how many GIFs the frames are of.
-        large: how many frames of 1920 x 1080.
+        frames: file of the GIFs' frames.
+        large_frames: file of frames of 1920 x 1080.
         faces: to be embedded.
         tracks: to be named.
         people: to name them by.
@@ -53,8 +53,8 @@ class Amounts:
     clips: list[str]
     film: str
     film_options: Mapping[str, Any]
-    gifs: int
-    large: int
+    frames: str
+    large_frames: str
     faces: int
     tracks: int
     people: int
@@ -68,18 +68,18 @@ def measure(amounts: Amounts, *, runs: int) -> dict[str, Any]:
         runs: of each work.
 
     """
-    gifs, large, clips = amounts.gifs, amounts.large, amounts.clips
-    frames = {"frames": str(gif_frames(gifs)), "min_face_px": 20}
+    clips, frames = amounts.clips, {"frames": amounts.frames, "min_face_px": 20}
+    faces = {"frames": amounts.frames, "count": amounts.faces}
     given: dict[str, tuple[str, dict[str, Any]]] = {
         "detect-20px": ("detect", frames),
         "detect-time": ("detect", {**frames, "clip_frames": FRAMES_OF_GIF}),
         "detect-48px": ("detect", {**frames, "min_face_px": 48}),
-        "detect-1080p": ("detect", {"frames": str(film_frames(large)), "min_face_px": 20}),
+        "detect-1080p": ("detect", {"frames": amounts.large_frames, "min_face_px": 20}),
         "clips": ("annotate", {"clips": clips}),
         "giphy": ("annotate", {"clips": clips, "options": GIPHY_OPTIONS}),
         "film": ("annotate", {"clips": [amounts.film], "options": dict(amounts.film_options)}),
-        "embed, f32": ("embed", {"count": amounts.faces, "precision": "f32"}),
-        "embed, by default": ("embed", {"count": amounts.faces, "precision": "bf16"}),
+        "embed, f32": ("embed", {**faces, "precision": "f32"}),
+        "embed, by default": ("embed", {**faces, "precision": "bf16"}),
         "identify": ("identify", {"tracks": amounts.tracks, "prototypes": amounts.people}),
     }
     if given.keys() != ROWS.keys():

@@ -3,12 +3,15 @@
 import math
 import statistics
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.speed.inputs import grown_frames
-from benchmarks.speed.places import CLIPS
+from benchmarks.speed.inputs import clips_in, grown_frames
 from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.sides import SideSpec, say, started
+
+FILM: Final = "short_hamilton_clip.mp4"
+"""Of which more and more frames are sampled."""
 
 MAX_SLOPE: Final = 1.1
 """Of a straight line through the logarithms: 1 is linear, the rest is what measuring varies by."""
@@ -17,10 +20,11 @@ _FORMER_RUNS: Final = 3
 """Of curves that were measured before the count was kept with them; of these the least counted."""
 
 
-def measure(runs: int, *, is_quick: bool) -> dict[str, Any]:
+def measure(folder: Path, runs: int, *, is_quick: bool) -> dict[str, Any]:
     """Measure all curves.
 
     Args:
+        folder: of the clips.
         runs: of each point, of which the median counts.
         is_quick: the first three points of each only.
 
@@ -30,7 +34,7 @@ def measure(runs: int, *, is_quick: bool) -> dict[str, Any]:
     """
     last = 3 if is_quick else None
     found = {}
-    for name, (axis, points) in _curves().items():
+    for name, (axis, points) in _curves(folder).items():
         measured = []
         for x, spec in points[:last]:
             seconds, memory_mb = _seconds_and_memory(spec, runs)
@@ -88,14 +92,14 @@ def _seconds_and_memory(spec: SideSpec, runs: int) -> tuple[float, float]:
         return seconds, max(seen.peak_mb, memory_mb(side.pid))
 
 
-def _curves() -> dict[str, tuple[str, list[tuple[float, SideSpec]]]]:
-    film, folder = str(CLIPS / "short_hamilton_clip.mp4"), sorted(str(path) for path in CLIPS.glob("*.gif"))
+def _curves(folder: Path) -> dict[str, tuple[str, list[tuple[float, SideSpec]]]]:
+    film, gifs = str(folder / FILM), [str(path) for path in clips_in(folder) if path.suffix == ".gif"]
     frames = [(n, _annotate([film], {"sampling": {"frames": n}})) for n in (5, 10, 20, 40, 80)]
-    clips = [(n, _annotate(folder[:n], {})) for n in (8, 16, 32, 64)]
-    faces = [(n, _detect(str(grown_frames("faces", n)))) for n in (1, 2, 4, 8, 16)]
-    pixels = [(n, _detect(str(grown_frames("megapixels", n)))) for n in (0.25, 0.5, 1, 2, 4)]
+    clips = [(n, _annotate(gifs[:n], {})) for n in (8, 16, 32, 64)]
+    faces = [(n, _detect(str(grown_frames(folder, "faces", n)))) for n in (1, 2, 4, 8, 16)]
+    pixels = [(n, _detect(str(grown_frames(folder, "megapixels", n)))) for n in (0.25, 0.5, 1, 2, 4)]
     people = [(n, _side("identify", {"tracks": 500, "prototypes": n})) for n in (2000, 5000, 10_000, 20_000)]
-    processes = [(n, _side("annotate_in_processes", {"clips": folder[:32], "processes": n})) for n in (1, 2)]
+    processes = [(n, _side("annotate_in_processes", {"clips": gifs[:32], "processes": n})) for n in (1, 2)]
     return {
         "frames": ("frames per clip", frames),
         "faces": ("faces per frame", faces),

@@ -29,7 +29,7 @@ from annotator.runtime import Engine
 from annotator.settings import load_settings
 from benchmarks.speed.gpu_busy import gpu_name, watched_gpu
 from benchmarks.speed.gpu_page import page, table
-from benchmarks.speed.inputs import FACE_SIDE_PX, frames_of, gif_frames
+from benchmarks.speed.inputs import FACE_SIDE_PX, clips_in, frames_of, gif_frames
 from benchmarks.speed.machine import OURS, commit, machine
 from benchmarks.speed.our_side import Annotating
 from benchmarks.speed.places import CLIPS, GPU_PAGE, GPU_RESULTS, ROOT
@@ -49,6 +49,7 @@ class Scope:
         device: ``"gpu"``, or ``"cpu"`` as a trial.
         seconds: that each pace is measured for, at least; 0 in a trial, of which each line runs once.
         gifs: of which ten frames each are searched on their own.
+        folder: of the clips.
         faces: that are embedded.
         clips: paths of those that are annotated.
 
@@ -57,6 +58,7 @@ class Scope:
     device: str
     seconds: float
     gifs: int
+    folder: Path
     faces: int
     clips: Sequence[str]
 
@@ -64,13 +66,12 @@ class Scope:
 def main() -> None:
     """Measure, show and keep it."""
     chosen = options()
-    if not CLIPS.is_dir():
-        raise SystemExit(f"There are no clips in {CLIPS}: put some GIFs there.")
-    clips = sorted(str(path) for path in CLIPS.iterdir())
+    folder: Path = chosen.clips
+    clips = [str(path) for path in clips_in(folder)]
     if chosen.quick:
-        scope = Scope(chosen.device, 0.0, gifs=1, faces=16, clips=clips[:1])
+        scope = Scope(chosen.device, 0.0, gifs=1, folder=folder, faces=16, clips=clips[:1])
     else:
-        scope = Scope(chosen.device, chosen.seconds, gifs=20, faces=4096, clips=clips)
+        scope = Scope(chosen.device, chosen.seconds, gifs=20, folder=folder, faces=4096, clips=clips)
     results = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "quick": chosen.quick, **measured(scope)}
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     if chosen.output is not None:
@@ -89,6 +90,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu: a trial without a GPU")
     parser.add_argument("--quick", action="store_true", help="a few frames, faces and clips, as a trial")
     parser.add_argument("--seconds", type=float, default=10.0, help="that each pace is measured for, at least")
+    parser.add_argument("--clips", type=Path, default=CLIPS, metavar="FOLDER", help="of GIFs and films")
     parser.add_argument("--output", type=Path, help=f"default: {GPU_RESULTS.relative_to(ROOT)} and the page")
     return parser.parse_args()
 
@@ -98,7 +100,7 @@ def measured(scope: Scope) -> dict[str, Any]:
     began_s = time.perf_counter()
     engine = engine_of(scope.device)
     detector, embedder, lower = MtcnnDetector(engine), FaceEmbedder(engine), FaceEmbedder(engine, precision="bf16")
-    frames = frames_of(gif_frames(scope.gifs)) * (REPEATED if scope.seconds else 1)
+    frames = frames_of(gif_frames(scope.folder, scope.gifs)) * (REPEATED if scope.seconds else 1)
     faces = np.random.default_rng(0).integers(0, 256, (scope.faces, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
     lines = {"detect": paced(scope, lambda: detector.detect(frames), len(frames))}
     lines["embed"] = paced(scope, lambda: lower.embed(faces), len(faces))

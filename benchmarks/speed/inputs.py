@@ -1,7 +1,11 @@
-"""What both sides get: frames, aligned faces, a folded SFace file, a film. Made once, kept in ``benchmarks/.cache``."""
+"""What both sides get: frames, aligned faces, a folded SFace file, a film. Made once, kept in ``benchmarks/.cache``.
+
+What is kept is called after what it was made of and after this file: made of other clips, or another way, it is another.
+"""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.speed.places import CACHE, CLIPS
+from benchmarks.speed.places import CACHE
 
 LONG_SIDE_PX: Final = 480
 GIFS: Final = 20
@@ -17,34 +21,89 @@ FRAMES_OF_GIF: Final = 10
 FACE_SIDE_PX: Final = 112
 FILM_WH: Final = (1280, 720)
 FILM_FPS: Final = 25
-FILM_SHOTS: Final = ("crowd_dinner.mp4", "short_hamilton_clip.mp4", "daenerys-targaryen.gif", "mcfly-confused.gif")
+CROWD: Final = "crowd_dinner.mp4"
+FILM_SHOTS: Final = (CROWD, "short_hamilton_clip.mp4", "daenerys-targaryen.gif", "mcfly-confused.gif")
 
 
-def _kept(name: str, make: Callable[[Path], None]) -> Path:
-    """Return a file of the cache; it is made where it is missing, and never left half made."""
-    path = CACHE / name
+def clips_in(folder: Path) -> list[Path]:
+    """Return the files of a folder of clips, by name.
+
+    Raises:
+        SystemExit: there are none.
+
+    """
+    found = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    if not found:
+        raise SystemExit(f"There are no clips in {folder}: put GIFs there, or say --clips FOLDER.")
+    return found
+
+
+def named_clips(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return some clips of a folder.
+
+    Raises:
+        SystemExit: one of them is not there.
+
+    """
+    found = [folder / name for name in names]
+    if missing := [path.name for path in found if not path.is_file()]:
+        raise SystemExit(
+            f"{', '.join(missing)} must be in {folder}: measure other lines, by --only, or say --clips FOLDER."
+        )
+    return found
+
+
+def _kept(name: str, sources: Iterable[Path], make: Callable[[Path], None]) -> Path:
+    """Return a file of the cache; it is made where it is missing, and never left half made.
+
+    Args:
+        name: of the file, without the digest that tells what it was made of; what has another digest goes.
+        sources: files that it is made of; their names and sizes count.
+        make: makes it at the path that it is given.
+
+    """
+    told = sorted(f"{path.name} {path.stat().st_size}" for path in sources)
+    digest = sha256("\n".join([Path(__file__).read_text(encoding="utf-8"), *told]).encode()).hexdigest()[:12]
+    stem, suffix = Path(name).stem, Path(name).suffix
+    path = CACHE / f"{stem}-{digest}{suffix}"
     if not path.exists():
         CACHE.mkdir(exist_ok=True)
-        part = path.with_name(f"part-{name}")
-        make(part)
-        part.rename(path)
+        part = path.with_name(f"part-{path.name}")
+        try:
+            make(part)
+            for former in (CACHE / name, *CACHE.glob(f"{stem}-{'?' * len(digest)}{suffix}")):
+                former.unlink(missing_ok=True)
+            part.rename(path)
+        finally:
+            part.unlink(missing_ok=True)
     return path
 
 
-def gif_frames(gifs: int = GIFS) -> Path:
-    """Return an .npz of frames: ten of each of the first GIFs that are large and lively enough, u8 RGB by name."""
+def gif_frames(folder: Path, gifs: int = GIFS) -> Path:
+    """Return an .npz of frames: ten of each of the first GIFs that are large and lively enough, u8 RGB by name.
+
+    Raises:
+        SystemExit: there are not so many GIFs.
+
+    """
+    paths = [path for path in clips_in(folder) if path.suffix == ".gif"]
 
     def make(part: Path) -> None:
         found: dict[str, Any] = {}
-        for path in sorted(CLIPS.glob("*.gif")):
+        for path in paths:
             for number, frame in enumerate(_distinct_frames(path)):
                 found[f"{path.stem} {number}"] = frame
             if len(found) == gifs * FRAMES_OF_GIF:
                 break
+        if len(found) < gifs * FRAMES_OF_GIF:
+            raise SystemExit(
+                f"{gifs} GIFs of at least {LONG_SIDE_PX} px with {FRAMES_OF_GIF} different frames must be in {folder}, "
+                f"which has {len(found) // FRAMES_OF_GIF}: put more there, or say --clips FOLDER."
+            )
         with part.open("wb") as file:
             np.savez(file, **found)
 
-    return _kept(f"gifs-{gifs}.npz", make)
+    return _kept(f"gifs-{gifs}.npz", paths, make)
 
 
 def _distinct_frames(path: Path) -> list[Any]:
@@ -67,11 +126,17 @@ def _distinct_frames(path: Path) -> list[Any]:
     return [cv2.resize(frames[index], size_wh, interpolation=cv2.INTER_AREA) for index in chosen]
 
 
-def film_frames(count: int = 12) -> Path:
-    """Return an .npz of evenly spaced frames of the film with the crowd, 1920 x 1080, u8 RGB."""
+def film_frames(folder: Path, count: int = 12) -> Path:
+    """Return an .npz of evenly spaced frames of the film with the crowd, 1920 x 1080, u8 RGB.
+
+    Raises:
+        SystemExit: the film is not there, or cannot be read.
+
+    """
+    (path,) = named_clips(folder, [CROWD])
 
     def make(part: Path) -> None:
-        film = cv2.VideoCapture(str(CLIPS / "crowd_dinner.mp4"))
+        film = cv2.VideoCapture(str(path))
         frames = []
         while True:
             got, frame = film.read()
@@ -79,12 +144,14 @@ def film_frames(count: int = 12) -> Path:
                 break
             frames.append(frame)
         film.release()
+        if len(frames) < count:
+            raise SystemExit(f"{path} must have {count} frames, and OpenCV reads {len(frames)}.")
         chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
         named = {f"{index}": np.ascontiguousarray(frames[index][..., ::-1]) for index in chosen}
         with part.open("wb") as file:
             np.savez(file, **named)
 
-    return _kept(f"crowd-{count}.npz", make)
+    return _kept(f"crowd-{count}.npz", [path], make)
 
 
 def frames_of(path: Path | str) -> list[Any]:
@@ -106,9 +173,9 @@ def batches_of(frames: list[Any], size: int) -> list[list[Any]]:
     return [frames[start : start + size] for start in range(0, len(frames), size)]
 
 
-def faces(count: int) -> Any:  # noqa: ANN401 - an array
-    """Return u8 (count, 112, 112, 3): squares of the clips' frames; what they show does not change the time."""
-    frames = frames_of(gif_frames())
+def faces(path: Path | str, count: int) -> Any:  # noqa: ANN401 - an array
+    """Return u8 (count, 112, 112, 3): squares of the frames of an .npz; what they show does not change the time."""
+    frames = frames_of(path)
     random = np.random.default_rng(0)
     found = np.empty((count, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
     for number in range(count):
@@ -123,12 +190,11 @@ def folded_sface() -> Path:
 
     The 8-bit blocks and the stale inputs are gone, the first axis is free.
     """
+    from annotator.networks.sface import _tensors_of, packaged_file  # noqa: PLC0415 - the peers' environment has none
 
     def make(part: Path) -> None:
         import onnx  # noqa: PLC0415 - the peers' environment has none
         from onnx import numpy_helper  # noqa: PLC0415 - as above
-
-        from annotator.networks.sface import _tensors_of, packaged_file  # noqa: PLC0415 - as above
 
         model = onnx.load(packaged_file())
         tensor = _tensors_of(packaged_file())
@@ -159,30 +225,36 @@ def folded_sface() -> Path:
         del model.graph.value_info[:]
         onnx.save(model, part)
 
-    return _kept("sface-f32.onnx", make)
+    return _kept("sface-f32.onnx", [packaged_file()], make)
 
 
-def film(minutes: float) -> Path:
-    """Return a film of 1280 x 720 at 25 frames a second: a few shots of the clips, repeated until it is long enough."""
+def film(folder: Path, minutes: float) -> Path:
+    """Return a film of 1280 x 720 at 25 frames a second: a few shots of the clips, repeated until it is long enough.
+
+    Raises:
+        SystemExit: a clip that has one of the shots is not there.
+
+    """
+    shots = named_clips(folder, FILM_SHOTS)
 
     def make(part: Path) -> None:
-        loop = _kept("film-loop.mp4", _make_loop)
+        loop = _kept("film-loop.mp4", shots, lambda path: _make_loop(shots, path))
         seconds = ["-t", f"{60 * minutes:.1f}"]
         _ffmpeg(["-stream_loop", "-1", "-i", str(loop), *seconds, "-c", "copy", "-f", "mp4", str(part)])
 
-    return _kept(f"film-{minutes:g}.mp4", make)
+    return _kept(f"film-{minutes:g}.mp4", shots, make)
 
 
-def _make_loop(part: Path) -> None:
+def _make_loop(shots: list[Path], part: Path) -> None:
     width, height = FILM_WH
-    inputs = [word for shot in FILM_SHOTS for word in ("-t", "15", "-i", str(CLIPS / shot))]
+    inputs = [word for shot in shots for word in ("-t", "15", "-i", str(shot))]
     fitted = (
         f"fps={FILM_FPS},scale={width}:{height}:force_original_aspect_ratio=decrease,"
         f"pad={width}:{height}:-1:-1,setsar=1,format=yuv420p"
     )
-    chains = [f"[{number}:v]{fitted}[s{number}]" for number in range(len(FILM_SHOTS))]
-    joined = "".join(f"[s{number}]" for number in range(len(FILM_SHOTS)))
-    graph = ";".join([*chains, f"{joined}concat=n={len(FILM_SHOTS)}:v=1:a=0[film]"])
+    chains = [f"[{number}:v]{fitted}[s{number}]" for number in range(len(shots))]
+    joined = "".join(f"[s{number}]" for number in range(len(shots)))
+    graph = ";".join([*chains, f"{joined}concat=n={len(shots)}:v=1:a=0[film]"])
     coded = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-g", "50", "-bf", "0"]
     _ffmpeg([*inputs, "-filter_complex", graph, "-map", "[film]", *coded, "-f", "mp4", str(part)])
 
@@ -194,23 +266,25 @@ def _ffmpeg(words: list[str]) -> None:
     subprocess.run(command, check=True, timeout=900)
 
 
-def grown_frames(what: str, amount: float) -> Path:
+def grown_frames(folder: Path, what: str, amount: float) -> Path:
     """Return an .npz of eight frames that have more and more of one thing.
 
     Args:
+        folder: of the clips.
         what: ``"faces"``, on frames of 1280 x 720, or ``"megapixels"``, of one and the same picture.
         amount: how many of them.
 
     """
+    frames_path = film_frames(folder)
 
     def make(part: Path) -> None:
-        picture = frames_of(film_frames())[0]
+        picture = frames_of(frames_path)[0]
         face = _largest_face(picture)
         frames = [_with_faces(face, int(amount), n) if what == "faces" else _scaled(picture, amount) for n in range(8)]
         with part.open("wb") as file:
             np.savez(file, **{str(number): frame for number, frame in enumerate(frames)})
 
-    return _kept(f"{what}-{amount:g}.npz", make)
+    return _kept(f"{what}-{amount:g}.npz", [frames_path], make)
 
 
 def _largest_face(picture: Any) -> Any:  # noqa: ANN401 - arrays

@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.speed import bound, curves, time_effect, whole
-from benchmarks.speed.inputs import FRAMES_OF_GIF, film, film_frames, folded_sface, gif_frames
-from benchmarks.speed.places import CLIPS
+from benchmarks.speed.inputs import (
+    CROWD,
+    FILM_SHOTS,
+    FRAMES_OF_GIF,
+    GIFS,
+    clips_in,
+    film,
+    film_frames,
+    folded_sface,
+    gif_frames,
+    named_clips,
+)
 from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.sides import FACENET, GIPHY, GIPHY_OPTIONS, LOOP, MTCNN, OURS, SideSpec, in_turn, ratio
 
@@ -17,6 +27,7 @@ FEWER_RUNS: Final = {"film": 2, "time-effect": 2, "bound": 2, "busy": 2, "memory
 """Of lines that take minutes a run, and hardly vary, or have nothing beside them; the page tells how many."""
 
 QUICK_CLIPS: Final = 6
+QUICK_GIFS: Final = 3
 EVERY_MS: Final = 2000
 FILM_MINUTES: Final = 20
 FILM_OPTIONS: Final = {"sampling": {"every_ms": EVERY_MS}}
@@ -38,16 +49,22 @@ class Scope:
     Attributes:
         runs: of each side.
         is_quick: smaller inputs, for a trial.
+        folder: of the clips.
 
     """
 
     runs: int
     is_quick: bool
+    folder: Path
 
     def clips(self) -> list[str]:
         """Return the clips, by name."""
-        found = sorted(str(path) for path in CLIPS.iterdir())
+        found = [str(path) for path in clips_in(self.folder)]
         return found[:QUICK_CLIPS] if self.is_quick else found
+
+    def gif_frames(self) -> str:
+        """Return the file of the GIFs' frames."""
+        return str(gif_frames(self.folder, QUICK_GIFS if self.is_quick else GIFS))
 
 
 Measure = Callable[[Scope], dict[str, Any]]
@@ -70,8 +87,7 @@ def _beside(work: str, sides: dict[str, Any], peer: str, at_least: float | None)
 
 def detect(scope: Scope, *, min_face_px: int, at_least: float, with_mtcnn: bool = False) -> dict[str, Any]:
     """Find faces in frames of GIFs."""
-    frames = str(gif_frames(3 if scope.is_quick else 20))
-    given = {"frames": frames, "min_face_px": min_face_px}
+    given = {"frames": scope.gif_frames(), "min_face_px": min_face_px}
     specs = {
         OURS: SideSpec("this detector", "our_side", "detect", given),
         FACENET: SideSpec("facenet-pytorch 2.6.0", "peer_side", "facenet", given),
@@ -97,7 +113,7 @@ def detect_48px(scope: Scope) -> dict[str, Any]:
 
 def detect_time(scope: Scope) -> dict[str, Any]:
     """Find the smallest faces with use of time; recall is of the faces that each frame on its own shows."""
-    given = {"frames": str(gif_frames(3 if scope.is_quick else 20)), "min_face_px": 20}
+    given = {"frames": scope.gif_frames(), "min_face_px": 20}
     specs = {
         OURS: SideSpec("this detector", "our_side", "detect_clips", {**given, "clip_frames": FRAMES_OF_GIF}),
         FACENET: SideSpec("facenet-pytorch 2.6.0", "peer_side", "facenet", given),
@@ -115,7 +131,7 @@ def detect_time(scope: Scope) -> dict[str, Any]:
 
 def detect_1080p(scope: Scope) -> dict[str, Any]:
     """Find faces in large frames of a film."""
-    given = {"frames": str(film_frames(4 if scope.is_quick else 12)), "min_face_px": 20}
+    given = {"frames": str(film_frames(scope.folder, 4 if scope.is_quick else 12)), "min_face_px": 20}
     specs = {
         OURS: SideSpec("this detector", "our_side", "detect", given),
         FACENET: SideSpec("facenet-pytorch 2.6.0", "peer_side", "facenet", given),
@@ -164,7 +180,7 @@ def _minutes(scope: Scope) -> int:
 def film_line(scope: Scope) -> dict[str, Any]:
     """Annotate a film, and watch the memory."""
     minutes = _minutes(scope)
-    path = str(film(minutes))
+    path = str(film(scope.folder, minutes))
     given = {
         "clips": [path],
         "options": FILM_OPTIONS,
@@ -187,12 +203,13 @@ def film_line(scope: Scope) -> dict[str, Any]:
 def embed(scope: Scope) -> dict[str, Any]:
     """Embed faces in both precisions, beside the quicker one of two other readers of the same file."""
     count = 64 if scope.is_quick else 256
-    given = {"sface": str(folded_sface()), "count": count}
+    given = {"frames": scope.gif_frames(), "count": count}
+    theirs = {**given, "sface": str(folded_sface())}
     specs = {
-        OURS: SideSpec("SFace, f32", "our_side", "embed", {"count": count, "precision": "f32"}),
-        "default": SideSpec("SFace, as by default", "our_side", "embed", {"count": count, "precision": "bf16"}),
-        "onnxruntime": SideSpec("SFace in ONNX Runtime", "peer_side", "sface_onnxruntime", given),
-        "opencv": SideSpec("SFace in OpenCV", "peer_side", "sface_opencv", given),
+        OURS: SideSpec("SFace, f32", "our_side", "embed", {**given, "precision": "f32"}),
+        "default": SideSpec("SFace, as by default", "our_side", "embed", {**given, "precision": "bf16"}),
+        "onnxruntime": SideSpec("SFace in ONNX Runtime", "peer_side", "sface_onnxruntime", theirs),
+        "opencv": SideSpec("SFace in OpenCV", "peer_side", "sface_opencv", theirs),
     }
     sides = in_turn(specs, scope.runs)
     best = min(("onnxruntime", "opencv"), key=lambda name: statistics.median(sides[name]["seconds"]))
@@ -246,8 +263,7 @@ def identify(scope: Scope) -> dict[str, Any]:
 
 def peak(scope: Scope) -> dict[str, Any]:
     """Say how near to the machine's peak detection and embedding come."""
-    frames = str(gif_frames(3 if scope.is_quick else 20))
-    given = {"frames": frames, "min_face_px": 20}
+    given = {"frames": scope.gif_frames(), "min_face_px": 20}
     sides = in_turn({OURS: SideSpec("annotator", "our_side", "peak", given)}, scope.runs)
     names = {"share": "detection and embedding", "detect_share": "detection alone", "embed_share": "embedding alone"}
     return {
@@ -265,10 +281,12 @@ def peak(scope: Scope) -> dict[str, Any]:
 
 def bound_line(scope: Scope) -> dict[str, Any]:
     """Say how long the arithmetic alone would take, line by line, and so which ratio could be reached at most."""
-    given = {"clips": scope.clips(), "film": str(film(_minutes(scope))), "film_options": FILM_OPTIONS}
-    quick = {"gifs": 3, "large": 4, "faces": 64, "tracks": 500, "people": 10_000}
-    whole = {"gifs": 20, "large": 12, "faces": 256, "tracks": OUR_TRACKS, "people": IDENTIFY_TRACKS}
-    return bound.measure(bound.Amounts(**given, **(quick if scope.is_quick else whole)), runs=scope.runs)
+    large = str(film_frames(scope.folder, 4 if scope.is_quick else 12))
+    films = {"film": str(film(scope.folder, _minutes(scope))), "film_options": FILM_OPTIONS}
+    given = {"clips": scope.clips(), "frames": scope.gif_frames(), "large_frames": large, **films}
+    quick = {"faces": 64, "tracks": 500, "people": 10_000}
+    all_of_it = {"faces": 256, "tracks": OUR_TRACKS, "people": IDENTIFY_TRACKS}
+    return bound.measure(bound.Amounts(**given, **(quick if scope.is_quick else all_of_it)), runs=scope.runs)
 
 
 def busy(scope: Scope) -> dict[str, Any]:
@@ -307,7 +325,7 @@ def memory(scope: Scope) -> dict[str, Any]:
 
 def start(scope: Scope) -> dict[str, Any]:
     """Measure from the command to the first name."""
-    sides = whole.start_seconds(scope.runs)
+    sides = whole.start_seconds(scope.folder / whole.FIRST, scope.runs)
     rows = [
         row(
             "`annotator annotate one.gif --no-save` until the first name",
@@ -327,7 +345,7 @@ def time_effect_line(scope: Scope) -> dict[str, Any]:
 
 def curve_line(scope: Scope) -> dict[str, Any]:
     """Measure how time and memory grow."""
-    measured = curves.measure(scope.runs, is_quick=scope.is_quick)
+    measured = curves.measure(scope.folder, scope.runs, is_quick=scope.is_quick)
     return {"rows": curves.rows(measured), "curves": measured}
 
 
@@ -349,3 +367,28 @@ LINES: Final[dict[str, Measure]] = {
     "memory": memory,
     "curves": curve_line,
 }
+
+NAMED: Final = {
+    "detect-1080p": (CROWD,),
+    "film": FILM_SHOTS,
+    "bound": FILM_SHOTS,
+    "start": (whole.FIRST,),
+    "curves": (CROWD, curves.FILM),
+}
+"""Clips that a line needs by their names."""
+
+FRAMED: Final = ("detect-20px", "detect-time", "detect-48px", "embed", "peak", "bound")
+"""Lines that need the frames of GIFs."""
+
+
+def check_clips(names: list[str], scope: Scope) -> None:
+    """See that the clips of some lines are there, before anything is measured.
+
+    Raises:
+        SystemExit: one is not there, or there are too few.
+
+    """
+    clips_in(scope.folder)
+    named_clips(scope.folder, sorted({clip for name in names for clip in NAMED.get(name, ())}))
+    if not set(FRAMED).isdisjoint(names):
+        scope.gif_frames()

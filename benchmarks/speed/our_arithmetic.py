@@ -33,13 +33,13 @@ def annotate(clips: list[str], options: dict[str, Any] | None = None) -> Work:
     return _counted(engine, lambda: annotating.run(clips))
 
 
-def embed(count: int, precision: str) -> Work:
+def embed(frames: str, count: int, precision: str) -> Work:
     """Embed faces."""
     from annotator.recognition.embedding import FaceEmbedder  # noqa: PLC0415 - as above
 
     engine = CountingEngine(our_engine())
     embedder = FaceEmbedder(engine, precision=precision)  # type: ignore[arg-type]
-    crops = faces(count)
+    crops = faces(frames, count)
     return _counted(engine, lambda: embedder.embed(crops))
 
 

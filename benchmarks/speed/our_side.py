@@ -69,12 +69,12 @@ def _recall(expected: list[Any], found: list[Any]) -> float:
     return float((np.concatenate(overlaps) >= MIN_IOU).mean())
 
 
-def embed(count: int, precision: str) -> Work:
+def embed(frames: str, count: int, precision: str) -> Work:
     """Embed faces."""
     from annotator.recognition.embedding import FaceEmbedder  # noqa: PLC0415 - as above
 
     embedder = FaceEmbedder(our_engine(), precision=precision)  # type: ignore[arg-type]
-    crops = faces(count)
+    crops = faces(frames, count)
     used = embedder._runner.precision  # noqa: SLF001 - what the processor has in the end
     return lambda: {"faces": len(embedder.embed(crops)), "precision": used}
 

@@ -109,7 +109,7 @@ def giphy(clips: list[str]) -> Work:
     return run
 
 
-def sface_onnxruntime(sface: str, count: int) -> Work:
+def sface_onnxruntime(sface: str, frames: str, count: int) -> Work:
     """SFace in ONNX Runtime."""
     import onnxruntime  # noqa: PLC0415 - not for every work
 
@@ -117,10 +117,10 @@ def sface_onnxruntime(sface: str, count: int) -> Work:
     options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(sface, options, providers=["CPUExecutionProvider"])
     (name,) = (one.name for one in session.get_inputs())
-    return _embedding(lambda batch: session.run(None, {name: batch})[0], count)
+    return _embedding(lambda batch: session.run(None, {name: batch})[0], frames, count)
 
 
-def sface_opencv(sface: str, count: int) -> Work:
+def sface_opencv(sface: str, frames: str, count: int) -> Work:
     """SFace in OpenCV's module for networks."""
     cv2.setNumThreads(THREADS)
     network = cv2.dnn.readNetFromONNX(sface)
@@ -129,11 +129,11 @@ def sface_opencv(sface: str, count: int) -> Work:
         network.setInput(batch)
         return network.forward()
 
-    return _embedding(forward, count)
+    return _embedding(forward, frames, count)
 
 
-def _embedding(forward: Callable[[Any], Any], count: int) -> Work:
-    crops = faces(count)
+def _embedding(forward: Callable[[Any], Any], frames: str, count: int) -> Work:
+    crops = faces(frames, count)
 
     def embed(size: int) -> dict[str, Any]:
         for start in range(0, count, size):

@@ -3,14 +3,15 @@
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
 
-from benchmarks.speed.places import CLIPS, OUR_PYTHON, PEERS_PYTHON, ROOT
+from benchmarks.speed.places import OUR_PYTHON, PEERS_PYTHON, ROOT
 from benchmarks.speed.sides import OURS, environment, say
 
-FIRST: Final = CLIPS / "jlaw-nods.gif"
+FIRST: Final = "jlaw-nods.gif"
 """A clip in which somebody is named."""
 
 _NAME: Final = b'"identity": "'
@@ -34,11 +35,11 @@ def annotate_seconds(clips: list[str], runs: int) -> list[float]:
     return seconds
 
 
-def start_seconds(runs: int) -> dict[str, dict[str, Any]]:
-    """Return, as ``in_turn`` does, the seconds until the first name, and those of an import of TensorFlow."""
+def start_seconds(clip: Path, runs: int) -> dict[str, dict[str, Any]]:
+    """Return, as ``in_turn`` does, the seconds until the first name in a clip, and those of an import of TensorFlow."""
     found: dict[str, list[float]] = {OURS: [], "import": []}
     for run in range(runs + 1):
-        first_s, import_s = _first_name_s(), _import_s()
+        first_s, import_s = _first_name_s(clip), _import_s()
         if run:
             found[OURS].append(round(first_s, 4))
             found["import"].append(round(import_s, 4))
@@ -47,14 +48,14 @@ def start_seconds(runs: int) -> dict[str, dict[str, Any]]:
     return {name: {"label": labels[name], "seconds": seconds} for name, seconds in found.items()}
 
 
-def _first_name_s() -> float:
-    command = [str(OUR_PYTHON.with_name("annotator")), "annotate", str(FIRST), "--no-save", "--json"]
+def _first_name_s(clip: Path) -> float:
+    command = [str(OUR_PYTHON.with_name("annotator")), "annotate", str(clip), "--no-save", "--json"]
     pipe, none = subprocess.PIPE, subprocess.DEVNULL
     began_s = time.perf_counter()
     with subprocess.Popen(command, stdout=pipe, stderr=none, env=environment(), cwd=ROOT) as process:
         told_s = next((time.perf_counter() - began_s for line in process.stdout or () if _NAME in line), None)
     if told_s is None:
-        raise SystemExit(f"nobody was named in {FIRST.name}: name another clip in benchmarks/speed/whole.py")
+        raise SystemExit(f"nobody was named in {clip.name}: name another clip in benchmarks/speed/whole.py")
     return told_s
 
 

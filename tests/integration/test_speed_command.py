@@ -31,6 +31,12 @@ def test_a_line_that_is_not_there_is_refused_by_its_name() -> None:
     assert "there is no line speed" in done.stderr
 
 
+def test_without_clips_it_ends_with_the_remedy_before_the_peers_are_made(tmp_path: Path) -> None:
+    done = told("--clips", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == f"There are no clips in {tmp_path}: put GIFs there, or say --clips FOLDER.\n"
+
+
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_data")
