@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from annotator.build import build_gallery, build_identifier
 from annotator.cli.database import open_store
 from annotator.cli.output import err, out, print_json_line, print_table, progress, remark
-from annotator.cli.relabelling import network_of_model
+from annotator.cli.relabelling import network_to_label
 from annotator.errors import ConfigError
 from annotator.recognition.decision import Identifier
 from annotator.recognition.prior import PriorEstimate, estimate_prior, expected_right, names_of, with_answers
@@ -120,7 +120,7 @@ def calibrate(*, most: int, as_json: bool, settings: Mapping[str, Any]) -> None:
             # Names are counted as the thresholds give them, however sure they must be.
             identifier = build_identifier(loaded.model_copy(update={"min_precision": None}), gallery)
         with store.reading() as connection:
-            network_id = network_of_model(connection, identifier, loaded.model)
+            network_id = network_to_label(connection, identifier, loaded.model)
         total = min(most, count_contents(store.engine, network_id))
         with progress("looking at contents", total=total) as advance:
             sample = sample_tracks(store.engine, identifier, network_id, most=most, on_batch=advance)

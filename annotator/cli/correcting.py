@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from annotator.build import build_annotator, build_gallery, build_identifier, build_source
 from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.entry import FAILED, OK
 from annotator.cli.output import err, out, print_json_line, print_table, progress, remark
 from annotator.decoding import PipelineParams
-from annotator.errors import ConfigError
 from annotator.media import Sampling
 from annotator.results import span_in_words
 from annotator.settings import load_settings
@@ -23,10 +20,9 @@ from annotator.store.corrections.listing import Correction, list_corrections
 from annotator.store.corrections.photographs import write_photographs
 from annotator.store.corrections.saying import Corrected, correct_track, withdraw_corrections
 from annotator.store.corrections.words import CorrectionVerdict
-from annotator.store.registry import active_network
+from annotator.store.registry import shown_network
 from annotator.store.rollups import catch_up
 from annotator.store.store import Store
-from annotator.store.tables import networks
 from annotator.types import Identity, MediaRef
 
 
@@ -233,8 +229,8 @@ def enroll_corrections(*, settings: Mapping[str, Any]) -> None:
     with open_store(loaded, must_exist=True) as store:
         standing = _standing(store)
         gallery = build_gallery(loaded, store=store)
-        network_id = network_of_model(store, gallery.embedder)
         with store.writing() as connection:
+            network_id = shown_network(connection, embedder=gallery.embedder)
             done = enroll_corrected(
                 connection, standing, network_id=network_id, embedder=gallery.embedder, bundle=gallery.bundle
             )
@@ -253,23 +249,3 @@ def _tell_enrolled(people: Sequence[str], added: int, too_poor: int) -> None:
         remark("Nothing new: all tracks that are somebody by a person's word are enrolled already.")
     if too_poor:
         remark(f"{too_poor:,} tracks are not enrolled: their faces are too small or too blurred to say who it is.")
-
-
-def network_of_model(store: Store, embedder: str) -> int:
-    """Return the network that is shown, whose embeddings a model can compare.
-
-    Raises:
-        ConfigError: nothing is annotated, or by another embedder than the model's.
-
-    """
-    with store.reading() as connection:
-        network_id = active_network(connection)
-        if network_id is None:
-            raise ConfigError("nothing is annotated yet: there is nobody to enroll")
-        spec = connection.execute(select(networks.c.spec).where(networks.c.id == network_id)).scalar_one()
-    if spec.get("embedder") != embedder:
-        raise ConfigError(
-            f"what is shown was embedded by {spec.get('embedder')}, and the model needs {embedder}:"
-            " give --model the one that is shown"
-        )
-    return network_id

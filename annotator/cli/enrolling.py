@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from annotator.build import build_annotator, build_detector, build_engine, build_gallery, register_model
 from annotator.cli.database import open_store
 from annotator.cli.output import err, out, remark
@@ -16,8 +14,8 @@ from annotator.recognition.embedding import FaceEmbedder
 from annotator.recognition.enrollment import enroll_person, read_photographs
 from annotator.settings import load_settings
 from annotator.store.labels import network_of
+from annotator.store.registry import embedder_of
 from annotator.store.store import Store
-from annotator.store.tables import networks
 from annotator.types import Identity
 
 
@@ -79,8 +77,8 @@ def _relabel(store: Store, annotator: Annotator) -> int:
         return 0
     with store.reading() as connection:
         network_id = network_of(connection, active)
-        spec = connection.execute(select(networks.c.spec).where(networks.c.id == network_id)).scalar_one()
-    if spec.get("embedder") != annotator.network_spec["embedder"]:
+        embedder = embedder_of(connection, network_id)
+    if embedder != annotator.network_spec["embedder"]:
         remark("What is annotated was embedded by another network: annotate it again to find the new face in it.")
         return 0
     return show_new_names(store, annotator.identifier, network_id)

@@ -13,11 +13,12 @@ from annotator.cli.output import out, print_json_line, progress, remark
 from annotator.errors import ConfigError
 from annotator.recognition.decision import Identifier
 from annotator.settings import load_settings
+from annotator.store.registry import active_network, embedders
 from annotator.store.relabelling.batches import Names
 from annotator.store.relabelling.running import relabel_archive
 from annotator.store.relabelling.runs import Run, Sums
 from annotator.store.store import Store
-from annotator.store.tables import active, annotations, labellings, media, networks, sources
+from annotator.store.tables import active, annotations, labellings, media, sources
 
 MOST_WORKERS: Final = 4  # more threads than that wait for one another more than they work
 _MOST_SOURCES: Final = 3  # that are named when everything is to be annotated again
@@ -50,7 +51,7 @@ def relabel(*, is_activated: bool, workers: int | None, as_json: bool, settings:
     with open_store(loaded, must_exist=True) as store:
         identifier = build_identifier(loaded, build_gallery(loaded, store=store))
         with store.reading() as connection:
-            network_id = network_of_model(connection, identifier, loaded.model)
+            network_id = network_to_label(connection, identifier, loaded.model)
         labelling_id = store.register_labelling(
             network_id,
             model=identifier.model,
@@ -135,7 +136,7 @@ def _usual_workers() -> int:
     return min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def network_of_model(connection: Connection, identifier: Identifier, model: str) -> int:
+def network_to_label(connection: Connection, identifier: Identifier, model: str) -> int:
     """Return the network whose embeddings the model can name: the one that is shown, else the newest.
 
     Args:
@@ -148,14 +149,12 @@ def network_of_model(connection: Connection, identifier: Identifier, model: str)
 
     """
     embedder = identifier.gallery.embedder
-    shown = connection.execute(select(active.c.network_id)).scalar_one_or_none()
-    rows = connection.execute(select(networks.c.id, networks.c.spec).order_by(networks.c.id.desc())).all()
-    fitting = [row.id for row in rows if row.spec.get("embedder") == embedder and _has_tracks(connection, row.id)]
-    if shown is not None and shown in fitting:
-        return int(shown)
+    shown = active_network(connection)
+    annotated = {one: its for one, its in embedders(connection).items() if _has_tracks(connection, one)}
+    fitting = [network_id for network_id, its_embedder in annotated.items() if its_embedder == embedder]
     if fitting:
-        return int(fitting[0])
-    if not any(_has_tracks(connection, row.id) for row in rows):
+        return shown if shown is not None and shown in fitting else max(fitting)
+    if not annotated:
         raise ConfigError("nothing is annotated yet: there is nothing to label anew")
     raise ConfigError(
         f"{identifier.model} needs embeddings of {embedder}, and none are stored: {_in_media(connection, model)}"

@@ -14,7 +14,7 @@ from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.output import err, out, print_csv, print_json_line, print_table, progress, remark
 from annotator.cli.pages import write_page
-from annotator.errors import ConfigError, EnrollmentError, ModelError, StrangerError
+from annotator.errors import EnrollmentError, ModelError, StrangerError
 from annotator.media import Sampling
 from annotator.promotion.pictures import face_pictures
 from annotator.promotion.report import page
@@ -25,7 +25,7 @@ from annotator.results import span_in_words
 from annotator.settings import Settings, load_settings
 from annotator.store.backlog.view_file import read_views
 from annotator.store.identities import ids_of
-from annotator.store.registry import active_network
+from annotator.store.registry import active_network, shown_network
 from annotator.store.store import Store
 from annotator.store.strangers.counting import count_strangers
 from annotator.store.strangers.decisions import (
@@ -38,7 +38,7 @@ from annotator.store.strangers.decisions import (
 from annotator.store.strangers.faces import best_tracks
 from annotator.store.strangers.listing import Stranger, StrangerTrack, list_strangers, tracks_of_stranger
 from annotator.store.strangers.running import Grouped, group_strangers
-from annotator.store.tables import annotations, identities, networks
+from annotator.store.tables import annotations, identities
 from annotator.types import Identity
 
 MOST_PICTURES: Final = 60
@@ -91,7 +91,8 @@ def group_new(
 
     """
     gallery = build_gallery(settings, store=store)
-    network_id = _shown_network(store, gallery)
+    with store.reading() as connection:
+        network_id = shown_network(connection, embedder=gallery.embedder)
     total = newest_content(store)
 
     def on_contents(last: int) -> None:
@@ -307,8 +308,8 @@ def enroll_stranger(
     except ModelError as error:
         raise EnrollmentError(str(error)) from error
     network_id = network_of_strangers(store.engine)
-    _shown_network(store, gallery)
     with store.reading() as connection:
+        shown_network(connection, embedder=gallery.embedder)  # else what is grouped cannot be compared with the model
         stranger = find_group(connection, network_id, number)
         _check_unnamed(stranger.identity_id, identity, number, names=_names(store, stranger.identity_id))
         best = best_tracks(connection, network_id, stranger.number, bundle=gallery.bundle)
@@ -417,23 +418,3 @@ def _check_unnamed(identity_id: int | None, identity: Identity, number: int, *, 
             f"stranger {number} is {known} already: correct that by"
             f' `annotator identities --rename "{known}" "{identity.name}"`'
         )
-
-
-def _shown_network(store: Store, gallery: Gallery) -> int:
-    """Return the network whose tracks are shown.
-
-    Raises:
-        ConfigError: nothing is annotated, or its embeddings are not of the model's embedder.
-
-    """
-    with store.reading() as connection:
-        network_id = active_network(connection)
-        if network_id is None:
-            raise ConfigError("nothing is annotated yet: there is nobody to group")
-        spec = connection.execute(select(networks.c.spec).where(networks.c.id == network_id)).scalar_one()
-    if spec.get("embedder") != gallery.embedder:
-        raise ConfigError(
-            f"what is shown was embedded by {spec.get('embedder')}, {gallery.model} needs {gallery.embedder}:"
-            " give --model the one that is shown"
-        )
-    return network_id

@@ -5,12 +5,12 @@ from shlex import quote
 from typing import Any
 
 from annotator.build import build_gallery, build_identifier
-from annotator.cli.correcting import network_of_model
 from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.output import out, remark
 from annotator.errors import AnnotatorError
 from annotator.settings import Settings, load_settings
+from annotator.store.registry import shown_network
 from annotator.store.rollups import roll_up_if_due
 from annotator.store.store import Store
 
@@ -48,5 +48,6 @@ def unmerge_people(name: str, *, called: str | None, settings: Mapping[str, Any]
 def _label_anew(store: Store, settings: Settings) -> int:
     """Label what was annotated since the merge by the model that knows both; return how many contents that were."""
     gallery = build_gallery(settings, store=store)
-    network_id = network_of_model(store, gallery.embedder)
+    with store.reading() as connection:
+        network_id = shown_network(connection, embedder=gallery.embedder)
     return show_new_names(store, build_identifier(settings, gallery), network_id)

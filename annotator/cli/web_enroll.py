@@ -16,7 +16,6 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from annotator.build import build_detector, build_engine, build_gallery, build_identifier
-from annotator.cli.correcting import network_of_model
 from annotator.cli.database import open_store
 from annotator.cli.enrolling import show_new_names
 from annotator.cli.entry import one_line
@@ -31,6 +30,7 @@ from annotator.settings import Settings, load_settings
 from annotator.store.corrections.evidence import enroll_corrected
 from annotator.store.corrections.listing import list_corrections_of
 from annotator.store.enrolled import add_enrolled
+from annotator.store.registry import shown_network
 from annotator.store.store import Store
 from annotator.store.web.audit import record_deed
 from annotator.types import Identity
@@ -52,8 +52,8 @@ def enroll(given: Mapping[str, Any], settings: Settings, store: Store) -> int:
         return _enroll_photographs(given, settings, store, gallery=gallery)
     if "stranger" in given:
         return _enroll_stranger(given, store, gallery=gallery)
-    network_id = network_of_model(store, gallery.embedder)
     with store.writing() as connection:
+        network_id = shown_network(connection, embedder=gallery.embedder)
         standing = [
             one
             for one in list_corrections_of(connection, given["content_id"])
@@ -129,7 +129,9 @@ def main() -> None:
                 return
             tell({"added": added})
             gallery = build_gallery(settings, store=store)
-            show_new_names(store, build_identifier(settings, gallery), network_of_model(store, gallery.embedder))
+            with store.reading() as connection:
+                network_id = shown_network(connection, embedder=gallery.embedder)
+            show_new_names(store, build_identifier(settings, gallery), network_id)
     except AnnotatorError as error:
         sys.exit(one_line(error))
 

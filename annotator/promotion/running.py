@@ -1,9 +1,9 @@
 """A promotion from beginning to end. Each step can be done again; only the last one changes what is shown."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, select
 
@@ -29,10 +29,10 @@ from annotator.store.labellings import Labelling, load_active, load_labelling
 from annotator.store.locks import only_one
 from annotator.store.models import LOCK, find_model
 from annotator.store.promotions import Reasons, former_labelling, note_first, note_refusal, switch
-from annotator.store.registry import register_labelling, register_network
+from annotator.store.registry import embedder_of, embedders, register_labelling, register_network
 from annotator.store.relabelling.running import relabel_archive
 from annotator.store.store import Store
-from annotator.store.tables import annotations, labellings, networks
+from annotator.store.tables import annotations, labellings
 
 GOLDEN_FILE: Final = "golden.db"
 _LABELLERS: Final = 2  # threads; each has a connection to the database
@@ -293,9 +293,8 @@ def _network_for(store: Store, settings: Settings, identifier: Identifier, shown
     """
     embedder = identifier.gallery.embedder
     with store.reading() as connection:
-        specs = dict(connection.execute(select(networks.c.id, networks.c.spec)).all())
-        if specs[shown.network_id].get("embedder") == embedder:
-            return _annotated_network(connection, specs, shown.network_id)
+        if embedder_of(connection, shown.network_id) == embedder:
+            return _annotated_network(connection, embedder, shown.network_id)
         wanted = select(labellings.c.network_id).where(labellings.c.digest == identifier.digest)
         own = connection.execute(wanted.order_by(labellings.c.id.desc()).limit(1)).scalar_one_or_none()
         is_empty = not _is_annotated(connection)
@@ -309,13 +308,12 @@ def _network_for(store: Store, settings: Settings, identifier: Identifier, shown
     )
 
 
-def _annotated_network(connection: Connection, specs: Mapping[int, Mapping[str, Any]], shown: int) -> int:
+def _annotated_network(connection: Connection, embedder: str, shown: int) -> int:
     """Return the network that is shown, or the newest of the same embeddings where nothing is annotated under that one.
 
     The first model may be promoted with other settings than those of the workers: they annotate under another network.
     """
-    embedder = specs[shown].get("embedder")
-    alike = sorted((one for one, spec in specs.items() if spec.get("embedder") == embedder), reverse=True)
+    alike = sorted((one for one, its_own in embedders(connection).items() if its_own == embedder), reverse=True)
     return next((one for one in (shown, *alike) if _is_annotated(connection, one)), shown)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import BigInteger, Connection, LargeBinary, Text, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from annotator.errors import ConfigError
 from annotator.store import partitions
 from annotator.store.bulk import array_literal
 from annotator.store.columns import utc_now
@@ -113,6 +114,40 @@ def active_network(connection: Connection) -> int | None:
     """Return the network of the labelling that the views show, None in an empty database."""
     found = connection.execute(select(active.c.network_id)).scalar_one_or_none()
     return None if found is None else int(found)
+
+
+def embedders(connection: Connection) -> dict[int, str | None]:
+    """Return what made the embeddings of each network, None where its spec does not say."""
+    rows = connection.execute(select(networks.c.id, networks.c.spec).order_by(networks.c.id))
+    return {network_id: spec.get("embedder") for network_id, spec in rows}
+
+
+def embedder_of(connection: Connection, network_id: int) -> str | None:
+    """Return what made the embeddings of a network, None where its spec does not say."""
+    spec = connection.execute(select(networks.c.spec).where(networks.c.id == network_id)).scalar_one()
+    found: str | None = spec.get("embedder")
+    return found
+
+
+def shown_network(connection: Connection, *, embedder: str) -> int:
+    """Return the network of the labelling that the views show, whose embeddings a model can compare with its own.
+
+    Args:
+        connection: any.
+        embedder: what made the model's embeddings.
+
+    Raises:
+        ConfigError: nothing is annotated, or what is shown was embedded by another one.
+
+    """
+    network_id = active_network(connection)
+    if network_id is None:
+        raise ConfigError("nothing is annotated yet: begin with `annotator annotate`")
+    if (shown := embedder_of(connection, network_id)) != embedder:
+        raise ConfigError(
+            f"what is shown was embedded by {shown}, and the model needs {embedder}: give --model the one that is shown"
+        )
+    return network_id
 
 
 def split_uri(uri: str) -> tuple[str, str]:
