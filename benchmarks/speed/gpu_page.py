@@ -37,18 +37,35 @@ def table(results: Mapping[str, Any]) -> str:
     lines = results["lines"]
     rows = [_row(lines[name], *words) for name, words in WORK.items()]
     head = ["| work | a second | processors busy | GPU busy | GPU memory |", "|---|---|---|---|---|"]
-    clips, decode = lines["detect_clips"], lines["decode"]
     trial = "" if results["device"] == "gpu" else "A trial on processors, where TensorFlow stands in for a GPU. "
-    need = (
-        f"{trial}**{results['decode_cores']:g} processors must decode for one such GPU**: with use of time it searches "
-        f"{clips['per_s']:,.0f} frames a second, and a processor decodes {decode['per_s']:,.0f}. The search itself "
-        f"keeps {clips['cores']:.1f} processors busy beside them."
+    return "\n".join([*head, *rows, "", f"{trial}{_decoders_of_clips(lines)}", "", _decoders_of_searching(results)])
+
+
+def _decoders_of_clips(lines: Mapping[str, Any]) -> str:
+    clips, decode = lines["clips"], lines["decode"]
+    frames_per_s = clips["per_s"] * decode["count"] / clips["count"]
+    busy = f", and of the GPU {_percent(clips['gpu_busy'])}" if "gpu_busy" in clips else ""
+    return (
+        f"**{frames_per_s / decode['per_s']:.1f} processors must decode for one such GPU, as clips go the whole way**: "
+        f"{clips['per_s']:.1f} clips a second are {frames_per_s:,.0f} sampled frames, and a processor decodes "
+        f"{decode['per_s']:,.0f}. With decoding, {clips['cores']:.1f} processors are busy{busy}."
     )
-    return "\n".join([*head, *rows, "", need])
+
+
+def _decoders_of_searching(results: Mapping[str, Any]) -> str:
+    search = results["lines"]["detect_clips"]
+    return (
+        f"No more than {results['decode_cores']:g} could be of use to it: searching alone, with use of time, it does "
+        f"{search['per_s']:,.0f} frames a second, and keeps {search['cores']:.1f} processors busy beside the decoders."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _row(line: Mapping[str, Any], work: str, unit: str) -> str:
-    busy = f"{line['gpu_busy']:.0%}".replace("%", " %") if "gpu_busy" in line else ""
+    busy = _percent(line["gpu_busy"]) if "gpu_busy" in line else ""
     memory = f"{line['gpu_mib']:,} MiB" if "gpu_mib" in line else ""
     speed = f"{line['per_s']:,.0f}" if line["per_s"] >= 100 else f"{line['per_s']:.1f}"
     cells = [work.format(count=f"{line['count']:,}"), f"{speed} {unit}", f"{line['cores']:.1f}", busy, memory]

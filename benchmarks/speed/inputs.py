@@ -1,6 +1,6 @@
 """What both sides get: frames, aligned faces, a folded SFace file, a film. Made once, kept in ``benchmarks/.cache``.
 
-What is kept is called after what it was made of and after this file: made of other clips, or another way, it is another.
+What is kept is called after what it was made of and after this file: of other clips, or made otherwise, it is another.
 """
 
 import subprocess

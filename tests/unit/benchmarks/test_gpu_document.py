@@ -34,9 +34,19 @@ def test_the_page_shows_each_line_the_processors_that_must_decode_and_the_machin
     told = page(results())
     assert "{{" not in told
     assert "in float32, as those of photographs are | 1,234 faces | 2.5 | 34 % | 3,400 MiB |" in told
-    assert "**4.1 processors must decode for one such GPU**" in told
+    assert "No more than 4.1 could be of use to it: searching alone, with use of time, it does 1,234 frames" in told
     assert "NVIDIA H100 (driver 1), beside 16 processors (P)" in told
     assert "trial" not in told.split("## How it is measured")[0]
+
+
+def test_so_many_must_decode_as_clips_go_the_whole_way_at_the_measured_rate() -> None:
+    given = results()
+    given["lines"]["clips"] |= {"per_s": 30.0, "count": 50, "cores": 4.5, "gpu_busy": 0.07}
+    given["lines"]["decode"] |= {"per_s": 160.0, "count": 750}
+    told = page(given)
+    assert "**2.8 processors must decode for one such GPU, as clips go the whole way**: 30.0 clips a second" in told
+    assert "are 450 sampled frames, and a processor decodes 160." in told
+    assert "4.5 processors are busy, and of the GPU 7 %." in told
 
 
 def test_a_trial_on_processors_says_that_it_is_one_and_has_no_figures_of_a_gpu() -> None:
