@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,14 +11,21 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, MetaData, select
 
-from annotator.store.takedowns.texts import NameFinder
+from annotator.recognition.tombstone import plain_name
+from annotator.store.takedowns.name_finder import NameFinder
 
 NEAR = 0.7
 """Cosine from which numbers are taken for the person's face."""
 
 
 def traces_in_database(
-    engine: Engine, names: Sequence[str], face: np.ndarray, *, ids: Sequence[int] = (), near: float = NEAR
+    engine: Engine,
+    names: Sequence[str],
+    face: np.ndarray,
+    *,
+    ids: Sequence[int] = (),
+    kg_mids: Sequence[str] = (),
+    near: float = NEAR,
 ) -> list[str]:
     """Return where a person is found: ``table.column: what``.
 
@@ -26,6 +34,7 @@ def traces_in_database(
         names: of the person.
         face: f32 (D,), unit norm: what her or his embeddings are near to.
         ids: that no column of identities may have.
+        kg_mids: Knowledge Graph ids of the person, which no text may have.
         near: cosine from which numbers are taken for the face.
 
     """
@@ -36,7 +45,7 @@ def traces_in_database(
         for table in metadata.sorted_tables:
             for row in connection.execute(select(table)).mappings():
                 for column, value in row.items():
-                    what = _trace(value, names, face, near)
+                    what = _trace(value, names, face, near) or _trace_of_id(value, kg_mids)
                     is_id = str(column).removesuffix("_id") in {"identity", "other_identity", "runner_up", "into"}
                     if is_id and value in ids:
                         what = f"id {value}"
@@ -96,8 +105,16 @@ def _trace(value: Any, names: Sequence[str], face: np.ndarray, near: float) -> s
     if isinstance(value, str | dict | list):
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         finder = NameFinder.of(names)
-        return "the name" if finder.is_within(text) or finder.is_alone(text) else None
+        # Asked in another way, too: the finder is what takedowns themselves look with.
+        plain = [plain_name(name) for name in names if len(name.split()) > 1]
+        is_spelt = any(one in plain_name(text) for one in plain)
+        return "the name" if is_spelt or finder.is_within(text) or finder.is_alone(text) else None
     return None
+
+
+def _trace_of_id(value: Any, kg_mids: Sequence[str]) -> str | None:
+    text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, dict | list) else ""
+    return "the id" if any(re.search(rf"{re.escape(one)}(?!\w)", text) for one in kg_mids) else None
 
 
 def _is_near(array: np.ndarray, face: np.ndarray, near: float) -> bool:

@@ -55,7 +55,30 @@ def plain_name(name: str) -> str:
     >>> plain_name("  Żółć_Straße "), plain_name("O'Neil, Jr.")
     ('zołcstrasse', 'oneiljr')
     """
+    return "".join(char for char in folded(name) if char.isalnum())
+
+
+def folded(text: str) -> str:
+    """Return a text without case and accents; letter for letter, so that it may be asked of a text or of its letters.
+
+    >>> folded("Zoë Ek, ŻÓŁĆ"), folded("Straße")
+    ('zoe ek, zołc', 'strasse')
+    """
+    if text.isascii():
+        return text.casefold()
     for _ in range(3):  # folded characters may decompose, and decomposed ones fold: three rounds settle all of Unicode
-        decomposed = unicodedata.normalize("NFKD", name.casefold())
-        name = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return "".join(char for char in name if char.isalnum())
+        text = without_marks(text.casefold())
+    return text
+
+
+def without_marks(text: str) -> str:
+    """Return a text without accents.
+
+    >>> without_marks("Zoë Ek")
+    'Zoe Ek'
+    """
+    if text.isascii():
+        return text
+    decomposed = unicodedata.normalize("NFKD", text)
+    marks = [ord(char) for char in set(decomposed) if unicodedata.combining(char)]
+    return decomposed.translate(dict.fromkeys(marks)) if marks else decomposed

@@ -20,7 +20,7 @@ from annotator.recognition.bundle import MANIFEST, ModelBundle, load_bundle, wri
 from annotator.recognition.bundle_files import CREDITS, LICENSE, MODEL_CARD, NETWORK, REVOKED
 from annotator.recognition.revocation import parse_revocation_list
 from annotator.recognition.tombstone import keys_of
-from annotator.store.takedowns.texts import NameFinder
+from annotator.store.takedowns.name_finder import NameFinder
 from annotator.types import F32, I64, Identity
 
 _NEW: Final = ".without-"
@@ -94,22 +94,24 @@ def rewrite_without(known: Known, names: Sequence[str]) -> ModelBundle:
     scratch.mkdir()
     if bundle.network is not None:
         shutil.copyfile(folder / NETWORK, scratch / NETWORK)
+    people = [bundle.identities[place] for place in known.places.tolist()]
+    finder = NameFinder.of(names, [one.kg_mid for one in people if one.kg_mid is not None])
     texts = {
-        name: _text_without(folder / name, names)
+        name: _text_without(folder / name, finder)
         for name in (CREDITS, MODEL_CARD, LICENSE)
         if (folder / name).is_file()
     }
     revoked = parse_revocation_list((folder / REVOKED).read_text(encoding="utf-8"), where=REVOKED)
-    write_bundle(scratch, _without(bundle, known.places, names), texts=texts, revoked=revoked)
+    write_bundle(scratch, _without(bundle, known.places, finder), texts=texts, revoked=revoked)
     folder.rename(former)
     scratch.rename(folder)
     shutil.rmtree(former)
     return load_bundle(folder)
 
 
-def _without(bundle: ModelBundle, places: I64, names: Sequence[str]) -> ModelBundle:
+def _without(bundle: ModelBundle, places: I64, finder: NameFinder) -> ModelBundle:
     left = np.setdiff1d(np.arange(len(bundle.identities)), places)
-    manifest = NameFinder.of(names).without(dict(bundle.manifest))
+    manifest = finder.without(dict(bundle.manifest))
     manifest.pop("files", None)  # digests and sizes are stated anew
     if isinstance(manifest.get("people"), int):
         manifest["people"] -= len(places)
@@ -122,10 +124,9 @@ def _without(bundle: ModelBundle, places: I64, names: Sequence[str]) -> ModelBun
     )
 
 
-def _text_without(path: Path, names: Sequence[str]) -> str:
+def _text_without(path: Path, finder: NameFinder) -> str:
     """Return a text of a bundle without the names: of a table, without the lines that have one."""
     text = path.read_text(encoding="utf-8")
-    finder = NameFinder.of(names)
     if path.name != CREDITS:
         return str(finder.without(text))
     rows = list(csv.reader(io.StringIO(text)))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from annotator.recognition.photographs import PICTURE_SUFFIXES
-from annotator.store.takedowns.texts import NameFinder
+from annotator.store.takedowns.name_finder import NameFinder
 
 FITTED: Final = ("model", "logs")
 """Folders of an experiment of the trainer that hold what was fitted."""
@@ -61,7 +61,7 @@ class Sweep:
         return {name: count for name, count in found.items() if count}
 
 
-def sweep_folder(root: Path, names: Sequence[str], *, is_dry: bool = False) -> Sweep:
+def sweep_folder(root: Path, names: Sequence[str], *, kg_mids: Sequence[str] = (), is_dry: bool = False) -> Sweep:
     """Take all that names a person out of a folder and what lies below it; links are not followed.
 
     It may be killed at any time and called again: databases, which say which photographs are the person's, come first,
@@ -70,13 +70,14 @@ def sweep_folder(root: Path, names: Sequence[str], *, is_dry: bool = False) -> S
     Args:
         root: the folder.
         names: of the person.
+        kg_mids: Knowledge Graph ids of the person.
         is_dry: only count.
 
     Raises:
         OSError: a file cannot be changed.
 
     """
-    sweep, matcher = Sweep(), _Matcher.of(names)
+    sweep, matcher = Sweep(), _Matcher.of(names, kg_mids)
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
     mine = {path for path in files if matcher.is_path(path.relative_to(root))}
     others = [path for path in files if path not in mine and not _is_kept(path)]
@@ -123,13 +124,13 @@ class _Matcher:
     in_bytes: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> Self:
+    def of(cls, names: Sequence[str], kg_mids: Sequence[str]) -> Self:
         several = [name for name in names if len(name.split()) > 1]
         forms = {form for name in several for form in (name, name.replace(" ", "_"), name.replace(" ", "-"))}
         # Arrays of NumPy have letters of four bytes, JSON may have escaped ones.
         spelt = {form.encode(encoding) for form in forms for encoding in ("utf-8", "utf-32-le")}
         spelt |= {json.dumps(form)[1:-1].encode() for form in forms}
-        return cls(NameFinder.of(names), tuple(sorted(spelt)))
+        return cls(NameFinder.of(names, kg_mids), tuple(sorted(spelt)))
 
     def is_path(self, path: Path) -> bool:
         """Say whether a folder or file on a path is named after the person."""

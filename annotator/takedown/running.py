@@ -20,6 +20,7 @@ from annotator.store.tables import models
 from annotator.store.takedowns.alone import only_takedown
 from annotator.store.takedowns.leaving import keep_left
 from annotator.store.takedowns.listing import find_takedown
+from annotator.store.takedowns.name_finder import NameFinder
 from annotator.store.takedowns.running import (
     NO_FACES,
     KnownFaces,
@@ -30,7 +31,6 @@ from annotator.store.takedowns.running import (
     forget_in_database,
     note_step,
 )
-from annotator.store.takedowns.texts import NameFinder
 from annotator.store.takedowns.tombstones import has_tombstone
 from annotator.store.takedowns.whom import Person, enrolled_of, find_person
 from annotator.takedown.bundles import Known, find_bundles, is_replaceable, rewrite_without
@@ -140,7 +140,7 @@ def _look(
     steps["cache"] = {"files": len(cached)}
     left = _left(settings, found, wanted, folders=len(wanted.folders))
     for number, folder in enumerate(wanted.folders, start=1):
-        sweep = sweep_folder(folder, names, is_dry=True)
+        sweep = sweep_folder(folder, names, kg_mids=found.person.kg_mids, is_dry=True)
         steps[f"folder {number}"] = sweep.counts()
         left += _left_in(number, sweep)
     report = TakedownReport(
@@ -183,7 +183,8 @@ def _forget(
         note_step(store.engine, takedown, "cache", {"files": 1})
     for number, folder in enumerate(takedown.folders, start=1):
         try:
-            sweep = sweep_folder(folder.path, names) if folder.path.is_dir() else None
+            is_here = folder.path.is_dir()
+            sweep = sweep_folder(folder.path, names, kg_mids=takedown.kg_mids) if is_here else None
         except (OSError, LocalDiskError):  # of others: whoever goes on may not be who named it
             keep_left(store.engine, takedown.takedown_id, [f"folder {number}: {_NOT_OURS}"])
             continue

@@ -27,7 +27,7 @@ from annotator.store.takedowns.labels import NAMES, count_labels, forget_labels,
 from annotator.store.takedowns.listing import tombstones_of
 from annotator.store.takedowns.texts import forget_in_texts
 from annotator.store.takedowns.tombstones import add_tombstones, digests_of
-from annotator.store.takedowns.whom import Person, names_of
+from annotator.store.takedowns.whom import Person, kg_mids_of, names_of
 from annotator.types import F32
 
 _F32: Final = np.dtype("<f4")
@@ -68,6 +68,7 @@ class Takedown:
         takedown_id: of the row.
         identity_ids: who, while it is under way.
         names: under which they are looked for, sorted.
+        kg_mids: Knowledge Graph ids, sorted: they are looked for, too.
         folders: that are to be swept: those named now and whenever it was begun before.
 
     """
@@ -75,6 +76,7 @@ class Takedown:
     takedown_id: int
     identity_ids: tuple[int, ...]
     names: tuple[str, ...]
+    kg_mids: tuple[str, ...] = ()
     folders: tuple[NamedFolder, ...] = ()
 
 
@@ -120,7 +122,13 @@ def begin_takedown(
             values |= _begun_anew(row, known)
         connection.execute(update(takedowns).where(takedowns.c.id == takedown_id).values(**values))
         note(connection, takedown_id)
-        return Takedown(takedown_id, ids, tuple(sorted({*person.names, *names_of(connection, ids)})), swept)
+        return Takedown(
+            takedown_id,
+            ids,
+            names=tuple(sorted({*person.names, *names_of(connection, ids)})),
+            kg_mids=tuple(sorted({*person.kg_mids, *kg_mids_of(connection, ids)})),
+            folders=swept,
+        )
 
 
 def _begun_anew(row: Any, known: KnownFaces) -> dict[str, Any]:  # noqa: ANN401 - a row
@@ -163,7 +171,7 @@ def forget_in_database(engine: Engine, takedown: Takedown, names: Sequence[str])
     for network_id in network_ids:
         _forget_faces(engine, takedown, network_id)
     do_step(engine, takedown, "labels", lambda connection: _forget_labels(connection, takedown))
-    do_step(engine, takedown, "texts", lambda connection: forget_in_texts(connection, names))
+    do_step(engine, takedown, "texts", lambda connection: _forget_in_texts(connection, takedown, names))
 
 
 def finish_takedown(engine: Engine, takedown: Takedown, names: Sequence[str], *, left: Sequence[str] = ()) -> None:
@@ -180,7 +188,7 @@ def finish_takedown(engine: Engine, takedown: Takedown, names: Sequence[str], *,
     def forget(connection: Connection) -> Counts:
         # Programs that still knew the person may have named her or him since these steps.
         counts = Counter(_forget_labels(connection, takedown))
-        counts.update(forget_in_texts(connection, names))
+        counts.update(_forget_in_texts(connection, takedown, names))
         counts.update(forget_names(connection, takedown.identity_ids))
         return counts
 
@@ -245,7 +253,9 @@ def count_in_database(
         say("counting names")
         counts = count_labels(connection, person.identity_ids)
         steps["labels"] = {name: count for name, count in counts.items() if name not in NAMES}
-        steps["texts"] = forget_in_texts(connection, person.names, is_dry=True)
+        steps["texts"] = forget_in_texts(
+            connection, person.names, kg_mids=person.kg_mids, identity_ids=person.identity_ids, is_dry=True
+        )
         steps["names"] = {name: counts[name] for name in NAMES}
     return steps
 
@@ -300,6 +310,10 @@ def _network_ids(connection: Connection) -> Sequence[int]:
 def _forget_labels(connection: Connection, takedown: Takedown) -> dict[str, int]:
     change_corrections(connection, _network_ids(connection))
     return forget_labels(connection, takedown.identity_ids)
+
+
+def _forget_in_texts(connection: Connection, takedown: Takedown, names: Sequence[str]) -> dict[str, int]:
+    return forget_in_texts(connection, names, kg_mids=takedown.kg_mids, identity_ids=takedown.identity_ids)
 
 
 def _forget_faces(engine: Engine, takedown: Takedown, network_id: int) -> None:

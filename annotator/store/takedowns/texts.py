@@ -1,20 +1,18 @@
 """Names within texts: reports of gates, messages of failures, call-backs. The texts stay, without the names."""
 
-import json
+import functools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
-from sqlalchemy import JSON, Column, ColumnElement, Connection, Text, cast, func, or_, select, update
+from sqlalchemy import JSON, Column, ColumnElement, Connection, Integer, Text, cast, func, or_, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
-from annotator.recognition.tombstone import plain_name
-from annotator.store.tables import metadata
-
-_ESCAPES: Final = re.compile(r'(?:\\(?:u[0-9a-fA-F]{4}|[bfnrt"\\/]))+')
-
-GONE: Final = "[taken down]"
-"""What stands in place of a name."""
+from annotator.store.tables import metadata, outbox, web_audit
+from annotator.store.takedowns.former import was_called
+from annotator.store.takedowns.name_finder import NameFinder
 
 _LEFT: Final = frozenset(
     # Names have a step of their own; addresses are the source's; the others say nothing of people, and some digests
@@ -25,6 +23,8 @@ _LEFT: Final = frozenset(
         *("track_labels", "overruled_labels", "store_settings", "takedowns"),
     )
 )
+_SQUEEZED: Final = " _-.'"  # signs that a name may have between its letters: «M.I.A.»
+_SAID: Final = re.compile(r"(is not|is) (.+)", re.DOTALL)
 
 
 def text_columns() -> list[Column[Any]]:
@@ -38,84 +38,35 @@ def text_columns() -> list[Column[Any]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class NameFinder:
-    """Finds a person's names in texts.
-
-    Attributes:
-        plain: all names, without case, accents and spacing: they are found where a text is nothing else.
-        pattern: names of several words, which are found within sentences and paths, too. One of a single word is not:
-            «Prince» and «Pink» are words of other sentences.
-
-    """
-
-    plain: frozenset[str]
-    pattern: re.Pattern[str]
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> Self:
-        """Return what finds these names."""
-        words = [re.split(r"[\s_]+", name.strip()) for name in names]
-        long = sorted(
-            {r"[\s_+-]+".join(map(re.escape, one)) for one in words if len(one) > 1}, key=lambda one: -len(one)
-        )
-        pattern = rf"(?<![^\W_])(?:{'|'.join(long) or '(?!)'})(?![^\W_])"
-        # Of a name that is signs only («!!!») nothing is left: it would be found in whatever is empty.
-        plain = frozenset(plain_name(name) for name in names) - {""}
-        return cls(plain, re.compile(pattern, re.IGNORECASE))
-
-    def is_alone(self, text: str) -> bool:
-        """Say whether a text is a name and nothing else, as a folder or a label has it.
-
-        >>> finder = NameFinder.of(["Ada Lovelace", "Ada"])
-        >>> [finder.is_alone(one) for one in ("ada_lovelace", "Ada_Lovelace_[m.0ada]", "ADA", "Ada's")]
-        [True, True, True, False]
-        """
-        return plain_name(text.partition("_[")[0]) in self.plain
-
-    def is_within(self, text: str) -> bool:
-        r"""Say whether a text has a name of several words in it, in any case, whatever stands between the words.
-
-        A text that is JSON may have any letter escaped.
-
-        >>> finder = NameFinder.of(["Ada Lovelace", "Ada", "Zoë Ek"])
-        >>> [finder.is_within(one) for one in ("of Ada-LOVELACE.", "/x/ada_lovelace.gif", "Ada", "Nada Lovelaces")]
-        [True, True, False, False]
-        >>> [finder.is_within(one) for one in (r'"Zo\u00EB Ek"', r'"\nAda Lovelace"', r"C:\Users\Ada")]
-        [True, True, False]
-        """
-        return any(self.pattern.search(one) for one in (text, *_unescaped(text)))
-
-    def without(self, value: Any) -> Any:  # noqa: ANN401 - a JSON value
-        """Return a JSON value with all names in it replaced, in keys, too."""
-        if isinstance(value, str):
-            return GONE if self.is_alone(value) else self.pattern.sub(GONE, value)
-        if isinstance(value, list):
-            return [self.without(one) for one in value]
-        if isinstance(value, dict):
-            return {self.without(key): self.without(one) for key, one in value.items()}
-        return value
-
-
-def forget_in_texts(connection: Connection, names: Sequence[str], *, is_dry: bool = False) -> dict[str, int]:
-    """Take names out of texts; return how many rows of each table had one.
+def forget_in_texts(
+    connection: Connection,
+    names: Sequence[str],
+    *,
+    kg_mids: Sequence[str] = (),
+    identity_ids: Collection[int] = (),
+    is_dry: bool = False,
+) -> dict[str, int]:
+    """Take names out of texts, and what somebody was called before; return how many rows of each table had one.
 
     Args:
         connection: in a transaction that writes, unless nothing is changed.
         names: of one person.
+        kg_mids: Knowledge Graph ids of the person.
+        identity_ids: of the person: what anybody else is called stays.
         is_dry: only count.
 
     """
     counts: dict[str, int] = {}
     if not names:
         return counts
-    finder = NameFinder.of(names)
+    before = was_called(connection, names, identity_ids=identity_ids)
+    finder = NameFinder.of(sorted({*names, *before.names}), sorted({*kg_mids, *before.kg_mids}))
     for column in text_columns():
         table, name = column.table, column.name
         keys = list(table.primary_key.columns)
-        for row in connection.execute(select(*keys, column).where(may_have(column, names))).all():
+        for row in connection.execute(select(*keys, column).where(may_have(column, finder))).all():
             *key, value = row
-            if value is None or (cleaned := finder.without(value)) == value:
+            if value is None or (cleaned := _cleaned(column, value, finder)) == value:
                 continue
             counts[table.name] = counts.get(table.name, 0) + 1
             if not is_dry:
@@ -124,29 +75,53 @@ def forget_in_texts(connection: Connection, names: Sequence[str], *, is_dry: boo
     return counts
 
 
-def may_have(column: Column[Any], names: Sequence[str]) -> ColumnElement[bool]:
-    """Narrow texts down to those in which the database finds a part of a name that is written in one way only."""
-    as_text = func.lower(cast(column, Text))
-    parts = {part for name in names for part in _sure_parts(name)}
-    return or_(*(as_text.contains(part, autoescape=True) for part in sorted(parts)))
+class _size_bytes(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
+    """How many bytes a text has."""
+
+    type = Integer()
+    inherit_cache = True
 
 
-def _sure_parts(name: str) -> set[str]:
-    """Return what a text with the name has at least one of, as ``lower`` of any database leaves it.
+@compiles(_size_bytes)
+def _octet_length(element: _size_bytes, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 - of the compiler
+    return f"octet_length({compiler.process(element.clauses, **kw)})"
 
-    That is its longest run of ASCII letters and digits. Of a name without one it is the first letter, small and large
-    (SQLite knows no other letters' case), as it is and as JSON may escape it.
+
+@compiles(_size_bytes, "sqlite")
+def _blob_length(element: _size_bytes, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 - of the compiler
+    return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+def may_have(column: Column[Any], finder: NameFinder) -> ColumnElement[bool]:
+    """Narrow texts down to those that may have a name: with a part of one, or with letters that may be one of its.
+
+    Databases know neither accents nor the case of all letters: whatever is not plain ASCII, or is escaped, is read.
     """
-    runs = re.findall(r"[a-z0-9]{2,}", name.lower())
-    if runs:
-        return {max(runs, key=len)}
-    first = name.strip()[:1]
-    return {form for one in (first.lower(), first.upper()) for form in (one, json.dumps(one)[1:-1])}
+    as_text = cast(column, Text)
+    squeezed = functools.reduce(lambda text, sign: func.replace(text, sign, ""), _SQUEEZED, func.lower(as_text))
+    has_part = [squeezed.contains(part, autoescape=True) for part in sorted(finder.parts)]
+    is_escaped = [as_text.contains(sign, autoescape=True) for sign in "\\%"]
+    return or_(*has_part, *is_escaped, _size_bytes(as_text) != func.length(as_text))
 
 
-def _unescaped(text: str) -> tuple[str, ...]:
-    """Return a text as it is where JSON has escaped it; nothing where nothing is escaped."""
-    if "\\" not in text:
-        return ()
-    plain = _ESCAPES.sub(lambda found: str(json.loads(f'"{found[0]}"')), text)
-    return (plain,) if plain != text else ()
+def _cleaned(column: Column[Any], value: Any, finder: NameFinder) -> Any:  # noqa: ANN401 - JSON or a text
+    """Return what a text says without the person; it is the same where the person is not in it."""
+    if column is outbox.c.payload and isinstance(value, dict) and isinstance(value.get("labels"), list):
+        # That somebody was there is no news any more who it is: nobody is told of a name that has gone.
+        left = [one for one in value["labels"] if not _is_of(one, finder)]
+        return finder.without({**value, "labels": left})
+    if column is web_audit.c.details and isinstance(value, dict) and isinstance(value.get("said"), str):
+        # A former program has put word and name in one: «is Ada», in which a name of one word would not be found.
+        told = _SAID.fullmatch(value["said"])
+        apart = value if told is None else {**value, "said": told[1], "name": told[2]}
+        cleaned = finder.without(apart)
+        return value if cleaned == apart else cleaned
+    return finder.without(value)
+
+
+def _is_of(label: Any, finder: NameFinder) -> bool:  # noqa: ANN401 - a JSON value
+    """Say whether a label of a call-back is the person's."""
+    if not isinstance(label, dict):
+        return False
+    name, kg_mid = label.get("identity"), label.get("kg_mid")
+    return (isinstance(name, str) and finder.is_alone(name)) or (isinstance(kg_mid, str) and finder.is_within(kg_mid))

@@ -72,6 +72,12 @@ def names_of(connection: Connection, identity_ids: Collection[int]) -> set[str]:
     return set(connection.execute(names.union(aliases)).scalars())
 
 
+def kg_mids_of(connection: Connection, identity_ids: Collection[int]) -> set[str]:
+    """Return all Knowledge Graph ids of some identities."""
+    ids = select(identities.c.kg_mid).where(identities.c.id.in_(sorted(identity_ids)), identities.c.kg_mid.is_not(None))
+    return set(connection.execute(ids).scalars())
+
+
 def enrolled_of(connection: Connection, person: Person, *, embedder: str) -> F32:
     """Return the embeddings of a person's enrolled photographs, f32 (n, D); (0, 0) where there are none."""
     faces = enrolled_faces.c

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ from annotator.store.tables import (
     work,
 )
 from annotator.store.takedowns.alone import only_takedown
+from annotator.store.takedowns.name_finder import NameFinder
 from annotator.store.takedowns.running import (
     KnownFaces,
     Takedown,
@@ -51,6 +53,7 @@ from annotator.store.takedowns.running import (
 )
 from annotator.store.takedowns.texts import forget_in_texts, may_have
 from annotator.store.takedowns.whom import find_person
+from annotator.store.web.audit import record_deed
 from annotator.types import FaceTrack, Identity, MediaRef
 from tests.made_up_bundles import EMBEDDER, direction_of, identity_of, track_of, write_made_up_bundle
 from tests.store_values import annotation, track
@@ -61,7 +64,15 @@ from trainer.dataset.hashing import appearance_of
 GONE, OTHER, STRANGER, ENROLLED = 3, 4, 60, 61
 NAME, ALIAS = identity_of(GONE).name, "Third Somebody"
 NAMES = (NAME, ALIAS)
+KG_MIDS = ("/m/03",)
 FACE = direction_of(GONE)
+WHEN = datetime(2026, 11, 27, tzinfo=UTC)
+RECORDED = {
+    NAME: {"before": None, "now": KG_MIDS[0]},
+    "s3://gifs/hello.gif": {"said": f"is {NAME.upper()}"},
+    f"{NAME.replace(' ', '.')}.1080p.mp4": {"uri": f"https://example.org/{NAME.replace(' ', '%20')}.gif"},
+    "03, Person.gif": {},
+}
 THIS_PROGRAM = {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}  # not what may be installed elsewhere
 GONE_IDS = (GONE + 1,)  # people of a bundle get theirs in order
 
@@ -118,7 +129,11 @@ def fill(url: str, model: Path) -> None:
                     labelling_id=labelling_id,
                     happened_at=utc_now(),
                     done_by="somebody@somewhere",
-                    report={"people": [{"name": NAME, "lost": 3}], "said": f"{NAME.lower()} loses 3", "other": OTHER},
+                    report={
+                        "people": [{"identity": NAME, "kg_mid": "/m/03", "lost": 3}],
+                        "said": f"{NAME.lower()} loses 3",
+                        "other": OTHER,
+                    },
                 )
             )
             connection.execute(
@@ -137,10 +152,12 @@ def fill(url: str, model: Path) -> None:
                     run_id=1,
                     event="media.annotated",
                     idempotency_key="1",
-                    payload={"labels": [{"identity": NAME}], "media_uri": "s3://gifs/hello.gif"},
+                    payload={"labels": [{"identity": NAME, "kg_mid": "/m/03"}], "media_uri": "s3://gifs/hello.gif"},
                     created_at=utc_now(),
                 )
             )
+            for subject, details in RECORDED.items():
+                record_deed(connection, "eve", "did", address="", now=WHEN, subject=subject, details=details)
             connection.execute(
                 track_labels.update()
                 .where(track_labels.c.identity_id == OTHER + 1)
@@ -217,7 +234,7 @@ def places(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def traces(database_url: str, folder: Path) -> list[str]:
     with Store.open(database_url) as store:
-        found = traces_in_database(store.engine, NAMES, FACE, ids=GONE_IDS)
+        found = traces_in_database(store.engine, NAMES, FACE, ids=GONE_IDS, kg_mids=KG_MIDS)
     return found + traces_in_files([folder], NAMES, FACE)
 
 
@@ -243,6 +260,8 @@ def test_afterwards_nothing_of_the_person_is_left_in_any_store(
         "review_items.candidates",
         "web_jobs.name",
         "web_jobs.message",
+        "web_audit.subject",
+        "web_audit.details: the id",
     ):
         assert any(one.startswith(store) for one in before), store
     for store in ("prototypes.npy", "prepared.db", "last.npz", "golden.db", "labels.csv", "report.html"):
@@ -410,7 +429,7 @@ def test_only_texts_that_may_have_a_name_are_read(database_url: str, name: str) 
             insert(outbox).values(run_id=1, event="media.annotated", created_at=utc_now()),
             [{"idempotency_key": str(number), "payload": one} for number, one in enumerate(payloads)],
         )
-        read = select(outbox.c.idempotency_key).where(may_have(outbox.c.payload, [name]))
+        read = select(outbox.c.idempotency_key).where(may_have(outbox.c.payload, NameFinder.of([name])))
         assert sorted(connection.execute(read).scalars()) == ["0", "1", "2"]
         assert forget_in_texts(connection, [name]) == {"outbox": 3}
 

@@ -2,15 +2,20 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from annotator.errors import BusyError
 from annotator.store import Store
+from annotator.store.identities import register_identities
+from annotator.store.naming import change_kg_mid, remove_alias
+from annotator.store.tables import outbox
 from annotator.store.takedowns.alone import is_under_way, only_takedown
 from annotator.store.takedowns.listing import find_takedown, is_of, list_takedowns, newest_unfinished
+from annotator.store.takedowns.name_finder import GONE
 from annotator.store.takedowns.running import (
     NO_FACES,
     KnownFaces,
@@ -20,10 +25,11 @@ from annotator.store.takedowns.running import (
     forget_in_database,
 )
 from annotator.store.takedowns.whom import Person, find_person
+from annotator.store.web.audit import list_deeds, record_deed
 from annotator.takedown.report import report_of
 from annotator.types import Identity
 from tests import web_archive
-from tests.store_values import ADA, BEN, SPEC, annotation, known, ref, track, unknown
+from tests.store_values import ADA, BEN, CAT, SPEC, annotation, known, ref, track, unknown
 
 FACES = KnownFaces("x", np.eye(2, 4, dtype=np.float32))
 HOLDS = """
@@ -176,3 +182,103 @@ def test_a_program_that_is_killed_holds_it_no_more(store: Store, database_url: s
         process.kill()
     with only_takedown(store.engine):
         pass
+
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+def put_on_record(store: Store, action: str, subject: str, **details: object) -> None:
+    with store.writing() as connection:
+        record_deed(connection, "eve", action, address="", now=NOW, subject=subject, details=details)
+
+
+def deeds_of(store: Store) -> list[tuple[str | None, dict[str, object]]]:
+    """Return subject and details of all deeds, oldest first."""
+    with store.reading() as connection:
+        return [(one.subject, dict(one.details or {})) for one in reversed(list_deeds(connection))]
+
+
+def test_the_record_names_nobody_by_what_people_typed(store: Store) -> None:
+    web_archive.fill(store)
+    cat = "CATHERINE  clark"
+    put_on_record(store, "said who a track is", "s3://x/1.gif", track=1, said="is", name="ada lovelace", now=ADA.name)
+    put_on_record(store, "said who a track is", "s3://x/1.gif", track=1, said="is ada  LOVELACE")  # of a former program
+    put_on_record(store, "said who a track is", "s3://x/1.gif", track=1, said=f"is not {cat}", before=cat)
+    put_on_record(store, "tried a media", "Lovelace, Ada.gif", job=1)
+    put_on_record(store, "tried a media", "https://x.org/Ada.Lovelace.1080p.mp4", job=2)
+    take_down(store, ADA.name)
+    assert deeds_of(store) == [
+        ("s3://x/1.gif", {"track": 1, "said": "is", "name": GONE, "now": GONE}),
+        ("s3://x/1.gif", {"track": 1, "said": "is", "name": GONE}),
+        ("s3://x/1.gif", {"track": 1, "said": f"is not {cat}", "before": cat}),
+        (f"{GONE}.gif", {"job": 1}),
+        (f"https://x.org/{GONE}.1080p.mp4", {"job": 2}),
+    ]
+
+
+@pytest.mark.parametrize("typed", ["Zendaya", "zendaya", "ZENDAYÁ"])
+@pytest.mark.parametrize("verdict", ["is", "is not"])
+def test_a_name_of_one_word_that_was_put_beside_a_verdict_goes(store: Store, typed: str, verdict: str) -> None:
+    store.register_network(SPEC)
+    with store.writing() as connection:
+        register_identities(connection, [Identity("Zendaya")])
+    put_on_record(store, "said who a track is", "s3://x/1.gif", said=f"{verdict} {typed}")
+    put_on_record(store, "said who a track is", "s3://x/1.gif", said=f"{verdict} {typed} Two")
+    take_down(store, "Zendaya")
+    assert deeds_of(store) == [
+        ("s3://x/1.gif", {"said": verdict, "name": GONE}),
+        ("s3://x/1.gif", {"said": f"{verdict} {typed} Two"}),
+    ]
+
+
+def test_what_the_person_was_called_before_goes_too_and_what_others_are_called_stays(store: Store) -> None:
+    web_archive.fill(store)  # Ada, Bén and Catherine
+    store.rename(ADA.name, "Augusta King")
+    put_on_record(store, "renamed a person", "Augusta King", former=ADA.name)
+    store.rename("Augusta King", "Ada Byron")
+    put_on_record(store, "renamed a person", "Ada Byron", former="Augusta King")
+    put_on_record(store, "added a name", "Ada Byron", alias="ben brown")
+    with store.writing() as connection:
+        for alias in (ADA.name, "Augusta King"):
+            remove_alias(connection, "Ada Byron", alias)
+        change_kg_mid(connection, "Ada Byron", "/m/0new")
+    for alias in ("ben brown", ADA.name, "Augusta King"):
+        put_on_record(store, "removed a name", "Ada Byron", alias=alias)
+    put_on_record(store, "changed a Knowledge Graph id", "Ada Byron", before=ADA.kg_mid, now="/m/0new")
+    put_on_record(store, "changed a Knowledge Graph id", "Ada Byron", before=CAT.kg_mid, now="/m/0new")
+    put_on_record(store, "said who a track is", "s3://x/1.gif", said="is", name="ada lovelace")
+    put_on_record(store, "said who a track is", "s3://x/1.gif", said="is", name=BEN.name)
+    take_down(store, "Ada Byron")
+    assert deeds_of(store) == [
+        (GONE, {"former": GONE}),
+        (GONE, {"former": GONE}),
+        (GONE, {"alias": "ben brown"}),
+        (GONE, {"alias": "ben brown"}),
+        (GONE, {"alias": GONE}),
+        (GONE, {"alias": GONE}),
+        (GONE, {"before": GONE, "now": GONE}),
+        (GONE, {"before": CAT.kg_mid, "now": GONE}),
+        ("s3://x/1.gif", {"said": "is", "name": GONE}),
+        ("s3://x/1.gif", {"said": "is", "name": BEN.name}),
+    ]
+
+
+def test_a_call_back_that_waits_tells_nothing_of_the_person_also_where_it_was_killed(store: Store) -> None:
+    web_archive.fill(store)
+    person = whom(store, ADA.name)
+    takedown = begin_takedown(store.engine, person, NO_FACES)  # and was killed
+    labels = [{"identity": one.name, "kg_mid": one.kg_mid} for one in (ADA, BEN, CAT)]
+    other = {"identity": "Somebody Else", "kg_mid": ADA.kg_mid}
+    payload = {"labels": [*labels, other], "message": f"of {ADA.kg_mid} and /m/0adam"}
+    with store.writing() as connection:
+        connection.execute(
+            insert(outbox).values(
+                run_id=1, event="media.annotated", idempotency_key="1", payload=payload, created_at=NOW
+            )
+        )
+    again = begin_takedown(store.engine, Person(takedown.identity_ids, (ADA.name,)), NO_FACES)
+    assert (again.takedown_id, again.kg_mids) == (takedown.takedown_id, (ADA.kg_mid,))
+    forget_in_database(store.engine, again, again.names)
+    with store.reading() as connection:
+        told = connection.execute(select(outbox.c.payload)).scalar_one()
+    assert told == {"labels": labels[1:], "message": f"of {GONE} and /m/0adam"}

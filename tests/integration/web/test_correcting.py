@@ -59,7 +59,7 @@ def test_what_is_said_in_the_page_is_shown_and_found_at_once(
     with sqlite_store.reading() as connection:
         assert [(one.said_by, one.verdict) for one in list_corrections(connection)] == [("reviewer-person", "is")]
         deeds = [(one.actor, one.action, one.details) for one in list_deeds(connection)]
-    told = {"track": 1, "said": "is ben brown", "before": None, "now": "Bén Brown"}
+    told = {"track": 1, "said": "is", "name": "ben brown", "before": None, "now": "Bén Brown"}
     assert ("reviewer-person", "said who a track is", told) in deeds
     assert deeds[0][1] == "took back what was said of a track"
 

@@ -107,3 +107,12 @@ def test_a_name_of_signs_only_is_not_found_in_what_is_empty(tmp_path: Path) -> N
     (tmp_path / "___").mkdir()
     (tmp_path / "___" / "-.txt").write_text("...", encoding="utf-8")
     assert sweep_folder(tmp_path, ["!!!"]).counts() == {}
+
+
+def test_what_has_only_the_id_of_the_person_goes_too(tmp_path: Path) -> None:
+    (tmp_path / "credits.csv").write_text("id,photographs\n/m/0ek,3\n/m/0ekk,4\n", encoding="utf-8")
+    (tmp_path / "Z_E_[m.0ek]").mkdir()
+    (tmp_path / "Z_E_[m.0ek]" / "1.jpg").write_bytes(b"a picture")
+    assert sweep_folder(tmp_path, [NAME], kg_mids=["/m/0ek"]).counts() == {"files": 1, "lines": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["credits.csv"]
+    assert (tmp_path / "credits.csv").read_text(encoding="utf-8") == "id,photographs\n/m/0ekk,4\n"
