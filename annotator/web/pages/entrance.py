@@ -1,6 +1,7 @@
 """Logging in and out, and the key of whoever sits at the machine."""
 
 import secrets
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -50,12 +51,7 @@ def log_in(visit: Visit) -> Response:
         device = device_of(account, visit.request.cookies.get(site.device_cookie, ""))
         wait = take_attempt(connection, name, visit.address, device=device, now=visit.now)
     if wait is not None:
-        seconds = max(1, round(wait.total_seconds()))
-        raise WebError(
-            429,
-            f"Too many passwords were wrong. Try again in {-(-seconds // 60)} minutes.",
-            headers={"Retry-After": str(seconds)},
-        )
+        raise _too_many_were_wrong(wait)
     usable = account if account is not None and account.disabled_at is None else None
     is_right = is_password(None if usable is None else usable.password_hash, visit.form.get("password", ""))
     with site.store.writing() as connection:
@@ -111,25 +107,49 @@ def show_account(visit: Visit) -> Response:
 
 
 def change_own_password(visit: Visit) -> Response:
-    """Change the password; all sessions of the account end."""
+    """Change the password; all sessions of the account end, and this browser is known to it from then on.
+
+    Raises:
+        WebError: there are no accounts, or too many passwords were wrong.
+
+    """
     account = visit.visitor.account
     if account is None:
         raise WebError(400, "There are no accounts here: `annotator web users add NAME` makes one.")
-    with visit.site.store.writing() as connection:
-        wait = take_attempt(connection, account.name, visit.address, now=visit.now)
+    site = visit.site
+    device = device_of(account, visit.request.cookies.get(site.device_cookie, ""))
+    with site.store.writing() as connection:
+        wait = take_attempt(connection, account.name, visit.address, device=device, now=visit.now)
     if wait is not None:
-        raise WebError(429, "Too many passwords were wrong. Try again later.")
-    if not is_password(account.password_hash, visit.form.get("password", "")):
+        raise _too_many_were_wrong(wait)
+    is_right = is_password(account.password_hash, visit.form.get("password", ""))
+    with site.store.writing() as connection:
+        if is_right:
+            forget_attempts(connection, account.name, visit.address, device=device)
+        else:
+            visit.record(connection, "failed to change the password")
+    if not is_right:
         return _account_page(visit, message="The present password is wrong.")
     try:
         new = hash_password(visit.form.get("new_password", ""))
     except AccountError as error:
         return _account_page(visit, message=f"{error}.")
-    with visit.site.store.writing() as connection:
-        forget_attempts(connection, account.name, visit.address)
-        change_password(connection, account.name, new)
+    with site.store.writing() as connection:
+        changed = change_password(connection, account.name, new)
         visit.record(connection, "changed the password")
-    return visit.redirect("login")
+    answer = visit.redirect("login")
+    # By the old password the browser is known no more, and strangers may be guessing just now.
+    _set_cookie(visit, answer, site.device_cookie, new_device(changed), lasts_s=LASTS_S)
+    return answer
+
+
+def _too_many_were_wrong(wait: timedelta) -> WebError:
+    seconds = max(1, round(wait.total_seconds()))
+    return WebError(
+        429,
+        f"Too many passwords were wrong. Try again in {-(-seconds // 60)} minutes.",
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def _account_page(visit: Visit, *, message: str | None = None) -> Response:

@@ -223,6 +223,31 @@ def test_a_changed_password_logs_out_everywhere_and_only_the_new_one_works(store
     assert web.browser().post("/login", {"name": "eve", "password": "another horse"}).status_code == 303
 
 
+def test_while_many_addresses_guess_the_owner_changes_the_password_and_gets_in_with_it(store: Store) -> None:
+    web = WebForTests(store)
+    web.account(Role.READER, "eve")
+    owner = web.browser()
+    owner.post("/login", {"name": "eve", "password": PASSWORD})
+    guess_from_everywhere(web, "eve")
+    changed = {"password": PASSWORD, "new_password": "another horse"}
+    assert owner.post("/account/password", changed).headers["location"] == "/login"
+    assert owner.post("/login", {"name": "eve", "password": "another horse"}).status_code == 303
+    assert owner.get("/").status_code == 200
+
+
+def test_a_wrong_present_password_is_on_record_and_the_eleventh_waits(store: Store) -> None:
+    web = WebForTests(store)
+    web.account(Role.READER, "eve")
+    browser = web.browser()
+    browser.post("/login", {"name": "eve", "password": PASSWORD})
+    short = {"password": PASSWORD, "new_password": "short"}
+    tried = [browser.post("/account/password", short).status_code for _ in range(12)]  # the present one is right
+    wrong = {"password": "no", "new_password": "another horse"}
+    tried += [browser.post("/account/password", wrong).status_code for _ in range(11)]
+    assert tried == [400] * 22 + [429]
+    assert actions(store) == [("eve", "failed to change the password")] * 10 + [("eve", "logged in")]
+
+
 def test_without_accounts_the_printed_key_opens_once_and_another_one_is_told(store: Store) -> None:
     web = WebForTests(store)
     web.site.keys.renew()
