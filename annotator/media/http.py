@@ -1,22 +1,18 @@
 """Fetching over http(s) from addresses that strangers may have written: all that is fetched by GET goes this way.
 
-A name is resolved once, every address that it has must be public, and the connection goes to exactly an address that
-was checked: a name that resolves differently a moment later gains nothing. Redirects are followed by hand and checked
-the same way. Neither the declared length nor the pace of the other side is trusted: the body is counted, and a timer
-cuts the connection at the end of the time, wherever it stands then. Proxies of the environment are not used, since
-they would do the resolving.
+Every address that a name has must be public, and is reached as ``annotator.media.dialling`` does. Redirects are
+followed by hand and checked the same way. Neither the declared length nor the pace of the other side is trusted: the
+body is counted, and the connection is cut at the end of the time. Proxies of the environment are not used, since they
+would do the resolving.
 """
 
 import contextlib
 import http.client
-import ipaddress
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin
 
 from annotator.errors import (
     ForbiddenSourceError,
@@ -27,43 +23,34 @@ from annotator.errors import (
     SourceUnavailableError,
     TransientError,
 )
+from annotator.media.dialling import (
+    DEFAULT_PORTS,
+    IpAddress,
+    cut_at,
+    dial,
+    is_public,
+    parts_of_whole_address,
+    resolved,
+)
 from annotator.media.limits import FetchLimits
 
 CHUNK_BYTES = 64 * 1024
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORBIDDEN = frozenset({401, 403, 407, 451})
 _TRY_AGAIN = frozenset({408, 425, 429})
 # Characters of a URL that are sent as they are; whatever else is there is percent-encoded.
 _URL_SAFE = "/%:=&?~#+!$,;'@()*[]|"
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "celebrity-annotator"}
-# Networks in which an IPv4 address is wrapped: the NAT64 prefixes and IPv4-compatible addresses.
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("::/96"))
-
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+# No length that somebody declares has more digits; Python reads no whole number of thousands of them.
+_MOST_DIGITS = 20
 
 
 class _Sink(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-def is_public(address: IpAddress) -> bool:
-    """Return whether an address is one of the open internet: not private, loopback, link-local, shared or reserved.
-
-    An IPv6 address that wraps an IPv4 address (mapped, 6to4, Teredo, NAT64) is as public as that one.
-    """
-    if isinstance(address, ipaddress.IPv6Address):
-        wrapped = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if any(address in network for network in _NAT64):
-            wrapped.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        inner = [one for one in wrapped if one is not None]
-        if inner:
-            return all(is_public(one) for one in inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
 def checked_addresses(host: str, port: int, *, limits: FetchLimits) -> list[str]:
-    """Resolve a host.
+    """Resolve a host that media may come from.
 
     Returns:
         Its addresses, in the resolver's order.
@@ -73,20 +60,17 @@ def checked_addresses(host: str, port: int, *, limits: FetchLimits) -> list[str]
         SourceUnavailableError: the name cannot be resolved.
 
     """
-    try:
-        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
-        raise SourceUnavailableError(f"The host {host} cannot be resolved; check the address or try again.") from exc
-    addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-    for address in addresses:
-        if not limits.allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
+
+    def check(address: IpAddress) -> None:
+        if not limits.allow_private and not is_public(address):
             raise ForbiddenSourceError(
                 # Which address is not told: visitors of `annotator web` may not learn what names mean in its network.
                 f"The host {host} is at an address that is not public; check the name, or, if media are to come from "
                 "there, set ANNOTATOR_FETCH__ALLOW_PRIVATE_ADDRESSES=true, for `annotator web` "
                 "ANNOTATOR_WEB__ALLOW_PRIVATE_ADDRESSES=true."
             )
-    return addresses
+
+    return resolved(host, port, check=check)
 
 
 def fetch_http(url: str, *, etag: str | None, sink: _Sink, limits: FetchLimits) -> None:
@@ -151,8 +135,15 @@ def open_answer(
             location = answer.headers.get("Location")
             if not location:
                 raise SourceNotFoundError(f"{url} redirects to nowhere; check the address.")
-            url = urljoin(url, location)
+            url = _target(url, location)
     raise SourceNotFoundError(f"{url} is reached by more than {limits.max_redirects} redirects; give the last address.")
+
+
+def _target(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as exc:
+        raise SourceNotFoundError(f"{url} redirects to what is no address; check it.") from exc
 
 
 def check_whole(url: str, answer: http.client.HTTPResponse, deadline: float) -> None:
@@ -169,12 +160,8 @@ def check_whole(url: str, answer: http.client.HTTPResponse, deadline: float) -> 
 
 
 def _parts_of(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        known = False
-    if not known:
+    parts = parts_of_whole_address(url)
+    if parts is None:
         raise ForbiddenSourceError(f"{url} is no whole http or https address; only these are fetched.")
     if parts.username is not None or parts.password is not None:
         raise ForbiddenSourceError("An address with a user name or password is not fetched; take them out.")
@@ -187,26 +174,19 @@ def _answer(
 ) -> Iterator[http.client.HTTPResponse]:
     """Send a GET or POST to an address that was checked and yield the answer, body unread."""
     parts = _parts_of(url)
-    host, port = str(parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme]
+    host, port = str(parts.hostname), parts.port or DEFAULT_PORTS[parts.scheme]
     addresses = checked_addresses(host, port, limits=limits)
     with contextlib.ExitStack() as cleanup, _translated(url, deadline):
-        plain = _connect(addresses, port, limits, deadline)
-        # The timer holds a socket of its own: TLS takes the other one over.
-        cut = socket.socket(fileno=socket.dup(plain.fileno()))
-        cleanup.callback(cut.close)
-        timer = threading.Timer(max(deadline - time.monotonic(), 0), _shut, [cut])
-        timer.daemon = True
-        timer.start()
-        cleanup.callback(timer.join)
-        cleanup.callback(timer.cancel)
+        plain = dial(addresses, port, deadline=deadline, timeout_s=limits.connect_timeout_s)
         cleanup.callback(plain.close)
+        cleanup.enter_context(cut_at(deadline, plain))
         plain.settimeout(limits.read_timeout_s)
         sock = plain
         if parts.scheme == "https":
             sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
             cleanup.callback(sock.close)
         connection = http.client.HTTPConnection(host, port)
-        connection.default_port = _DEFAULT_PORTS[parts.scheme]  # it goes without saying in the header Host
+        connection.default_port = DEFAULT_PORTS[parts.scheme]  # it goes without saying in the header Host
         connection.sock = sock
         cleanup.callback(connection.close)
         target = quote(parts.path or "/", safe=_URL_SAFE) + (
@@ -214,24 +194,6 @@ def _answer(
         )
         connection.request("GET" if body is None else "POST", target, body=body, headers=dict(headers))
         yield cleanup.enter_context(contextlib.closing(connection.getresponse()))
-
-
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
-
-
-def _connect(addresses: list[str], port: int, limits: FetchLimits, deadline: float) -> socket.socket:
-    failure: OSError | None = None
-    for address in addresses:
-        left_s = min(limits.connect_timeout_s, deadline - time.monotonic())
-        if left_s <= 0:
-            break
-        try:
-            return socket.create_connection((address, port), timeout=left_s)
-        except OSError as exc:
-            failure = exc
-    raise failure or TimeoutError
 
 
 @contextlib.contextmanager
@@ -260,7 +222,8 @@ def _check_answer(url: str, answer: http.client.HTTPResponse, etag: str | None, 
         raise SourceChangedError(f"{url} has changed since it was registered; register it anew.")
     declared = answer.headers.get("Content-Length", "")
     # A length that is over the limit saves the transfer. One that is under it proves nothing: the sink counts.
-    if declared.isdecimal() and int(declared) > limits.max_bytes:
+    if declared.isdecimal() and (len(declared) > _MOST_DIGITS or int(declared) > limits.max_bytes):
         raise MediaTooLargeError(
-            f"{url} has {declared} bytes, the limit is {limits.max_bytes}; give a smaller one or raise the limit."
+            f"{url} has {declared[:_MOST_DIGITS]} bytes, the limit is {limits.max_bytes}; give a smaller one or raise "
+            "the limit."
         )

@@ -1,8 +1,8 @@
 """Sending a call-back: to whom it may go, how it is signed, and what the answer means.
 
-A call-back goes to hosts that the settings name, and to no private address that they do not name too. The name is
-resolved once, and the connection goes to an address that was checked. Redirects are not followed, answers are not read
-beyond some bytes, and a timer cuts the connection at the end of its time, wherever it stands then.
+A call-back goes to hosts that the settings name, and to no private address that they do not name too; they are reached
+as ``annotator.media.dialling`` does. Redirects are not followed, answers are not read beyond some bytes, and the
+connection is cut at the end of its time.
 """
 
 import base64
@@ -13,18 +13,24 @@ import hmac
 import http.client
 import ipaddress
 import json
-import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from annotator.errors import ConfigError, ForbiddenSourceError, InputError, SourceUnavailableError
-from annotator.media.http import is_public
+from annotator.media.dialling import (
+    DEFAULT_PORTS,
+    IpAddress,
+    cut_at,
+    dial,
+    is_public,
+    parts_of_whole_address,
+    resolved,
+)
 from annotator.settings import CallbackSettings
 from annotator.store.queue.deliveries import CallBack
 
@@ -37,7 +43,6 @@ WEBHOOK_TIME_HEADER: Final = "webhook-timestamp"
 WEBHOOK_SIGNATURE_HEADER: Final = "webhook-signature"
 _WEBHOOK_SECRET: Final = "whsec_"  # noqa: S105  (what such secrets begin with)
 _MAX_ANSWER_BYTES: Final = 64 << 10
-_PORTS: Final = {"http": 80, "https": 443}
 _GONE: Final = 410
 # Its key, its rights, its path or its method: no call-back fares better until somebody mends that. Or it has too many.
 _OF_RECEIVER: Final = frozenset({401, 403, 404, 405, 429})
@@ -73,7 +78,7 @@ class AllowedHosts:
     def has(self, host: str) -> bool:
         """Say whether a host may be called at all; its addresses are looked at when it is."""
         with contextlib.suppress(ValueError):
-            return self._names_network_of(host)
+            return self._names_network_of(ipaddress.ip_address(host))
         name = host.lower().rstrip(".")
         return name in self.names or any(name.endswith(domain) for domain in self.domains)
 
@@ -85,22 +90,18 @@ class AllowedHosts:
             SourceUnavailableError: the name cannot be resolved.
 
         """
-        try:
-            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise SourceUnavailableError(f"the host {host} cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))
-        for address in addresses:
-            if not is_public(ipaddress.ip_address(address)) and not self._names_network_of(address):
+
+        def check(address: IpAddress) -> None:
+            if not is_public(address) and not self._names_network_of(address):
                 raise ForbiddenSourceError(
                     f"{host} has the private address {address}; name its network in"
                     " ANNOTATOR_CALLBACKS__ALLOWED_HOSTS if it is meant"
                 )
-        return addresses
 
-    def _names_network_of(self, address: str) -> bool:
-        found = ipaddress.ip_address(address)
-        return any(found in network for network in self.networks)
+        return resolved(host, port, check=check)
+
+    def _names_network_of(self, address: IpAddress) -> bool:
+        return any(address in network for network in self.networks)
 
 
 def check_callback_url(url: str, settings: CallbackSettings) -> str:
@@ -125,12 +126,8 @@ def check_callback_url(url: str, settings: CallbackSettings) -> str:
 
 
 def _parts_of(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        is_whole = parts.scheme in _PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_whole = False
-    if not is_whole or parts.username is not None or not url.isascii():
+    parts = parts_of_whole_address(url)
+    if parts is None or parts.username is not None or not url.isascii():
         raise InputError(f"{url!r} cannot be called back; give https://HOST/PATH, without a user name.")
     return parts
 
@@ -224,7 +221,6 @@ class Sender:
         given = (settings.secret, settings.previous_secret)
         self._secrets = [secret.get_secret_value() for secret in given if secret is not None]
         self._connection: http.client.HTTPConnection | None = None
-        self._cut: socket.socket | None = None
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -236,10 +232,9 @@ class Sender:
 
     def close(self) -> None:
         """Close the connection."""
-        for one in (self._connection, self._cut):
-            if one is not None:
-                one.close()
-        self._connection = self._cut = None
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
     def send(self, callback: CallBack) -> Answer:
         """Send a call-back."""
@@ -275,7 +270,7 @@ class Sender:
     def _exchange(self, body: bytes, headers: Mapping[str, str], deadline_s: float) -> Answer:
         parts = _parts_of(self._url)
         connection = self._connection or self._connect(parts, deadline_s)
-        with _cut_at(deadline_s, self._cut):
+        with cut_at(deadline_s, connection.sock):
             connection.sock.settimeout(_left_s(deadline_s))
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("POST", target, body=body, headers=dict(headers))
@@ -289,52 +284,19 @@ class Sender:
         return Answer(answer.status, f"the receiver answers {answer.status}{redirect}")
 
     def _connect(self, parts: SplitResult, deadline_s: float) -> http.client.HTTPConnection:
-        host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
+        host, port = str(parts.hostname), parts.port or DEFAULT_PORTS[parts.scheme]
         if not self._allowed.has(host):
             raise ForbiddenSourceError(f"{host} is not among ANNOTATOR_CALLBACKS__ALLOWED_HOSTS")
-        sock = _dial(self._allowed.addresses(host, port), port, deadline_s)
+        sock = dial(self._allowed.addresses(host, port), port, deadline=deadline_s)
         connection = http.client.HTTPConnection(host, port)
         connection.auto_open = 0  # it would not ask which addresses are allowed
         connection.sock = sock
         self._connection = connection
-        # A socket of its own for the timer: TLS takes the other one over.
-        self._cut = socket.socket(fileno=socket.dup(sock.fileno()))
         if parts.scheme == "https":
-            with _cut_at(deadline_s, self._cut):
+            with cut_at(deadline_s, sock):
                 sock.settimeout(_left_s(deadline_s))
                 connection.sock = _tls().wrap_socket(sock, server_hostname=host)
         return connection
-
-
-def _dial(addresses: Sequence[str], port: int, deadline_s: float) -> socket.socket:
-    failure: OSError | None = None
-    for address in addresses:
-        try:
-            sock = socket.create_connection((address, port), timeout=_left_s(deadline_s))
-        except OSError as error:
-            failure = error
-        else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # header and body are two writes
-            return sock
-    raise failure or TimeoutError
-
-
-@contextlib.contextmanager
-def _cut_at(deadline_s: float, sock: socket.socket | None) -> Iterator[None]:
-    """Shut a socket at the end of its time, however slowly the other side talks."""
-    timer = threading.Timer(_left_s(deadline_s), _shut, [sock])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _shut(sock: socket.socket | None) -> None:
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _left_s(deadline_s: float) -> float:

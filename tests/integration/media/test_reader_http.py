@@ -158,7 +158,7 @@ def test_the_header_host_names_the_port_only_where_it_is_another_one_than_usual(
     with tls_proxy(authority, server.server_port, is_postgres=False) as port:
         fetch(f"{base}/ok.gif", folder)
         fetch(f"https://127.0.0.1:{port}/ok.gif", folder)
-        monkeypatch.setitem(http._DEFAULT_PORTS, "https", port)
+        monkeypatch.setitem(http.DEFAULT_PORTS, "https", port)
         fetch("https://127.0.0.1/ok.gif", folder)
     hosts = [host for _, host in server.RequestHandlerClass.requests]  # type: ignore[attr-defined]
     assert hosts == [f"127.0.0.1:{server.server_port}", f"127.0.0.1:{port}", "127.0.0.1"]
@@ -228,11 +228,18 @@ def test_redirects_without_end_or_aim_are_not_found(base: str, tmp_path: Path) -
     refused(f"{base}/nowhere", tmp_path, SourceNotFoundError)
 
 
+@pytest.mark.parametrize("target", ["http://[", "//[/a", "http://[::1"])
+def test_a_redirect_to_what_is_no_address_is_not_found(base: str, tmp_path: Path, target: str) -> None:
+    refused(f"{base}/to?url={target}", tmp_path, SourceNotFoundError)
+
+
 def test_a_body_over_the_limit_is_cut_whatever_was_declared(base: str, tmp_path: Path) -> None:
     refused(f"{base}/ok", tmp_path, MediaTooLargeError, max_bytes=1000)
     refused(f"{base}/nolength", tmp_path, MediaTooLargeError, max_bytes=1000)
     refused(f"{base}/endless", tmp_path, MediaTooLargeError, max_bytes=1_000_000)
     refused(f"{base}/declared?length=99999999999999", tmp_path, MediaTooLargeError)
+    said = refused(f"{base}/declared?length={'9' * 5000}", tmp_path, MediaTooLargeError)
+    assert f" has {'9' * 20} bytes" in said
 
 
 def test_a_length_that_is_too_small_or_no_number_is_not_believed(base: str, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import ipaddress
 import socket
+import time
 from typing import Any
 
 import pytest
 
 from annotator.errors import ForbiddenSourceError, SourceUnavailableError
-from annotator.media.http import checked_addresses, fetch_http, is_public
+from annotator.media.dialling import cut_at, dial, is_public, parts_of_whole_address
+from annotator.media.http import checked_addresses, fetch_http
 from annotator.media.limits import FetchLimits
 
 
@@ -32,7 +34,10 @@ def test_addresses_of_the_open_internet_are_public(address: str) -> None:
         *("0.0.0.0", "255.255.255.255", "224.0.0.1", "240.0.0.1", "192.0.2.1", "198.18.0.1"),
         *("::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1"),
         *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1"),
-        *("::127.0.0.1", "2002:a00:1::"),
+        *("::127.0.0.1", "2002:a00:1::", "fec0::1", "feff::8.8.8.8"),
+        # Where in an address of a network's own NAT64 the IPv4 address is, only that network knows.
+        *("64:ff9b:1::808:808", "64:ff9b:1:7f00:0:100::", "64:ff9b:1:ffff::a9fe:a9fe"),
+        *("::ffff:0:7f00:1", "::8.8.8.8", "100::1", "4000::1", "5f00::1"),
     ],
 )
 def test_private_local_and_wrapped_private_addresses_are_not_public(address: str) -> None:
@@ -91,7 +96,7 @@ def test_the_connection_goes_to_the_address_that_was_checked_though_the_name_cha
     "url",
     [
         *("ftp://example.com/a", "file:///etc/passwd", "http:///a", "http://", "gopher://x", "http://h:99999/"),
-        *("http://user:secret@example.com/", "http://[::1/", "http://h:0/"),
+        *("http://user:secret@example.com/", "http://[::1/", "http://h:0/", "http://h/\ud800", "http://h:port/"),
     ],
 )
 def test_addresses_that_are_not_plain_http_are_refused(url: str) -> None:
@@ -104,3 +109,37 @@ def test_addresses_that_are_not_plain_http_are_refused(url: str) -> None:
 def test_spellings_of_the_own_machine_are_refused(host: str) -> None:
     with pytest.raises((ForbiddenSourceError, SourceUnavailableError)):
         fetch_http(f"http://{host}/", etag=None, sink=NoSink(), limits=FetchLimits())
+
+
+@pytest.mark.parametrize("host", ["a..b", ".example.com", "a" * 64 + ".example", "a\x00b"])
+def test_a_name_that_can_be_none_is_not_resolved(host: str) -> None:
+    with pytest.raises(SourceUnavailableError, match="cannot be resolved"):
+        checked_addresses(host, 80, limits=FetchLimits())
+
+
+def test_whoever_asks_for_the_parts_of_an_address_decides_on_its_user() -> None:
+    parts = parts_of_whole_address("https://ann@Clips.example:8443/a")
+    assert parts is not None
+    assert (parts.username, parts.hostname, parts.port) == ("ann", "clips.example", 8443)
+    assert parts_of_whole_address("s3://clips/a") is None
+
+
+def test_the_next_address_is_dialled_where_one_does_not_answer_and_none_after_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with dial(["127.0.0.2", "127.0.0.1"], port, deadline=time.monotonic() + 10) as sock:
+            assert sock.getpeername() == ("127.0.0.1", port)
+        with pytest.raises(TimeoutError):
+            dial(["127.0.0.1"], port, deadline=time.monotonic())
+
+
+def test_a_connection_is_cut_at_its_deadline_and_not_afterwards() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.settimeout(10.0)
+        with cut_at(time.monotonic() + 60, near):
+            pass
+        far.sendall(b"x")
+        assert near.recv(1) == b"x"
+        with cut_at(time.monotonic() + 0.05, near):
+            assert near.recv(1) == b""
