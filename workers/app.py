@@ -53,6 +53,8 @@ _TRANSPORT: Final = {
     "unacked_restore_throttle": 1,
     "socket_keepalive": True,
     "health_check_interval": 25,
+    "socket_timeout": 10.0,
+    "socket_connect_timeout": 10.0,
 }
 
 

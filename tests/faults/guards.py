@@ -468,7 +468,7 @@ GUARDS: Final = (
         "annotator/media/reader.py",
         (
             (
-                "        with _on_this_disk():\n            self._file.write(data)\n",
+                "        with on_this_disk():\n            self._file.write(data)\n",
                 "        self._file.write(data)\n",
             ),
         ),

@@ -71,8 +71,6 @@ class FaultyProxy:
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self._lock = threading.Lock()
-        self._flows = threading.Event()
-        self._flows.set()
         self._traps: list[Trap] = []
         self._pairs: set[_Pair] = set()
         self._is_closed = False
@@ -93,13 +91,13 @@ class FaultyProxy:
         for pair in self.pairs():
             pair.cut()
 
-    def hang(self) -> None:
-        """Let nothing pass in either direction, as a network that swallows packets."""
-        self._flows.clear()
+    def lose(self) -> None:
+        """Swallow from now on what comes on the connections that stand, and close none; new ones pass."""
+        for pair in self.pairs():
+            pair.is_lost = True
 
     def heal(self) -> None:
-        """Let everything pass again; traps stay."""
-        self._flows.set()
+        """Take new connections again; traps stay."""
         with contextlib.suppress(OSError):
             if self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 return
@@ -129,7 +127,6 @@ class FaultyProxy:
         self._is_closed = True
         for trap in self._traps:
             trap.cut()
-        self._flows.set()
         self._close_listener()
         self.drop()
 
@@ -148,7 +145,6 @@ class FaultyProxy:
                 client, _ = listener.accept()
             except OSError:
                 return
-            self._flows.wait()
             try:
                 server = socket.create_connection(("127.0.0.1", self.target_port), timeout=5.0)
             except OSError:
@@ -165,9 +161,6 @@ class FaultyProxy:
     def forget(self, pair: "_Pair") -> None:
         with self._lock:
             self._pairs.discard(pair)
-
-    def wait_for_flow(self) -> None:
-        self._flows.wait()
 
     def caught_by(self, pair: "_Pair", tail: bytes, sent: bytes) -> Trap | None:
         """Return the trap that these bytes have fallen into; a pattern may have begun in those before."""
@@ -190,6 +183,7 @@ class _Pair:
         self._server = server
         self.seen: set[bytes] = set()
         self._swallows = False
+        self.is_lost = False
         for one in (client, server):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -206,7 +200,8 @@ class _Pair:
         tail = b""
         with contextlib.suppress(OSError):
             while sent := self._client.recv(_READ_BYTES):
-                self._proxy.wait_for_flow()
+                if self.is_lost:
+                    continue
                 trap = self._proxy.caught_by(self, tail, sent)
                 tail = (tail + sent)[-_TAIL_BYTES:]
                 if trap is not None and not self._spring(trap):
@@ -228,7 +223,8 @@ class _Pair:
     def _pump_down(self) -> None:
         with contextlib.suppress(OSError):
             while answer := self._server.recv(_READ_BYTES):
-                self._proxy.wait_for_flow()
+                if self.is_lost:
+                    continue
                 if self._swallows:
                     break
                 self._client.sendall(answer)

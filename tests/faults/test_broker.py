@@ -94,6 +94,14 @@ def test_a_broker_that_is_reached_only_later(system: System, undisturbed: Rows) 
     assert app.conf.broker_connection_max_retries is None
 
 
+def test_connections_to_the_broker_that_are_lost_without_a_word_are_made_anew(system: System, undisturbed: Rows) -> None:
+    worker = system.start_worker()
+    worker.wait_for_log(" ready.")  # Celery's own word: it is connected
+    worker.broker.lose()
+    system.start_beat()
+    system.assert_ends_as(undisturbed)
+
+
 def test_the_broker_is_restarted_while_media_are_in_hand(system: System, undisturbed: Rows) -> None:
     system.start_beat()
     worker = system.worker(worker__concurrency=1)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select, text, update
 
+from annotator.store.queue.attempts import NEXT_ATTEMPT
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits, Piece, add_chunks, pack
 from annotator.store.queue.counts import Delta, add_deltas, moved
 from annotator.store.tables import WorkState, active, media, runs, sources, work
@@ -168,8 +169,9 @@ def _reset(connection: Connection, network_id: int, media_ids: Sequence[int]) ->
     connection.execute(
         failed.values(
             state=int(WorkState.PENDING),
-            attempts=0,
-            losses=0,
+            # The number goes on, as does that of what is told of it: whoever is told knows the next end from this one.
+            attempts=text(NEXT_ATTEMPT),
+            losses=text(NEXT_ATTEMPT),
             deaths=0,
             free_tries=0,
             suspect=False,

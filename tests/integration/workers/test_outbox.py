@@ -125,14 +125,16 @@ def test_a_late_report_tells_nothing(bench: Bench) -> None:
     assert bench.told() == []
 
 
-def test_another_try_of_the_same_media_has_another_key(bench: Bench) -> None:
+@pytest.mark.parametrize("by_another_worker", [False, True])
+def test_another_try_of_the_same_media_has_another_key(bench: Bench, *, by_another_worker: bool) -> None:
     (first,) = bench.claim(1)
     bench.settle(Report(first, WorkState.FAILED, reason="undecodable"))
     Store(bench.engine).retry(network_id=bench.network_id)
-    with writing(bench.engine) as connection:
-        bench.session_id = open_session(connection, worker="host:2")
+    if by_another_worker:
+        with writing(bench.engine) as connection:
+            bench.session_id = open_session(connection, worker="host:2")
     (second,) = bench.claim(1)
-    assert first.attempts == second.attempts, "they are counted anew"
+    assert first.tries == second.tries, "they are counted anew"
     bench.settle(Report(second, WorkState.FAILED, reason="undecodable"))
     first_told, second_told = bench.told()
     assert first_told["idempotency_key"] != second_told["idempotency_key"]
