@@ -94,7 +94,9 @@ def test_a_broker_that_is_reached_only_later(system: System, undisturbed: Rows) 
     assert app.conf.broker_connection_max_retries is None
 
 
-def test_connections_to_the_broker_that_are_lost_without_a_word_are_made_anew(system: System, undisturbed: Rows) -> None:
+def test_connections_to_the_broker_that_are_lost_without_a_word_are_made_anew(
+    system: System, undisturbed: Rows
+) -> None:
     worker = system.start_worker()
     worker.wait_for_log(" ready.")  # Celery's own word: it is connected
     worker.broker.lose()
