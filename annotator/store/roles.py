@@ -61,6 +61,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("contents", "fingerprints"), _ADD),
         **dict.fromkeys(("review_items", "review_scans"), _CHANGE),
         **dict.fromkeys(("missing_media", "grouped_tracks", "grouped_contents"), "SELECT, DELETE"),
+        "awaited_tracks": "INSERT",
         **dict.fromkeys(
             ("listing_shards", "relabellings", "corrections", "groupings", "track_groups", "media_views", *VIEWS), _READ
         ),

@@ -19,6 +19,7 @@ from annotator.store.partitions import ensure_partitions
 from annotator.store.queue.chunks import Piece
 from annotator.store.queue.counts import Delta, add_deltas
 from annotator.store.registry import dialect_insert, link_media, register_contents, register_media
+from annotator.store.strangers.finding import await_tracks
 from annotator.store.tables import (
     WorkState,
     annotations,
@@ -200,10 +201,14 @@ def _take_stale(connection: Connection, network_id: int, content_ids: Sequence[i
 
 
 def delete_contents(connection: Connection, network_id: int, content_ids: Sequence[int]) -> None:
-    """Delete what a network found in contents, all labels over it, and their places in groups of strangers."""
+    """Delete what a network found in contents, all labels over it, and their places in groups of strangers.
+
+    Of tracks that a person has put into groups it is kept where they were seen.
+    """
     if not content_ids:
         return
     replace_evidence(connection, network_id)
+    await_tracks(connection, network_id, content_ids)
     over = connection.execute(select(labellings.c.id).where(labellings.c.network_id == network_id)).scalars()
     for labelling_id in over.all():
         delete_labels(connection, labelling_id, content_ids)

@@ -10,7 +10,7 @@ from annotator.grouping.grouping import Grouping, SeenTogether
 from annotator.grouping.table import GroupTable, StoredGroup
 from annotator.store.registry import dialect_insert
 from annotator.store.strangers.state import State, move_on
-from annotator.store.tables import grouped_contents, grouped_tracks, track_groups
+from annotator.store.tables import awaited_tracks, grouped_contents, grouped_tracks, track_groups
 
 _I32: Final = np.dtype("<i4")
 _READ_AT_ONCE: Final = 10_000
@@ -100,6 +100,14 @@ def forget_all_but_decisions(connection: Connection, state: State, rule: str) ->
     )
     connection.execute(delete(grouped_tracks).where(of_network, grouped_tracks.c.is_fixed.is_(False)))
     connection.execute(update(grouped_tracks).where(of_network).values(group_no=survivor))
+    awaited = awaited_tracks.c
+    number_now = (
+        select(track_groups.c.survivor_no)
+        .where(track_groups.c.network_id == state.network_id, track_groups.c.group_no == awaited.group_no)
+        .scalar_subquery()
+    )
+    of_awaited = update(awaited_tracks).where(awaited.network_id == state.network_id)
+    connection.execute(of_awaited.values(group_no=func.coalesce(number_now, awaited.group_no)))
     kept = track_groups.c.is_kept & track_groups.c.merged_into.is_(None)
     connection.execute(delete(track_groups).where(track_groups.c.network_id == state.network_id, ~kept))
     connection.execute(delete(grouped_contents).where(grouped_contents.c.network_id == state.network_id))

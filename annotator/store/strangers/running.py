@@ -4,7 +4,7 @@ It may be killed at any time, and goes on where it was: a batch is there with al
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,13 +15,21 @@ from annotator.errors import GroupingTakenError
 from annotator.grouping.grouping import Grouping, TrackKey
 from annotator.grouping.points import I16, rule_of, to_points
 from annotator.grouping.table import StoredGroup
+from annotator.grouping.threshold import MOST_SUMMED
 from annotator.recognition.bundle import ModelBundle
 from annotator.store.bulk import insert_new, insert_rows
 from annotator.store.codec import decode_boxes
 from annotator.store.connection import reading, writing
 from annotator.store.locks import hold_evidence, only_one
 from annotator.store.relabelling.reading import cut_batches, read_tracks
-from annotator.store.strangers.groups import forget_all_but_decisions, load_grouping, write_groups, write_united
+from annotator.store.strangers.finding import put_back
+from annotator.store.strangers.groups import (
+    decode_total,
+    forget_all_but_decisions,
+    load_grouping,
+    write_groups,
+    write_united,
+)
 from annotator.store.strangers.state import (
     State,
     begin_state,
@@ -173,14 +181,41 @@ class Frames:
 def _begin(engine: Engine, bundle: ModelBundle, network_id: int, *, is_anew: bool) -> tuple[State, Grouped]:
     rule = rule_of(bundle)
     with writing(engine) as connection:
+        hold_evidence(connection, network_id)
         state = load_state(connection, network_id)
+        is_anew = state is not None and (is_anew or state.rule != rule)
         if state is None:
-            return begin_state(connection, network_id, rule), Grouped()
-        if not is_anew and state.rule == rule:
-            return state, Grouped()
-        state = forget_all_but_decisions(connection, state, rule)
-        _renew_centres(connection, state, bundle)
-        return state, Grouped(is_anew=True)
+            state = begin_state(connection, network_id, rule)
+        if is_anew:
+            state = forget_all_but_decisions(connection, state, rule)
+        state, put_in = put_back(connection, state, dimensions=len(bundle.mean))
+        if is_anew:
+            _renew_centres(connection, state, bundle)
+        elif put_in:
+            _add_to_centres(connection, state, put_in, bundle)
+        return state, Grouped(is_anew=is_anew)
+
+
+def _add_to_centres(connection: Connection, state: State, put_in: Mapping[TrackKey, int], bundle: ModelBundle) -> None:
+    """Let the centres of kept groups have a share of tracks that were put into them."""
+    numbers = sorted(set(put_in.values()))
+    there = select(track_groups.c.group_no, track_groups.c.tracks, track_groups.c.total).where(
+        track_groups.c.network_id == state.network_id, track_groups.c.group_no.in_(numbers)
+    )
+    rows = connection.execute(there).all()
+    totals = {number: decode_total(total) for number, _, total in rows}
+    counts = {number: tracks for number, tracks, _ in rows}
+    content_ids = sorted({content_id for content_id, _ in put_in})
+    for some in cut_batches([(one, 0) for one in content_ids], contents=BATCH):
+        keys, vectors, _ = read_points(connection, state.network_id, some, bundle=bundle)
+        for key, vector in zip(keys, vectors, strict=True):
+            if key in put_in:
+                number = put_in[key]
+                if counts[number] < MOST_SUMMED:
+                    totals[number] += vector
+                counts[number] += 1
+    moved = [StoredGroup(number, max(1, counts[number]), totals[number], is_kept=True) for number in numbers]
+    write_groups(connection, state.network_id, moved)
 
 
 def _renew_centres(connection: Connection, state: State, bundle: ModelBundle) -> None:

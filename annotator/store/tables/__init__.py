@@ -43,7 +43,7 @@ from annotator.store.tables.results import (
     track_labels,
     tracks,
 )
-from annotator.store.tables.strangers import grouped_contents, grouped_tracks, groupings, track_groups
+from annotator.store.tables.strangers import awaited_tracks, grouped_contents, grouped_tracks, groupings, track_groups
 from annotator.store.tables.sums import (
     co_appearances_by,
     identity_counts_by,
@@ -81,6 +81,7 @@ __all__ = [
     "WorkState",
     "active",
     "annotations",
+    "awaited_tracks",
     "chunks",
     "co_appearances_by",
     "content_families",

@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from annotator.store.columns import UtcTime
+from annotator.store.columns import BigId, UtcTime
 from annotator.store.tables.base import metadata
 
 # Tracks of one person, whoever that is (annotator.grouping). A group that has become part of another one stays as a row
@@ -44,6 +44,12 @@ track_groups = Table(
     Column("survivor_no", Integer, Computed("coalesce(merged_into, group_no)", persisted=True)),
     Column("is_kept", Boolean, nullable=False, server_default=text("false"), comment="a person has decided what it is"),
     Column("identity_id", Integer, ForeignKey("identities.id"), comment="who it was named as"),
+    Column(
+        "from_network_id",
+        Integer,
+        comment="where a person has decided what the group is; NULL: under its own network",
+    ),
+    Column("from_group_no", Integer, comment="what the group is called there"),
     Index(None, "network_id", "survivor_no"),
 )
 
@@ -57,6 +63,19 @@ grouped_tracks = Table(
         "group_no", Integer, nullable=False, comment="that it has joined: track_groups.survivor_no is where it is now"
     ),
     Column("is_fixed", Boolean, nullable=False, server_default=text("false"), comment="a person has decided so"),
+    Index(None, "network_id", "group_no"),
+)
+
+# Tracks that a person has put into groups, and whose contents were annotated anew since: they are looked for.
+awaited_tracks = Table(
+    "awaited_tracks",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("network_id", Integer, nullable=False),
+    Column("content_id", BigInteger, nullable=False),
+    Column("group_no", Integer, nullable=False, comment="of track_groups, that a person has put it into"),
+    Column("boxes", LargeBinary, nullable=False, comment="of the track that was looked at: they find it"),
+    Index(None, "content_id"),
     Index(None, "network_id", "group_no"),
 )
 

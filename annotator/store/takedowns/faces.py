@@ -12,6 +12,7 @@ from annotator.store.registry import batched
 from annotator.store.tables import (
     active,
     annotations,
+    awaited_tracks,
     corrections,
     grouped_contents,
     grouped_tracks,
@@ -243,4 +244,6 @@ def _remove_group(connection: Connection, network_id: int, number: int) -> None:
         )
     )
     connection.execute(delete(grouped_tracks).where(*of_group))
+    awaited = (awaited_tracks.c.network_id == network_id, awaited_tracks.c.group_no.in_(numbers))
+    connection.execute(delete(awaited_tracks).where(*awaited))
     connection.execute(delete(track_groups).where(groups.network_id == network_id, groups.survivor_no == number))
