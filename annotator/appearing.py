@@ -1,6 +1,6 @@
 """Files and folders that appear under their name when they are whole, or not at all."""
 
-import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from annotator.errors import ConfigError, LocalDiskError
+
+PART: Final = ".part"
+"""In the names of what is not whole yet, which begin with a dot."""
 
 _REMEDY: Final = "make room, or name another place"
 
@@ -41,7 +44,7 @@ def appearing_folder(folder: Path, *, remedy: str = _REMEDY) -> Iterator[Path]:
     check_new(folder)
     with _translated(folder, remedy):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=PART, dir=folder.parent))
         try:
             part = scratch / folder.name
             part.mkdir()  # unlike a temporary folder it is for whom the umask says
@@ -63,16 +66,49 @@ def appearing_file(path: Path, *, remedy: str = _REMEDY) -> Iterator[IO[bytes]]:
         LocalDiskError: the disk is full, or refuses; nothing is left behind.
 
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with appearing_path(path, remedy=remedy) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def appearing_path(path: Path, *, remedy: str = _REMEDY) -> Iterator[Path]:
+    """Give a path beside a file, with the same endings, and put what is written there in the file's place.
+
+    For programs and libraries that write by name; whoever has bytes takes :func:`appearing_file`. Any number of threads
+    and processes may write the same file: the last one that is done wins.
+
+    Args:
+        path: may be there; whoever reads it meanwhile reads what it was. Its folder is made if missing.
+        remedy: what is advised where it cannot be written.
+
+    Raises:
+        LocalDiskError: the disk is full, or refuses; nothing is left behind.
+
+    """
+    endings = "".join(path.suffixes[-2:])  # Keras insists on «.weights.h5»
+    part = path.with_name(f".{secrets.token_hex(8)}{PART}{endings}")
     with _translated(path, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("wb") as file:
-                yield file
+            yield part
             part.replace(path)
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Take away what programs that were killed have left half written in a folder where nobody writes now.
+
+    Raises:
+        LocalDiskError: the folder cannot be changed.
+
+    """
+    try:
+        for path in [*folder.glob(f".*{PART}"), *folder.glob(f".*{PART}.*")]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalDiskError(f"{folder} cannot be changed ({error.strerror or error}): check its rights") from error
 
 
 @contextmanager
@@ -80,4 +116,4 @@ def _translated(path: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise LocalDiskError(f"{path} cannot be written ({exc.strerror}): {remedy}") from exc
+        raise LocalDiskError(f"{path} cannot be written ({exc.strerror or exc}): {remedy}") from exc

@@ -25,6 +25,7 @@ import PIL
 
 from annotator.accuracy.scenes import Scene
 from annotator.accuracy.tracks import SeenFace, SeenTrack, ShownClip, show_clips
+from annotator.appearing import appearing_file
 from annotator.errors import ConfigError, LocalDiskError
 from annotator.pipeline import Annotator
 from annotator.types import TrackEvidence
@@ -213,13 +214,8 @@ def keep_clips(path: Path, clips: Sequence[ShownClip]) -> None:
         "face_px": np.concatenate([np.zeros(0, np.float16), *(one.face_px for one in evidence)]),
         "quality": np.concatenate([np.zeros(0, np.float16), *(one.quality for one in evidence)]),
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}")  # two runs may be at the same part
-    try:
-        with beside.open("wb") as file:
-            np.savez(file, **arrays)
-        beside.replace(path)
-    except OSError as error:
-        raise LocalDiskError(f"{path} cannot be written: {error}") from error
+    with appearing_file(path) as file:  # two runs may be at the same part
+        np.savez(file, **arrays)
 
 
 def kept_clips(path: Path, scenes: Sequence[Scene]) -> list[ShownClip]:

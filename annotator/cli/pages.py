@@ -1,9 +1,8 @@
 """Pages that commands write."""
 
-from contextlib import suppress
 from pathlib import Path
 
-from annotator.errors import LocalDiskError
+from annotator.appearing import appearing_file
 
 
 def write_page(path: Path, text: str) -> None:
@@ -17,12 +16,5 @@ def write_page(path: Path, text: str) -> None:
         LocalDiskError: it cannot be written there.
 
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
-    except OSError as exc:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise LocalDiskError(f"{path} cannot be written ({exc.strerror}): give --html another path") from exc
+    with appearing_file(path, remedy="give --html another path") as file:
+        file.write(text.encode("utf-8", "backslashreplace"))

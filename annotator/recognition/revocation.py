@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from annotator.appearing import appearing_file
 from annotator.errors import ConfigError, ModelError
 from annotator.types import Identity
 
@@ -97,13 +98,12 @@ def revoke(path: Path, people: Sequence[Identity]) -> None:
 
     Raises:
         ModelError: the file is there but is no such list.
+        LocalDiskError: it cannot be written; the list is what it was.
 
     """
     present = read_revocation_list(path) if path.exists() else new_revocation_list()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(present.extended(people).to_json(), encoding="utf-8")
-    scratch.replace(path)
+    with appearing_file(path) as file:
+        file.write(present.extended(people).to_json().encode())
 
 
 def _keys(identity: Identity) -> list[str]:

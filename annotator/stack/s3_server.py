@@ -10,15 +10,16 @@ rules, versions, and the ETag of an object that came in several parts (it gets t
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from annotator.appearing import appearing_file
+from annotator.errors import LocalDiskError
+
 _LOGGER: Final = logging.getLogger(__name__)
 _WRITES: Final = frozenset({"PUT", "POST", "DELETE"})
-_TEMPORARY_PREFIX: Final = ".part-"
 # moto keeps buckets by account; this is the one of every key pair that it does not know.
 _ACCOUNT: Final = "123456789012"
 _REGION: Final = "us-east-1"
@@ -102,11 +103,9 @@ class FolderBackedEndpoint:
             _remove_empty_folders(path.parent, folder)
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_TEMPORARY_PREFIX, delete=False) as part:
-                part.write(stored.value)
-            Path(part.name).replace(path)
-        except OSError as error:  # another key is a folder of its path, a part is too long, the disk is full
+            with appearing_file(path) as file:
+                file.write(stored.value)
+        except LocalDiskError as error:  # another key is a folder of its path, a part is too long, the disk is full
             _LOGGER.warning("s3://%s/%s is kept in memory only: %s", bucket, key, error)
 
 

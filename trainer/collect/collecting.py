@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from annotator.appearing import remove_parts
 from annotator.errors import InputError, SourceUnavailableError
 from trainer.collect.client import CONNECTIONS, PoliteClient
 from trainer.collect.commons import Commons, CommonsFile
@@ -19,7 +20,6 @@ from trainer.collect.ledger import Ledger, PersonRecord, describe, doubtful_rows
 from trainer.collect.rules import refused_file
 from trainer.collect.shapes import cell
 from trainer.collect.wikidata import Item, Wikidata
-from trainer.dataset.files import remove_parts
 
 PEOPLE_PER_BLOCK: Final = 30
 """People who are looked up together."""

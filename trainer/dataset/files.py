@@ -5,49 +5,26 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from annotator.appearing import appearing_file
 from annotator.errors import BusyError, LocalDiskError
 
-_PART: Final = ".part"
+_REMEDY: Final = "make room or change its rights, and start again; it goes on where it stopped"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a kill leaves the old one or the new one, never a part. One thread writes it at a time.
+    """Write a file so that a kill leaves the old one or the new one, never a part.
 
     Raises:
         LocalDiskError: the disk is full or refuses; the old file stays.
 
     """
-    part = path.with_name(f".{path.name}{_PART}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise LocalDiskError(
-            f"{path} cannot be written ({error.strerror or error}): make room or change its rights, and start again; "
-            "it goes on where it stopped"
-        ) from error
-
-
-def remove_parts(folder: Path) -> None:
-    """Take away what a process that was killed has left half written.
-
-    Raises:
-        LocalDiskError: the folder cannot be changed.
-
-    """
-    try:
-        for path in folder.glob(f".*{_PART}"):
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise LocalDiskError(f"{folder} cannot be changed ({error.strerror or error}): check its rights") from error
+    with appearing_file(path, remedy=_REMEDY) as file:
+        file.write(content)
 
 
 @contextmanager

@@ -8,16 +8,16 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import numpy as np
 
-from annotator.errors import ConfigError, LocalDiskError, ModelError
+from annotator.appearing import appearing_path
+from annotator.errors import ConfigError, ModelError
 
 MAX_STATE_BYTES: Final = 16 * 1024**3
 """Weights and two moments of each, of the largest network, are a tenth of it."""
@@ -178,22 +178,14 @@ def load_state(path: Path, variables: Mapping[str, Any]) -> None:
         variable.assign(arrays[name])
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside a file, with the same endings, and put it in the file's place when all has gone well.
+def replacing(path: Path) -> AbstractContextManager[Path]:
+    """Give a path beside a file of a run, and put it in the file's place when all has gone well.
 
     Raises:
         LocalDiskError: the disk is full, or refuses.
 
     """
-    part = path.with_name(f".{uuid4().hex}.{path.name}")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise LocalDiskError(f"{path} cannot be written ({error}): make room; the one before stays") from error
-    finally:
-        part.unlink(missing_ok=True)
+    return appearing_path(path, remedy="make room; the one before stays")
 
 
 def read_arrays(path: Path, *, only: str | None = None) -> dict[str, np.ndarray[Any, Any]]:

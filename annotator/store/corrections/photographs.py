@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from annotator.appearing import appearing_file
 from annotator.decoding import FrameSource, MediaFrames
-from annotator.errors import AnnotatorError, ConfigError, CorrectionError, ModelError
+from annotator.errors import AnnotatorError, ConfigError, CorrectionError, LocalDiskError, ModelError
 from annotator.recognition.labels import parse_label
 from annotator.store.codec import StoredBoxes
 from annotator.store.corrections.export import WrittenCrops, digests_of, folder_of
@@ -54,7 +55,8 @@ def write_photographs(
         How many there are now, and what could not be written.
 
     Raises:
-        ConfigError: the folder cannot be written.
+        ConfigError: what was written before cannot be removed.
+        LocalDiskError: the folder cannot be written.
 
     """
     digests = digests_of(store, standing)
@@ -75,7 +77,7 @@ def write_photographs(
         try:
             if not path.exists():
                 _write(path, _photograph(one, digests[one.content_id], source))
-        except ConfigError:
+        except (ConfigError, LocalDiskError):
             raise
         except AnnotatorError as error:
             left_out.append((one.media_uri or one.identity.name, str(error)))
@@ -157,10 +159,5 @@ def _around(image: U8, box_xyxy: F32) -> U8:
 
 
 def _write(path: Path, photograph: U8) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")  # killed on the way, it is no photograph
-        Image.fromarray(np.ascontiguousarray(photograph)).save(part, "PNG")
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path.parent} cannot be written ({error.strerror}): name another folder") from error
+    with appearing_file(path, remedy="name another folder") as file:  # killed on the way, it is no photograph
+        Image.fromarray(np.ascontiguousarray(photograph)).save(file, "PNG")

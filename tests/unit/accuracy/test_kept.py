@@ -99,5 +99,6 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(LocalDiskError, match="cannot be written"):
-        keep_clips(tmp_path / "nowhere" / "clips.npz", clips())
+        keep_clips(tmp_path / "file" / "clips.npz", clips())

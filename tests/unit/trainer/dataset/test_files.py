@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import BusyError, LocalDiskError
-from trainer.dataset.files import disk_errors, only_worker, remove_parts, write_whole
+from trainer.dataset.files import disk_errors, only_worker, write_whole
 
 
 def test_a_disk_that_refuses_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,13 +19,6 @@ def test_a_disk_that_refuses_leaves_the_old_file_and_no_part(tmp_path: Path, mon
     with pytest.raises(LocalDiskError, match=r"a\.csv cannot be written \(No space left on device\): make room"):
         write_whole(path, b"new")
     assert [(one.name, one.read_bytes()) for one in path.parent.iterdir()] == [("a.csv", b"old")]
-
-
-def test_what_a_kill_has_left_half_written_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".a.jpg.part", "a.jpg", ".hidden"):
-        (tmp_path / name).write_bytes(b"x")
-    remove_parts(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.jpg", ".hidden"}
 
 
 def test_a_folder_is_one_workers_at_a_time(tmp_path: Path) -> None:
