@@ -361,9 +361,9 @@ def _stop(run_id: int, settings: Settings) -> None:
 def _end(backlog: Backlog, total: ListingCount, began_s: float, *, as_json: bool) -> int:
     count, first = backlog.unknown
     for line in first:
-        sys.stderr.write(f"not there: {line}\n")
+        sys.stderr.write(f"not there, or may not be read: {line}\n")
     if count > len(first):
-        sys.stderr.write(f"not there: {count - len(first)} more\n")
+        sys.stderr.write(f"not there, or may not be read: {count - len(first)} more\n")
     said = {"backlog": backlog.run.id, **counted(total, began_s), "unknown": count}
     tell(said, in_words(total, "queued"), as_json=as_json)
     if backlog.refused is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final, Literal, Protocol
 
-from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, TransientError
+from annotator.errors import AnnotatorError, BacklogStoppedError, InputError, SourceUnavailableError, TransientError
 from annotator.media.s3 import ListedObject
 from annotator.store.backlog.listing import Run, begin_pass, open_shards
 from annotator.store.backlog.registration import ListingCount
@@ -56,7 +56,7 @@ class Step:
     Attributes:
         by: whether a listing or notifications told of it.
         count: what.
-        unknown: messages that were none of this bucket's, or of objects that may not be read; they were left.
+        unknown: messages that were none of this bucket's, or of objects that cannot be looked at; they were left.
         refused: what the listing that has ended lacked, where that was too much to be taken for gone.
 
     """
@@ -223,19 +223,27 @@ class Follower:
         return frozenset(key for key in keys if key.startswith(choice.prefix) and is_media_key(key) and choice(key))
 
     def _look(self, keys: Sequence[str]) -> tuple[list[ListedObject], list[str], frozenset[str]]:
-        """Return what lies at the keys, where nothing lies, and which may not be looked at."""
+        """Return what lies at the keys, where nothing lies, and which cannot be looked at: they are left for later.
+
+        Raises:
+            SourceUnavailableError: the server answers for none of them.
+
+        """
         if not keys:
             return [], [], frozenset()
         with ThreadPoolExecutor(min(len(keys), _ASKED_AT_ONCE), thread_name_prefix="finder") as pool:
             answers = dict(zip(keys, pool.map(self._find, keys), strict=True))
+        failed = {key: one for key, one in answers.items() if isinstance(one, AnnotatorError)}
+        away = next((one for one in failed.values() if isinstance(one, SourceUnavailableError)), None)
+        if away is not None and len(failed) == len(answers):
+            raise away
         found = [one for one in answers.values() if isinstance(one, ListedObject)]
-        refused = frozenset(key for key, one in answers.items() if isinstance(one, ForbiddenSourceError))
-        return found, [key for key, one in answers.items() if one is None], refused
+        return found, [key for key, one in answers.items() if one is None], frozenset(failed)
 
-    def _find(self, key: str) -> ListedObject | ForbiddenSourceError | None:
+    def _find(self, key: str) -> ListedObject | AnnotatorError | None:
         try:
             return self._followed.finder.find_object(self._followed.bucket, key)
-        except ForbiddenSourceError as error:
+        except (InputError, SourceUnavailableError) as error:
             return error
 
 

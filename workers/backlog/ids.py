@@ -102,7 +102,7 @@ class IdSource:
         """Yield the objects that lines name, behind the line of the cursor.
 
         Raises:
-            InputError: a line is no text, or too long.
+            InputError: a line is no text, or too long; or none of a thousand objects may be looked at.
 
         """
         done = int(shard.cursor or 0)
@@ -136,11 +136,21 @@ class IdSource:
     def _find(self, pool: ThreadPoolExecutor, lines: Sequence[str]) -> list[ListedObject]:
         meant = {line: self._key(line) for line in lines if line and not line.startswith("#")}
         keys = sorted({key for key in meant.values() if key is not None})
-        found = dict(zip(keys, pool.map(lambda key: self._finder.find_object(self._bucket, key), keys), strict=True))
+        found = dict(zip(keys, pool.map(self._answer, keys), strict=True))
+        refused = [one for one in found.values() if isinstance(one, InputError)]
+        if refused and len(refused) == len(found):  # nothing may be looked at: no key is at fault
+            raise refused[0]
+        objects = {key: one for key, one in found.items() if isinstance(one, ListedObject)}
         for line, key in meant.items():
-            if key is None or found[key] is None:
+            if key not in objects:
                 self._tell_unknown(line)
-        return [one for one in found.values() if one is not None]
+        return list(objects.values())
+
+    def _answer(self, key: str) -> ListedObject | InputError | None:
+        try:
+            return self._finder.find_object(self._bucket, key)
+        except InputError as error:
+            return error
 
     def _key(self, line: str) -> str | None:
         """Return the key that a line means, None where it cannot be one of this backlog."""

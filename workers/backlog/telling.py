@@ -45,7 +45,7 @@ def tell_sample(done: int, size: int) -> None:
 def tell_step(run_id: int, step: Step, *, as_json: bool) -> None:
     """Say what a step of a backlog that follows its bucket has come to, where it has changed anything."""
     if step.unknown:
-        warn(f"{step.unknown} messages are none of this bucket's, or of what may not be read; the queue keeps them")
+        warn(f"{step.unknown} messages are none of this bucket's, or of what cannot be looked at; the queue keeps them")
     if step.refused is not None:
         warn(refusal_in_words(step.refused))
     count = step.count

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from sqlalchemy import func, select, text, update
 
-from annotator.errors import BacklogStoppedError, ForbiddenSourceError, SourceUnavailableError
+from annotator.errors import AnnotatorError, BacklogStoppedError, ForbiddenSourceError, SourceUnavailableError
 from annotator.media.limits import S3Access
 from annotator.media.s3 import ListedObject
 from annotator.settings import load_settings
@@ -303,8 +303,9 @@ def test_messages_of_others_are_left_to_the_queue_and_those_of_no_interest_are_d
     following.end()
 
 
-def test_an_object_that_may_not_be_read_is_left_to_the_queue(
-    producer: Producer, queue: Queue, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [ForbiddenSourceError("no"), SourceUnavailableError("slow down")])
+def test_an_object_that_cannot_be_looked_at_is_left_to_the_queue(
+    producer: Producer, queue: Queue, monkeypatch: pytest.MonkeyPatch, error: AnnotatorError
 ) -> None:
     following = Following(producer, queue)
     following.list()
@@ -312,7 +313,7 @@ def test_an_object_that_may_not_be_read_is_left_to_the_queue(
 
     def refuse(name: str, key: str) -> ListedObject | None:
         if key == "secret.gif":
-            raise follow.ForbiddenSourceError("no")
+            raise error
         return find(name, key)
 
     monkeypatch.setattr(producer.server, "find_object", refuse)
@@ -321,6 +322,22 @@ def test_an_object_that_may_not_be_read_is_left_to_the_queue(
     assert producer.known() == ["a.gif"]
     assert queue.count() == 1
     following.end()
+
+
+def test_where_the_server_answers_for_nothing_it_is_tried_again_later(
+    producer: Producer, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following = Following(producer, queue)
+    following.list()
+    producer.put("a.gif", "b.gif")
+    monkeypatch.setattr(producer.server, "find_object", _away)
+    with pytest.raises(SourceUnavailableError):
+        following.step()
+    following.end()
+
+
+def _away(*_: object) -> None:
+    raise SourceUnavailableError("it does not answer")
 
 
 @pytest.mark.parametrize("way", ["sns", "event bridge"])

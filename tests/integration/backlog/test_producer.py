@@ -283,6 +283,22 @@ def test_no_bucket_and_no_permission_are_said(producer: Producer, monkeypatch: p
         producer.run()
 
 
+def test_keys_that_may_not_be_looked_at_hold_up_no_others_of_a_list(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producer.put("a.gif", "secret.gif")
+    find = producer.server.find_object
+
+    def refuse(bucket: str, key: str) -> Any:
+        return _refused() if key == "secret.gif" else find(bucket, key)
+
+    monkeypatch.setattr(producer.server, "find_object", refuse)
+    assert producer.run(ids="-", stdin=b"a.gif\nsecret.gif\n").queued == 1
+    assert producer.backlogs[-1].unknown == (1, ["secret.gif"])
+    with pytest.raises(ForbiddenSourceError):
+        producer.run(ids="-", stdin=b"secret.gif\n")
+
+
 def _refused(*_: Any, **__: Any) -> Any:
     raise ForbiddenSourceError("it may not be read (AccessDenied); check the credentials.")
 
