@@ -354,11 +354,6 @@ class TrackLabel:
         return self.candidates[0].score if self.candidates else None
 
     @property
-    def runner_up(self) -> Candidate | None:
-        """Return the second nearest person."""
-        return self.candidates[1] if len(self.candidates) > 1 else None
-
-    @property
     def margin(self) -> float | None:
         """Return how far the nearest person's score is above the second's."""
         return self.candidates[0].score - self.candidates[1].score if len(self.candidates) > 1 else None

@@ -197,7 +197,7 @@ def found_of(one: Annotated, archive: Sequence[Annotated], index: DuplicateIndex
     found = []
     sought = Sought.of(one.pictures)
     for nearby in index.find(one.pictures):
-        other = archive[nearby.clip]
+        other = archive[nearby]
         match = match_clips(sought, other.pictures)
         if match is not None and match.is_one:
             found.append((other.name, faces_agree(one.tracks, other.tracks, is_whole=match.is_whole)))
@@ -289,9 +289,9 @@ def found_of_any(one: Annotated, archive: Sequence[Annotated], index: DuplicateI
     names = []
     sought = Sought.of(one.pictures)
     for nearby in index.find(one.pictures):
-        other = archive[nearby.clip % len(archive)]
+        other = archive[nearby % len(archive)]
         match = match_clips(sought, other.pictures)
-        if match is not None and match.is_one and nearby.clip < len(archive):
+        if match is not None and match.is_one and nearby < len(archive):
             names.append(other.name)
     return names
 

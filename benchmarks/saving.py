@@ -12,7 +12,6 @@ temporary folder. Linux only.
 import argparse
 import contextlib
 import cProfile
-import os
 import pstats
 import tempfile
 import time
@@ -41,7 +40,6 @@ from annotator.types import (
 
 BATCH = 32
 PEOPLE = [Identity(f"Person {number}", f"/m/{number:05}") for number in range(1230)]
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -61,15 +61,6 @@ class LabelTable:
         wanted = person_key(name)
         return next((label for label in self.labels if person_key(label.text) == wanted), None)
 
-    def gaps(self) -> tuple[Problem, ...]:
-        """Return one problem for each index that breaks the row 0, 1, 2, …: for heads that cannot leave any out."""
-        ordered = sorted(self.labels, key=lambda label: label.index)
-        return tuple(
-            Problem(self.path, f"index {label.index} of {label.text} leaves a gap: it must be {place}", label.line)
-            for place, label in enumerate(ordered)
-            if label.index != place
-        )
-
 
 def person_key(label_or_folder: str) -> str:
     """Return what is the same for a label, a folder and a name of one person: spacing, id and Unicode form aside.

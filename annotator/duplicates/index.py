@@ -27,20 +27,6 @@ _KEY: Final = np.uint64((1 << KEY_BITS) - 1)
 _MOST_READ: Final = 3_000_000  # codes that are looked at for a clip: pictures of one kind lie close together
 
 
-@dataclass(frozen=True, slots=True)
-class Nearby:
-    """A clip that may be the one asked for.
-
-    Attributes:
-        clip: its number.
-        votes: how many codes are near, and how near.
-
-    """
-
-    clip: int
-    votes: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Segment:
     """Codes in order of their keys.
@@ -113,8 +99,10 @@ class DuplicateIndex:
         if self._waiting >= _MOST_WAITING:
             self._put_in_order()
 
-    def find(self, pictures: U8) -> list[Nearby]:
+    def find(self, pictures: U8) -> list[int]:
         """Return the clips that have most codes near those of a clip, or of its mirror image; eight at most.
+
+        The best comes first.
 
         Args:
             pictures: u8 (K, 18, 32), of the clip.
@@ -133,7 +121,7 @@ class DuplicateIndex:
         # The nearest code counts most; many that are just near count for something: a still scene has few.
         total = 4 * best + np.minimum(np.bincount(place, votes, len(found)).astype(np.int64), 8 * MAX_DISTANCE)
         chosen = np.lexsort((found, -total))[:MOST_FOUND]
-        return [Nearby(int(found[one]), int(total[one])) for one in chosen]
+        return [int(clip) for clip in found[chosen]]
 
     def _near(self, codes: U64, waves: F32) -> tuple[I64, I64]:
         """Return whose codes are near, and how far they are."""

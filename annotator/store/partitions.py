@@ -18,7 +18,6 @@ from annotator.store.tables import contents, labellings, networks
 
 # As in the functions.
 CONTENTS_PER_PARTITION: Final = 10_000_000
-NETWORK_TABLES: Final = ("annotations", "tracks", "track_embeddings")
 LABELLING_TABLES: Final = ("labelled_contents", "track_labels", "content_labels_by")
 _NETWORK: Final = "make_network_partitions"
 _LABELLING: Final = "make_labelling_partitions"

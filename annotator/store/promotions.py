@@ -51,7 +51,6 @@ class Step:
     """A row of the history: what was shown instead of what, or what the gate has refused.
 
     Attributes:
-        step_id: counts up.
         kind: ``"promotion"``, ``"rollback"``, ``"update"`` or ``"refusal"``.
         labelling_id: of the model.
         model: as users see it.
@@ -62,7 +61,6 @@ class Step:
 
     """
 
-    step_id: int
     kind: str
     labelling_id: int
     model: str
@@ -204,7 +202,6 @@ def list_steps(connection: Connection, *, limit: int, labelling_id: int | None =
         wanted = wanted.where(happened.labelling_id == labelling_id)
     return [
         Step(
-            step_id=row.id,
             kind=row.kind,
             labelling_id=row.labelling_id,
             model=row.model,

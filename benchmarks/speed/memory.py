@@ -1,6 +1,5 @@
 """Memory and processor time of a process and its children. Linux only."""
 
-import os
 import resource
 import threading
 import time
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-TICK: Final = os.sysconf("SC_CLK_TCK")
 EVERY_S: Final = 0.1
 
 

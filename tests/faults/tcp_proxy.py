@@ -40,10 +40,6 @@ class Trap:
         self._caught.set()
         return True
 
-    @property
-    def has_caught(self) -> bool:
-        return self._caught.is_set()
-
     def wait(self, timeout_s: float = TIMEOUT_S) -> Self:
         """Wait until something is caught."""
         if not self._caught.wait(timeout_s):

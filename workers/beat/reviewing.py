@@ -1,6 +1,5 @@
 """A job of beat: what is worth a reviewer's look is queued, some at a time; tracks without a name, too."""
 
-import logging
 import time
 from typing import Final
 
@@ -9,7 +8,6 @@ from sqlalchemy import Engine
 from annotator.store.review.scanning import next_nameless, scan_nameless, scan_some
 from workers.beat.shown_names import ShownNames
 
-_LOGGER: Final = logging.getLogger(__name__)
 _TURN_S: Final = 10.0
 
 

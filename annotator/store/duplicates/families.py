@@ -109,7 +109,7 @@ def _compare_batch(connection: Connection, index: DuplicateIndex) -> Compared:
 
 def _members(connection: Connection, content_id: int, pictures: U8, index: DuplicateIndex) -> dict[int, Match]:
     """Return the contents that a content is one clip with, and how."""
-    nearby = [one.clip for one in index.find(pictures) if one.clip != content_id]
+    nearby = [clip for clip in index.find(pictures) if clip != content_id]
     theirs = load_pictures(connection, nearby)
     clip = Sought.of(pictures)
     matches = {one: match_clips(clip, theirs[one]) for one in nearby if one in theirs}

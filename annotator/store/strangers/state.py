@@ -5,17 +5,13 @@ processes that hold the same groups in memory cannot both write, on SQLite neith
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, insert, select, update
 
 from annotator.errors import GroupingTakenError
 from annotator.store.columns import utc_now
 from annotator.store.tables import groupings
-
-_I32: Final = np.dtype("<i4")
-_READ_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)

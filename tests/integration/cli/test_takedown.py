@@ -61,7 +61,7 @@ from tests.traces import traces_in_database, traces_in_files
 from trainer.dataset.findings import Content, FileStamp, Findings, FoundFace
 from trainer.dataset.hashing import appearance_of
 
-GONE, OTHER, STRANGER, ENROLLED = 3, 4, 60, 61
+GONE, OTHER, STRANGER = 3, 4, 60
 NAME, ALIAS = identity_of(GONE).name, "Third Somebody"
 NAMES = (NAME, ALIAS)
 KG_MIDS = ("/m/03",)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, text, update
+from sqlalchemy import text, update
 
 from annotator.results import MediaResult, to_json_line
 from annotator.store import Store, writes
@@ -315,10 +315,6 @@ def test_a_big_batch_is_saved_in_several_transactions(saved: Saved) -> None:
     ]
     assert len(saved.save(*outcomes).annotated) == 100
     assert saved.query("SELECT count(*) FROM content_labels") == [(100,)]
-
-
-def _content_id(connection: Connection, number: int) -> int:
-    return int(connection.execute(contents.select().where(contents.c.sha256 == bytes.fromhex(digest(number)))).one().id)
 
 
 def test_contents_beyond_a_partition_get_the_next_one(saved: Saved) -> None:

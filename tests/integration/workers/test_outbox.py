@@ -17,7 +17,6 @@ from annotator.store.tables import WorkState, media, outbox, runs, sources, work
 from tests.store_values import ADA, BEN, annotation, failure, known, track, unknown
 from workers.annotating.results import StoreRows
 
-MEDIA = 4
 TOLD, SILENT = 1, 2
 
 

@@ -38,7 +38,7 @@ def test_a_changed_clip_is_found_first(index: DuplicateIndex, clip: int) -> None
     }
     for name, picture in changed.items():
         nearby = index.find(pictures_of(picture))
-        assert nearby[0].clip == clip, name
+        assert nearby[0] == clip, name
 
 
 def test_codes_count_whether_in_order_or_waiting(index: DuplicateIndex) -> None:

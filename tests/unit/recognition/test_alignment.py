@@ -13,8 +13,6 @@ from annotator.recognition.alignment import (
     face_sizes_px,
 )
 
-PIXEL_TOLERANCE = 1e-3
-
 
 def moved_template(scale: float, turn: float, shift_x: float, shift_y: float) -> np.ndarray:
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])

@@ -72,11 +72,6 @@ def test_a_label_that_would_leave_its_folder_is_refused(tmp_path: Path) -> None:
     assert lines_of(written(tmp_path, "Label,Index\nBrad_Pitt,0\n../../etc,1\nAC/DC,2\n..,3\n")) == [3, 4, 5]
 
 
-def test_gaps_are_told_where_a_head_can_have_none(tmp_path: Path) -> None:
-    table = read_label_table(written(tmp_path, "Label,Index\nC,2\nA,0\nD,5\n"))
-    assert [(gap.line, "must be 1" in gap.what) for gap in table.gaps()] == [(2, True), (4, False)]
-
-
 def test_a_folder_is_found_by_the_label_or_by_the_name_alone(tmp_path: Path) -> None:
     table = read_label_table(written(tmp_path, "Label,Index\n50_Cent_[m.01vvyc_],0\nBeyonc\u00e9,1\n"))
     assert table.of_folder("50_Cent") is table.of_folder("50_Cent_[m.01vvyc_]") is table.labels[0]
@@ -96,4 +91,4 @@ def test_labels_are_written_from_folders_and_read_again(tmp_path: Path) -> None:
 def test_the_list_of_the_original_release_is_read_whole(shared_data: Path) -> None:
     table = read_label_table(shared_data / "giphy_labels.csv")
     assert len(table.labels) == 2306
-    assert table.gaps() == ()
+    assert {label.index for label in table.labels} == set(range(2306))
