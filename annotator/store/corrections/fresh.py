@@ -13,8 +13,7 @@ from sqlalchemy import Connection, select
 from annotator.recognition.calibration import Calibration
 from annotator.store.codec import decode_boxes, encode_boxes
 from annotator.store.corrections.applying import SURE, keeps_a_name, least_score
-from annotator.store.corrections.matching import find_track
-from annotator.store.corrections.words import CorrectionVerdict, Ruling, rule, words_on
+from annotator.store.corrections.words import CorrectionVerdict, Ruling, rule, tracks_meant, words_on
 from annotator.store.identities import load_identities
 from annotator.store.registry import find_contents
 from annotator.store.tables import corrections
@@ -69,9 +68,10 @@ def correct_fresh(
     if not words:
         return {}
     boxes = {track.track_no: decode_boxes(encode_boxes(track)) for track in annotation.tracks}
-    of_track: dict[int | None, list[int]] = defaultdict(list)
+    of_track: dict[int, list[int]] = defaultdict(list)
     for word in words:
-        of_track[find_track(word.boxes, boxes)].append(word.correction_id)
+        for track_no in tracks_meant(word, boxes):
+            of_track[track_no].append(word.correction_id)
     people = load_identities(connection)
     said = _said(connection, [word.correction_id for word in words], people)
     labelled = {

@@ -34,6 +34,23 @@ def find_track(meant: StoredBoxes, its_tracks: Mapping[int, StoredBoxes]) -> int
     return best if best is not None and shared[best] > 0 else None
 
 
+def find_pieces(meant: StoredBoxes, its_tracks: Mapping[int, StoredBoxes]) -> list[int]:
+    """Return the numbers of all tracks that are of what was looked at, the one of :func:`find_track` first.
+
+    Another piece is a track that lies in what was looked at: the mean IoU over all of its own time, 0 where it shares
+    none, is at least ``MIN_IOU``. Empty where no track overlaps.
+    """
+    best = find_track(meant, its_tracks)
+    if best is None:
+        return []
+    others = [
+        number
+        for number, boxes in its_tracks.items()
+        if number != best and (shared := overlap(meant, boxes)) and shared >= MIN_IOU * _length_ms(boxes)
+    ]
+    return [best, *others]
+
+
 def overlap(one: StoredBoxes, other: StoredBoxes) -> float:
     """Return how much two tracks of one content share: milliseconds of displayed time x mean IoU in that time.
 
@@ -54,6 +71,11 @@ def overlap(one: StoredBoxes, other: StoredBoxes) -> float:
     times = times if len(times) else np.array([(first + last) // 2], np.int64)
     mean = float(_iou(_boxes_at(one, times), _boxes_at(other, times)).mean())
     return (last - first) * mean if mean >= MIN_IOU else 0.0
+
+
+def _length_ms(track: StoredBoxes) -> int:
+    start, end = _span(track)
+    return end - start
 
 
 def _span(track: StoredBoxes) -> tuple[int, int]:

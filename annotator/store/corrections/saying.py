@@ -4,7 +4,7 @@ A word and what it changes are one transaction. While it runs nobody writes labe
 are under way: a moment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -17,9 +17,8 @@ from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes, encode_boxes
 from annotator.store.columns import utc_now
 from annotator.store.connection import MAX_CONFLICTS, is_conflict, writing
-from annotator.store.corrections.applying import reapply_corrections
-from annotator.store.corrections.matching import find_track
-from annotator.store.corrections.words import CorrectionVerdict, words_on
+from annotator.store.corrections.applying import TrackKey, reapply_corrections
+from annotator.store.corrections.words import CorrectionVerdict, tracks_meant, words_on
 from annotator.store.identities import find_identities, load_identities, load_identity, register_identities
 from annotator.store.locks import change_corrections
 from annotator.store.promotions import who_is_this
@@ -151,7 +150,7 @@ def withdraw_corrections(
     def withdraw(connection: Connection) -> Corrected:
         track = _Track.of(connection, media, track_no, seen=says.seen)
         said = words_on(connection, [track.content_id]).get(track.content_id, [])
-        mine = [one.correction_id for one in said if find_track(one.boxes, track.all_boxes) == track_no]
+        mine = [one.correction_id for one in said if track_no in tracks_meant(one, track.all_boxes)]
         if not mine:
             raise CorrectionError(f"nothing was said of track {track_no}: `annotator corrections` lists what was")
         before = track.identity(connection)
@@ -188,6 +187,37 @@ def withdraw_word(engine: Engine, correction_id: int, *, by: str, note: Callable
         note(connection)
 
     alone(engine, withdraw)
+
+
+def say_of_tracks(
+    connection: Connection,
+    network_id: int,
+    keys: Collection[TrackKey],
+    *,
+    verdict: CorrectionVerdict,
+    identity_id: int,
+    said_by: str,
+) -> None:
+    """Say the same of several tracks.
+
+    Args:
+        connection: in a transaction that writes and has called ``change_corrections`` first.
+        network_id: whose tracks they are.
+        keys: of the tracks.
+        verdict: ``"is"`` or ``"is not"``.
+        identity_id: whom.
+        said_by: who says so.
+
+    """
+    content_ids = sorted({content_id for content_id, _ in keys})
+    boxes = load_boxes(connection, network_id, content_ids)
+    same = {"network_id": network_id, "verdict": verdict, "identity_id": identity_id, "said_by": said_by}
+    words = [
+        same | {"content_id": content_id, "track_no": track_no, "boxes": encode_boxes(boxes[content_id][track_no])}
+        for content_id, track_no in sorted(keys)
+    ]
+    connection.execute(insert(corrections).values(said_at=utc_now()), words)
+    reapply_corrections(connection, content_ids)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,17 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Engine, insert, select, tuple_
+from sqlalchemy import Connection, Engine, select, tuple_
 
 from annotator.errors import ChangedMeanwhileError, CorrectionError, IdentityError
-from annotator.store.appearances import load_boxes
-from annotator.store.codec import encode_boxes
-from annotator.store.columns import utc_now
-from annotator.store.corrections.applying import TrackKey, reapply_corrections
-from annotator.store.corrections.saying import alone, who_is_called
+from annotator.store.corrections.applying import TrackKey
+from annotator.store.corrections.saying import alone, say_of_tracks, who_is_called
 from annotator.store.identities import load_identity, one_person
 from annotator.store.registry import active_labelling, active_network
-from annotator.store.tables import corrections, track_labels
+from annotator.store.tables import track_labels
 from annotator.types import Identity
 
 MOST_AT_ONCE: Final = 1_000
@@ -75,20 +72,14 @@ def split_person(engine: Engine, person_id: int, keys: Collection[TrackKey], spl
         whose = None if split.into is None else who_is_called(connection, split.into, is_new=split.is_new)
         if whose in group:
             raise IdentityError(f"{split.into!r} is the person whose tracks these are", name=str(split.into))
-        contents = sorted({content_id for content_id, _ in chosen})
-        boxes = load_boxes(connection, network_id, contents)
-        same = {
-            "network_id": network_id,
-            "verdict": "is not" if whose is None else "is",
-            "identity_id": group[0] if whose is None else whose,
-            "said_by": split.said_by,
-        }
-        words = [
-            same | {"content_id": content_id, "track_no": track_no, "boxes": encode_boxes(boxes[content_id][track_no])}
-            for content_id, track_no in chosen
-        ]
-        connection.execute(insert(corrections).values(said_at=utc_now()), words)
-        reapply_corrections(connection, contents)
+        say_of_tracks(
+            connection,
+            network_id,
+            chosen,
+            verdict="is not" if whose is None else "is",
+            identity_id=group[0] if whose is None else whose,
+            said_by=split.said_by,
+        )
         identity = None if whose is None else load_identity(connection, whose)
         split.note(connection, identity)
         return identity

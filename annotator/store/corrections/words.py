@@ -8,7 +8,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, text
 
 from annotator.store.codec import StoredBoxes, decode_boxes
-from annotator.store.corrections.matching import find_track
+from annotator.store.corrections.matching import find_pieces
 from annotator.store.dialect import given_ids, ids_param
 
 CorrectionVerdict = Literal["is", "is not"]
@@ -52,6 +52,9 @@ class Ruling:
     are_not: frozenset[int]
 
 
+_NOTHING: Final = Ruling(None, frozenset())
+
+
 def words_on(connection: Connection, content_ids: Collection[int]) -> dict[int, list[Word]]:
     """Return what was said of tracks of contents and not withdrawn, in the order of saying; most contents have none."""
     if not content_ids:
@@ -62,6 +65,16 @@ def words_on(connection: Connection, content_ids: Collection[int]) -> dict[int, 
         boxes = decode_boxes(bytes(row.boxes))
         found[row.content_id].append(Word(row.id, boxes, row.verdict, int(row.survivor_id)))
     return dict(found)
+
+
+def tracks_meant(word: Word, its_tracks: Mapping[int, StoredBoxes]) -> list[int]:
+    """Return the numbers of the tracks of which a word holds, that which overlaps most first.
+
+    Where a network has cut what was one track, «is» holds of the longest piece alone, for another one may show somebody
+    else; whoever it is not is not on any of them.
+    """
+    pieces = find_pieces(word.boxes, its_tracks)
+    return pieces[:1] if word.verdict == "is" else pieces
 
 
 def rule(words: Sequence[Word], its_tracks: Mapping[int, StoredBoxes]) -> dict[int, Ruling]:
@@ -76,14 +89,14 @@ def rule(words: Sequence[Word], its_tracks: Mapping[int, StoredBoxes]) -> dict[i
     """
     rulings: dict[int, Ruling] = {}
     for word in words:
-        track_no = find_track(word.boxes, its_tracks)
-        if track_no is None:
-            continue
-        former = rulings.get(track_no, Ruling(None, frozenset()))
         this = frozenset([word.identity_id])
-        if word.verdict == "is":
-            rulings[track_no] = Ruling(word.identity_id, former.are_not - this)
-        else:
-            is_person = None if former.is_person == word.identity_id else former.is_person
-            rulings[track_no] = Ruling(is_person, former.are_not | this)
-    return rulings
+        for place, track_no in enumerate(find_pieces(word.boxes, its_tracks)):
+            former = rulings.get(track_no, _NOTHING)
+            if word.verdict == "is not":
+                is_person = None if former.is_person == word.identity_id else former.is_person
+                rulings[track_no] = Ruling(is_person, former.are_not | this)
+            else:
+                # Of other pieces it is taken back that they are not this person, and no more is said.
+                is_person = word.identity_id if place == 0 else former.is_person
+                rulings[track_no] = Ruling(is_person, former.are_not - this)
+    return {track_no: ruling for track_no, ruling in rulings.items() if ruling != _NOTHING}

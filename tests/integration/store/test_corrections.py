@@ -278,6 +278,27 @@ def test_tracks_that_are_found_anew_under_other_numbers_are_found_again(archive:
     assert archive.names()[1, 1][0] == "Person 0"
 
 
+def test_who_it_is_not_is_on_no_piece_of_a_track_that_is_found_anew_in_pieces(archive: Archive) -> None:
+    archive.say("is not", "Person 0")
+    begin, end = seen(0, MIXED), replace(seen(1, MIXED, start_ms=200, x=-200), track_no=1)
+    found = annotated(1, [_until(begin, 2), _until(end, 1)], archive.identifier)
+    assert {one.identity and one.identity.name for one in found.labels} == {"Person 0"}
+    archive.store.save([found], network_id=archive.network_id, labelling_id=archive.labelling_id, refresh=True)
+    assert {archive.names().get((1, one), ("", 0))[0] for one in (0, 1)} <= {"", "Person 1"}
+    assert {number: [one.verdict for one in track.words] for number, track in fresh(archive, found).items()} == {
+        0: ["is not"],
+        1: ["is not"],
+    }
+    assert withdraw_corrections(archive.engine, ref("1.gif"), 1).words == 1, "the word is on both"
+    assert {archive.names()[1, one][0] for one in (0, 1)} == {"Person 0"}
+
+
+def _until(face: FaceTrack, times: int) -> FaceTrack:
+    """Return a track of its first samples."""
+    names = ("frame_index", "pts_ms", "from_ms", "shown_ms", "boxes_xyxy", "scores", "quality")
+    return replace(face, **{name: getattr(face, name)[:times] for name in names})
+
+
 def test_another_network_finds_it_by_time_and_place(archive: Archive) -> None:
     archive.say("is", "Person 7")
     network_id = archive.store.register_network(SPEC | {"sampling": 2})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from annotator.store.codec import StoredBoxes
-from annotator.store.corrections.matching import find_track, overlap
+from annotator.store.corrections.matching import find_pieces, find_track, overlap
 from annotator.store.corrections.words import CorrectionVerdict, Ruling, Word, rule
 
 
@@ -56,6 +56,19 @@ def test_of_the_pieces_of_what_was_one_track_the_longest_is_meant() -> None:
     assert find_track(whole, {}) is None
 
 
+def test_pieces_lie_in_what_was_one_track() -> None:
+    whole = seen(*range(0, 1000, 100))
+    pieces = {
+        0: seen(0, 100, 200),
+        1: seen(*range(300, 900, 100)),
+        2: seen(*range(0, 1000, 100), x=400.0),
+        3: seen(*range(900, 1500, 100)),
+    }
+    assert find_pieces(whole, pieces) == [1, 0], "2 is in another place, 3 goes on much longer"
+    assert find_pieces(whole, {3: pieces[3]}) == [3], "as find_track says"
+    assert find_pieces(whole, {2: pieces[2]}) == []
+
+
 ADA, BEN = 1, 2
 HERE, THERE = seen(0, 100), seen(0, 100, x=300.0)
 
@@ -84,3 +97,22 @@ def test_the_newest_word_on_a_track_and_a_person_counts(
 
 def test_words_on_a_face_that_no_track_shows_come_to_nothing() -> None:
     assert rule(words(("is", ADA)), {0: THERE}) == {}
+
+
+CUT = {0: seen(*range(0, 600, 100)), 1: seen(*range(700, 1000, 100)), 2: THERE}
+
+
+def on_the_whole(*said: tuple[CorrectionVerdict, int]) -> list[Word]:
+    whole = seen(*range(0, 1000, 100))
+    return [Word(number, whole, verdict, identity_id) for number, (verdict, identity_id) in enumerate(said)]
+
+
+def test_who_it_is_not_is_on_no_piece_and_who_it_is_on_the_longest_one() -> None:
+    is_not_ada = Ruling(None, frozenset({ADA}))
+    assert rule(on_the_whole(("is not", ADA)), CUT) == {0: is_not_ada, 1: is_not_ada}
+    assert rule(on_the_whole(("is", ADA)), CUT) == {0: Ruling(ADA, frozenset())}
+    assert rule(on_the_whole(("is not", ADA), ("is", BEN)), CUT) == {0: Ruling(BEN, frozenset({ADA})), 1: is_not_ada}
+
+
+def test_who_it_is_after_all_may_be_on_every_piece_again() -> None:
+    assert rule(on_the_whole(("is not", ADA), ("is", ADA)), CUT) == {0: Ruling(ADA, frozenset())}
