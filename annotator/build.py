@@ -270,12 +270,16 @@ def build_annotator(  # noqa: PLR0913 - all but the first by name
     gallery = build_gallery(settings, store=store)
     engine = engine or build_engine(settings)
     params = params or PipelineParams()
-    embedder = FaceEmbedder(engine, precision="bf16", network=gallery.bundle.network)
+    is_exact = settings.embedding.precision == "f32"
+    embedder = FaceEmbedder(engine, precision="f32" if is_exact else "bf16", network=gallery.bundle.network)
     gallery.check_embedder(embedder.network_id)
+    # Networks of bundles run in f32 always: for them the setting changes nothing.
+    embedding = {"precision": "f32"} if is_exact and gallery.bundle.network is None else None
     return Annotator(
         source=build_source(settings, time_limit_s=time_limit_s),
         detector=build_detector(settings, engine),
         embedder=embedder,
+        embedding=embedding,
         identifier=build_identifier(settings, gallery),
         params=_filled(params, engine),
         meter=meter,

@@ -106,15 +106,20 @@ class Annotator:
         detector: FaceDetector,
         embedder: Embedder,
         identifier: TrackIdentifier,
+        embedding: Mapping[str, object] | None = None,
         tracking: TrackingParams | None = None,
         params: PipelineParams | None = None,
         meter: StageMeter | None = None,
         watch: Watch | None = None,
     ) -> None:
-        """Take the stages, who is told how busy they are, and who is told every face."""
+        """Take the stages, who is told how busy they are, and who is told every face.
+
+        ``embedding`` is what decides embeddings beside the network, where that is not as by default.
+        """
         self._source = source
         self._detector = detector
         self._embedder = embedder
+        self._embedding = dict(embedding or {})
         self._identifier = identifier
         self._tracking = tracking or TrackingParams()
         self._params = params or PipelineParams()
@@ -141,6 +146,7 @@ class Annotator:
             "detector": {**self._detector.spec(), "max_gap_ms": MAX_GAP_MS},
             "tracking": tracking,
             "embedder": self._embedder.network_id,
+            **({"embedding": self._embedding} if self._embedding else {}),
         }
 
     def warm_up(self) -> None:

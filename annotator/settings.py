@@ -119,6 +119,15 @@ class DetectionSettings(_Group):
     )
 
 
+class EmbeddingSettings(_Group):
+    """How the faces of clips are embedded."""
+
+    precision: Literal["auto", "f32"] = Field(
+        default="auto",
+        description="auto: SFace in 16 bits where the processor or GPU is quicker so; f32 counts as another network",
+    )
+
+
 class FetchSettings(_Group):
     """What may be read from a URL or a bucket."""
 
@@ -443,6 +452,7 @@ class Settings(BaseSettings):
     )
     sampling: SamplingSettings = SamplingSettings()
     detection: DetectionSettings = DetectionSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
     fetch: FetchSettings = FetchSettings()
     decode: DecodeSettings = DecodeSettings()
     worker: WorkerSettings = WorkerSettings()

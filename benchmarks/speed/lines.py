@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.speed import bound, curves, time_effect, whole
+from benchmarks.speed import bound, curves, precision_effect, time_effect, whole
 from benchmarks.speed.inputs import (
     CROWD,
     FILM_SHOTS,
@@ -23,7 +23,15 @@ from benchmarks.speed.rows import Reach, Value, row
 from benchmarks.speed.sides import FACENET, GIPHY, GIPHY_OPTIONS, LOOP, MTCNN, OURS, SideSpec, in_turn, ratio
 
 RUNS: Final = 5
-FEWER_RUNS: Final = {"film": 2, "time-effect": 2, "bound": 2, "busy": 2, "memory": 2, "curves": 3}
+FEWER_RUNS: Final = {
+    "film": 2,
+    "time-effect": 2,
+    "precision-effect": 2,
+    "bound": 2,
+    "busy": 2,
+    "memory": 2,
+    "curves": 3,
+}
 """Of lines that take minutes a run, and hardly vary, or have nothing beside them; the page tells how many."""
 
 QUICK_CLIPS: Final = 6
@@ -343,6 +351,11 @@ def time_effect_line(scope: Scope) -> dict[str, Any]:
     return time_effect.measure(scope.clips(), scope.runs)
 
 
+def precision_effect_line(scope: Scope) -> dict[str, Any]:
+    """Say what it changes that SFace takes 16 bits for clips: names, time; needs a processor with bfloat16."""
+    return precision_effect.measure(scope.clips(), scope.runs)
+
+
 def curve_line(scope: Scope) -> dict[str, Any]:
     """Measure how time and memory grow."""
     measured = curves.measure(scope.folder, scope.runs, is_quick=scope.is_quick)
@@ -353,6 +366,7 @@ LINES: Final[dict[str, Measure]] = {
     "detect-20px": detect_20px,
     "detect-time": detect_time,
     "time-effect": time_effect_line,
+    "precision-effect": precision_effect_line,
     "detect-48px": detect_48px,
     "detect-1080p": detect_1080p,
     "clips": clips,

@@ -1,4 +1,4 @@
-"""Our works with use of time: what is found where one frame in so many is searched in full."""
+"""Our works of which the names are told: with use of time, where one frame in so many is searched, and by precision."""
 
 import os
 from typing import Any
@@ -15,13 +15,13 @@ def _settings(**options: Any) -> Any:  # noqa: ANN401 - handed on
     return load_settings(env_file=None, device="cpu", threads=len(os.sched_getaffinity(0)), **options)
 
 
-def names(clips: list[str], search_every: int) -> Work:
-    """Annotate clips, and tell who is named in which."""
+def names(clips: list[str], options: dict[str, Any]) -> Work:
+    """Annotate clips with some settings, and tell who is named in which."""
     from annotator.build import build_annotator  # noqa: PLC0415 - heavy
     from annotator.media import expand_sources  # noqa: PLC0415 - heavy
     from annotator.types import MediaAnnotation  # noqa: PLC0415 - heavy
 
-    annotator = build_annotator(_settings(detection={"search_every": search_every}))
+    annotator = build_annotator(_settings(**options))
     refs = expand_sources(clips)
 
     def run() -> dict[str, Any]:

@@ -18,9 +18,10 @@ HEAD: Final = (
 
 def measure(clips: list[str], runs: int) -> dict[str, Any]:
     """Annotate some clips with each choice in turn, and compare its faces with those of a search of every frame."""
-    specs = {_side(every): _spec("names", clips, every) for every in (DEFAULT, *SEARCH_EVERY)}  # ours first
+    specs = {_side(every): _naming(clips, every) for every in (DEFAULT, *SEARCH_EVERY)}  # ours first
     sides = in_turn(specs, runs)
-    with started(_spec("faces", clips, list(SEARCH_EVERY))) as side:
+    searching = {"clips": clips, "search_every": list(SEARCH_EVERY)}
+    with started(SideSpec("annotator, all choices of search_every", "our_time", "faces", searching)) as side:
         say("    faces of all frames")
         faces = side.run()["found"]
     effect = effects(sides, faces["every"])
@@ -44,8 +45,9 @@ def _side(every: int) -> str:
     return OURS if every == DEFAULT else f"one in {every}"
 
 
-def _spec(work: str, clips: list[str], every: int | list[int]) -> SideSpec:
-    return SideSpec(f"annotator, search_every {every}", "our_time", work, {"clips": clips, "search_every": every})
+def _naming(clips: list[str], every: int) -> SideSpec:
+    given = {"clips": clips, "options": {"detection": {"search_every": every}}}
+    return SideSpec(f"annotator, search_every {every}", "our_time", "names", given)
 
 
 def effects(sides: dict[str, Any], faces: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from annotator.build import STARTER_FOLDER, open_bundle
+from annotator.build import STARTER_FOLDER, build_annotator, build_engine, open_bundle
 from annotator.errors import ConfigError, ModelError, SourceNotFoundError
+from annotator.runtime import Engine, NetworkDefinition, Precision, Runner
 from annotator.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -41,6 +42,35 @@ def client(endpoint_url: str) -> Iterator["S3Client"]:
         client.put_object(Bucket="models", Key=f"starter/{path.name}", Body=path.read_bytes())
     yield client
     client.close()
+
+
+class NotingEngine:
+    """An engine that notes in which precision networks are asked for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.asked: dict[str, Precision] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def load(self, network: NetworkDefinition, *, precision: Precision = "f32") -> Runner:
+        self.asked[network.name] = precision
+        return self._engine.load(network, precision=precision)
+
+
+def test_faces_of_clips_are_embedded_in_16_bits_by_default_and_in_float32_as_another_network(cache_dir: Path) -> None:
+    settings = load_settings(env_file=None, device="cpu", threads=1, cache_dir=cache_dir)
+    exact_settings = load_settings(
+        env_file=None, device="cpu", threads=1, cache_dir=cache_dir, embedding={"precision": "f32"}
+    )
+    engine = NotingEngine(build_engine(settings))
+    spec = build_annotator(settings, engine=engine).network_spec
+    assert engine.asked["sface"] == "bf16"
+    assert "embedding" not in spec, "else each archive would have to be annotated anew"
+    exact_spec = build_annotator(exact_settings, engine=engine).network_spec
+    assert engine.asked["sface"] == "f32"
+    assert exact_spec == {**spec, "embedding": {"precision": "f32"}}
 
 
 def settings_for(model: str, folder: Path, endpoint_url: str | None = None) -> Settings:

@@ -263,6 +263,11 @@ def test_the_network_is_named_by_all_that_can_change_a_track() -> None:
     assert set(spec) == {"decoder", "detector", "tracking", "embedder"}
 
 
+def test_what_decides_embeddings_beside_the_network_makes_another_network() -> None:
+    spec = annotator(embedding={"precision": "f32"}).network_spec
+    assert spec == {**annotator().network_spec, "embedding": {"precision": "f32"}}
+
+
 class HeardStages:
     """Counts who is in each stage, by the thread that says so."""
 
