@@ -11,6 +11,7 @@ from annotator.detection import DetectionParams, MtcnnDetector
 from annotator.errors import ConfigError, DeadlineError, ModelError
 from annotator.library import S3, Library, manifest_digest
 from annotator.media import DecodeLimits, FetchLimits, MediaReader, S3Access, SampledFrames, Sampling, sample_frames
+from annotator.media.child import check_decoder
 from annotator.media.s3 import S3Store
 from annotator.metering import StageMeter
 from annotator.pipeline import Annotator, Watch
@@ -134,6 +135,17 @@ def build_source(
         limits=_decode_limits(settings),
         time_limit_s=time_limit_s,
     )
+
+
+def check_decoding(settings: Settings) -> None:
+    """Start the decoder once: what cannot be run is told before media fail.
+
+    Raises:
+        ConfigError: it cannot be run.
+        MachineLimitError: this machine lets nothing be started.
+
+    """
+    check_decoder(_decode_limits(settings))
 
 
 def build_reader(settings: Settings) -> MediaReader:

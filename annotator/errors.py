@@ -21,6 +21,7 @@
     │   ├── BucketRefusedError      "bucket_refused"      a bucket that lets nothing be read: a right is missing
     │   ├── SourceChangedError      "source_changed"      the object is no longer the one registered
     │   ├── LocalDiskError          "local_disk"          this machine has no room for a temporary file
+    │   ├── MachineLimitError       "machine_limit"       this machine lets no process be started, or no file opened
     │   ├── DecoderKilledError      "decoder_killed"      somebody else has killed the decoder: memory ran out
     │   ├── StoreUnavailableError   "store_unavailable"   the database does not answer
     │   ├── BrokerUnavailableError  "broker_unavailable"  the broker does not answer
@@ -181,6 +182,12 @@ class LocalDiskError(TransientError):
     """A temporary file cannot be made or written: this machine's disk is full, or refuses."""
 
     reason = "local_disk"
+
+
+class MachineLimitError(TransientError):
+    """This machine lets no more processes or threads be started, or no more files be opened."""
+
+    reason = "machine_limit"
 
 
 class DecoderKilledError(TransientError):

@@ -155,14 +155,15 @@ def build_parts(settings: Settings, store: Store, *, meters: Meters | None = Non
         meters: are told how busy the stages of the annotator are.
 
     Raises:
-        ConfigError: the settings cannot work.
+        ConfigError: the settings cannot work, or the decoder cannot be run.
         ModelError: a network or bundle fails its checks.
 
     """
-    from annotator.build import build_annotator, build_engine, register_model  # noqa: PLC0415  (loads the engine)
+    from annotator.build import build_annotator, build_engine, check_decoding, register_model  # noqa: PLC0415  (loads the engine)
     from annotator.decoding import PipelineParams  # noqa: PLC0415
     from workers.annotating.results import StoreRows  # noqa: PLC0415
 
+    check_decoding(settings)
     by_lane = _deadlines(settings.worker).by_lane
     engine = build_engine(settings)
     annotator = build_annotator(

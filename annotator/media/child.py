@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import imageio_ffmpeg
 
@@ -31,11 +31,13 @@ from annotator.errors import (
     ConfigError,
     DecoderKilledError,
     DecodeTimeoutError,
+    MachineLimitError,
     MediaTooLargeError,
     UndecodableMediaError,
     UnsupportedMediaError,
 )
 from annotator.media.limits import MIB, DecodeLimits
+from annotator.media.machine import at_its_limits, has_spare_threads, within_its_limits
 
 # Address space beyond private memory: the program (170 MB), stacks of threads, arenas of the allocator.
 ADDRESS_SPACE_EXTRA = 768 * MIB
@@ -55,6 +57,15 @@ _LIMITED = (
     '&& ulimit -S -t "$3" && ulimit -H -t $(($3 + 2)) || exit 125; shift 4; exec "$@"'
 )
 _LIMIT_FAILED = 125
+# Of the shell, where it cannot become the decoder, and of a decoder whose libraries are not there. ffmpeg's own codes
+# are others: 1, 69, 123, 255, and the last byte of an error of its libraries.
+_CANNOT_RUN = frozenset({126, 127})
+_NO_LIBRARY = "error while loading shared libraries"
+# Its first word of its version; other programs have other names.
+_VERSION = b"ffmpeg version"
+_VERSION_S = 60.0
+# A small allocator keeps address space, and with it the limit, small. Nothing else of ours is inherited.
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "MALLOC_ARENA_MAX": "2", "AV_LOG_FORCE_NOCOLOR": "1"}
 # ffmpeg's exit code when a signal has asked it to stop, as the soft limit of CPU time does.
 _ASKED_TO_STOP = 255
 # Linux counts the time of that limit in ticks, what a child has used exactly: on a busy machine it asks some percent
@@ -67,7 +78,9 @@ _HARMLESS = ("EXIF", "non monotonically increasing dts", "deprecated pixel forma
 _PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
 _NO_VIDEO = "matches no streams"
 _TOO_MANY_PIXELS = ("exceeds specified max pixel count", "Picture size")
-_NO_MEMORY = ("Cannot allocate memory", "Resource temporarily unavailable", "Out of memory")
+_NO_MEMORY = ("Cannot allocate memory", "Out of memory")
+# Said of a thread that cannot be started: its stack has no room in the decoder's memory, or the machine lets none be.
+_NO_THREAD = "Resource temporarily unavailable"
 
 
 @functools.cache
@@ -82,6 +95,54 @@ def ffmpeg_path() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as exc:
         raise ConfigError("There is no ffmpeg for this platform; set IMAGEIO_FFMPEG_EXE to one.") from exc
+
+
+def check_decoder(limits: DecodeLimits) -> None:
+    """Start ffmpeg as decoders are started, and let it say its version.
+
+    Args:
+        limits: those of decoders.
+
+    Raises:
+        ConfigError: it cannot be run, or is something else.
+        MachineLimitError: this machine lets nothing be started.
+
+    """
+    path = ffmpeg_path()
+    with within_its_limits():
+        try:
+            done = subprocess.run(
+                [*_limited(limits), path, "-version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                cwd="/",
+                env=_ENVIRONMENT,
+                timeout=_VERSION_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise at_its_limits(f"{path} has not started within {_VERSION_S:g} s") from exc
+    if done.returncode == 0 and done.stdout.startswith(_VERSION):
+        return
+    said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+    if done.returncode == _LIMIT_FAILED:
+        raise _limits_refused(said)
+    raise _cannot_run(said or f"its version is not told, exit code {done.returncode}")
+
+
+def _cannot_run(why: str | None) -> ConfigError:
+    return ConfigError(
+        f"The decoder {ffmpeg_path()} cannot be run{_because(why)}; install imageio-ffmpeg anew, or let "
+        "IMAGEIO_FFMPEG_EXE name an ffmpeg that runs, and start this program anew."
+    )
+
+
+def _limits_refused(why: str | None) -> ConfigError:
+    return ConfigError(f"The limits of the decoder cannot be set{_because(why)}; lower them.")
+
+
+def _because(why: str | None) -> str:
+    return f" ({why})" if why else ""
 
 
 class WallClock:
@@ -137,35 +198,36 @@ class Child:
             clock: the time left to all children of the media.
             on_record: called in the caller's thread with what comes on the pipe of the records.
 
+        Raises:
+            MachineLimitError: this machine lets no process be started, or no file opened.
+
         """
         self._name = name
         self._limits = limits
         self._clock = clock
         self._on_record = on_record
-        self._stderr = bytearray()
-        self._raw = bytearray()
+        self._has_told = False
+        self._complaints = bytearray()
         self._poll = select.poll()
         self._open: set[int] = set()
-        with contextlib.ExitStack() as cleanup:
+        self._handle: int | None = None
+        with contextlib.ExitStack() as lent, contextlib.ExitStack() as ours, within_its_limits():
             media = os.open(media_path, os.O_RDONLY | os.O_CLOEXEC)
-            cleanup.callback(os.close, media)
-            self._records, theirs = os.pipe()
-            cleanup.callback(os.close, theirs)
-            self._process = _spawn(build_args(media, theirs), (media, theirs), limits, self._records)
-        for pipe in (self._stdout, self._stderr_pipe, self._records):
+            lent.callback(os.close, media)
+            # Popen makes no pipe: it would leave some open where the next one cannot be had.
+            self._frames, frames = _pipe(ours, lent)
+            self._stderr, stderr = _pipe(ours, lent)
+            self._records, records = _pipe(ours, lent)
+            self._process = _spawn(build_args(media, records), (media, records), (frames, stderr), limits=limits)
+            ours.callback(self._end)
+            self._handle = os.pidfd_open(self._process.pid)
+            self._held = ours.pop_all()
+        for pipe in (self._frames, self._stderr, self._records):
             os.set_blocking(pipe, False)
             self._poll.register(pipe, select.POLLIN)
             self._open.add(pipe)
         with contextlib.suppress(OSError):  # Refused where the user's pipes are full; small ones work, too.
-            fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-    @property
-    def _stdout(self) -> int:
-        return _fileno(self._process.stdout)
-
-    @property
-    def _stderr_pipe(self) -> int:
-        return _fileno(self._process.stderr)
+            fcntl.fcntl(self._frames, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def __enter__(self) -> Self:
         return self
@@ -191,16 +253,16 @@ class Child:
         """
         done = 0
         while done < len(target):
-            if self._stdout not in self._open:
+            if self._frames not in self._open:
                 return False
             try:
-                got = os.readv(self._stdout, [target[done:]])
+                got = os.readv(self._frames, [target[done:]])
             except BlockingIOError:
                 self._wait()
                 continue
             done += got
             if got == 0:
-                self._drop(self._stdout)
+                self._drop(self._frames)
         return True
 
     def pump(self, until: Callable[[], bool]) -> bool:
@@ -224,17 +286,17 @@ class Child:
         self._poll_once(without_frames=False)
 
     def _poll_once(self, *, without_frames: bool) -> None:
-        if without_frames and self._stdout in self._open:
-            self._poll.modify(self._stdout, 0)
+        if without_frames and self._frames in self._open:
+            self._poll.modify(self._frames, 0)
         started = time.monotonic()
         ready = self._poll.poll(max(self._clock.left_s, 0) * 1000)
         self._clock.left_s -= time.monotonic() - started
-        if without_frames and self._stdout in self._open:
-            self._poll.modify(self._stdout, select.POLLIN)
+        if without_frames and self._frames in self._open:
+            self._poll.modify(self._frames, select.POLLIN)
         if not ready:
             raise self._timed_out("wall")
         for pipe, _ in ready:
-            if pipe != self._stdout:
+            if pipe != self._frames:
                 self._drain(pipe)
 
     def _drain(self, pipe: int) -> None:
@@ -242,9 +304,10 @@ class Child:
         if not data:
             self._drop(pipe)
         elif pipe == self._records:
+            self._has_told = True
             self._on_record(data)
-        elif len(self._stderr) < STDERR_BYTES:
-            self._stderr += data
+        elif len(self._complaints) < STDERR_BYTES:
+            self._complaints += data
 
     def _drop(self, pipe: int) -> None:
         self._poll.unregister(pipe)
@@ -261,34 +324,41 @@ class Child:
             MediaTooLargeError: over the limit of pixels or memory.
             DecodeTimeoutError: over the limit of time.
             DecoderKilledError: killed by somebody else.
+            MachineLimitError: this machine lets no thread be started.
+            ConfigError: the decoder itself cannot be run.
             UndecodableMediaError: any other failure.
 
         """
-        while self._open - {self._stdout}:
+        while self._open - {self._frames}:
             self._poll_once(without_frames=True)
         code = self._reap()
         complaints = self.complaints()
-        if code != 0 or self._limit_reached(self._stderr.decode(errors="replace")):
-            raise self._failure(code, complaints)
+        text = self._said()
+        if code != 0 or _tells_of_a_limit(text):
+            raise self._failure(code, text, complaints)
+        if not self._has_told:
+            check_decoder(self._limits)
         return complaints
 
     def complaints(self) -> str | None:
         """Return the first of the child's complaints that matter, and how many there are; None without any."""
-        lines = self._stderr.decode(errors="replace").splitlines()
+        lines = self._said().splitlines()
         matter = [line for line in lines if line.strip() and not any(word in line for word in _HARMLESS)]
         if not matter:
             return None
         first = _PREFIX.sub("", matter[0]).strip()
         return first if len(matter) == 1 else f"{first} (and {len(matter) - 1} more)"
 
+    def _said(self) -> str:
+        return self._complaints.decode(errors="replace")
+
     def _reap(self) -> int:
         """Wait for the exit and return the code, negative for a signal."""
         if self._process.returncode is None:
-            handle = os.pidfd_open(self._process.pid)
-            try:
-                select.select([handle], [], [], EXIT_GRACE_S)
-            finally:
-                os.close(handle)
+            if self._handle is not None:
+                ended = select.poll()
+                ended.register(self._handle, select.POLLIN)
+                ended.poll(EXIT_GRACE_S * 1000)
             self._kill()
             _, status, usage = os.wait4(self._process.pid, 0)
             self._process.returncode = os.waitstatus_to_exitcode(status)
@@ -301,32 +371,35 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 kill(self._process.pid, signal.SIGKILL)
 
-    def _failure(self, code: int, complaints: str | None) -> AnnotatorError:
-        text = self._stderr.decode(errors="replace")
-        why = f" ({complaints})" if complaints else ""
+    def _failure(self, code: int, text: str, complaints: str | None) -> AnnotatorError:
+        """Say whose fault it is: this machine's, the settings', or, where none of them is to blame, the media's."""
         enough = self._limits.cpu_s * (_CPU_PART_USED if code == _ASKED_TO_STOP else 1)
         if self.usage and self.usage.cpu_s >= enough:
             return self._timed_out("CPU")
-        if code == _LIMIT_FAILED:
-            return ConfigError(f"The limits of the decoder cannot be set{why}; lower them.")
+        if code in {_LIMIT_FAILED, *_CANNOT_RUN} or _NO_LIBRARY in text:
+            return _not_started(code, text, complaints)
         if _NO_VIDEO in text:
             return UnsupportedMediaError(f"{self._name} has no picture stream; give a video or a picture.")
-        if (over := self._limit_reached(text)) is not None:
-            return MediaTooLargeError(f"{self._name} {over}; make it smaller or raise the limit.")
+        if _tells_of_a_limit(text):
+            return self._limit_reached(text)
         if code == -signal.SIGKILL:  # beyond what a media can bring about: its limits are dealt with above
             return DecoderKilledError(
                 f"The decoder of {self._name} was killed by somebody else; give the machine more memory, or it fewer "
                 "workers."
             )
-        cause = f"makes the decoder die of signal {-code}" if code < 0 else f"cannot be decoded{why}"
+        if not self._has_told:
+            check_decoder(self._limits)
+        cause = f"makes the decoder die of signal {-code}" if code < 0 else f"cannot be decoded{_because(complaints)}"
         return UndecodableMediaError(f"{self._name} {cause}; re-encode it or fetch it anew.")
 
-    def _limit_reached(self, text: str) -> str | None:
+    def _limit_reached(self, text: str) -> MediaTooLargeError | MachineLimitError:
         if any(words in text for words in _TOO_MANY_PIXELS):
-            return f"has more than {self._limits.max_pixels} pixels a frame"
-        if any(words in text for words in _NO_MEMORY):
-            return f"needs more than {self._limits.memory_bytes // MIB} MiB to decode"
-        return None
+            over = f"has more than {self._limits.max_pixels} pixels a frame"
+        elif any(words in text for words in _NO_MEMORY) or has_spare_threads():
+            over = f"needs more than {self._limits.memory_bytes // MIB} MiB to decode"
+        else:
+            return at_its_limits(_NO_THREAD)
+        return MediaTooLargeError(f"{self._name} {over}; make it smaller or raise the limit.")
 
     def _timed_out(self, kind: str) -> DecodeTimeoutError:
         limit = self._limits.cpu_s if kind == "CPU" else self._limits.wall_s
@@ -336,21 +409,33 @@ class Child:
 
     def close(self) -> None:
         """Kill the child with its process group if it still runs, and close all pipes."""
+        self._held.close()
+
+    def _end(self) -> None:
         if self._process.returncode is None:
             self._kill()
             self._reap()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
-        if self._records >= 0:
-            os.close(self._records)
-            self._records = -1
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
-def _fileno(stream: IO[bytes] | None) -> int:
-    if stream is None:
-        raise ValueError("the child has no such pipe")
-    return stream.fileno()
+def _not_started(code: int, text: str, complaints: str | None) -> ConfigError | MachineLimitError:
+    if code == _LIMIT_FAILED:
+        return _limits_refused(complaints)
+    return at_its_limits(complaints or _NO_THREAD) if _tells_of_a_limit(text) else _cannot_run(complaints)
+
+
+def _tells_of_a_limit(text: str) -> bool:
+    return any(words in text for words in (*_TOO_MANY_PIXELS, *_NO_MEMORY, _NO_THREAD))
+
+
+def _pipe(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[int, int]:
+    """Make a pipe; return the end that we read and the one that the child writes."""
+    reading, writing = os.pipe()
+    ours.callback(os.close, reading)
+    lent.callback(os.close, writing)
+    return reading, writing
 
 
 def _at_most(kind: int, wanted: int) -> int:
@@ -359,26 +444,24 @@ def _at_most(kind: int, wanted: int) -> int:
     return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
-def _spawn(
-    args: Sequence[str], pass_fds: tuple[int, ...], limits: DecodeLimits, own_pipe: int
-) -> "subprocess.Popen[bytes]":
+def _limited(limits: DecodeLimits) -> list[str]:
+    """Return the beginning of a command line: what follows runs with these limits."""
     address_space = _at_most(resource.RLIMIT_AS, limits.memory_bytes + ADDRESS_SPACE_EXTRA) // 1024
     private = _at_most(resource.RLIMIT_DATA, limits.memory_bytes) // 1024
     cpu_s = _at_most(resource.RLIMIT_CPU, limits.cpu_s)
-    command = ["/bin/sh", "-c", _LIMITED, "decoder", str(address_space), str(private), str(cpu_s), str(MAX_OPEN_FILES)]
-    try:
-        return subprocess.Popen(
-            [*command, ffmpeg_path(), *args],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=pass_fds,
-            bufsize=0,
-            cwd="/",
-            # A small allocator keeps address space, and with it the limit, small. Nothing else of ours is inherited.
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "MALLOC_ARENA_MAX": "2", "AV_LOG_FORCE_NOCOLOR": "1"},
-            start_new_session=True,
-        )
-    except BaseException:
-        os.close(own_pipe)
-        raise
+    return ["/bin/sh", "-c", _LIMITED, "decoder", str(address_space), str(private), str(cpu_s), str(MAX_OPEN_FILES)]
+
+
+def _spawn(
+    args: Sequence[str], pass_fds: tuple[int, ...], outputs: tuple[int, int], *, limits: DecodeLimits
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [*_limited(limits), ffmpeg_path(), *args],
+        stdin=subprocess.DEVNULL,
+        stdout=outputs[0],
+        stderr=outputs[1],
+        pass_fds=pass_fds,
+        cwd="/",
+        env=_ENVIRONMENT,
+        start_new_session=True,
+    )

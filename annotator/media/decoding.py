@@ -12,6 +12,7 @@ from annotator.media.child import Child, WallClock
 from annotator.media.commands import ArgsBuilder
 from annotator.media.gif import GifOutline, check_gif, rewritten, walk_gif
 from annotator.media.limits import DecodeLimits
+from annotator.media.machine import within_its_limits
 from annotator.media.pixels import over_white, turned
 from annotator.media.records import RecordStream
 from annotator.media.sniff import MediaFormat, sniff
@@ -23,7 +24,7 @@ class Decoding:
     """What the runs over one media share.
 
     Attributes:
-        path: what a child opens: the media, or its copy in memory.
+        path: what a child opens: the media, or its copy without a name.
         name: what messages call it.
         form: what it is.
         limits: for every child.
@@ -132,10 +133,13 @@ def open_decoding(path: Path, *, name: str, limits: DecodeLimits) -> Iterator[De
         UndecodableMediaError: no media by its content, or a GIF without canvas or frame.
         UnsupportedMediaError: of a format that is not read.
         MediaTooLargeError: a GIF that reaches over too many pixels, or has too many frames.
+        LocalDiskError: a GIF must be copied, and the disk has no room.
+        MachineLimitError: no file can be opened.
 
     """
     with contextlib.ExitStack() as cleanup:
-        file = cleanup.enter_context(path.open("rb"))
+        with within_its_limits():
+            file = cleanup.enter_context(path.open("rb"))
         form = sniff(file, name=name)
         decoding = Decoding(str(path), name, form, limits, WallClock(limits.wall_s))
         if form.demuxer == "gif":
@@ -145,6 +149,6 @@ def open_decoding(path: Path, *, name: str, limits: DecodeLimits) -> Iterator[De
             if outline.damage:
                 decoding.note(outline.damage)
             if outline.needs_rewriting:
-                memory = cleanup.enter_context(open(rewritten(file, outline), "rb"))  # noqa: PTH123 (a descriptor)
-                decoding.path = f"/proc/self/fd/{memory.fileno()}"
+                copy = cleanup.enter_context(rewritten(file, outline, name=name))
+                decoding.path = f"/proc/self/fd/{copy.fileno()}"
         yield decoding

@@ -6,16 +6,24 @@ not at all. The walk reads block headers only; it unpacks nothing and allocates 
 Source: GIF89a specification (CompuServe, 1990). Delays as browsers show them: 0 and 1 cs become 10 cs.
 """
 
+import contextlib
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from annotator.errors import MediaTooLargeError, UndecodableMediaError
+from annotator.media.limits import MIB
+from annotator.media.machine import on_this_disk, temporary_file, within_its_limits
 
 # Browsers show delays up to 1 cs as 10 cs.
 MIN_DELAY_CS = 2
 DEFAULT_DELAY_CS = 10
+# A copy that is longer lies on the disk: memory is what decoders and networks share.
+MAX_MEMORY_BYTES = 64 * MIB
+# What a copy may have more than its GIF: a global palette (768 bytes) once more for 170,000 frames.
+MAX_GROWTH_BYTES = 128 * MIB
 
 _DISPOSE_TO_BACKGROUND = 2
 _EMPTY_CONTROL = b"\x21\xf9\x04\0\0\0\0\0"
@@ -233,8 +241,9 @@ def _read_extension(blocks: _Blocks) -> tuple[int, int] | None:
     return delay_cs, (packed >> 2) & 7
 
 
-def rewritten(file: BinaryIO, outline: GifOutline) -> int:
-    """Copy a GIF into memory such that ffmpeg shows it as browsers do; no pixel of any frame changes.
+@contextlib.contextmanager
+def rewritten(file: BinaryIO, outline: GifOutline, *, name: str) -> Iterator[IO[bytes]]:
+    """Copy a GIF such that ffmpeg shows it as browsers do; no pixel of any frame changes.
 
     ffmpeg disposes to the background colour of the global palette, browsers to transparency, which we show as white:
     the copy has a global palette of two whites, and each frame that used the old one gets it as its own. A frame
@@ -243,22 +252,47 @@ def rewritten(file: BinaryIO, outline: GifOutline) -> int:
     Args:
         file: the GIF.
         outline: its outline.
+        name: what messages call it.
 
-    Returns:
-        The descriptor of an anonymous file in memory; the caller closes it.
+    Yields:
+        The copy, in a file without a name: in memory where it is small, else on the disk. It is gone afterwards.
+
+    Raises:
+        MediaTooLargeError: the palettes of its frames would make the copy far longer than the GIF.
+        LocalDiskError: the disk has no room for the copy.
+        MachineLimitError: no file can be opened.
 
     """
-    memory = os.memfd_create("gif")
-    try:
-        with os.fdopen(memory, "wb", closefd=False) as out:
+    growth = _growth_bytes(outline)
+    if growth > MAX_GROWTH_BYTES:
+        raise MediaTooLargeError(
+            f"{name} has so many frames without a palette of their own that {growth} bytes would have to be added, the "
+            f"limit is {MAX_GROWTH_BYTES}; cut it."
+        )
+    in_memory = file.seek(0, os.SEEK_END) + growth <= MAX_MEMORY_BYTES
+    with _memory_file() if in_memory else temporary_file() as out:
+        with on_this_disk():
             _rewrite(file, outline, out)
-    except BaseException:
-        os.close(memory)
-        raise
-    return memory
+            out.flush()
+        yield out
 
 
-def _rewrite(file: BinaryIO, outline: GifOutline, out: BinaryIO) -> None:
+@contextlib.contextmanager
+def _memory_file() -> Iterator[IO[bytes]]:
+    with within_its_limits():
+        file = os.fdopen(os.memfd_create("gif"), "w+b")
+    with file:
+        yield file
+
+
+def _growth_bytes(outline: GifOutline) -> int:
+    """Return how many bytes the copy has more than the GIF; damage may make them fewer."""
+    controls = sum(len(_EMPTY_CONTROL) for frame in outline.frames if not frame.has_control)
+    palettes = sum(len(outline.palette) for frame in outline.frames if not frame.has_palette)
+    return controls + palettes + len(_WHITE_PALETTE) - len(outline.palette)
+
+
+def _rewrite(file: BinaryIO, outline: GifOutline, out: IO[bytes]) -> None:
     file.seek(0)
     screen = bytearray(file.read(13))
     screen[10] = (outline.flags & 0x78) | 0x80  # a global table of two colours

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -11,7 +10,6 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from annotator.errors import (
     ForbiddenSourceError,
-    LocalDiskError,
     MediaTooLargeError,
     SourceChangedError,
     SourceNotFoundError,
@@ -21,6 +19,7 @@ from annotator.errors import (
 from annotator.media.http import fetch_http
 from annotator.media.limits import DecodeLimits, FetchLimits, S3Access
 from annotator.media.local import LocalMedia
+from annotator.media.machine import on_this_disk, temporary_file, within_its_limits
 from annotator.media.s3 import S3Store, split_s3_uri
 from annotator.types import MediaRef
 
@@ -59,7 +58,7 @@ class BoundedSink:
                 f"{self._name} has more than {self._max_bytes} bytes; give a smaller one or raise the limit."
             )
         self._digest.update(data)
-        with _on_this_disk():
+        with on_this_disk():
             self._file.write(data)
 
     def flush(self) -> None:
@@ -69,7 +68,7 @@ class BoundedSink:
             LocalDiskError: the disk takes no more.
 
         """
-        with _on_this_disk():
+        with on_this_disk():
             self._file.flush()
 
     @property
@@ -110,6 +109,7 @@ class MediaReader:
             MediaTooLargeError: it is longer than allowed.
             UnsupportedMediaError: an address of another kind.
             LocalDiskError: there is no room for what is fetched.
+            MachineLimitError: no file can be opened.
 
         """
         scheme = scheme_of(media.uri)
@@ -142,7 +142,7 @@ class MediaReader:
 
     @contextlib.contextmanager
     def _fetched(self, media: MediaRef, scheme: str) -> Iterator[LocalMedia]:
-        with _temporary_file(self.fetch.temp_dir) as file:
+        with temporary_file(self.fetch.temp_dir) as file:
             sink = BoundedSink(file, name=media.media_id, max_bytes=self.fetch.max_bytes)
             if scheme == "s3":
                 bucket, key = split_s3_uri(media.uri)
@@ -151,29 +151,6 @@ class MediaReader:
                 fetch_http(media.uri, etag=media.etag, sink=sink, limits=self.fetch)
             sink.flush()
             yield LocalMedia(media, Path(f"/proc/self/fd/{file.fileno()}"), sink.size_bytes, sink.sha256)
-
-
-@contextlib.contextmanager
-def _temporary_file(folder: Path | None) -> Iterator[IO[bytes]]:
-    """Make a file that never has a name: whatever ends this process, it is gone with it."""
-    with _on_this_disk():
-        file = tempfile.TemporaryFile(prefix="annotator-", dir=folder)  # noqa: SIM115 - closed below
-    try:
-        yield file
-    finally:
-        with contextlib.suppress(OSError):  # of what is thrown away nothing need be written any more
-            file.close()
-
-
-@contextlib.contextmanager
-def _on_this_disk() -> Iterator[None]:
-    """Tell trouble with our own disk from trouble with a source."""
-    try:
-        yield
-    except OSError as exc:
-        raise LocalDiskError(
-            f"A temporary file cannot be written ({exc.strerror}); make room for it, or set TMPDIR to another folder."
-        ) from exc
 
 
 def file_etag(status: os.stat_result) -> str:
@@ -223,7 +200,9 @@ def _opened(media: MediaRef) -> Iterator[tuple[Path, IO[bytes]]]:
     try:
         if not path.is_file():  # A pipe or device would keep us waiting.
             raise SourceNotFoundError(f"There is no file {path}; check the path.")
-        with path.open("rb") as file:
+        with within_its_limits():
+            file = path.open("rb")
+        with file:
             if media.etag is not None and media.etag != file_etag(os.fstat(file.fileno())):
                 raise SourceChangedError(f"{path} has changed since it was registered; register it anew.")
             yield path, file

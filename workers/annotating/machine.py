@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from annotator.errors import DecoderKilledError, DeviceMemoryError, LocalDiskError
+from annotator.errors import DecoderKilledError, DeviceMemoryError, LocalDiskError, MachineLimitError
 from annotator.store.queue.work import Claim
 from annotator.types import MediaFailure
 from workers.annotating.engine import Breakdown, Outcome
@@ -14,7 +14,9 @@ from workers.annotating.engine import Breakdown, Outcome
 _LOGGER: Final = logging.getLogger(__name__)
 MOST_FAULTS: Final = 5
 """So many different media, one after the other, with none annotated in between."""
-MACHINE_FAULTS: Final = frozenset(error.reason for error in (LocalDiskError, DecoderKilledError, DeviceMemoryError))
+MACHINE_FAULTS: Final = frozenset(
+    error.reason for error in (LocalDiskError, MachineLimitError, DecoderKilledError, DeviceMemoryError)
+)
 FIRST_REST_S: Final = 60.0
 _FACTOR: Final = 4.0
 MAX_REST_S: Final = 600.0

@@ -27,6 +27,7 @@ from annotator.errors import (
     IdentityError,
     InputError,
     LocalDiskError,
+    MachineLimitError,
     MediaTooLargeError,
     ModelError,
     ModelsBusyError,
@@ -105,7 +106,8 @@ STOP: Final = RetryPolicy(retries=False, stops_worker=True)
 # A bucket that is away is no fault of the media that lie in it: 5 s, 20 s, … 10 min, and so on for about a day.
 _A_DAY: Final = 148
 _OUTAGE: Final = RetryPolicy(max_free_tries=_A_DAY)
-# Memory that is short is the machine's fault, or one large media finds too little everywhere: about five hours.
+# Memory or room for processes that is short is the machine's fault, or one large media finds too little everywhere:
+# about five hours.
 _SHORTAGE: Final = RetryPolicy(first_wait_s=30.0, max_free_tries=30)
 
 # The most exact class wins. A test holds every class of annotator/errors.py against this map.
@@ -139,6 +141,7 @@ POLICIES: Final[Mapping[type[AnnotatorError], RetryPolicy]] = MappingProxyType(
         BucketRefusedError: _OUTAGE,
         SourceChangedError: RetryPolicy(first_wait_s=1.0, forgets_etag=True),
         LocalDiskError: RetryPolicy(first_wait_s=60.0, max_free_tries=_A_DAY),
+        MachineLimitError: _SHORTAGE,
         DecoderKilledError: _SHORTAGE,
         StoreUnavailableError: RetryPolicy(first_wait_s=1.0, max_free_tries=_A_DAY),
         DeviceMemoryError: _SHORTAGE,

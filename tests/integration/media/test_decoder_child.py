@@ -51,6 +51,14 @@ def run(args: Sequence[str], media: Path, *, limits: DecodeLimits | None = None,
     )
 
 
+def stand_in(folder: Path, script: str) -> str:
+    """Write a program that says a version as ffmpeg does, and else does what a script says; return its path."""
+    program = folder / "stand-in"
+    program.write_text(f'#!/bin/sh\n[ "$1" = -version ] && echo "ffmpeg version of a test" && exit\n{script}\n')
+    program.chmod(0o755)
+    return str(program)
+
+
 ENDLESS = ("-v", "error", "-f", "lavfi", "-i", "testsrc=size=1280x720:rate=500", "-f", "null", "-")
 
 
@@ -114,10 +122,10 @@ def test_a_child_over_its_cpu_time_is_stopped(tmp_path: Path) -> None:
 def test_a_child_that_is_asked_to_stop_is_over_its_cpu_time_if_it_has_used_most_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used_s: float, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(child, "ffmpeg_path", lambda: "/bin/sh")
+    monkeypatch.setattr(child, "ffmpeg_path", lambda: stand_in(tmp_path, "exit 255"))
     path = tmp_path / "any"
     path.write_bytes(b"")
-    with run(("-c", "exit 255"), path, limits=DecodeLimits(cpu_s=1)) as started:
+    with run((), path, limits=DecodeLimits(cpu_s=1)) as started:
         started._reap()
         started.usage = ChildUsage(used_s, 0)
         with pytest.raises(error):
@@ -134,11 +142,11 @@ def test_a_child_cannot_take_more_memory_than_allowed(tmp_path: Path) -> None:
 def test_a_child_that_dies_of_a_signal_is_an_error_of_its_media(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "ffmpeg_path", lambda: "/bin/sh")
+    monkeypatch.setattr(child, "ffmpeg_path", lambda: stand_in(tmp_path, "kill -SEGV $$"))
     path = tmp_path / "any"
     path.write_bytes(b"")
     with (
-        run(("-c", "kill -SEGV $$"), path) as started,
+        run((), path) as started,
         pytest.raises(UndecodableMediaError, match="die of signal 11"),
     ):
         started.finish()
@@ -240,8 +248,8 @@ def test_a_decoder_that_has_ended_before_it_is_read_has_told_all(
     assert (report.damage is None) == (kept == 1)
     real = child._spawn
 
-    def spawn_and_wait(*args: Any) -> "subprocess.Popen[bytes]":
-        process = real(*args)
+    def spawn_and_wait(*args: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        process = real(*args, **options)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         return process
 
@@ -255,7 +263,7 @@ def test_a_decoder_that_has_ended_before_it_is_read_has_told_all(
 
 def test_a_decoder_that_ends_well_without_a_frame_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", noise(12))
-    monkeypatch.setattr(child, "ffmpeg_path", lambda: "/bin/true")
+    monkeypatch.setattr(child, "ffmpeg_path", lambda: stand_in(tmp_path, "exit 0"))
     for sampling in (Sampling.even(4), Sampling.all()):
         with pytest.raises(UndecodableMediaError, match=r"Not one frame of a\.mp4"):
             read_media(path, sampling)

@@ -40,7 +40,7 @@ def ids_of(chunk: int) -> range:
     return range((chunk - 1) * CHUNK + 1, chunk * CHUNK + 1)
 
 
-@pytest.mark.parametrize("reason", ["local_disk", "decoder_killed", "device_memory"])
+@pytest.mark.parametrize("reason", ["local_disk", "machine_limit", "decoder_killed", "device_memory"])
 def test_a_machine_at_fault_takes_no_try_of_its_media_and_leaves_the_others_alone(bench: Bench, reason: str) -> None:
     worker = bench.worker(failing(reason, is_transient=True))
     threads = [in_background(worker.run_chunk, 1, ids_of(1))]

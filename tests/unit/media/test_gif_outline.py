@@ -1,14 +1,16 @@
 """Our own look at GIFs."""
 
 import io
-import os
 import struct
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.errors import MediaTooLargeError, UndecodableMediaError
+from annotator.errors import LocalDiskError, MediaTooLargeError, UndecodableMediaError
+from annotator.media import gif
 from annotator.media.gif import GifOutline, check_gif, rewritten, walk_gif
 from tests.media_factory import BLUE, GREEN, GifPart, flat, gif_bytes
 
@@ -94,7 +96,7 @@ def test_the_copy_has_the_same_frames_and_a_white_background() -> None:
     parts = [GifPart(flat(BLUE), disposal=2), GifPart(flat(GREEN), has_own_palette=True), GifPart(flat(BLUE, 3, 2))]
     file = io.BytesIO(gif_bytes(parts))
     outline = walk_gif(file, max_frames=100)
-    with os.fdopen(rewritten(file, outline), "rb") as copy:
+    with rewritten(file, outline, name="a.gif") as copy:
         copied = walk_gif(copy, max_frames=100)
     assert copied.palette == b"\xff" * 6
     assert copied.damage is None
@@ -107,10 +109,43 @@ def test_a_gif_in_which_only_some_frames_have_a_control_extension_is_rewritten()
     file = io.BytesIO(gif_bytes([GifPart(flat(BLUE), 70), GifPart(flat(GREEN), None), GifPart(flat(BLUE), 5)]))
     outline = walk_gif(file, max_frames=100)
     assert outline.needs_rewriting
-    with os.fdopen(rewritten(file, outline), "rb") as copy:
+    with rewritten(file, outline, name="a.gif") as copy:
         copied = walk_gif(copy, max_frames=100)
     assert [frame.shown_ms for frame in copied.frames] == [700, 100, 50]
     assert all(frame.has_control for frame in copied.frames)
+
+
+def place_of_copy(content: bytes) -> str:
+    file = io.BytesIO(content)
+    with rewritten(file, walk_gif(file, max_frames=100), name="a.gif") as copy:
+        return str(Path(f"/proc/self/fd/{copy.fileno()}").readlink())
+
+
+def test_a_copy_that_is_long_lies_on_the_disk_and_is_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = gif_bytes([GifPart(flat(BLUE), disposal=2), GifPart(flat(GREEN), None)])
+    growth = 2 * 384 + 8 + 6 - 384  # two palettes of their own, a control extension; two whites for the global palette
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(gif, "MAX_MEMORY_BYTES", len(content) + growth)
+    assert place_of_copy(content).startswith("/memfd:")
+    monkeypatch.setattr(gif, "MAX_MEMORY_BYTES", len(content) + growth - 1)
+    assert place_of_copy(content).startswith(f"{tmp_path}/")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_a_copy_is_no_fault_of_the_gif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr(gif, "MAX_MEMORY_BYTES", 0)
+    with pytest.raises(LocalDiskError, match="make room"):
+        place_of_copy(gif_bytes([GifPart(flat(BLUE), disposal=2)]))
+
+
+def test_palettes_that_make_a_copy_far_longer_than_its_gif_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = gif_bytes([GifPart(flat(BLUE, 1, 1), None, disposal=2)] * 50)
+    monkeypatch.setattr(gif, "MAX_GROWTH_BYTES", 10_000)
+    with pytest.raises(MediaTooLargeError, match=r"a\.gif has so many frames .* 19222 bytes"):
+        place_of_copy(content)
 
 
 def test_frames_without_any_palette_get_none_by_the_copy() -> None:

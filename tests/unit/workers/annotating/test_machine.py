@@ -39,7 +39,7 @@ class Watched:
         return rest_s
 
 
-@pytest.mark.parametrize("reason", ["local_disk", "decoder_killed", "device_memory"])
+@pytest.mark.parametrize("reason", ["local_disk", "machine_limit", "decoder_killed", "device_memory"])
 def test_it_rests_after_a_few_different_media_in_a_row(reason: str) -> None:
     watched = Watched()
     watched.fails(*range(MOST_FAULTS - 1), reason=reason)
