@@ -21,20 +21,6 @@ LAST_FRAME_MS: Final = 100  # where the media does not tell how long its last fr
 
 
 @dataclass(frozen=True, slots=True)
-class Rendering:
-    """The pictures of one media.
-
-    Attributes:
-        clip: the media again, with boxes and names.
-        sheet: its contact sheet.
-
-    """
-
-    clip: Path
-    sheet: Path
-
-
-@dataclass(frozen=True, slots=True)
 class _Timeline:
     """When frames appear, and which of them begin a new shot."""
 
@@ -54,7 +40,7 @@ class _Timeline:
 
 def render_media(
     annotation: MediaAnnotation, *, source: FrameSource, target: Path, redaction: Redaction = NOTHING_HIDDEN
-) -> Rendering:
+) -> Path:
     """Write a media with boxes, names and confidence, and its contact sheet.
 
     Faces that are to be hidden are hidden on both, and have neither box nor name. The media is decoded twice: for its
@@ -66,6 +52,9 @@ def render_media(
         target: path of the pictures, with the name of the media; an ending that says what was written is added where
             it differs. Folders are made, older pictures replaced.
         redaction: whose faces are hidden.
+
+    Returns:
+        Where the media is, again, with boxes and names; the contact sheet lies beside ``target``.
 
     Raises:
         InputError: the media can no longer be decoded.
@@ -86,7 +75,7 @@ def render_media(
     sheet = target.with_name(f"{target.name}.faces.png")
     with write_still(sheet) as writer:
         writer.add(contact_sheet(annotation, redaction=redaction), shown_ms=0)
-    return Rendering(path, sheet)
+    return path
 
 
 def _read_timeline(annotation: MediaAnnotation, source: FrameSource) -> _Timeline:

@@ -21,7 +21,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +53,7 @@ _LOCAL_S3: Final = {
     "ANNOTATOR_S3_ACCESS_KEY_ID": "local",
     "ANNOTATOR_S3_SECRET_ACCESS_KEY": "local",
 }
-DEFAULT_BUCKETS: Final = ("clips",)
+FIRST_BUCKET: Final = "clips"  # made where the stack has an S3 endpoint of its own
 QUEUES: Final = "gpu,cpu,default"
 
 
@@ -113,7 +113,6 @@ class LocalStack:
         settings: "Settings",
         *,
         data_dir: Path | None = None,
-        buckets: Sequence[str] = DEFAULT_BUCKETS,
         with_worker: bool = True,
         with_web: bool = False,
     ) -> None:
@@ -123,14 +122,12 @@ class LocalStack:
             settings: a ``database_url`` of PostgreSQL, a ``broker_url`` and an ``s3_endpoint_url`` given there are
                 used instead of own servers.
             data_dir: the folder of the stack; ``settings.data_dir / "stack"`` if None.
-            buckets: made on an own S3 endpoint where they do not exist.
             with_worker: whether a worker and its beat run, too.
             with_web: whether the web application runs, too, where its extra is installed.
 
         """
         self._settings = settings
         self._folder = (data_dir or settings.data_dir / "stack").absolute()
-        self._buckets = tuple(buckets)
         self._with_worker = with_worker
         self._with_web = with_web
         self._children: list[_Service | WebChild] = []
@@ -242,9 +239,7 @@ class LocalStack:
         if find_spec("moto") is None or find_spec("werkzeug") is None:
             raise missing_extra("moto[server]")
         folder = self._folder / "s3"
-        for bucket in self._buckets:
-            (folder / bucket).mkdir(parents=True, exist_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FIRST_BUCKET).mkdir(parents=True, exist_ok=True)
         port = self._ports.take("s3")
         command = [sys.executable, "-m", "annotator.stack.s3_server", str(folder), str(port)]
         server = ChildProcess("S3 endpoint", command, log_path=self._folder / "s3.log")
@@ -317,7 +312,6 @@ def run_local_stack(
     *,
     on_ready: Callable[[StackUrls], None],
     data_dir: Path | None = None,
-    buckets: Sequence[str] = DEFAULT_BUCKETS,
     with_worker: bool = True,
     with_web: bool = False,
 ) -> None:
@@ -327,7 +321,6 @@ def run_local_stack(
         settings: see :class:`LocalStack`.
         on_ready: called once, when everything answers.
         data_dir: the folder of the stack; ``settings.data_dir / "stack"`` if None.
-        buckets: made on an own S3 endpoint.
         with_worker: whether a worker and its beat run, too.
         with_web: whether the web application runs, too, where its extra is installed.
 
@@ -337,7 +330,7 @@ def run_local_stack(
 
     """
     signals = StopSignals()
-    stack = LocalStack(settings, data_dir=data_dir, buckets=buckets, with_worker=with_worker, with_web=with_web)
+    stack = LocalStack(settings, data_dir=data_dir, with_worker=with_worker, with_web=with_web)
     with signals, stack:
         on_ready(stack.urls)
         signals.interrupts = False

@@ -93,7 +93,6 @@ class BatchWriter:
         max_media: int = 32,
         max_wait_s: float = 0.25,
         watch: Watch | None = None,
-        random: Random | None = None,
     ) -> None:
         """Take the database; :meth:`start` begins.
 
@@ -106,11 +105,10 @@ class BatchWriter:
             max_media: most media of one transaction.
             max_wait_s: longest wait of a media for its transaction.
             watch: who is told of what was written.
-            random: spreads the waits of what is tried again; with a seed they are always the same.
 
         """
         self._watch = watch or Watch()
-        self._random = random or Random()  # noqa: S311 - no secret
+        self._random = Random()  # noqa: S311 - no secret
         self._engine = engine
         self._rows = rows
         self._max_tries = max_tries

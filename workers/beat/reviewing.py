@@ -8,24 +8,22 @@ from sqlalchemy import Engine
 from annotator.store.review.scanning import next_nameless, scan_nameless, scan_some
 from workers.beat.shown_names import ShownNames
 
-_TURN_S: Final = 10.0
+_TURN_S: Final = 10.0  # after so long a turn begins no further thousands
 
 
 class ReviewFiller:
     """Looks through what has come since the last turn."""
 
-    def __init__(self, engine: Engine, names: ShownNames, *, turn_s: float = _TURN_S) -> None:
+    def __init__(self, engine: Engine, names: ShownNames) -> None:
         """Take what loads models; nothing is loaded yet.
 
         Args:
             engine: of the database.
             names: of the model that is shown.
-            turn_s: after so long a turn begins no further thousands.
 
         """
         self._engine = engine
         self._names = names
-        self._turn_s = turn_s
 
     def run(self) -> int:
         """Do a turn, which takes seconds at most; may be killed at any time. Returns the contents looked at.
@@ -34,7 +32,7 @@ class ReviewFiller:
             StoreUnavailableError: the database does not answer.
 
         """
-        until_s = time.monotonic() + self._turn_s
+        until_s = time.monotonic() + _TURN_S
         looked_at, is_done = 0, False
         while not is_done and time.monotonic() < until_s:
             scanned = scan_some(self._engine)

@@ -8,7 +8,6 @@ no more are looked at than of a thousand one after the other.
 """
 
 import ipaddress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,26 +15,12 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, text
 
 from annotator.store.tables import web_attempts
 
-
-@dataclass(frozen=True, slots=True)
-class AttemptLimits:
-    """How many wrong passwords are taken within a time.
-
-    Attributes:
-        from_one_place: for one account, from one address, or from one device that it is known by.
-        of_account: for one account, from all addresses together.
-        of_address: from one address, for whatever account.
-        within: the time.
-
-    """
-
-    from_one_place: int = 10
-    of_account: int = 100
-    of_address: int = 50
-    within: timedelta = timedelta(minutes=15)
-
-
-USUAL_LIMITS: Final = AttemptLimits()
+# Wrong passwords that are taken within this time: for one account from one address, or from one device that it is known
+# by; for one account from all addresses together; from one address for whatever account.
+_WITHIN: Final = timedelta(minutes=15)
+_FROM_ONE_PLACE: Final = 10
+_OF_ACCOUNT: Final = 100
+_OF_ADDRESS: Final = 50
 _ONE_PLACE_V6: Final = 64  # bits; whoever has an address of IPv6 has all that begin with these
 
 
@@ -63,7 +48,6 @@ def take_attempt(
     *,
     device: str | None = None,
     now: datetime,
-    limits: AttemptLimits = USUAL_LIMITS,
 ) -> timedelta | None:
     """Note that somebody tries a password.
 
@@ -73,7 +57,6 @@ def take_attempt(
         address: where from.
         device: by which the account is known, where it has shown that; None is a stranger.
         now: the time.
-        limits: how many may be wrong.
 
     Returns:
         None where the password may be looked at, else for how long it may not.
@@ -81,21 +64,21 @@ def take_attempt(
     """
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyhow
         connection.execute(text("LOCK TABLE web_attempts IN SHARE ROW EXCLUSIVE MODE"))
-    connection.execute(delete(web_attempts).where(web_attempts.c.at <= now - limits.within))
+    connection.execute(delete(web_attempts).where(web_attempts.c.at <= now - _WITHIN))
     counted, place = _counted_name(name, device), place_of(address)
     of_name, of_address = web_attempts.c.name == counted, web_attempts.c.address == place
     if device is not None:
-        bounds = [(of_name, limits.from_one_place)]
+        bounds = [(of_name, _FROM_ONE_PLACE)]
     else:
         bounds = [
-            (and_(of_name, of_address), limits.from_one_place),
-            (of_name, limits.of_account),
-            (of_address, limits.of_address),
+            (and_(of_name, of_address), _FROM_ONE_PLACE),
+            (of_name, _OF_ACCOUNT),
+            (of_address, _OF_ADDRESS),
         ]
     for condition, most in bounds:
         count, first = connection.execute(select(func.count(), func.min(web_attempts.c.at)).where(condition)).one()
         if count >= most:
-            return first + limits.within - now  # type: ignore[no-any-return]
+            return first + _WITHIN - now  # type: ignore[no-any-return]
     connection.execute(insert(web_attempts).values(name=counted, address=place, at=now))
     return None
 

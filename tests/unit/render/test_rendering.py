@@ -10,7 +10,7 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
-from annotator.render.clip import Rendering, render_media
+from annotator.render.clip import render_media
 from annotator.render.drawing import FaceMark, draw_marks, draw_text, shorten, text_width_px
 from annotator.render.marks import drawn_tracks, marks_at
 from annotator.render.names import picture_names
@@ -190,7 +190,7 @@ def test_boxes_at_and_beyond_the_border_are_drawn_as_far_as_they_are_seen(box: t
     assert draw_marks(np.zeros((20, 30, 3), np.uint8), marks).shape == (20, 30, 3)
 
 
-def render(tmp_path: Path, media_id: str, pts_ms: list[int], *, duration_ms: int | None) -> Rendering:
+def render(tmp_path: Path, media_id: str, pts_ms: list[int], *, duration_ms: int | None) -> Path:
     images = flat_images(len(pts_ms))
     images[:, ::7] = np.arange(len(pts_ms), dtype=np.uint8)[:, None, None, None] * 40
     track = make_track([pts_ms[0]], [20])
@@ -209,8 +209,8 @@ def gif_delays(path: Path) -> list[int]:
 
 def test_a_gif_keeps_its_uneven_delays(tmp_path: Path) -> None:
     rendering = render(tmp_path, "clips/x.gif", [0, 40, 240, 1000], duration_ms=1070)
-    assert rendering.clip == tmp_path / "clips" / "x.gif"
-    assert gif_delays(rendering.clip) == [40, 200, 760, 70]
+    assert rendering == tmp_path / "clips" / "x.gif"
+    assert gif_delays(rendering) == [40, 200, 760, 70]
 
 
 def test_delays_that_are_no_hundredths_keep_the_length_of_the_clip(tmp_path: Path) -> None:
@@ -240,8 +240,8 @@ def mp4_frames(path: Path) -> tuple[int, int]:
 
 def test_a_video_keeps_its_length_and_repeats_long_frames(tmp_path: Path) -> None:
     rendering = render(tmp_path, "film.mkv", [0, 40, 80, 120, 520], duration_ms=600)
-    assert rendering.clip == tmp_path / "film.mkv.mp4"
-    assert mp4_frames(rendering.clip)[0] == 15
+    assert rendering == tmp_path / "film.mkv.mp4"
+    assert mp4_frames(rendering)[0] == 15
 
 
 def test_odd_sides_are_no_obstacle_for_a_video(tmp_path: Path) -> None:
@@ -253,8 +253,8 @@ def test_odd_sides_are_no_obstacle_for_a_video(tmp_path: Path) -> None:
 
 def test_a_still_becomes_one_picture(tmp_path: Path) -> None:
     rendering = render(tmp_path, "photo.jpg", [0], duration_ms=None)
-    assert rendering.clip == tmp_path / "photo.jpg.png"
-    with Image.open(rendering.clip) as image:
+    assert rendering == tmp_path / "photo.jpg.png"
+    with Image.open(rendering) as image:
         assert image.size == (WIDTH, HEIGHT)
 
 
