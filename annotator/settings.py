@@ -9,7 +9,6 @@ The core never sees these classes: ``annotator.build`` hands each stage a plain 
 
 import difflib
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,29 +31,17 @@ from pydantic import (
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
 from annotator.errors import ConfigError
+from annotator.masking import mask_url
 
 PREFIX = "ANNOTATOR_"
 NESTED = "__"
 ENV_FILE = Path(".env")
 APP_FOLDER = "celebrity-annotator"
 
-# Up to the last @: a password that was not percent-encoded must not show either.
-_PASSWORD_BEFORE_HOST = re.compile(r"(?<=://)([^:/?#@]*):.*@")
-_PASSWORD_IN_QUERY = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
-
 MIB = 1024 * 1024
 HOUR_S = 3600
 
 Source = Literal["default", ".env", "environment", "option"]
-
-
-def mask_url(url: str) -> str:
-    """Return the URL with its password, if it has one, as ``***``.
-
-    >>> mask_url("postgresql://ann:secret@db:5432/annotations")
-    'postgresql://ann:***@db:5432/annotations'
-    """
-    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_BEFORE_HOST.sub(r"\1:***@", url))
 
 
 class SecretUrl(SecretStr):

@@ -7,7 +7,8 @@ from sqlalchemy.exc import ProgrammingError
 
 from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
-from annotator.settings import Settings, load_settings, mask_url
+from annotator.masking import mask_url
+from annotator.settings import Settings, load_settings
 from annotator.store.connection import open_engine, sqlite_path, sqlstate
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.queue.deliveries import bring_back

@@ -7,7 +7,7 @@ from annotator.build import build_source
 from annotator.detection import DetectionParams
 from annotator.errors import ConfigError
 from annotator.media import DecodeLimits, FetchLimits, Sampling
-from annotator.settings import Settings, WebSettings, explain_settings, load_settings, mask_url
+from annotator.settings import Settings, WebSettings, explain_settings, load_settings
 
 
 @pytest.fixture
@@ -148,20 +148,6 @@ def test_the_address_of_the_pages_is_as_browsers_send_it(given: str, sent: str) 
 def test_an_address_whose_port_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"(?i)public_url"):
         load_settings(env_file=None, web={"public_url": "https://faces.example.org:70000"})
-
-
-@pytest.mark.parametrize(
-    ("url", "masked"),
-    [
-        ("sqlite:////tmp/annotations.db", "sqlite:////tmp/annotations.db"),
-        ("postgresql://ann@db/x?sslmode=require", "postgresql://ann@db/x?sslmode=require"),
-        ("postgresql://ann@db/x?password=secret&sslmode=require", "postgresql://ann@db/x?password=***&sslmode=require"),
-        ("postgresql://ann:se@cr/et@db/x", "postgresql://ann:***@db/x"),
-        ("http://localhost:9000/bucket", "http://localhost:9000/bucket"),
-    ],
-)
-def test_only_the_password_of_a_url_is_masked(url: str, masked: str) -> None:
-    assert mask_url(url) == masked
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -4,17 +4,14 @@ Celery's loggers and the package's own come out the same way: time, level, logge
 worker, chunk, media, attempt, reason, state.
 """
 
-import contextlib
 import json
 import logging
 import os
-import re
 import socket
 import sys
 from collections.abc import Iterator, Sequence
 from logging.handlers import WatchedFileHandler
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 from celery import signals
@@ -22,7 +19,7 @@ from celery.app.log import Logging
 from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, WrappedLogger
 
-from annotator.masking import Masker
+from annotator.masking import Masker, secrets_of_url
 from annotator.settings import LogSettings, SecretUrl, Settings
 from annotator.store.tables import WorkState
 from annotator.types import MediaFailure
@@ -35,7 +32,6 @@ _FIELDS: Final = ("media", "attempt", "reason", "state")
 # At their most talkative these write signatures and whole requests.
 _TALKATIVE: Final = ("boto3", "botocore", "s3transfer", "urllib3")
 _SECRET_VARIABLES: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")
-_PASSWORD_OF_URL: Final = re.compile(r"://[^:/?#@]*:(.*)@")
 
 
 class QueueLogging(Logging):  # type: ignore[misc]  # Celery has no types
@@ -150,7 +146,7 @@ def known_secrets(settings: Settings) -> set[str]:
     found = {os.environ[name] for name in _SECRET_VARIABLES if os.environ.get(name)}
     for secret in _secrets_of(settings):
         value = secret.get_secret_value()
-        found |= set(_passwords_of(value)) if isinstance(secret, SecretUrl) else {value}
+        found |= secrets_of_url(value) if isinstance(secret, SecretUrl) else {value}
     return found
 
 
@@ -161,11 +157,3 @@ def _secrets_of(model: BaseModel) -> Iterator[SecretStr]:
             yield value
         elif isinstance(value, BaseModel):
             yield from _secrets_of(value)
-
-
-def _passwords_of(url: str) -> Iterator[str]:
-    for password in _PASSWORD_OF_URL.findall(url):
-        yield password
-        yield unquote(password)
-    with contextlib.suppress(ValueError):  # no address after all; whoever opens it says so
-        yield from parse_qs(urlsplit(url).query).get("password", ())
