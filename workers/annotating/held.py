@@ -1,7 +1,8 @@
 """The claims that a worker has in hand, and the task threads that wait until each of them is settled."""
 
 import threading
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 
 from annotator.store.queue.lanes import FILM
 from annotator.store.queue.work import Claim
@@ -33,10 +34,18 @@ class Latch:
 class Held:
     """What is in hand in the present session. Thread-safe."""
 
-    def __init__(self) -> None:
-        """Begin with nothing, in no session."""
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing, in no session.
+
+        Args:
+            clock: monotonic, in seconds.
+
+        """
+        self._clock = clock
         self._lock = threading.Lock()
         self._claims: dict[tuple[int, int, int], tuple[Claim, Latch]] = {}
+        self._extends_s: dict[tuple[int, int, int], float] = {}
+        self._settled_before = 0
         self._session_id = 0
         self._settled = 0
         self._is_over = False
@@ -70,11 +79,15 @@ class Held:
         """Go over to a session; what was in hand in the former one is dropped and returned."""
         with self._lock:
             self._session_id = session_id
-            self._settled = 0
+            self._settled = self._settled_before = 0
             return self._take_all()
 
-    def add(self, claims: Sequence[Claim]) -> Latch | None:
+    def add(self, claims: Sequence[Claim], *, time_s: float) -> Latch | None:
         """Take claims in hand.
+
+        Args:
+            claims: made together.
+            time_s: from now until their deadline.
 
         Returns:
             What opens when all are settled; None where it is too late: since the claim, the session or the drain has
@@ -86,12 +99,35 @@ class Held:
             if self._is_over or any(claim.session_id != self._session_id for claim in claims):
                 return None
             self._claims.update({_key(claim): (claim, latch) for claim in claims})
+            self._plan(claims, time_s)
         return latch
+
+    def choose_to_extend(self) -> list[Claim]:
+        """Return claims whose deadline is to be put off: those of whose time half is over.
+
+        They are none where nothing was settled since the last were put off: who gets on, slowly, is not to lose what
+        waits for its turn; who does not is.
+        """
+        with self._lock:
+            if self._settled == self._settled_before:
+                return []
+            now_s = self._clock()
+            return [claim for key, (claim, _) in self._claims.items() if self._extends_s[key] <= now_s]
+
+    def extended(self, claims: Sequence[Claim], *, time_s: float) -> None:
+        """Say that so much time is left until the deadline of claims, from now."""
+        with self._lock:
+            self._settled_before = self._settled
+            self._plan([claim for claim in claims if _key(claim) in self._claims], time_s)
+
+    def _plan(self, claims: Sequence[Claim], time_s: float) -> None:
+        self._extends_s.update({_key(claim): self._clock() + time_s / 2 for claim in claims})
 
     def settle(self, claim: Claim) -> None:
         """Say that what became of a claim is written, or that the fence has refused it."""
         with self._lock:
             _, latch = self._claims.pop(_key(claim), (claim, None))
+            self._extends_s.pop(_key(claim), None)
             self._settled += 1
         if latch is not None:
             latch.count_down()
@@ -112,6 +148,7 @@ class Held:
     def _take_all(self) -> list[tuple[Claim, Latch]]:
         taken = list(self._claims.values())
         self._claims.clear()
+        self._extends_s.clear()
         return taken
 
 

@@ -54,7 +54,7 @@ class Tally:
 class Session:
     """Says every few seconds that this process lives; finds out when it was taken for dead, and begins anew."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, by name
         self,
         database: Engine,
         *,
@@ -62,6 +62,7 @@ class Session:
         heartbeat_s: float,
         watch: Watch,
         tally: Callable[[], Tally] = Tally,
+        on_beat: Callable[[], None] = lambda: None,
         on_opened: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Take the parts; :meth:`open` begins.
@@ -72,6 +73,7 @@ class Session:
             heartbeat_s: between two heartbeats.
             watch: who is told of the work.
             tally: what a heartbeat tells.
+            on_beat: called after each heartbeat of a session that lives; may write to the database.
             on_opened: called with the number of a session that was opened, also when the former one was ended by
                 somebody else: what was claimed under that is lost.
 
@@ -81,6 +83,7 @@ class Session:
         self._heartbeat_s = heartbeat_s
         self._watch = watch
         self._tally = tally
+        self._on_beat = on_beat
         self._on_opened = on_opened
         self._id = 0
         self._turned_s = time.monotonic()
@@ -140,6 +143,8 @@ class Session:
         tally, busy = self._tally(), self._watch.meters.shares()
         with writing(self._database) as connection:
             lives = heartbeat(connection, self._id, in_hand=tally.in_hand, busy=busy, media_done=tally.media_done)
-        if not lives and not self._closed.is_set():
+        if lives:
+            self._on_beat()
+        elif not self._closed.is_set():
             _LOGGER.warning("This session was taken for dead; %d media in hand are dropped.", tally.in_hand)
             self._open_row()

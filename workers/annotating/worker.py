@@ -18,7 +18,16 @@ from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, writ
 from annotator.store.queue.chunks import put_back, settle, take_chunk
 from annotator.store.queue.lanes import FILM
 from annotator.store.queue.sessions import is_session_open
-from annotator.store.queue.work import Claim, Report, claim, clear_suspicion, find_suspects, finish, give_back_unheard
+from annotator.store.queue.work import (
+    Claim,
+    Report,
+    claim,
+    clear_suspicion,
+    extend,
+    find_suspects,
+    finish,
+    give_back_unheard,
+)
 from annotator.store.tables import WorkState
 from workers.annotating.engine import BatchingEngine, Breakdown, MediaAnnotator, Outcome
 from workers.annotating.gate import Gate
@@ -111,6 +120,7 @@ class Worker:
             heartbeat_s=times.heartbeat_s,
             watch=self._watch,
             tally=self._tally,
+            on_beat=self._extend,
             on_opened=self._begin_session,
         )
         self._watchdog = Watchdog(
@@ -278,7 +288,7 @@ class Worker:
 
     def _run(self, claims: Sequence[Claim]) -> None:
         """Run claims until each is settled."""
-        latch = self._held.add(claims)
+        latch = self._held.add(claims, time_s=self._time_of(claims))
         if latch is None:
             self._give_back(claims)
             return
@@ -313,6 +323,25 @@ class Worker:
 
     def _tally(self) -> Tally:
         return Tally(in_hand=len(self._held), media_done=self._held.settled)
+
+    def _extend(self) -> None:
+        """Put off the deadlines of what waits for its turn, as long as this worker gets on."""
+        session_id, claims = self._held.session_id, self._held.choose_to_extend()
+        if not claims:
+            return
+        time_s = self._time_of(claims)
+        with writing(self._database) as connection:
+            extend(
+                connection,
+                network_id=self._rows.network_id,
+                session_id=session_id,
+                media_ids=[one.media_id for one in claims],
+                time_s=time_s,
+            )
+        self._held.extended(claims, time_s=time_s)
+
+    def _time_of(self, claims: Sequence[Claim]) -> float:
+        return self._times.deadlines.of([one.piece for one in claims])
 
     def _begin_session(self, session_id: int) -> None:
         """Drop all in hand: a sweeper has taken it for lost, and somebody else may have it by now."""

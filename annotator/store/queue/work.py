@@ -177,6 +177,27 @@ def give_back_unheard(connection: Connection, *, network_id: int, session_id: in
     add_deltas(connection, moved(rows, network_id=network_id, left=WorkState.CLAIMED, reached=WorkState.PENDING))
 
 
+def extend(
+    connection: Connection, *, network_id: int, session_id: int, media_ids: Collection[int], time_s: float
+) -> None:
+    """Give claims of a session more time, from now on; those that it has lost meanwhile are left.
+
+    Args:
+        connection: in a writing transaction.
+        network_id: which network annotates them.
+        session_id: the session that has claimed them.
+        media_ids: which.
+        time_s: until their deadline.
+
+    """
+    statement = text(
+        f"UPDATE work SET deadline_at = {later(connection, 'wall')}"  # noqa: S608  (only constants are joined)
+        f" WHERE network_id = :n AND media_id {given_ids(connection)} AND session_id = :s AND state = 1"
+    )
+    given = ids_param(connection, sorted(media_ids))
+    connection.execute(statement, {"n": network_id, "s": session_id, "ids": given, "wall": time_s})
+
+
 def _claim_sql(connection: Connection) -> str:
     # By primary key. Workers do not search: that is slow under one old snapshot.
     return (

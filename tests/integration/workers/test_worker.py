@@ -219,6 +219,17 @@ def test_a_media_claimed_again_after_its_deadline_settles_both_claims(bench: Ben
     assert len(annotator.seen) == 8, "what is in hand is not done twice"
 
 
+def test_what_waits_for_its_turn_in_a_worker_that_gets_on_is_given_more_time(bench: Bench) -> None:
+    worker = bench.worker(FakeAnnotator(media_s=0.1), heartbeat_s=0.05, deadlines=Deadlines({"gif": 1.0, "film": 2.0}))
+    running = in_background(worker.run_chunk, 1, IDS)
+    wait_until(lambda: worker.in_hand == MEDIA)
+    first = bench.row(MEDIA)
+    wait_until(lambda: (bench.row(MEDIA).deadline_at or first.deadline_at) > first.deadline_at)
+    assert bench.row(MEDIA).attempts == first.attempts == 1
+    running.join(TIMEOUT_S)
+    assert bench.states() == {WorkState.DONE: MEDIA}
+
+
 def test_suspects_run_alone(bench: Bench) -> None:
     with writing(bench.engine) as connection:
         connection.execute(text("UPDATE work SET suspect = true WHERE media_id IN (3, 4)"))
