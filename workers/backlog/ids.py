@@ -8,14 +8,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import IO, Final, Protocol
 
 from annotator.errors import ConfigError, InputError
 from annotator.media.s3 import ListedObject
 from annotator.store.backlog.listing import Shard
-from workers.backlog.batches import Batch, Choice, is_media_key
+from workers.backlog.batches import Choice, is_media_key
+from workers.backlog.lines import LinesSource, ReadLines
 
 _LINES_PER_BATCH: Final = 1000
 _ASKED_AT_ONCE: Final = 16
@@ -68,7 +69,7 @@ def open_ids(path: str, stdin: IO[bytes]) -> Iterator[IdList]:
         yield IdList(file, hashlib.file_digest(file, "sha256").hexdigest())  # type: ignore[arg-type]  # any file will do
 
 
-class IdSource:
+class IdSource(LinesSource[str]):
     """The objects of a list. It is one shard, whose cursor is the number of its last line."""
 
     def __init__(self, finder: ObjectFinder, bucket: str, ids: IdList, choice: Choice) -> None:
@@ -81,6 +82,7 @@ class IdSource:
             choice: which keys are wanted.
 
         """
+        super().__init__(lines_per_batch=_LINES_PER_BATCH)
         self._finder = finder
         self._bucket = bucket
         self._ids = ids
@@ -88,39 +90,19 @@ class IdSource:
         self.unknown: list[str] = []
         self.unknown_count = 0
 
-    def plan(self, shard: Shard, *, shards: int) -> Sequence[str]:
-        """Cut nothing: it is a single list."""
-        del shard, shards
-        return ()
-
-    def split(self, shard: Shard) -> str | None:
-        """Cut nothing."""
-        del shard
-        return None
-
-    def batches(self, shard: Shard, *, most: int | None) -> Iterator[Batch]:
-        """Yield the objects that lines name, behind the line of the cursor.
+    @contextlib.contextmanager
+    def reading(self, shard: Shard) -> Iterator[ReadLines[str]]:
+        """Read the list from its beginning.
 
         Raises:
-            InputError: a line is no text, or too long; or none of a thousand objects may be looked at.
+            InputError: a line is no text, or too long; or none of the objects of a batch may be looked at.
 
         """
-        done = int(shard.cursor or 0)
+        del shard  # there is only one
         self._ids.file.seek(0)
-        lines = self._lines()
-        for _ in islice(lines, done):
-            pass
         with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="finder") as pool:
-            while True:
-                room = _LINES_PER_BATCH if most is None else min(_LINES_PER_BATCH, most)
-                some = list(islice(lines, room))
-                done += len(some)
-                objects = self._find(pool, some)
-                most = None if most is None else most - len(objects)
-                is_end = len(some) < room
-                yield Batch(objects, str(done), 1, is_end=is_end)
-                if is_end or (most is not None and most <= 0):
-                    return
+            # Lines that name nothing are told by themselves, see `unknown`.
+            yield ReadLines(self._lines(), partial(self._find, pool), counts_left_out=False)
 
     def _lines(self) -> Iterator[str]:
         number = 0

@@ -10,16 +10,18 @@ import io
 import json
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from typing import IO, Any, Final, Protocol
 from urllib.parse import unquote_plus
 
 from annotator.errors import InputError, SourceChangedError
 from annotator.media.s3 import ListedObject, split_s3_uri
 from annotator.store.backlog.listing import Shard
-from workers.backlog.batches import LINES_PER_BATCH, Batch, Choice, is_media_key
+from workers.backlog.batches import LINES_PER_BATCH, Choice, is_media_key
+from workers.backlog.lines import LinesSource, ReadLines
 
 MAX_MANIFEST_BYTES: Final = 64 << 20
 _MAX_LINE: Final = 64 << 10
@@ -130,7 +132,7 @@ def _check_file(said: object, uri: str) -> InventoryFile:
     raise InputError(f"{uri} has a file without key, size and MD5checksum; let the inventory be made anew")
 
 
-class InventorySource:
+class InventorySource(LinesSource[list[str]]):
     """The lines of an inventory. Each file is a shard, whose cursor is the number of its last line."""
 
     def __init__(self, reader: ObjectReader, bucket: str, manifest: Manifest, choice: Choice) -> None:
@@ -143,23 +145,15 @@ class InventorySource:
             choice: which keys are wanted.
 
         """
+        super().__init__(lines_per_batch=LINES_PER_BATCH)
         self._reader = reader
         self._bucket = bucket
         self._files = {one.key: one for one in manifest.files}
         self._lines = _Lines(manifest.columns, choice)
 
-    def plan(self, shard: Shard, *, shards: int) -> Sequence[str]:
-        """Cut nothing: files are shards already."""
-        del shard, shards
-        return ()
-
-    def split(self, shard: Shard) -> str | None:
-        """Cut nothing."""
-        del shard
-        return None
-
-    def batches(self, shard: Shard, *, most: int | None) -> Iterator[Batch]:
-        """Yield what lies behind a line of a file, after the whole file was fetched and checked.
+    @contextmanager
+    def reading(self, shard: Shard) -> Iterator[ReadLines[list[str]]]:
+        """Fetch and check a whole file, and read its lines.
 
         Raises:
             InputError: a line is no line of an inventory.
@@ -167,23 +161,11 @@ class InventorySource:
 
         """
         file = self._files[shard.start_key]
-        done = int(shard.cursor or 0)
         with tempfile.TemporaryFile() as fetched:
             self._fetch(file, fetched)
             fetched.seek(0)
-            rows = enumerate(_read_lines(fetched, file.key), start=1)
-            for _ in islice(rows, done):
-                pass
-            while True:
-                room = LINES_PER_BATCH if most is None else min(LINES_PER_BATCH, most)
-                lines = list(islice(rows, room))
-                done = lines[-1][0] if lines else done
-                objects = self._lines.objects((row for _, row in lines), file.key)
-                most = None if most is None else most - len(objects)
-                is_end = len(lines) < room
-                yield Batch(objects, str(done), 1, is_end=is_end, left_out=len(lines) - len(objects))
-                if is_end or (most is not None and most <= 0):
-                    return
+            objects_of = partial(self._lines.objects, file_key=file.key)
+            yield ReadLines(_read_lines(fetched, file.key), objects_of, counts_left_out=True)
 
     def _fetch(self, file: InventoryFile, into: IO[bytes]) -> None:
         sink = _Digesting(into, file)
@@ -205,7 +187,7 @@ class _Lines:
         ]
         self._choice = choice
 
-    def objects(self, rows: Iterator[list[str]], file_key: str) -> list[ListedObject]:
+    def objects(self, rows: Iterable[list[str]], file_key: str) -> list[ListedObject]:
         """Return the wanted objects in the order of keys, each key once."""
         prefix, choice = self._choice.prefix, None if self._choice.takes_all else self._choice
         found = {}
