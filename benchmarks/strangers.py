@@ -103,7 +103,7 @@ def known_part(bundle: ModelBundle, people: Path) -> ModelBundle:
     names = np.unique([*found, *strangers])
     parts = np.random.default_rng(7).permutation(len(names)) % 3
     known = {plain(name) for name, part in zip(names.tolist(), parts.tolist(), strict=True) if part == KNOWN}
-    return bundle.with_only(np.flatnonzero([plain(one.name) in known for one in bundle.identities]))
+    return bundle.as_if_only(np.flatnonzero([plain(one.name) in known for one in bundle.identities]))
 
 
 def plain(name: str) -> str:

@@ -143,7 +143,7 @@ def answers(bundle: ModelBundle, photographs: Photographs, embedder: FaceEmbedde
         yield from _named(without, tracks, np.flatnonzero(is_asked & is_found).tolist(), is_known=True)
         stay = np.flatnonzero([fold_of(one.name) != fold for one in bundle.identities])
         is_out = np.array([fold_of(name) == fold for name in photographs.people])
-        yield from _named(bundle.with_only(stay), tracks, np.flatnonzero(is_out & is_found).tolist(), is_known=False)
+        yield from _named(bundle.as_if_only(stay), tracks, np.flatnonzero(is_out & is_found).tolist(), is_known=False)
 
 
 def _track(embedding: F32, quality: np.float32) -> TrackEvidence:

@@ -19,12 +19,15 @@ from annotator.accuracy.measures import (
     JudgedTracks,
     calibration_error,
     found_over,
+    found_over_threshold,
+    joined,
     nearest_is_right,
     precision_at,
     recall_at,
     score_at_rate,
     strangers_named,
     strangers_over,
+    strangers_over_threshold,
 )
 from annotator.accuracy.rows import Row, share_of
 from annotator.accuracy.subjects import Subject
@@ -33,6 +36,7 @@ from annotator.accuracy.trial import Trial, quality_of, size_of
 from annotator.accuracy.whole_clips import clip_rows, confusion_rows, not_live_rows
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
+from annotator.types import I64
 
 if TYPE_CHECKING:
     from annotator.accuracy.intervals import Interval
@@ -53,8 +57,8 @@ ENOUGH_PX: Final = 48.0
 ENOUGH_PHOTOGRAPHS: Final = 5
 """Faces of this size, of people with so many photographs, are those of the reach."""
 
-GALLERIES: Final = (24, 100, 300)
-"""Smaller galleries that are tried, too."""
+GALLERIES: Final = {24: 10, 100: 5, 300: 3, 600: 3}
+"""Smaller galleries that are tried, too, by their people: how many galleries of so many, drawn anew."""
 
 _SURE: Final = 0.5  # from which on a name is likelier right than wrong
 _TOLD_APART: Final = ("posters", "cartoons")
@@ -107,7 +111,7 @@ def tables_of(
 def thresholds(development: Trial) -> dict[float, float]:
     """Return the logarithms of likelihood ratios above which the shares ``RATES`` of strangers' tracks are.
 
-    The model's own thresholds are scores of one likelihood ratio, too: a small face needs a higher score.
+    The model's own thresholds are scores of one likelihood ratio, too: a large face needs a higher score.
 
     Args:
         development: people of one part, who are not those that are reported on.
@@ -204,24 +208,36 @@ def precision_rows(judged: JudgedTracks) -> list[Row]:
 
 
 def gallery_rows(trial: Trial, *, seed: int) -> list[Row]:
-    """Return what changes when the gallery grows; strangers are always the same, those whom no gallery knows."""
+    """Return what changes when the gallery grows; strangers are always the same, those whom no gallery knows.
+
+    Small galleries are drawn several times, for who is in them decides much; all of them count together.
+    """
+    people = len(trial.held.bundle.identities)
+    draws = {size: count for size, count in GALLERIES.items() if size < people} | {people: 1}
+    random = np.random.default_rng(seed)
     rows = []
-    people = [identity.name for identity in trial.held.bundle.identities]
-    order = np.random.default_rng(seed).permutation(len(people))
-    for size in [*(size for size in GALLERIES if size < len(people)), len(people)]:
-        gallery = Gallery.from_bundle(trial.held.bundle.with_only(np.sort(order[:size])))
-        judged = judge(trial.tracks, trial.held.subjects, Identifier(gallery))
-        is_nobody = trial.which(
-            judged, lambda track: track.photograph is not None and trial.subject(track).person is None
-        )
-        judged = judged.of(judged.is_known | is_nobody)
+    for size, count in draws.items():
+        judged = joined([_before(trial, np.sort(random.permutation(people)[:size])) for _ in range(count)])
         row: dict[str, Interval | None] = {}
         for prior in (0.1, 0.005):
             row[f"precision at {prior:.1%}"] = precision_at(judged, confidence=CONFIDENCES[0], prior=prior)
             row[f"recall at {prior:.1%}"] = recall_at(judged, confidence=CONFIDENCES[0], prior=prior)
-        row["strangers named"] = strangers_named(judged, confidence=CONFIDENCES[0], prior=0.1)
-        rows.append(Row(f"{size:,} people", int(judged.is_known.sum()), row))
+        row["found"] = found_over_threshold(judged)
+        row["strangers named"] = strangers_over_threshold(judged)
+        for prior in PRIORS[:2]:
+            sure = strangers_named(judged, confidence=CONFIDENCES[1], prior=prior)
+            row[f"strangers {CONFIDENCES[1]:.0%} sure at {prior:.1%}"] = sure
+        drawn = f", {count} galleries" if count > 1 else ""
+        rows.append(Row(f"{size:,} people{drawn}", int(judged.is_known.sum()), row))
     return rows
+
+
+def _before(trial: Trial, places: I64) -> JudgedTracks:
+    """Return the tracks of strangers, and of some people of the gallery, before a gallery of these people."""
+    gallery = Gallery.from_bundle(trial.held.bundle.with_only(places))
+    judged = judge(trial.tracks, trial.held.subjects, Identifier(gallery))
+    is_nobody = trial.which(judged, lambda track: track.photograph is not None and trial.subject(track).person is None)
+    return judged.of(judged.is_known | is_nobody)
 
 
 def group_rows(trial: Trial, limits: Mapping[float, float], groups: Mapping[str, Mapping[str, str]]) -> list[Row]:

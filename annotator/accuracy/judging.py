@@ -54,6 +54,7 @@ def judge(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject], identifi
         is_right=np.array(right, np.bool_),
         scores=np.array([score for score, _ in told], np.float64),
         log_ratios=np.array([ratio for _, ratio in told], np.float64),
+        is_named=np.array([label.verdict == "known" for label in labels], np.bool_),
         tracks=np.array([number for _, _, number in live], np.int64),
         subjects=tuple(subject.key for _, subject, _ in live),
     )
@@ -80,7 +81,7 @@ def judge_in_folds(tracks: Sequence[SeenTrack], subjects: Mapping[int, Subject],
         stay = np.flatnonzero([fold_of(one.name) != fold for one in bundle.identities])
         if len(stay) < _LEAST_PEOPLE:
             raise ConfigError(f"{bundle.model} knows too few people: nobody can be left out to be a stranger")
-        told = judge(tracks, subjects, Identifier(Gallery.from_bundle(bundle.with_only(stay))))
+        told = judge(tracks, subjects, Identifier(Gallery.from_bundle(bundle.as_if_only(stay))))
         mine = fold_of_track[told.tracks]
         parts.append(told.of(np.where(told.is_known, (mine + 1) % FOLDS == fold, mine == fold)))
     return joined(parts)

@@ -39,6 +39,7 @@ class JudgedTracks:
         is_right: bool (N,), whether the nearest person is the one who is seen; never for a stranger.
         scores: f64 (N,), of the nearest person; -inf where there is none, or the faces are too poor.
         log_ratios: f64 (N,), logarithm of «it is this person» to «it is a stranger»; -inf likewise.
+        is_named: bool (N,), whether the nearest person's name is given, at the model's own threshold.
         tracks: i64 (N,), which of the tracks that were judged; one may be judged before several galleries.
         subjects: who is seen, strangers too: their tracks are drawn together, for they are no independent samples.
 
@@ -48,6 +49,7 @@ class JudgedTracks:
     is_right: Flags
     scores: F64
     log_ratios: F64
+    is_named: Flags
     tracks: I64
     subjects: tuple[str, ...]
 
@@ -62,6 +64,7 @@ class JudgedTracks:
             is_right=self.is_right[which],
             scores=self.scores[which],
             log_ratios=self.log_ratios[which],
+            is_named=self.is_named[which],
             tracks=self.tracks[which],
             subjects=tuple(one for one, is_meant in zip(self.subjects, which.tolist(), strict=True) if is_meant),
         )
@@ -134,6 +137,16 @@ def nearest_is_right(judged: JudgedTracks) -> Interval | None:
 def strangers_named(judged: JudgedTracks, *, confidence: float, prior: float) -> Interval | None:
     """Return which share of strangers' tracks get a name at least so surely; None where there are none."""
     return _share_of(judged, judged.confidences(prior) >= confidence, ~judged.is_known)
+
+
+def strangers_over_threshold(judged: JudgedTracks) -> Interval | None:
+    """Return which share of strangers' tracks get a name at the model's own threshold; None where there are none."""
+    return _share_of(judged, judged.is_named, ~judged.is_known)
+
+
+def found_over_threshold(judged: JudgedTracks) -> Interval | None:
+    """Return which share of known people's tracks get their name at the model's own threshold; None without any."""
+    return _share_of(judged, judged.is_named & judged.is_right, judged.is_known)
 
 
 def calibration_error(judged: JudgedTracks, *, prior: float, least: float = 0.0) -> Interval | None:
@@ -223,6 +236,7 @@ def joined(parts: Sequence[JudgedTracks]) -> JudgedTracks:
         is_right=np.concatenate([part.is_right for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         log_ratios=np.concatenate([part.log_ratios for part in parts]),
+        is_named=np.concatenate([part.is_named for part in parts]),
         tracks=np.concatenate([part.tracks for part in parts]),
         subjects=tuple(subject for part in parts for subject in part.subjects),
     )

@@ -169,15 +169,26 @@ class ModelBundle:
         return f"{self.name}@{self.version}"
 
     def with_only(self, places: I64) -> "ModelBundle":
-        """Return the bundle as if only some people, i64 (n,), had ever been in it; its calibration stays."""
-        prototypes = self.prototypes[places]
+        """Return the bundle without all but some people, i64 (n,), as when the others are revoked.
+
+        Its centre stays, and so do the thresholds: the cohort is as large a share of the people as before.
+        """
         return replace(
             self,
             identities=tuple(self.identities[place] for place in places.tolist()),
-            prototypes=prototypes,
+            prototypes=self.prototypes[places],
             photo_counts=self.photo_counts[places],
-            mean=prototypes.astype(np.float64).mean(axis=0).astype(np.float32),
+            calibration=self.calibration.for_some(len(places), len(self.identities)),
         )
+
+    def as_if_only(self, places: I64) -> "ModelBundle":
+        """Return the bundle as if only some people, i64 (n,), had ever been in it, for others who shall be strangers.
+
+        Their photographs are not in its centre either. Of a dozen people and fewer the centre is made of little else
+        than themselves; scores then say less than they seem to.
+        """
+        kept = self.with_only(places)
+        return replace(kept, mean=kept.prototypes.astype(np.float64).mean(axis=0).astype(np.float32))
 
 
 def load_bundle(path: Path, *, revocations: Path | None = None) -> ModelBundle:
@@ -202,13 +213,13 @@ def load_bundle(path: Path, *, revocations: Path | None = None) -> ModelBundle:
     lists = [parse_revocation_list(text_of(content[REVOKED], REVOKED), where=REVOKED)]
     lists += [read_revocation_list(revocations)] if revocations else []
     kept = [index for index, person in enumerate(people) if not any(item.covers(person) for item in lists)]
-    return ModelBundle(
+    whole = ModelBundle(
         name=manifest["name"],
         version=manifest["version"],
         embedder=manifest["embedder"],
-        identities=tuple(people[index] for index in kept),
-        prototypes=arrays["prototypes"][kept],
-        photo_counts=arrays["photo_counts"][kept],
+        identities=tuple(people),
+        prototypes=arrays["prototypes"],
+        photo_counts=arrays["photo_counts"],
         mean=arrays["mean"],
         calibration=Calibration.from_json(json_of(content[CALIBRATION], CALIBRATION)),
         digest=_digest(manifest, kept if len(kept) < len(people) else None),
@@ -216,6 +227,7 @@ def load_bundle(path: Path, *, revocations: Path | None = None) -> ModelBundle:
         projection=projection,
         network=_read_network(path, manifest),
     )
+    return whole if len(kept) == len(people) else whole.with_only(np.array(kept, np.int64))
 
 
 def _prototype_headers(people: int, manifest: Mapping[str, Any]) -> dict[str, Header]:

@@ -1,7 +1,8 @@
 """What a score is worth: thresholds and confidence by face size.
 
-The same score means less for a small face: strangers' scores rise and known people's fall. So thresholds and the
-likelihood ratio are fitted at a few face sizes and interpolated between them, linearly in the logarithm of the size.
+The same score means more for a small face: known people's scores fall with the size of their faces, and strangers'
+hardly rise, so what is high for its size is surer. Thresholds and the likelihood ratio are fitted at a few face sizes
+and interpolated between them, linearly in the logarithm of the size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -217,6 +218,14 @@ class Calibration:
                 f" highest is {wanted.max_confidence:.6f}; ask for less"
             )
         return wanted
+
+    def for_some(self, kept: int, of: int) -> "Calibration":
+        """Return the calibration of a gallery that has lost people, for ``kept`` ``of`` those that it was fitted with.
+
+        The nearest 300 of 1,226 are those over a certain quantile, and a level is their mean. Of fewer people the same
+        share lies over it; 300 of 300 would be everybody, whose mean is far lower, and all scores would rise.
+        """
+        return replace(self, cohort=max(1, round(self.cohort * kept / max(of, 1))))
 
     def mark_beside(self, other: "Calibration") -> str:
         """Return what tells names under it from those under another calibration of the model; empty if nothing does.

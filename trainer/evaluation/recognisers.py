@@ -150,7 +150,7 @@ class GalleryRecogniser:
         """Return the gallery as if these people had never been in it."""
         gone = frozenset(people)
         stay = np.flatnonzero([name not in gone for name in self.people])
-        return replace(self, bundle=self.bundle.with_only(stay))
+        return replace(self, bundle=self.bundle.as_if_only(stay))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

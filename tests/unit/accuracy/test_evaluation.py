@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from annotator.accuracy.evaluation import (
+    GALLERIES,
     Meant,
     detection_rows,
     found_row,
@@ -176,7 +177,18 @@ def test_posters_and_cartoons_are_told_apart(held: HeldOut) -> None:
 
 def test_smaller_galleries_know_fewer(held: HeldOut) -> None:
     rows = gallery_rows(Trial(held, everybody()), seed=1)
-    assert [(row.what, row.count) for row in rows] == [("24 people", 24), (f"{PEOPLE} people", PEOPLE)]
+    several = GALLERIES[24]
+    expected = [(f"24 people, {several} galleries", 24 * several), (f"{PEOPLE} people", PEOPLE)]
+    assert [(row.what, row.count) for row in rows] == expected
+    assert [value(row.values["found"]) for row in rows] == [1.0, 1.0]
+
+
+def test_strangers_before_a_small_gallery_are_counted_at_the_models_own_threshold(held: HeldOut) -> None:
+    # 15 of the strangers are taken for somebody: by some galleries of 24 people, and by that of all.
+    clips = [clip(number, like=number - UNKNOWN[0] if number < UNKNOWN[0] + 15 else None) for number in UNKNOWN]
+    some, whole = gallery_rows(Trial(held, [*map(clip, KNOWN), *clips]), seed=1)
+    assert value(whole.values["strangers named"]) == pytest.approx(15 / STRANGERS)
+    assert 0 < value(some.values["strangers named"]) < value(whole.values["strangers named"])
 
 
 def test_groups_of_people_are_told_one_by_one(held: HeldOut) -> None:

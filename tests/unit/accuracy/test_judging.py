@@ -107,11 +107,11 @@ def test_of_two_people_nobody_can_be_left_out(bundle: ModelBundle) -> None:
     folds = [fold_of(identity.name) for identity in bundle.identities]
     alike = np.flatnonzero(np.array(folds) == folds[0])[:2]
     with pytest.raises(ConfigError, match="too few people"):
-        judge_in_folds(EVERYBODY, SUBJECTS, bundle.with_only(alike))
+        judge_in_folds(EVERYBODY, SUBJECTS, bundle.as_if_only(alike))
 
 
 def test_a_bundle_without_people_is_as_if_they_had_never_been_there(bundle: ModelBundle) -> None:
-    less = bundle.with_only(np.arange(1, 59))
+    less = bundle.as_if_only(np.arange(1, 59))
     assert [one.name for one in less.identities] == [f"Person {number}" for number in range(1, 59)]
     np.testing.assert_array_equal(less.prototypes, bundle.prototypes[1:59])
     np.testing.assert_allclose(less.mean, bundle.prototypes[1:59].mean(axis=0), atol=1e-6)

@@ -31,6 +31,7 @@ def judged(*, known: Any, right: Any, scores: Any, subjects: Any = None) -> Judg
         is_right=np.array(right, bool),
         scores=np.array(scores, float),
         log_ratios=np.array(scores, float),
+        is_named=np.array(scores, float) > 0,
         tracks=np.arange(count),
         subjects=names,
     )

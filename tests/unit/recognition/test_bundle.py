@@ -26,8 +26,11 @@ from annotator.recognition.bundle import (
     load_bundle,
     write_bundle,
 )
+from annotator.recognition.gallery import Gallery
 from annotator.recognition.revocation import RevocationList, revoke
+from annotator.recognition.scoring import Scorer
 from annotator.types import Identity
+from tests.made_up_bundles import unit
 
 TEXTS = {CREDITS: "name,photographs,sources\n", MODEL_CARD: "# card\n", LICENSE: "terms\n"}
 EMPTY = RevocationList("00" * 16)
@@ -234,6 +237,40 @@ def test_people_on_the_users_list_are_not_in_it_and_labels_differ(folder: Path, 
     assert loaded.digest != load_bundle(folder).digest
     with pytest.raises(ConfigError):
         load_bundle(folder, revocations=tmp_path / "none.json")
+
+
+def test_scores_of_a_gallery_that_lost_most_people_are_no_higher(bundle: ModelBundle) -> None:
+    random = np.random.default_rng(8)
+    people = unit(random.normal(0, 1, (800, 32)))
+    whole = replace(
+        bundle,
+        identities=tuple(Identity(f"Person {number}") for number in range(800)),
+        prototypes=people,
+        photo_counts=np.full(800, 5, np.int32),
+        mean=people.mean(axis=0),
+        calibration=replace(bundle.calibration, cohort=200),
+    )
+    strangers = random.normal(0, 1, (300, 32))
+
+    def best_scores(one: ModelBundle) -> np.ndarray:
+        scorer = Scorer(Gallery.from_bundle(one), cohort=one.calibration.cohort)
+        return scorer.scores(strangers).max(axis=1)
+
+    of_all = np.quantile(best_scores(whole), (0.5, 0.9, 0.99))
+    for kept in (400, 200, 100, 24):
+        less = whole.with_only(np.sort(random.permutation(800)[:kept]))
+        assert less.calibration.cohort == kept // 4
+        assert (np.quantile(best_scores(less), (0.5, 0.9, 0.99)) < of_all).all()
+
+
+def test_whoever_is_revoked_leaves_the_cohort_as_large_a_share_as_it_was(folder: Path, tmp_path: Path) -> None:
+    whole = load_bundle(folder)
+    revoke(tmp_path / "mine.json", [Identity(f"Person {number:02}") for number in range(20)])
+    half = load_bundle(folder, revocations=tmp_path / "mine.json")
+    assert (whole.calibration.cohort, half.calibration.cohort) == (10, 5)
+    np.testing.assert_array_equal(half.mean, whole.mean)
+    revoke(tmp_path / "all.json", whole.identities)
+    assert load_bundle(folder, revocations=tmp_path / "all.json").identities == ()
 
 
 def test_a_remote_bundle_is_fetched_once_and_checked(folder: Path, tmp_path: Path) -> None:
