@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -26,6 +27,7 @@ from annotator.settings import Settings, load_settings
 from annotator.store.backlog.view_file import read_views
 from annotator.store.identities import ids_of
 from annotator.store.registry import active_network, shown_network
+from annotator.store.rollups import catch_up
 from annotator.store.store import Store
 from annotator.store.strangers.counting import count_strangers
 from annotator.store.strangers.decisions import (
@@ -38,6 +40,7 @@ from annotator.store.strangers.decisions import (
 from annotator.store.strangers.faces import best_tracks
 from annotator.store.strangers.listing import Stranger, StrangerTrack, list_strangers, tracks_of_stranger
 from annotator.store.strangers.running import Grouped, group_strangers
+from annotator.store.strangers.unnaming import Unnamed
 from annotator.store.tables import annotations, identities
 from annotator.types import Identity
 
@@ -382,8 +385,23 @@ def split_stranger(number: int, tracks: Sequence[str], *, settings: Mapping[str,
             seen = tracks_of_stranger(connection, found_as)
         keys = [_key_of(given, seen, number) for given in tracks]
         new = split_group(store.engine, network_id, found_as, keys=keys, bundle=gallery.bundle)
-    counted = "1 track is" if new.tracks == 1 else f"{new.tracks:,} tracks are"
-    out().print(f"{counted} stranger {new.number} now, and not stranger {found_as}; that stays so")
+        counted = "1 track is" if new.tracks == 1 else f"{new.tracks:,} tracks are"
+        out().print(f"{counted} stranger {new.number} now, and not stranger {found_as}; that stays so")
+        if new.unnamed is None:
+            return
+        _tell_unnamed(new.unnamed, found_as)
+        if new.unnamed.enrolled:
+            show_new_names(store, build_identifier(loaded, build_gallery(loaded, store=store)), network_id)
+        catch_up(store.engine)
+
+
+def _tell_unnamed(unnamed: Unnamed, number: int) -> None:
+    name = unnamed.identity.name
+    remark(f"It was said of them that they are not {name}: `annotator corrections` lists it.")
+    if unnamed.enrolled:
+        counted = "1 of them counts" if unnamed.enrolled == 1 else f"{unnamed.enrolled} of them count"
+        more = "" if unnamed.left else f" `annotator strangers name {number} {quote(name)}` lets the others count."
+        remark(f"{counted} as a photograph of {name} no more.{more}")
 
 
 def _key_of(given: str, seen: Sequence[StrangerTrack], number: int) -> tuple[int, int]:

@@ -1,20 +1,23 @@
 """Photographs of people who were added here: their embeddings, which make a gallery know them."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
-from annotator.errors import IdentityError
-from annotator.store.codec import decode_embedding, encode_embedding
+from annotator.store.codec import StoredBoxes, decode_embedding, encode_boxes, encode_embedding
 from annotator.store.columns import utc_now
-from annotator.store.identities import find_identities, load_identities, load_identity, register_identities
-from annotator.store.registry import insert_missing
-from annotator.store.tables import enrolled_faces, identities
+from annotator.store.identities import load_identities, load_identity, one_person, register_identities
+from annotator.store.registry import batched, insert_missing
+from annotator.store.tables import enrolled_faces
 from annotator.store.takedowns.tombstones import insist_on_nobody_taken_down
 from annotator.types import F32, Identity, frozen_array
+
+_ASKED: Final = 500  # photographs in one statement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,30 +99,33 @@ def list_enrolled(connection: Connection, embedder: str) -> list[EnrolledFaces]:
     return sorted(found, key=lambda one: one.identity.name)
 
 
-def remove_enrolled(connection: Connection, name: str, *, photo_sha256: Sequence[str] | None = None) -> int:
-    """Delete enrolled photographs of a person; the name stays.
+def remove_enrolled(connection: Connection, identity_id: int, *, photo_sha256: Sequence[str]) -> int:
+    """Delete enrolled photographs of a person, and of all who were merged with that one; the name stays.
 
     Args:
         connection: in a transaction that writes.
-        name: whose.
-        photo_sha256: which, by the digests of their bytes; all by default.
+        identity_id: whose.
+        photo_sha256: which, by the digests of their bytes.
 
     Returns:
         How many photographs were deleted: one counts once, whatever embedders read it, and where two who were merged
         both had it.
 
-    Raises:
-        IdentityError: nobody has the name, or several.
-
     """
-    found = find_identities(connection, name)
-    if len(found) > 1:
-        raise IdentityError(f"{name!r} may mean several people: write the name exactly", name=name)
-    mine = select(identities.c.id).where(identities.c.survivor_id == found[0])
-    wanted = [enrolled_faces.c.identity_id.in_(mine)]
-    if photo_sha256 is not None:
-        wanted.append(enrolled_faces.c.photo_sha256.in_([bytes.fromhex(one) for one in photo_sha256]))
-    photos = select(func.count(enrolled_faces.c.photo_sha256.distinct())).where(*wanted)
-    count = int(connection.execute(photos).scalar_one())
-    connection.execute(delete(enrolled_faces).where(*wanted))
-    return count
+    faces = enrolled_faces.c
+    mine = faces.identity_id.in_(one_person(connection, identity_id))
+    removed: set[bytes] = set()
+    for some in batched([bytes.fromhex(one) for one in photo_sha256], _ASKED):
+        these = delete(enrolled_faces).where(mine, faces.photo_sha256.in_(list(some))).returning(faces.photo_sha256)
+        removed |= {bytes(one) for one in connection.execute(these).scalars()}
+    return len(removed)
+
+
+def digest_of_track(content_sha256: bytes, track_no: int) -> str:
+    """Return the digest that stands for a track of a group of strangers as that of a photograph does, hexadecimal."""
+    return hashlib.sha256(content_sha256 + f":track {track_no}".encode()).hexdigest()
+
+
+def digest_of_boxes(content_sha256: bytes, boxes: StoredBoxes) -> str:
+    """Return the digest that stands for a face that somebody has looked at, whichever network finds it, hexadecimal."""
+    return hashlib.sha256(content_sha256 + encode_boxes(boxes)).hexdigest()

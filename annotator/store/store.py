@@ -373,16 +373,6 @@ class Store:
         with self.reading() as connection:
             return enrolled.list_enrolled(connection, embedder)
 
-    def remove_enrolled(self, name: str, *, photo_sha256: Sequence[str] | None = None) -> int:
-        """Delete enrolled photographs of a person, all by default; return how many.
-
-        Raises:
-            IdentityError: nobody has the name, or several.
-
-        """
-        with self.writing() as connection:
-            return enrolled.remove_enrolled(connection, name, photo_sha256=photo_sha256)
-
     def taken_down(self, people: Collection[Identity]) -> frozenset[str]:
         """Return the names of those whom nobody may know any more (``annotator takedown``).
 

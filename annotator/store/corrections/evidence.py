@@ -1,6 +1,5 @@
 """Tracks that are somebody by a person's word become evidence of that person, as photographs that are enrolled do."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,8 @@ from sqlalchemy import Connection, select
 
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.evidence import pool_track, unit
-from annotator.store.codec import encode_boxes
 from annotator.store.corrections.listing import Correction
-from annotator.store.enrolled import add_enrolled
+from annotator.store.enrolled import add_enrolled, digest_of_boxes
 from annotator.store.labels import load_evidence
 from annotator.store.registry import batched
 from annotator.store.tables import contents, enrolled_faces
@@ -63,8 +61,7 @@ def enroll_corrected(
         evidence = load_evidence(connection, network_id, ids)
         for one in some:
             embedding = _embedding(evidence[one.content_id][one.track_no or 0], bundle)
-            # Names the face that was looked at, whichever network finds it.
-            photo = hashlib.sha256(bytes(sha256[one.content_id]) + encode_boxes(one.boxes)).hexdigest()
+            photo = digest_of_boxes(bytes(sha256[one.content_id]), one.boxes)
             if embedding is None:
                 too_poor += 1
             elif photo not in known:

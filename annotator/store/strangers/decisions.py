@@ -17,12 +17,15 @@ from annotator.grouping.points import rule_of
 from annotator.grouping.threshold import MOST_SUMMED
 from annotator.recognition.bundle import ModelBundle
 from annotator.store.connection import reading, writing
+from annotator.store.locks import change_corrections
+from annotator.store.promotions import who_is_this
 from annotator.store.registry import active_network, batched
 from annotator.store.strangers.counting import count_anew
 from annotator.store.strangers.groups import decode_total, encode_total, write_united
 from annotator.store.strangers.running import changing_groups, read_points
 from annotator.store.strangers.state import State, load_state, move_on
-from annotator.store.tables import grouped_tracks, identities, track_groups
+from annotator.store.strangers.unnaming import Unnamed, unname
+from annotator.store.tables import grouped_tracks, identities, networks, track_groups
 
 _ASKED: Final = 500  # tracks in one statement
 
@@ -132,16 +135,33 @@ def _people(connection: Connection, identity_ids: set[int | None]) -> set[int]:
     return set(connection.execute(standing).scalars())
 
 
-def split_group(
+@dataclass(frozen=True, slots=True)
+class SplitOff:
+    """A group that was split off another one.
+
+    Attributes:
+        number: what it is called.
+        tracks: how many tracks it has.
+        unnamed: what became of the name that the other group has; None where it has none.
+
+    """
+
+    number: int
+    tracks: int
+    unnamed: Unnamed | None
+
+
+def split_group(  # noqa: PLR0913 - all but the first by name
     engine: Engine,
     network_id: int,
     number: int,
     *,
     keys: Sequence[TrackKey],
     bundle: ModelBundle,
+    said_by: str | None = None,
     note: Callable[[Connection], None] = _nothing_more,
-) -> Group:
-    """Let some tracks of a group be another one, for good.
+) -> SplitOff:
+    """Let some tracks of a group be another one, for good. Where the group has a name, they are not that person.
 
     Args:
         engine: of the database.
@@ -149,10 +169,11 @@ def split_group(
         number: of the group.
         keys: which of its tracks.
         bundle: as of the run that made the groups.
+        said_by: who says so; by default the user of this machine.
         note: keeps what else is to be known of it, in its transaction.
 
     Returns:
-        The new group.
+        The new group. What is stored is not labelled anew without the evidence that is gone yet.
 
     Raises:
         StrangerError: there is no such group, a track is not in it, or none would be left in it.
@@ -161,6 +182,7 @@ def split_group(
 
     """
     with changing_groups(engine, network_id), writing(engine) as connection:
+        change_corrections(connection, connection.execute(select(networks.c.id)).scalars().all())
         state = _state(connection, network_id)
         if state.rule != rule_of(bundle):
             raise ConfigError("the groups were made with another model: run `annotator strangers group` first")
@@ -184,9 +206,13 @@ def split_group(
             where = (grouped_tracks.c.network_id == network_id, here)
             connection.execute(update(grouped_tracks).where(*where).values(group_no=new_no))
         move_on(connection, state, founded=state.founded + 1, next_no=new_no + 1)
+        unnamed = None
+        if group.identity_id is not None:
+            says = said_by or who_is_this()
+            unnamed = unname(connection, network_id, moved, identity_id=group.identity_id, said_by=says)
         count_anew(connection, network_id, [group.number, new_no])
         note(connection)
-        return find_group(connection, network_id, new_no)
+        return SplitOff(new_no, len(moved), unnamed)
 
 
 def name_group(

@@ -1,6 +1,5 @@
 """The faces by which a group can be known again: what is enrolled when a person says who it is."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +13,7 @@ from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import F64
 from annotator.recognition.evidence import pool_track, unit
 from annotator.recognition.prototypes import MIN_AGREEMENT
+from annotator.store.enrolled import digest_of_track
 from annotator.store.labels import load_evidence
 from annotator.store.strangers.decisions import members_of
 from annotator.store.tables import contents, tracks
@@ -88,7 +88,7 @@ def best_tracks(connection: Connection, network_id: int, number: int, *, bundle:
     return BestTracks(
         embeddings[chosen].astype(np.float32),
         np.array([found[place][3] for place in chosen]),
-        tuple(_digest(bytes(sha256[found[place][0]]), found[place][1]) for place in chosen),
+        tuple(digest_of_track(bytes(sha256[found[place][0]]), found[place][1]) for place in chosen),
     )
 
 
@@ -111,7 +111,3 @@ def _sharpest(connection: Connection, network_id: int, keys: Sequence[TrackKey])
         (further if key[0] in seen else first).append(key)
         seen.add(key[0])
     return [*first, *further][:_LOOKED_AT]
-
-
-def _digest(sha256: bytes, track_no: int) -> str:
-    return hashlib.sha256(sha256 + f":track {track_no}".encode()).hexdigest()

@@ -163,6 +163,48 @@ def test_a_name_is_found_in_old_clips_and_stays_the_group_s(capsys: pytest.Captu
     assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
 
 
+def labelling_shown(url: str) -> int:
+    with Store.open(url) as store:
+        return store.active_labelling() or 0
+
+
+def names_and_evidence(url: str) -> tuple[dict[str, str], int]:
+    """Return the name of each shown track that has one, and how many faces are enrolled."""
+    with Store.open(url) as store, store.reading() as connection:
+        shown = connection.execute(
+            text("SELECT media_key, track, identity FROM stranger_tracks WHERE identity IS NOT NULL")
+        )
+        named = {f"{key.rpartition('/')[2]}#{track}": name for key, track, name in shown}
+        return named, connection.execute(text("SELECT count(*) FROM enrolled_faces")).scalar_one()
+
+
+def test_who_is_split_out_of_a_named_group_is_not_that_person(grouped: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
+    named, enrolled = names_and_evidence(grouped)
+    assert ({key for key, name in named.items() if name == "Eileen Collins"}, enrolled) == (
+        {"hello.gif#0", "waving.gif#1", "end.gif#0"},
+        3,
+    )
+    capsys.readouterr()
+    with_all = labelling_shown(grouped)
+    assert run_command(["strangers", "split", "1", "waving.gif#1"]) == 0
+    assert labelling_shown(grouped) != with_all, "the other evidence has made all labels anew"
+    told = capsys.readouterr()
+    assert told.out == "1 track is stranger 5 now, and not stranger 1; that stays so\n"
+    assert "they are not Eileen Collins: `annotator corrections` lists it" in told.err
+    assert "1 of them counts as a photograph of Eileen Collins no more." in told.err
+    named, enrolled = names_and_evidence(grouped)
+    assert ({key for key, name in named.items() if name == "Eileen Collins"}, enrolled) == (
+        {"hello.gif#0", "end.gif#0"},
+        2,
+    )
+    (said,) = lines(["corrections"], capsys)
+    assert (said["verdict"], said["identity"], said["track"]) == ("is not", "Eileen Collins", 1)
+    assert run_command(["strangers", "split", "1", "hello.gif#0"]) == 0
+    assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
+    assert names_and_evidence(grouped)[1] == 1, "one that is split off is enrolled no more by the next naming"
+
+
 @pytest.mark.usefixtures("grouped")
 def test_a_name_is_given_under_the_prior_of_the_settings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

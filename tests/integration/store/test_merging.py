@@ -14,6 +14,8 @@ from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import EnrolledPerson, Gallery
 from annotator.store import Store
 from annotator.store.corrections.saying import correct_track
+from annotator.store.enrolled import remove_enrolled
+from annotator.store.identities import ids_of
 from annotator.store.merging import list_merged
 from annotator.store.naming import add_alias, change_kg_mid
 from annotator.store.relabelling.running import relabel_archive
@@ -165,7 +167,9 @@ def test_photographs_are_those_of_both_once_and_then_of_each_again(small: Small)
         BEN.name: (digest(2), digest(3)),
     }
     small.store.merge(ADA.name, BEN.name)
-    assert small.store.remove_enrolled(BEN.name, photo_sha256=[digest(1), digest(2)]) == 2
+    with small.store.writing() as connection:
+        ben = ids_of(connection, {BEN.name})[BEN.name]
+        assert remove_enrolled(connection, ben, photo_sha256=[digest(1), digest(2)]) == 2
 
 
 def test_what_a_former_program_writes_of_both_meanwhile_is_told_apart_too(small: Small) -> None:

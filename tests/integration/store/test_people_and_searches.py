@@ -9,6 +9,8 @@ from sqlalchemy import Connection, text, update
 
 from annotator.errors import IdentityError
 from annotator.store import Store
+from annotator.store.enrolled import remove_enrolled
+from annotator.store.identities import ids_of
 from annotator.store.rollups import roll_up
 from annotator.store.tables import WorkState, work
 from annotator.types import Identity
@@ -203,12 +205,13 @@ def test_enrolled_photographs_come_back_exactly_and_once(store: Store) -> None:
     (found,) = store.list_enrolled("e")
     assert (found.identity, found.photo_sha256) == (eileen, (digest(1), digest(2)))
     assert np.array_equal(found.embeddings, embeddings)
-    of_two_embedders = store.remove_enrolled("eileen collins", photo_sha256=[digest(1)])
+    with store.writing() as connection:
+        of_two_embedders = remove_enrolled(
+            connection, ids_of(connection, {eileen.name})[eileen.name], photo_sha256=[digest(1)]
+        )
     assert of_two_embedders == 1
     assert store.list_enrolled("other") == []
     assert len(store.list_enrolled("e")[0].embeddings) == 1
-    assert store.remove_enrolled("Eileen Collins") == 1
-    assert store.list_enrolled("e") == []
 
 
 def test_enrolled_photographs_of_merged_people_come_together(store: Store) -> None:

@@ -352,10 +352,11 @@ def test_a_split_takes_what_it_takes_from_the_total(archive: Archive) -> None:
         whole = find_group(connection, archive.network_id, group)
     new = split_group(archive.store.engine, archive.network_id, group, keys=some, bundle=bundle())
     with archive.store.reading() as connection:
-        left = find_group(connection, archive.network_id, group)
-    totals = [np.frombuffer(one.total, "<i4") for one in (whole, left, new)]
+        left, apart = (find_group(connection, archive.network_id, one) for one in (group, new.number))
+    totals = [np.frombuffer(one.total, "<i4") for one in (whole, left, apart)]
     assert (totals[0] == totals[1] + totals[2]).all()
-    assert whole.tracks == left.tracks + new.tracks
+    assert whole.tracks == left.tracks + apart.tracks
+    assert (new.tracks, new.unnamed) == (2, None)
 
 
 def test_a_name_stays_when_groups_are_made_anew(archive: Archive) -> None:
