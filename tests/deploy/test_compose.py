@@ -28,6 +28,8 @@ from tests.deploy import compose_checks as checks
 from tests.deploy.compose_checks import COMPOSE, ROOT, Compose
 from tests.web_client import PASSWORD, WebForTests
 
+_WITH_DEFAULT = re.compile(r"\$\{([A-Z0-9_]+):-((?:[^${}]|\$\{[^}]*\})*)\}")
+
 CHECKS: list[Callable[[Compose], list[str]]] = [
     checks.ports_of_other_machines,
     checks.literal_secrets,
@@ -196,6 +198,18 @@ def test_the_example_names_every_secret_and_holds_none() -> None:
     lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")]
     assert {line.removesuffix("=") for line in lines} == checks.required_variables(COMPOSE.read_text()) | LATER
     assert all(line.endswith("=") for line in lines)
+
+
+def test_whatever_may_be_set_is_in_the_example_with_its_default_and_explained() -> None:
+    files = "".join(path.read_text() for path in (COMPOSE, *sorted((ROOT / "deploy" / "compose").glob("*.yml"))))
+    defaults = {name: checks.interpolated(default) for name, default in _WITH_DEFAULT.findall(files)}
+    asked_for = set(re.findall(r"\$\{([A-Z0-9_]+)", files))
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    given = dict(line.removeprefix("# ").split("=", 1) for line in lines if re.match(r"(# )?[A-Z0-9_]+=", line))
+    assert asked_for <= set(given)
+    assert {name: given[name] for name in defaults} == defaults
+    explained = set(re.findall(r"`([A-Z0-9_]+)`", (ROOT / "docs" / "operations.md").read_text()))
+    assert asked_for - checks.required_variables(COMPOSE.read_text()) - LATER <= explained
 
 
 @pytest.fixture
