@@ -6,6 +6,7 @@ It keeps the list from being a directory of those who asked to be forgotten, not
 """
 
 import hashlib
+import re
 import unicodedata
 from typing import Final
 
@@ -64,10 +65,12 @@ def folded(text: str) -> str:
     >>> folded("Zoë Ek, ŻÓŁĆ"), folded("Straße")
     ('zoe ek, zołc', 'strasse')
     """
-    if text.isascii():
-        return text.casefold()
+    text = text.casefold()
     for _ in range(3):  # folded characters may decompose, and decomposed ones fold: three rounds settle all of Unicode
-        text = without_marks(text.casefold())
+        small = without_marks(text)
+        text = small.casefold()
+        if text == small:
+            break
     return text
 
 
@@ -80,5 +83,5 @@ def without_marks(text: str) -> str:
     if text.isascii():
         return text
     decomposed = unicodedata.normalize("NFKD", text)
-    marks = [ord(char) for char in set(decomposed) if unicodedata.combining(char)]
-    return decomposed.translate(dict.fromkeys(marks)) if marks else decomposed
+    marks = "".join(char for char in set(decomposed) if unicodedata.combining(char))  # none of them has to be escaped
+    return re.sub(f"[{marks}]", "", decomposed) if marks else decomposed

@@ -23,7 +23,7 @@ _LEFT: Final = frozenset(
         *("track_labels", "overruled_labels", "store_settings", "takedowns"),
     )
 )
-_SQUEEZED: Final = " _-.'"  # signs that a name may have between its letters: «M.I.A.»
+_SQUEEZED: Final = " _-.'"  # signs that a name of one word may have between its letters: «M.I.A.»
 _SAID: Final = re.compile(r"(is not|is) (.+)", re.DOTALL)
 
 
@@ -98,8 +98,10 @@ def may_have(column: Column[Any], finder: NameFinder) -> ColumnElement[bool]:
     Databases know neither accents nor the case of all letters: whatever is not plain ASCII, or is escaped, is read.
     """
     as_text = cast(column, Text)
-    squeezed = functools.reduce(lambda text, sign: func.replace(text, sign, ""), _SQUEEZED, func.lower(as_text))
-    has_part = [squeezed.contains(part, autoescape=True) for part in sorted(finder.parts)]
+    small = func.lower(as_text)
+    squeezed = functools.reduce(lambda text, sign: func.replace(text, sign, ""), _SQUEEZED, small)
+    has_part = [small.contains(part, autoescape=True) for part in sorted(finder.parts)]
+    has_part += [squeezed.contains(part, autoescape=True) for part in sorted(finder.parts & finder.plain)]
     is_escaped = [as_text.contains(sign, autoescape=True) for sign in "\\%"]
     return or_(*has_part, *is_escaped, _size_bytes(as_text) != func.length(as_text))
 

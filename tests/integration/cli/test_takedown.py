@@ -417,6 +417,7 @@ WRITTEN = {
     "Éva Green": ("of ÉVA GREEN", "éva_green"),
     "Иван Грозный": ("Это Иван Грозный", "ИВАН ГРОЗНЫЙ"),
     "王 菲": ("of 王 菲", "王_菲"),
+    "Jose Garcia": ("of José García", "JOSE.GARCIA"),
 }
 
 

@@ -282,3 +282,12 @@ def test_a_call_back_that_waits_tells_nothing_of_the_person_also_where_it_was_ki
     with store.reading() as connection:
         told = connection.execute(select(outbox.c.payload)).scalar_one()
     assert told == {"labels": labels[1:], "message": f"of {GONE} and /m/0adam"}
+
+
+def test_a_name_of_one_word_goes_also_where_signs_are_between_its_letters(store: Store) -> None:
+    with store.writing() as connection:
+        register_identities(connection, [Identity("Mia")])
+    put_on_record(store, "tried a media", "M.I.A..gif")
+    put_on_record(store, "tried a media", "M.I.A. Farrow.gif")
+    take_down(store, "Mia")
+    assert [subject for subject, _ in deeds_of(store)] == [f"{GONE}.gif", "M.I.A. Farrow.gif"]
