@@ -26,6 +26,23 @@ def test_every_command_is_in_the_document_and_no_other(program: str, app: typer.
     assert told == commands_of(app)
 
 
+def test_every_option_for_strangers_is_told_of() -> None:
+    tree = typer.main.get_command(annotator_app)
+    context = tree.make_context("annotator", [], resilient_parsing=True)
+    strangers = tree.get_command(context, "strangers")  # type: ignore[attr-defined]
+    options = {
+        name
+        for command in strangers.commands.values()
+        for option in command.params
+        for name in option.opts
+        if name.startswith("--")
+    }
+    assert len(options) > 5
+    usual = {"--model", "--database", "--device", "--help"}  # docs/cli.md tells of these for all commands
+    text = (DOCS / "strangers.md").read_text(encoding="utf-8")
+    assert {name for name in options - usual if name not in text} == set()
+
+
 @pytest.mark.parametrize("page", ["trainer.md", "collecting.md"])
 def test_what_is_shown_can_be_typed(page: str) -> None:
     lines = SHOWN.findall((DOCS / page).read_text(encoding="utf-8"))
