@@ -225,7 +225,7 @@ def _whole(plain: str, pattern: str) -> str:
 
     Args:
         plain: what it finds, without what is between words.
-        pattern: begins with the first letter of that, and goes on doing so: re skips to it, a hundred times as fast.
+        pattern: begins with the first letter of that. It is told to re first of all, which skips to it then.
 
     """
     first = plain[0]
