@@ -58,6 +58,12 @@ lock: setup-dev  ## resolve the dependencies anew, with hashes and without addre
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/image.lock
 	$(UV) pip compile pyproject.toml --extra tracing --extra gpu --extra board -c requirements/dev.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/gpu.lock
+	$(UV) pip compile benchmarks/peers/peers.in --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o benchmarks/peers/peers.lock
+	$(UV) pip compile benchmarks/peers/torch.in -c benchmarks/peers/peers.lock --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o benchmarks/peers/torch.lock
+	$(UV) pip compile benchmarks/peers/facenet.in --no-deps --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o benchmarks/peers/facenet.lock
 
 clean:  ## remove .venv and what the tools cached
 	rm -rf $(VENV) .venv-gpu $(NATIVE) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -37,7 +37,7 @@ def main() -> None:
         return
     check_clips(chosen.only, Scope(1, chosen.quick, chosen.clips))
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:PROCESSORS])
-    subprocess.run([str(PEERS_SETUP), "--if-outdated"], check=True)
+    subprocess.run([str(PEERS_SETUP), "--if-outdated"], check=True, env={**os.environ, "PYTHON": sys.executable})
     lines = {}
     for name in chosen.only:
         runs = chosen.runs or (QUICK_RUNS if chosen.quick else FEWER_RUNS.get(name, RUNS))
