@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from annotator.decoding import PipelineParams
@@ -95,7 +96,8 @@ class MediaSource:
 
         """
         began_s = time.monotonic()
-        with self.reader.open(media) as local:
+        by_size = None if self.time_limit_s is None else partial(self.time_limit_s, media.media_id)
+        with self.reader.open(media, time_limit_s=by_size) as local:
             limits, until_s = self.limits, None
             if self.time_limit_s is not None:
                 limit_s = self.time_limit_s(media.media_id, local.size_bytes)

@@ -11,10 +11,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from annotator.errors import SourceUnavailableError
+from annotator.media.machine import at_its_limits
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -25,6 +26,13 @@ _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Connected(Protocol):
+    """A socket, or what reads from one."""
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
 
 
 def is_public(address: IpAddress) -> bool:
@@ -112,15 +120,22 @@ def dial(addresses: Sequence[str], port: int, *, deadline: float, timeout_s: flo
 
 
 @contextlib.contextmanager
-def cut_at(deadline: float, sock: socket.socket) -> Iterator[None]:
+def cut_at(deadline: float, connection: Connected) -> Iterator[None]:
     """Shut a connection at a deadline of ``time.monotonic()``: whoever reads or writes then, meets its end.
 
-    TLS may take the socket over meanwhile.
+    TLS may take its socket over meanwhile.
+
+    Raises:
+        MachineLimitError: this machine lets no thread be started.
+
     """
-    with socket.socket(fileno=socket.dup(sock.fileno())) as held:
+    with socket.socket(fileno=socket.dup(connection.fileno())) as held:
         timer = threading.Timer(max(deadline - time.monotonic(), 0), _shut, [held])
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError as exc:
+            raise at_its_limits(str(exc)) from exc
         try:
             yield
         finally:

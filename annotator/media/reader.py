@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -94,8 +95,13 @@ class MediaReader:
         self._store = S3Store(s3 or S3Access(), fetch)
 
     @contextlib.contextmanager
-    def open(self, media: MediaRef) -> Iterator[LocalMedia]:
+    def open(self, media: MediaRef, *, time_limit_s: Callable[[int], float] | None = None) -> Iterator[LocalMedia]:
         """Bring a media to a file.
+
+        Args:
+            media: which one.
+            time_limit_s: how long fetching it may take, in seconds, by its length in bytes (0 where a trusted source
+                tells none), if that is less than the limits allow.
 
         Yields:
             The media in a file. A local one is read in place; one that was fetched has a path in this process alone,
@@ -116,7 +122,7 @@ class MediaReader:
         if scheme == "file":
             yield _local(media)
         elif scheme in {"http", "https", "s3"}:
-            with self._fetched(media, scheme) as local:
+            with self._fetched(media, scheme, time_limit_s) as local:
                 yield local
         else:
             raise UnsupportedMediaError(f"{media.uri} is no file, http(s) or s3 address; give one of these.")
@@ -141,14 +147,17 @@ class MediaReader:
                 yield local.path
 
     @contextlib.contextmanager
-    def _fetched(self, media: MediaRef, scheme: str) -> Iterator[LocalMedia]:
+    def _fetched(
+        self, media: MediaRef, scheme: str, time_limit_s: Callable[[int], float] | None
+    ) -> Iterator[LocalMedia]:
         with temporary_file(self.fetch.temp_dir) as file:
             sink = BoundedSink(file, name=media.media_id, max_bytes=self.fetch.max_bytes)
             if scheme == "s3":
                 bucket, key = split_s3_uri(media.uri)
-                self._store.fetch(bucket, key, etag=media.etag, sink=sink)
+                self._store.fetch(bucket, key, etag=media.etag, sink=sink, time_limit_s=time_limit_s)
             else:
-                fetch_http(media.uri, etag=media.etag, sink=sink, limits=self.fetch)
+                limit_s = self.fetch.timeout_s if time_limit_s is None else min(self.fetch.timeout_s, time_limit_s(0))
+                fetch_http(media.uri, etag=media.etag, sink=sink, limits=replace(self.fetch, timeout_s=limit_s))
             sink.flush()
             yield LocalMedia(media, Path(f"/proc/self/fd/{file.fileno()}"), sink.size_bytes, sink.sha256)
 

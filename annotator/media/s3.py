@@ -7,16 +7,18 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from annotator.errors import (
+    AnnotatorError,
     ArchivedSourceError,
     ConfigError,
     ForbiddenSourceError,
+    InputError,
     MediaTooLargeError,
     SourceChangedError,
     SourceNotFoundError,
@@ -24,16 +26,19 @@ from annotator.errors import (
     UnsupportedMediaError,
 )
 from annotator.media import s3_pages
+from annotator.media.dialling import cut_at
 from annotator.media.limits import FetchLimits, S3Access
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 CHUNK_BYTES = 256 * 1024
 _NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"})
-_FORBIDDEN = frozenset({"403", "AccessDenied"})
 _ARCHIVED = frozenset({"InvalidObjectState"})
-# The credentials, or this machine's clock, are at fault, and no object: a key that was rotated would fail them all.
+# The credentials, or this machine's clock, are at fault: a key that was rotated fails all objects. Some servers say so
+# of single objects, too, as where a proxy writes their keys otherwise (a//b): see S3Store._about_object.
 _NOT_KNOWN = frozenset(
     {
         "401",
@@ -48,6 +53,27 @@ _NOT_KNOWN = frozenset(
     }
 )
 _CHANGED = frozenset({"412", "PreconditionFailed"})
+# Said with 4xx and yet passing: of the server, or of what others do at the same time. Other 4xx are the object's own.
+_PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+_PASSING_CODES = frozenset(
+    {
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
 # Connections kept open to a server: as many as threads may fetch at a time.
 _CONNECTIONS = 32
 _ATTEMPTS = 3
@@ -115,8 +141,17 @@ class S3Store:
         self._limits = limits
         self._attempts = attempts
         self._lock = threading.Lock()
+        self._read_lately: dict[str, str] = {}
 
-    def fetch(self, bucket: str, key: str, *, etag: str | None, sink: _Sink) -> None:
+    def fetch(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        etag: str | None,
+        sink: _Sink,
+        time_limit_s: Callable[[int], float] | None = None,
+    ) -> None:
         """Read an object.
 
         Args:
@@ -124,10 +159,12 @@ class S3Store:
             key: its key.
             etag: the version wanted, None for any.
             sink: where the bytes go; it may refuse.
+            time_limit_s: how long it may take, in seconds, by its length in bytes (0 where the server tells none), if
+                that is less than the limits allow.
 
         Raises:
             SourceNotFoundError: no such bucket or object.
-            ForbiddenSourceError: no permission.
+            ForbiddenSourceError: no permission, or the server refuses this object.
             ArchivedSourceError: it must be restored first.
             SourceChangedError: another version lies there.
             SourceUnavailableError: a time-out, a server error or a broken transfer.
@@ -136,20 +173,25 @@ class S3Store:
 
         """
         uri = f"s3://{bucket}/{key}"
-        deadline = time.monotonic() + self._limits.timeout_s
-        with _translated(uri):
+        began_s = time.monotonic()
+        with self._about_object(bucket, key):
             condition = {"IfMatch": etag} if etag is not None else {}
             answer = self._client.get_object(Bucket=bucket, Key=key, **condition)  # type: ignore[arg-type]
+            size_bytes = answer.get("ContentLength", 0)  # some servers tell none; the sink counts in any case
             with contextlib.closing(answer["Body"]) as body:
-                if answer["ContentLength"] > self._limits.max_bytes:
-                    raise MediaTooLargeError(
-                        f"{uri} has {answer['ContentLength']} bytes, the limit is {self._limits.max_bytes}; give a "
-                        "smaller one or raise the limit."
-                    )
-                for data in body.iter_chunks(CHUNK_BYTES):
-                    sink.write(data)
-                    if time.monotonic() > deadline:
-                        raise SourceUnavailableError(f"{uri} takes too long to transfer; try again.")
+                self._refuse_too_large(uri, size_bytes)
+                limit_s = self._limits.timeout_s
+                if time_limit_s is not None:
+                    limit_s = min(limit_s, time_limit_s(size_bytes))
+                _read_until(began_s + limit_s, body, sink, uri=uri)
+        self._read_lately[bucket] = key
+
+    def _refuse_too_large(self, uri: str, size_bytes: int) -> None:
+        if size_bytes > self._limits.max_bytes:
+            raise MediaTooLargeError(
+                f"{uri} has {size_bytes} bytes, the limit is {self._limits.max_bytes}; give a smaller one or raise the "
+                "limit."
+            )
 
     def put(self, bucket: str, key: str, path: Path) -> None:
         """Write a file as an object, which takes the place of one that is there.
@@ -225,17 +267,57 @@ class S3Store:
         """Return an object as a listing would tell it, None where there is none.
 
         Raises:
-            ForbiddenSourceError: no permission.
+            ForbiddenSourceError: no permission, or the server refuses this object.
             SourceUnavailableError: the server does not answer.
             ConfigError: no credentials, or such as do not count (any more).
 
         """
         try:
-            with _translated(f"s3://{bucket}/{key}"):
+            with self._about_object(bucket, key):
                 answer = self._client.head_object(Bucket=bucket, Key=key)
         except SourceNotFoundError:
             return None
         return ListedObject(key, answer["ETag"], answer["ContentLength"])
+
+    @contextlib.contextmanager
+    def _about_object(self, bucket: str, key: str) -> Iterator[None]:
+        """Make errors of boto3 ours where one object is asked for.
+
+        Credentials that do not count for it may count for the others: one such object must not stop whoever comes to
+        it. So the server is asked for something else of the bucket before they are called wrong.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415 (slow to import, see above)
+
+        uri = f"s3://{bucket}/{key}"
+        with _translated(uri):
+            try:
+                yield
+            except ClientError as exc:
+                code = _code_of(exc)
+                # An answer without a body (to HEAD) does not say why: 400 is an expired key, or a missing one of SSE-C.
+                if (_is_not_known(exc) or code == "400") and self._count_elsewhere(bucket):
+                    raise ForbiddenSourceError(
+                        f"{uri} is refused ({code}), though these credentials count for others of its bucket; check "
+                        "how it is called, and how it is encrypted."
+                    ) from exc
+                if code == "400":
+                    raise ConfigError(f"{uri} is not read with these credentials ({code}); give valid ones.") from exc
+                raise
+
+    def _count_elsewhere(self, bucket: str) -> bool:
+        """Whether the server knows the credentials when it is asked for what was read lately, or for a listing."""
+        key = self._read_lately.get(bucket)
+        try:
+            with _translated(f"s3://{bucket}/"):
+                if key is None:
+                    self._client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+                else:
+                    self._client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].close()
+        except ConfigError:
+            return False
+        except InputError:  # it may not be read, or is not there: who is refused so is known
+            return True
+        return True
 
     @property
     def _client(self) -> "S3Client":
@@ -253,9 +335,9 @@ class S3Store:
             region_name=self._access.region,
         )
         config = botocore.config.Config(
-            # Who is silent is not waited for longer than a whole transfer may take.
-            connect_timeout=min(self._limits.connect_timeout_s, self._limits.timeout_s),
-            read_timeout=min(self._limits.read_timeout_s, self._limits.timeout_s),
+            # Who is silent is not waited for longer than a whole transfer may take, all attempts together.
+            connect_timeout=min(self._limits.connect_timeout_s, self._limits.timeout_s / self._attempts),
+            read_timeout=min(self._limits.read_timeout_s, self._limits.timeout_s / self._attempts),
             max_pool_connections=_CONNECTIONS,
             retries={
                 "mode": "standard" if self._attempts <= _ATTEMPTS else "adaptive",
@@ -276,23 +358,7 @@ def _translated(uri: str, *, done: str = "read") -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as exc:
-        code = exc.response.get("Error", {}).get("Code", "")
-        if code in _NOT_FOUND:
-            raise SourceNotFoundError(f"There is no {uri}; check bucket and key.") from exc
-        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if code in _NOT_KNOWN or status == HTTPStatus.UNAUTHORIZED:
-            raise ConfigError(
-                f"{uri} is not {done} with these credentials ({code}); give valid ones, and check this machine's clock."
-            ) from exc
-        if code in _FORBIDDEN:
-            raise ForbiddenSourceError(f"{uri} may not be {done} ({code}); check the credentials.") from exc
-        if code in _ARCHIVED:
-            raise ArchivedSourceError(
-                f"{uri} is in an archive class of its bucket ({code}); restore it there, then let it be tried again."
-            ) from exc
-        if code in _CHANGED:
-            raise SourceChangedError(f"{uri} has changed since it was registered; register it anew.") from exc
-        raise SourceUnavailableError(f"{uri} cannot be {done} ({code}); try again.") from exc
+        raise _told(exc, uri, done) from exc
     except (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,
@@ -304,3 +370,60 @@ def _translated(uri: str, *, done: str = "read") -> Iterator[None]:
         raise UnsupportedMediaError(f"{uri} is no valid address of an object; give s3://BUCKET/KEY.") from exc
     except (exceptions.BotoCoreError, OSError) as exc:
         raise SourceUnavailableError(f"{uri} cannot be {done} ({type(exc).__name__}); try again.") from exc
+
+
+def _told(exc: "ClientError", uri: str, done: str) -> AnnotatorError:
+    """Return the error that a server's answer means."""
+    code = _code_of(exc)
+    if code in _NOT_FOUND:
+        return SourceNotFoundError(f"There is no {uri}; check bucket and key.")
+    if _is_not_known(exc):
+        return ConfigError(
+            f"{uri} is not {done} with these credentials ({code}); give valid ones, and check this machine's clock."
+        )
+    if code in _ARCHIVED:
+        return ArchivedSourceError(
+            f"{uri} is in an archive class of its bucket ({code}); restore it there, then let it be tried again."
+        )
+    if code in _CHANGED:
+        return SourceChangedError(f"{uri} has changed since it was registered; register it anew.")
+    if _is_refused(exc):
+        return ForbiddenSourceError(
+            f"{uri} may not be {done} ({code}); check the credentials, and how it is kept there."
+        )
+    return SourceUnavailableError(f"{uri} cannot be {done} ({code}); try again.")
+
+
+def _code_of(exc: "ClientError") -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+def _status_of(exc: "ClientError") -> int:
+    return int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _is_not_known(exc: "ClientError") -> bool:
+    return _code_of(exc) in _NOT_KNOWN or _status_of(exc) == HTTPStatus.UNAUTHORIZED
+
+
+def _is_refused(exc: "ClientError") -> bool:
+    """Whether a server will say the same again, whenever it is asked."""
+    status = _status_of(exc)
+    return 400 <= status < 500 and status not in _PASSING and _code_of(exc) not in _PASSING_CODES
+
+
+def _read_until(deadline: float, body: "StreamingBody", sink: _Sink, *, uri: str) -> None:
+    """Read a body to its end; a server that sends it drop by drop is cut off at a deadline of ``time.monotonic()``."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (slow to import, see above)
+
+    late = SourceUnavailableError(f"{uri} takes too long to transfer; try again.")
+    try:
+        with body as connection, cut_at(deadline, connection):
+            for data in body.iter_chunks(CHUNK_BYTES):
+                sink.write(data)
+    except BotoCoreError as exc:
+        if time.monotonic() >= deadline:
+            raise late from exc
+        raise
+    if time.monotonic() >= deadline:  # what was cut may look like the end
+        raise late

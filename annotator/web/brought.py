@@ -69,7 +69,7 @@ class KeepingReader(MediaReader):
         self._timer: threading.Timer | None = None
 
     @contextlib.contextmanager
-    def open(self, media: MediaRef) -> Iterator[LocalMedia]:
+    def open(self, media: MediaRef, *, time_limit_s: Callable[[int], float] | None = None) -> Iterator[LocalMedia]:
         """Bring a media to a file, or give the one that was brought a moment ago; errors as of ``MediaReader.open``.
 
         Raises:
@@ -77,12 +77,12 @@ class KeepingReader(MediaReader):
 
         """
         if scheme_of(media.uri) == "file":
-            with self._reader.open(media) as local:
+            with self._reader.open(media, time_limit_s=time_limit_s) as local:
                 yield local
             return
         key = (media.uri, media.etag)
         with self._bringing.of(key):  # who comes second finds what the first one has brought
-            file = self._taken(key) or self._brought(media, key)
+            file = self._taken(key) or self._brought(media, key, time_limit_s)
         try:
             if file.local is None:
                 assert file.error is not None  # noqa: S101 - one of both is there
@@ -105,14 +105,14 @@ class KeepingReader(MediaReader):
                 file.users += 1
             return file
 
-    def _brought(self, media: MediaRef, key: _Key) -> _File:
+    def _brought(self, media: MediaRef, key: _Key, time_limit_s: Callable[[int], float] | None) -> _File:
         with self._lock:
             used = sum(file.size_bytes for file in self._files.values() if file.users)
         if used > self._used_bytes:
             raise SourceUnavailableError("Too many media are being sent just now: try again in a minute.")
         with contextlib.ExitStack() as stack:
             try:
-                local = stack.enter_context(self._reader.open(media))
+                local = stack.enter_context(self._reader.open(media, time_limit_s=time_limit_s))
                 file = _File(local, None, stack.pop_all().close)
             except AnnotatorError as error:
                 file = _File(None, error, lambda: None)
