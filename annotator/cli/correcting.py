@@ -176,16 +176,17 @@ def _standing(store: Store) -> list[Correction]:
         ]
 
 
-def export_corrections(folder: Path, *, whole: bool, settings: Mapping[str, Any]) -> int:
+def export_corrections(folder: Path, *, whole: bool, missing_ok: bool, settings: Mapping[str, Any]) -> int:
     """Write pictures of tracks that are somebody by a person's word, a folder for each person.
 
     Args:
         folder: where they go.
         whole: photographs, as `trainer prepare` takes them, instead of aligned faces.
+        missing_ok: it is no failure that media cannot be read, or do not show the face again.
         settings: values for ``load_settings``.
 
     Returns:
-        The exit code: 1 where some media could not be read, or did not show the face again.
+        The exit code: 1 where some media could not be read, or did not show the face again, and that is a failure.
 
     Raises:
         ConfigError: the folder cannot be written.
@@ -215,7 +216,7 @@ def export_corrections(folder: Path, *, whole: bool, settings: Mapping[str, Any]
     )
     for media, why in written.left_out:
         remark(f"{media}: {why}")
-    return FAILED if written.left_out else OK
+    return FAILED if written.left_out and not missing_ok else OK
 
 
 def enroll_corrections(*, settings: Mapping[str, Any]) -> None:

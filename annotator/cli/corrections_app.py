@@ -76,6 +76,9 @@ def corrections(  # noqa: PLR0913 - options of a command
         bool,
         typer.Option("--whole", help="With --export: photographs, as `trainer prepare` takes them, not aligned faces."),
     ] = False,
+    missing_ok: Annotated[
+        bool, typer.Option("--missing-ok", help="With --export: that some media cannot be read is no failure.")
+    ] = False,
     enroll: Annotated[
         bool, typer.Option("--enroll", help="Instead: let these tracks count as evidence of their people.")
     ] = False,
@@ -91,7 +94,8 @@ def corrections(  # noqa: PLR0913 - options of a command
     - `annotator corrections --export workdir/NAME/raw_dataset --whole`, then `trainer prepare NAME`
     - `annotator corrections --enroll` and tracks elsewhere that are like them get the name, too
 
-    Exit code: 0, or 1 where --export could not read some media; the others are written all the same.
+    Exit code: 0, or 1 where --export could not read some media (0 with --missing-ok); the others are written all the
+    same.
 
     """
     settings = {"model": model, "database_url": database}
@@ -99,14 +103,14 @@ def corrections(  # noqa: PLR0913 - options of a command
         raise typer.BadParameter("give --export or --enroll, not both")
     if (export is not None or enroll) and (unmatched or has_all or as_json):
         raise typer.BadParameter("--unmatched, --all and --json go with the list")
-    if whole and export is None:
-        raise typer.BadParameter("--whole goes with --export DIR")
+    if (whole or missing_ok) and export is None:
+        raise typer.BadParameter(f"{'--whole' if whole else '--missing-ok'} goes with --export DIR")
     from annotator.cli.correcting import enroll_corrections, export_corrections, show_corrections
 
     if export is not None or enroll:
         multiply_in_one_thread()
     if export is not None:
-        raise typer.Exit(export_corrections(export, whole=whole, settings=settings))
+        raise typer.Exit(export_corrections(export, whole=whole, missing_ok=missing_ok, settings=settings))
     if enroll:
         enroll_corrections(settings=settings)
     else:

@@ -22,7 +22,9 @@ def retrain(
     scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
     database: Database = None,
 ) -> None:
-    """Prepare, doctor, fit, evaluate, export, install and promote, one after the other.
+    """Write photographs of what people have said, prepare, doctor, fit, evaluate, export, install and promote.
+
+    The steps are taken one after the other.
 
     Where the doctor or the gate of promotion finds something, the run is held and says why; the model that is shown
     stays. A run that was interrupted or killed is gone on with, at the step in hand. Each step leaves its log in

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from annotator.recognition.crops import FaceCrop
+from trainer.workdir import Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ def _of_experiment(command: str) -> Callable[[Plan, bool], list[str]]:
     return lambda plan, _: [command, plan.experiment, "--workdir", str(plan.workdir)]
 
 
+def _corrections(plan: Plan, _: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
+    raw_dataset = Experiment(plan.experiment, plan.workdir).raw_dataset
+    return ["corrections", "--export", str(raw_dataset), "--whole", "--missing-ok"]
+
+
 def _prepare(plan: Plan, is_again: bool) -> list[str]:  # noqa: FBT001 - see Step.arguments
     prepare = _of_experiment("prepare")(plan, is_again)
     if plan.crop is None:
@@ -109,6 +115,7 @@ def _promote(plan: Plan, _: bool) -> list[str]:  # noqa: FBT001 - see Step.argum
 
 
 STEPS: Final = (
+    Step("corrections", "annotator", _corrections),
     Step("prepare", "trainer", _prepare),
     Step("doctor", "trainer", _of_experiment("doctor"), may_hold=True),
     Step("fit", "trainer", _fit),

@@ -1,6 +1,6 @@
 """What people have said, as a list; and which of it finds no track any more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes, decode_boxes
 from annotator.store.corrections.matching import find_track
-from annotator.store.corrections.words import CorrectionVerdict, Ruling, rule, words_on
+from annotator.store.corrections.words import CorrectionVerdict, Ruling, Word, rule, words_on
 from annotator.store.identities import load_identities
 from annotator.store.registry import active_network, batched
 from annotator.store.tables import annotations, corrections, media, sources
@@ -35,7 +35,7 @@ class Correction:
         withdrawn_at: when it was taken back; None while it holds.
         track_no: of the network that is shown; None where that has no track there.
         why_unmatched: why there is none; None where there is one.
-        is_overtaken: a newer word on the same track says something else.
+        is_overtaken: a newer word on the same face says something else.
 
     """
 
@@ -79,10 +79,11 @@ def _of_contents(
         boxes = load_boxes(connection, network_id, content_ids)
         there = (annotations.c.network_id == network_id, annotations.c.content_id.in_(content_ids))
         annotated = set(connection.execute(select(annotations.c.content_id).where(*there)).scalars())
+    words = words_on(connection, content_ids)
     rulings = {
         (content_id, track_no): ruling
-        for content_id, words in words_on(connection, content_ids).items()
-        for track_no, ruling in rule(words, boxes.get(content_id, {})).items()
+        for content_id, its_words in words.items()
+        for track_no, ruling in rule(its_words, boxes.get(content_id, {})).items()
     }
     uris = _uris(connection, content_ids)
     rows = connection.execute(
@@ -94,6 +95,12 @@ def _of_contents(
         seen = decode_boxes(bytes(row.boxes))
         track_no = find_track(seen, boxes.get(row.content_id, {}))
         identity = people[row.identity_id]
+        ruling = None
+        if row.withdrawn_at is None:
+            # Of a face without a track the newest word holds as well: it counts for what is made of words alone.
+            ruling = (
+                rulings[row.content_id, track_no] if track_no is not None else _on_face(words[row.content_id], seen)
+            )
         why = (
             "no track is there any more"
             if row.content_id in annotated
@@ -111,10 +118,13 @@ def _of_contents(
             withdrawn_at=row.withdrawn_at,
             track_no=track_no,
             why_unmatched=why if track_no is None else None,
-            is_overtaken=row.withdrawn_at is None
-            and track_no is not None
-            and not _holds(row.verdict, identity, rulings[row.content_id, track_no], people),
+            is_overtaken=ruling is not None and not _holds(row.verdict, identity, ruling, people),
         )
+
+
+def _on_face(words: Sequence[Word], face: StoredBoxes) -> Ruling | None:
+    """Return what words come to for the face that one of them is on, whatever tracks are there."""
+    return rule(words, {0: face}).get(0)
 
 
 def _holds(verdict: CorrectionVerdict, identity: Identity, ruling: Ruling, people: Mapping[int, Identity]) -> bool:

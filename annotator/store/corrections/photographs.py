@@ -34,6 +34,11 @@ _NAME: Final = re.compile(r"corrected-[0-9a-f]{12}-[0-9]+ms\.png")
 _DIGITS: Final = 12  # of the digest of a clip's bytes, in names of files
 
 
+def is_exported(path: Path) -> bool:
+    """Say whether a file is a photograph that :func:`write_photographs` has written, going by its name."""
+    return _NAME.fullmatch(path.name) is not None
+
+
 def write_photographs(
     store: Store,
     source: FrameSource,
@@ -115,9 +120,11 @@ def _best(boxes: StoredBoxes) -> int:
 
 def _remove_others(folder: Path, wanted: set[Path]) -> None:
     for path in sorted(folder.glob("*/corrected-*.png")):
-        if _NAME.fullmatch(path.name) and path not in wanted:
+        if is_exported(path) and path not in wanted:
             try:
                 path.unlink()
+                if not any(path.parent.iterdir()):  # a folder of nobody's photographs cannot be prepared
+                    path.parent.rmdir()
             except OSError as error:
                 raise ConfigError(f"{path} cannot be removed ({error.strerror}): nobody says so any more") from error
 

@@ -215,6 +215,30 @@ def test_a_clip_that_has_changed_gives_no_photograph(
     assert list((tmp_path / "raw").rglob("*.*")) == []
 
 
+def test_media_that_cannot_be_read_are_no_failure_where_it_is_said_so(
+    said: Said, corrected_clip: tuple[Path, str]
+) -> None:
+    corrected_clip[0].unlink()
+    told = said("corrections", "--export", "raw", "--whole", "--missing-ok")
+    assert told[0].startswith("0 photographs")
+    assert corrected_clip[0].name in told[1]
+
+
+def test_who_is_not_somebody_after_all_has_no_photograph_and_leaves_no_empty_folder(
+    said: Said, corrected_clip: tuple[Path, str], saving: Saving, identifier: Identifier
+) -> None:
+    export = ("corrections", "--export", "raw", "--whole")
+    assert said(*export)[0].startswith("1 photographs")
+    for track_no in ("0", "1"):
+        said("correct", str(corrected_clip[0]), "--track", track_no, "--not", "Eileen Collins")
+    elsewhere = annotated(corrected_clip[0].as_uri(), 9, [face_of(50, 0, seed=0, x=900.0)], identifier)
+    moved = replace(elsewhere, content_sha256=corrected_clip[1])
+    saving.store.save([moved], network_id=saving.network_id, labelling_id=saving.labelling_id, refresh=True)
+    assert len(said.lines("corrections", "--unmatched")) == 4
+    assert said(*export)[0].startswith("0 photographs")
+    assert list(Path("raw").iterdir()) == []
+
+
 class Drawn:
     """Stands for the pipeline: gives what it was given."""
 
@@ -251,6 +275,7 @@ def test_what_is_annotated_anew_is_told_and_drawn_as_it_was_corrected(
         (["corrections", "--enroll", "--export", "x"], "give --export or --enroll, not both"),
         (["corrections", "--enroll", "--all"], "go with the list"),
         (["corrections", "--whole"], "--whole goes with --export DIR"),
+        (["corrections", "--missing-ok"], "--missing-ok goes with --export DIR"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(said: Said, arguments: list[str], words: str) -> None:

@@ -293,7 +293,8 @@ def test_photographs_are_prepared_as_they_were_the_last_time(
     tmp_path: Path, crop: FaceCrop | None, told: list[str]
 ) -> None:
     plan = Plan("sports", tmp_path, "sports", 1, tmp_path, crop=crop)
-    assert STEPS[0].arguments(plan, False) == ["prepare", "sports", "--workdir", str(tmp_path), *told]
+    (prepare,) = [step for step in STEPS if step.name == "prepare"]
+    assert prepare.arguments(plan, False) == ["prepare", "sports", "--workdir", str(tmp_path), *told]
 
 
 @pytest.mark.parametrize(
