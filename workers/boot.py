@@ -32,6 +32,7 @@ from workers.annotating.times import WorkerTimes
 from workers.annotating.worker import Worker
 from workers.annotating.writer import ResultRows
 from workers.app import ANNOTATE_QUEUES, AnnotatorApp
+from workers.leaving import leave_at_once
 from workers.telemetry.meters import Meters
 from workers.telemetry.observing import Observing, start_observing
 from workers.telemetry.watch import Watch
@@ -226,7 +227,7 @@ def _make_worker(chosen: WorkerSettings, parts: Parts, *, database: Engine, prof
         is_known=parts.is_known,
         times=_times(chosen),
         on_fatal=_on_fatal,
-        on_hang=lambda: _leave(_EXIT_FAILURE),
+        on_hang=lambda: leave_at_once(_EXIT_FAILURE),
         profile=profile,
         alive=AliveFile(chosen.alive_file),
         watch=watch,
@@ -292,7 +293,7 @@ def _on_interrupt(*_: object) -> None:
         celery_state.should_stop = 0
         _on_shutting_down()
     elif body is None:  # the networks are being loaded, nothing is in hand
-        _leave(_EXIT_INTERRUPTED)
+        leave_at_once(_EXIT_INTERRUPTED)
     else:
         body.hurry()
 
@@ -305,7 +306,7 @@ def _on_fatal(error: AnnotatorError) -> None:
 
 
 def _leave_after(wait_s: float, exitcode: int) -> None:
-    leave = threading.Timer(wait_s, _leave, [exitcode])
+    leave = threading.Timer(wait_s, leave_at_once, [exitcode])
     leave.daemon = True
     leave.start()
 
@@ -317,18 +318,10 @@ def _stop(parent: Any) -> None:  # noqa: ANN401  (Celery's worker)
     if not is_idle:
         # The networks are at work on what was given back. The interpreter's clean-up could hang on them, and before
         # that it waits for the threads of pools, in which they are.
-        atexit.register(_leave, parent.exitcode or 0)
+        atexit.register(leave_at_once, parent.exitcode or 0)
     faulthandler.cancel_dump_traceback_later()
     observing, _Process.observing = _Process.observing, None
     if observing is not None:
         observing.close()
     if not is_idle:  # only now: the last spans have their own time
         _leave_after(_CLEAN_UP_S, parent.exitcode or 0)
-
-
-def _leave(exitcode: int) -> None:
-    """Leave at once."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exitcode)

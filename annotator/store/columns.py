@@ -61,6 +61,11 @@ def _now(_element: utc_now, _compiler: SQLCompiler, **_kw: object) -> str:
     return "now()"
 
 
+def age_s(now: datetime, then: datetime) -> float:
+    """Return how long ago something was, in seconds; 0 where clocks differ and it is yet to come."""
+    return max((now - then).total_seconds(), 0.0)
+
+
 def sqlite_time(shift: str | None = None) -> str:
     """Return SQLite's clock as an expression in the form of ``UtcTime``.
 

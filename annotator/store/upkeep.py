@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, select
 
 from annotator.store.backlog.listing import FOLLOW
-from annotator.store.columns import utc_now
+from annotator.store.columns import age_s, utc_now
 from annotator.store.registry import dialect_insert
 from annotator.store.tables import active, roll_ups, runs, sources, store_settings
 
@@ -135,7 +135,7 @@ def read_roll_up(connection: Connection) -> RollUpUpkeep | None:
             active, roll_ups, roll_ups.c.labelling_id == active.c.labelling_id, isouter=True
         )
     ).one_or_none()
-    return None if found is None else RollUpUpkeep(_age_s(now, found.as_of), (found.took_ms or 0) / 1000)
+    return None if found is None else RollUpUpkeep(age_s(now, found.as_of), (found.took_ms or 0) / 1000)
 
 
 def _note(connection: Connection, name: str, **facts: float) -> None:
@@ -153,7 +153,7 @@ def _noted(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[st
     ours = store_settings.c.name.startswith(_JOB) | store_settings.c.name.startswith(_FOLLOWER)
     for row in connection.execute(select(store_settings).where(ours).order_by(store_settings.c.name)):
         facts: dict[str, Any] = json.loads(row.value)
-        yield row.name, facts | {"age_s": _age_s(now, datetime.fromisoformat(facts.pop("at")))}
+        yield row.name, facts | {"age_s": age_s(now, datetime.fromisoformat(facts.pop("at")))}
 
 
 def _jobs(noted: dict[str, dict[str, float]]) -> Iterator[JobUpkeep]:
@@ -180,8 +180,4 @@ def _followed(connection: Connection, noted: dict[str, dict[str, float]], now: d
 def _follower_age_s(row: Row[*tuple[Any, ...]], noted: dict[str, dict[str, float]], now: datetime) -> float:
     facts = noted.get(f"{_FOLLOWER}{row.id}")
     # One that has never got on, or is of an earlier version, notes nothing.
-    return _age_s(now, row.listed_at or row.started_at) if facts is None else facts["age_s"]
-
-
-def _age_s(now: datetime, then: datetime) -> float:
-    return max((now - then).total_seconds(), 0.0)
+    return age_s(now, row.listed_at or row.started_at) if facts is None else facts["age_s"]

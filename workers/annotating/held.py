@@ -98,7 +98,7 @@ class Held:
         with self._lock:
             if self._is_over or any(claim.session_id != self._session_id for claim in claims):
                 return None
-            self._claims.update({_key(claim): (claim, latch) for claim in claims})
+            self._claims.update({claim.key: (claim, latch) for claim in claims})
             self._plan(claims, time_s)
         return latch
 
@@ -118,16 +118,16 @@ class Held:
         """Say that so much time is left until the deadline of claims, from now."""
         with self._lock:
             self._settled_before = self._settled
-            self._plan([claim for claim in claims if _key(claim) in self._claims], time_s)
+            self._plan([claim for claim in claims if claim.key in self._claims], time_s)
 
     def _plan(self, claims: Sequence[Claim], time_s: float) -> None:
-        self._extends_s.update({_key(claim): self._clock() + time_s / 2 for claim in claims})
+        self._extends_s.update({claim.key: self._clock() + time_s / 2 for claim in claims})
 
     def settle(self, claim: Claim) -> None:
         """Say that what became of a claim is written, or that the fence has refused it."""
         with self._lock:
-            _, latch = self._claims.pop(_key(claim), (claim, None))
-            self._extends_s.pop(_key(claim), None)
+            _, latch = self._claims.pop(claim.key, (claim, None))
+            self._extends_s.pop(claim.key, None)
             self._settled += 1
         if latch is not None:
             latch.count_down()
@@ -150,7 +150,3 @@ class Held:
         self._claims.clear()
         self._extends_s.clear()
         return taken
-
-
-def _key(claim: Claim) -> tuple[int, int, int]:
-    return claim.media_id, claim.session_id, claim.attempts

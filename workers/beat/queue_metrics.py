@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from sqlalchemy import Engine
 
 from annotator.errors import AnnotatorError, BrokerUnavailableError, StoreUnavailableError
@@ -19,7 +18,7 @@ from annotator.store.queue.lanes import LANES
 from annotator.store.tables import WorkState
 from annotator.store.upkeep import RollUpUpkeep, Upkeep, read_roll_up, read_upkeep
 from workers.beat.broker import BrokerDepths
-from workers.telemetry.metrics import count_callbacks
+from workers.telemetry.process_metrics import ProcessMetrics
 
 _REASONS: Final = (StoreUnavailableError.reason, BrokerUnavailableError.reason, "internal")
 _JOB_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
@@ -32,20 +31,18 @@ class Broker(Protocol):
         """Return what it holds; raises ``BrokerUnavailableError`` where it does not answer."""
 
 
-class QueueMetrics:
+class QueueMetrics(ProcessMetrics):
     """The metrics of one beat process. Thread-safe."""
 
     def __init__(self) -> None:
         """Register everything in a registry of its own."""
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
-        self.registry = CollectorRegistry()
+        super().__init__()
         self._make_jobs()
         self._make_depths()
         self._make_workers()
         self._media_seen: frozenset[tuple[str, str, str]] = frozenset()
         self._followed_seen: frozenset[str] = frozenset()
         self._jobs_seen: frozenset[str] = frozenset()
-        ProcessCollector(registry=self.registry)
 
     def _make_jobs(self) -> None:
         # The label is no «job»: Prometheus calls its own targets so.
@@ -56,12 +53,9 @@ class QueueMetrics:
         self._job_overdue = self._gauge(
             "annotator_job_overdue_seconds", "How long after a job last went well it is overdue.", "name"
         )
-        self._job_s = Histogram(
-            "annotator_job_seconds", "Time of a job of beat.", ["name"], registry=self.registry, buckets=_JOB_BUCKETS_S
-        )
+        self._job_s = self._histogram("annotator_job_seconds", "Time of a job of beat.", _JOB_BUCKETS_S, "name")
         self._job_failures = self._counter("annotator_job_failures", "Jobs of beat that failed.", "name", "reason")
         self._swept = self._counter("annotator_swept", "What the sweeper of this process has taken back.", "what")
-        self._callbacks = count_callbacks(self.registry)
         for what in ("sessions", "media", "suspects", "given_up", "chunks"):
             self._swept.labels(what)
 
@@ -107,12 +101,6 @@ class QueueMetrics:
             "annotator_scaling_age_seconds", "Age of the row that the autoscaler reads.", "queue"
         )
 
-    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
-        return Counter(name, help_text, labels, registry=self.registry)
-
-    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
-        return Gauge(name, help_text, labels, registry=self.registry)
-
     # ---------------------------------------------------------------------------------------------------------- jobs
 
     def job_begun(self, job: str, *, every_s: float, overdue_s: float) -> None:
@@ -148,10 +136,6 @@ class QueueMetrics:
     def swept_chunks(self, chunks: int) -> None:
         """Count chunks that nobody had claimed."""
         self._swept.labels("chunks").inc(chunks)
-
-    def called_back(self, result: str) -> None:
-        """Count a try to deliver a call-back: ``delivered``, ``retried`` or ``given_up``."""
-        self._callbacks.labels(result).inc()
 
     # -------------------------------------------------------------------------------------------------------- gauges
 

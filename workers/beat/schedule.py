@@ -7,7 +7,6 @@ queue ``default``, where there are any.
 """
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -41,6 +40,7 @@ from workers.beat.routing import Caps
 from workers.beat.runs import look_after_backlogs
 from workers.beat.shown_names import ShownNames
 from workers.beat.sweeper import Sweeper
+from workers.leaving import leave_at_once
 from workers.telemetry.metrics import MetricsServer, serve_metrics
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -352,7 +352,7 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
         """Look whether the jobs can go on; says after how many seconds to look again."""
         if self._fatal is not None:
             sys.stderr.write(f"beat stops: {self._fatal}\n")
-            _leave(_EXIT_CONFIG)
+            leave_at_once(_EXIT_CONFIG)
         self._look_after_feeder()
         return _WATCH_S
 
@@ -366,7 +366,7 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
         self._turns = turns
         if self._silent_s > _FEED_TIMEOUT_S:
             sys.stderr.write(f"beat stops: the feeder has not returned for {_FEED_TIMEOUT_S:.0f} s\n")
-            _leave(_EXIT_FAILURE)
+            leave_at_once(_EXIT_FAILURE)
 
     def close(self) -> None:
         """End the jobs. Celery calls it in its signal handler, and again at its end."""
@@ -377,15 +377,7 @@ class InProcessScheduler(Scheduler):  # type: ignore[misc]  # Celery has no type
         has_ended = [thread.join(max(0.0, until_s - time.monotonic())) for thread in self._threads]
         if not all(has_ended):
             # The interpreter's clean-up would wait for what a thread is doing in a driver, or for a receiver's answer.
-            _leave(0)
+            leave_at_once(0)
 
     def _on_fatal(self, error: ConfigError) -> None:
         self._fatal = error
-
-
-def _leave(exitcode: int) -> None:
-    """Leave at once."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exitcode)

@@ -27,7 +27,7 @@ IDLE: Final = "idle"
 
 
 class Meters:
-    """Clocks of the stages. Thread-safe; a :class:`~annotator.decoding.StageMeter`."""
+    """Clocks of the stages. Thread-safe; a :class:`~annotator.metering.StageMeter`."""
 
     def __init__(
         self, *, threads: Mapping[str, int] | None = None, clock: Callable[[], float] = time.monotonic

@@ -15,11 +15,6 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
     start_http_server,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -44,6 +39,7 @@ from annotator.store.tables import WorkState
 from annotator.types import KnownMedia, MediaAnnotation, MediaFailure
 from workers.annotating.machine import MACHINE_FAULTS
 from workers.telemetry.meters import Meters
+from workers.telemetry.process_metrics import ProcessMetrics
 from workers.telemetry.watch import Message, MessageResult, Observer, Settled
 
 _STAGE_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
@@ -67,15 +63,7 @@ _PASSING_TROUBLE: Final = (SourceUnavailableError, SourceChangedError, BucketRef
 _FAULTS_OF_OURS: Final = ("internal", "unstorable")
 
 
-def count_callbacks(registry: CollectorRegistry) -> Counter:
-    """Return the counter of call-backs: beat delivers them, or a worker that has time for it."""
-    counter = Counter("annotator_callbacks", "Call-backs by what came of a try.", ["result"], registry=registry)
-    for result in ("delivered", "retried", "given_up"):
-        counter.labels(result)
-    return counter
-
-
-class WorkerMetrics(Observer):
+class WorkerMetrics(ProcessMetrics, Observer):
     """The metrics of one worker process."""
 
     def __init__(self, meters: Meters) -> None:
@@ -85,13 +73,11 @@ class WorkerMetrics(Observer):
             meters: clocks of the stages.
 
         """
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
-        self.registry = CollectorRegistry()
+        super().__init__()
         self._make_counters()
         self._make_histograms()
         self._make_gauges()
         self.registry.register(_StageClocks(meters))
-        ProcessCollector(registry=self.registry)
         # A series that appears with its first event has no rate of that event.
         for outcome in ("annotated", "linked"):
             self._media.labels(outcome, "")
@@ -129,7 +115,6 @@ class WorkerMetrics(Observer):
         self._frames = self._counter("annotator_frames", "Frames looked at.")
         self._faces = self._counter("annotator_faces", "Faces found.")
         self._tracks = self._counter("annotator_tracks", "Tracks stored.")
-        self._callbacks = count_callbacks(self.registry)
 
     def _make_histograms(self) -> None:
         self._stages = self._histogram(
@@ -152,15 +137,6 @@ class WorkerMetrics(Observer):
         free.set_function(lambda: shutil.disk_usage(folder).free)
         size = self._gauge("annotator_temp_size_bytes", "Size of the file system of annotator_temp_free_bytes.")
         size.set_function(lambda: shutil.disk_usage(folder).total)
-
-    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
-        return Counter(name, help_text, labels, registry=self.registry)
-
-    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
-        return Gauge(name, help_text, labels, registry=self.registry)
-
-    def _histogram(self, name: str, help_text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(name, help_text, labels, registry=self.registry, buckets=buckets)
 
     def follow(self, *, in_hand: Callable[[], int], is_ready: Callable[[], bool], **info: str) -> None:
         """Show the state of a worker that has started.
@@ -208,10 +184,6 @@ class WorkerMetrics(Observer):
     def rests(self, reason: str) -> None:
         """Count a rest that the machine's fault has brought about."""
         self._rests.labels(reason).inc()
-
-    def called_back(self, result: str) -> None:
-        """Count a try to deliver a call-back: ``delivered``, ``retried`` or ``given_up``."""
-        self._callbacks.labels(result).inc()
 
     def _count(self, one: Settled, now_s: float) -> None:
         reason = one.report.reason or ""

@@ -106,7 +106,7 @@ class Tracer(Observer):
             if span is None:
                 return
             below = self._trace.set_span_in_context(span)
-            self._parents.update({_key(one): below for one in claims})
+            self._parents.update({one.key: below for one in claims})
         end_ns = time.time_ns()
         claim = self._tracer.start_span("claim", context=below, start_time=end_ns - _ns(took_s))
         claim.end(end_ns)
@@ -117,7 +117,7 @@ class Tracer(Observer):
         now_s = time.monotonic()
         for one in settled:
             with self._lock:
-                below = self._parents.pop(_key(one.claim), None)
+                below = self._parents.pop(one.claim.key, None)
             if below is not None:
                 self._tell(one, below, begin_ns=end_ns - _ns(now_s - one.claim.claimed_s), write_ns=_ns(took_s))
 
@@ -125,7 +125,7 @@ class Tracer(Observer):
         """Forget media that are in hand no more."""
         with self._lock:
             for one in dropped:
-                self._parents.pop(_key(one), None)
+                self._parents.pop(one.key, None)
 
     def close(self, *, timeout_s: float) -> None:
         """Send what is left; what cannot be sent in time is lost."""
@@ -173,10 +173,6 @@ def _outcome_of(one: Settled) -> str:
     if isinstance(one.outcome, MediaFailure):
         return "failed"
     return "linked" if isinstance(one.outcome, KnownMedia) else "annotated"
-
-
-def _key(one: Claim) -> tuple[int, int, int]:
-    return one.media_id, one.session_id, one.attempts
 
 
 def _ns(seconds: float) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, func, select, text
 
-from annotator.store.columns import utc_now
+from annotator.store.columns import age_s, utc_now
 from annotator.store.dialect import is_postgres
 from annotator.store.queue.lanes import LANES
 from annotator.store.queue.sessions import is_open, last_sessions, living_sessions, networks_of
@@ -101,15 +101,11 @@ def read_depths(connection: Connection, *, session_timeout_s: float) -> QueueDep
         workers=len(alive),
         workers_silent=len(seen) - len(alive),
         workers_by_queue=dict(Counter(queue for row in alive for queue in row.queues or ())),
-        scaling=tuple(QueueScaling(row.queue, row.desired_workers, _age_s(now, row.updated_at)) for row in wanted),
+        scaling=tuple(QueueScaling(row.queue, row.desired_workers, age_s(now, row.updated_at)) for row in wanted),
         callbacks=callbacks,
-        callback_age_s=None if oldest is None else _age_s(now, oldest),
+        callback_age_s=None if oldest is None else age_s(now, oldest),
         database_bytes=_database_bytes(connection),
     )
-
-
-def _age_s(now: datetime, then: datetime) -> float:
-    return max((now - then).total_seconds(), 0.0)
 
 
 def _lane(connection: Connection, lane: str, now: datetime, networks: frozenset[int] | None) -> LaneDepth:
@@ -120,8 +116,8 @@ def _lane(connection: Connection, lane: str, now: datetime, networks: frozenset[
     return LaneDepth(
         lane=lane,
         published=published,
-        published_age_s=None if oldest is None else _age_s(now, oldest),
-        waiting_age_s=_age_s(now, min(waiting)) if waiting else None,
+        published_age_s=None if oldest is None else age_s(now, oldest),
+        waiting_age_s=age_s(now, min(waiting)) if waiting else None,
     )
 
 

@@ -55,6 +55,11 @@ class Claim:
     run_id: int | None = None
     claimed_s: float = field(default_factory=time.monotonic, compare=False)
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What tells this claim from every other one: the media and both halves of the fence."""
+        return self.media_id, self.session_id, self.attempts
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -32,7 +32,7 @@ def context() -> JobContext:
 @pytest.fixture
 def left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     codes: list[int] = []
-    monkeypatch.setattr(schedule, "_leave", codes.append)
+    monkeypatch.setattr(schedule, "leave_at_once", codes.append)
     return codes
 
 
