@@ -60,7 +60,6 @@ _LIMIT_FAILED = 125
 # Of the shell, where it cannot become the decoder, and of a decoder whose libraries are not there. ffmpeg's own codes
 # are others: 1, 69, 123, 255, and the last byte of an error of its libraries.
 _CANNOT_RUN = frozenset({126, 127})
-_NO_LIBRARY = "error while loading shared libraries"
 # Its first word of its version; other programs have other names.
 _VERSION = b"ffmpeg version"
 _VERSION_S = 60.0
@@ -106,6 +105,7 @@ def check_decoder(limits: DecodeLimits) -> None:
     Raises:
         ConfigError: it cannot be run, or is something else.
         MachineLimitError: this machine lets nothing be started.
+        DecoderKilledError: killed by somebody else.
 
     """
     path = ffmpeg_path()
@@ -124,6 +124,10 @@ def check_decoder(limits: DecodeLimits) -> None:
             raise at_its_limits(f"{path} has not started within {_VERSION_S:g} s") from exc
     if done.returncode == 0 and done.stdout.startswith(_VERSION):
         return
+    if done.returncode == -signal.SIGKILL:
+        raise DecoderKilledError(
+            f"The decoder {path} was killed by somebody else; give the machine more memory, or it fewer workers."
+        )
     said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
     if done.returncode == _LIMIT_FAILED:
         raise _limits_refused(said)
@@ -376,7 +380,7 @@ class Child:
         enough = self._limits.cpu_s * (_CPU_PART_USED if code == _ASKED_TO_STOP else 1)
         if self.usage and self.usage.cpu_s >= enough:
             return self._timed_out("CPU")
-        if code in {_LIMIT_FAILED, *_CANNOT_RUN} or _NO_LIBRARY in text:
+        if code in {_LIMIT_FAILED, *_CANNOT_RUN}:  # never by words: a media can have them said
             return _not_started(code, text, complaints)
         if _NO_VIDEO in text:
             return UnsupportedMediaError(f"{self._name} has no picture stream; give a video or a picture.")

@@ -11,14 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from annotator import build
-from annotator.errors import ConfigError, MachineLimitError, MediaTooLargeError, UndecodableMediaError
+from annotator.errors import (
+    ConfigError,
+    DecoderKilledError,
+    MachineLimitError,
+    MediaTooLargeError,
+    UndecodableMediaError,
+)
 from annotator.media import DecodeLimits, FetchLimits, MediaReader, child
 from annotator.media import machine as this_machine
 from annotator.media.child import check_decoder, ffmpeg_path
 from annotator.settings import Settings
+from annotator.store import Store
 from annotator.types import MediaRef
 from tests.media_factory import BLUE, GifPart, flat, gif_bytes, noise, read_media, write_video
+from workers import boot
 
 # A program that reads a GIF while its user may have fewer and fewer processes, down to none beside itself.
 FEW_PROCESSES = """
@@ -106,12 +113,30 @@ def test_a_decoder_that_cannot_be_run_is_no_fault_of_a_media(
 
 
 @BROKEN
-def test_a_decoder_that_cannot_be_run_is_noticed_before_the_first_media(
-    program: Path, put: Callable[[Path], None]
+def test_a_worker_does_not_start_where_the_decoder_cannot_be_run(
+    program: Path, put: Callable[[Path], None], tmp_path: Path
 ) -> None:
     put(program)
     with pytest.raises(ConfigError, match="cannot be run"):
-        build.check_decoding(Settings())
+        boot.build_parts(Settings(), Store.open(tmp_path / "a.db"))
+
+
+@pytest.mark.parametrize("code", [126, 127])
+def test_a_decoder_that_could_not_be_run_and_can_again_is_no_fault_of_a_media(
+    gif: Path, program: Path, code: int
+) -> None:
+    """As where it is just being replaced; a shell ends so, and ffmpeg never."""
+    program.write_text(f'#!/bin/sh\n[ "$1" = -version ] && echo "ffmpeg version of a test" && exit\nexit {code}\n')
+    program.chmod(0o755)
+    with pytest.raises(ConfigError, match="cannot be run"):
+        read_media(gif)
+
+
+def test_a_decoder_that_is_killed_when_it_is_tried_may_be_able_to_run(gif: Path, program: Path) -> None:
+    program.write_text('#!/bin/sh\n[ "$1" = -version ] && kill -KILL $$\nexit 1\n')
+    program.chmod(0o755)
+    with pytest.raises(DecoderKilledError):
+        read_media(gif)
 
 
 def test_the_decoder_that_is_installed_can_be_run() -> None:
