@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Collection
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from starlette.background import BackgroundTask
@@ -15,30 +15,16 @@ from annotator.store.corrections.splitting import Split
 from annotator.store.identities import rename
 from annotator.store.merging import HeldKgMid, MergedPerson, list_merged, merge, unmerge
 from annotator.store.naming import add_alias, change_kg_mid, remove_alias
-from annotator.store.promotions import who_is_this
 from annotator.store.rollups import roll_up_if_due
-from annotator.store.web.people import Person, find_person
+from annotator.store.web.people import Person
 from annotator.types import Identity
 from annotator.web.correcting import insist_on_one
 from annotator.web.errors import WebError
+from annotator.web.known import person_of
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
-_LARGEST_ID: Final = 2**31 - 1
 _A = TypeVar("_A")
-
-
-def person_of(connection: Connection, person_id: int) -> Person:
-    """Return a person; of somebody who was merged, who took over.
-
-    Raises:
-        WebError: there is no such person.
-
-    """
-    person = find_person(connection, person_id) if person_id <= _LARGEST_ID else None
-    if person is None:
-        raise WebError(404, "There is no such person.")
-    return person
 
 
 def insist_on_same_person(connection: Connection, person_id: int) -> Person:
@@ -136,7 +122,7 @@ def change_graph_id(visit: Visit, connection: Connection, person: Person, kg_mid
 
 def merge_person(visit: Visit, connection: Connection, person: Person, other: Person) -> Identity:
     """Let somebody stand for a person."""
-    identity = merge(connection, person.name, other.name, merged_by=by(visit))
+    identity = merge(connection, person.name, other.name, merged_by=visit.visitor.said_by)
     visit.record(connection, "merged two people", subject=identity.name, merged=person.name)
     return identity
 
@@ -210,7 +196,7 @@ def split_person(
             into=None if whose is None else whose.name,
         )
 
-    split = Split(name, is_new=is_new, said_by=by(visit), network_id=network_id, note=note)
+    split = Split(name, is_new=is_new, said_by=visit.visitor.said_by, network_id=network_id, note=note)
     try:
         return splitting.split_person(visit.site.store.engine, person.person_id, keys, split)
     except (IdentityError, CorrectionError, ModelError) as error:  # of the name: no model has a part in it
@@ -246,8 +232,3 @@ def labelled_anew(visit: Visit, people: Collection[int]) -> BackgroundTask:
             roll_up_if_due(site.store.engine)
 
     return BackgroundTask(label_anew)
-
-
-def by(visit: Visit) -> str:
-    """Return who says something, as it is kept beside it: the account, or the user of this machine."""
-    return who_is_this() if visit.visitor.account is None else visit.visitor.account.name

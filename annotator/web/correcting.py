@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from annotator.errors import IdentityError, ModelError
 from annotator.store.corrections.saying import Corrected, Speaker, correct_track, withdraw_corrections
 from annotator.store.identities import find_identities, load_identity
-from annotator.store.promotions import who_is_this
 from annotator.store.web.media import KnownMediaRow
 from annotator.web.errors import WebError
 from annotator.web.visit import Visit
@@ -103,7 +102,7 @@ def insist_on_one(visit: Visit, name: str) -> None:
 
 
 def _speaker(visit: Visit, row: KnownMediaRow, saying: Saying, *, name: str | None) -> Speaker:
-    """Return who says it: the account, or the user of this machine where there is none."""
+    """Return who says it."""
     said = "nothing" if name is None else "is" if saying.is_person is not None else "is not"
     # In a field of its own: a takedown does not look for a name of one word within a sentence.
     named = {} if name is None else {"name": name}
@@ -120,5 +119,4 @@ def _speaker(visit: Visit, row: KnownMediaRow, saying: Saying, *, name: str | No
             now=None if done.now is None else done.now.name,
         )
 
-    account = visit.visitor.account
-    return Speaker(who_is_this() if account is None else account.name, saying.seen, note)
+    return Speaker(visit.visitor.said_by, saying.seen, note)

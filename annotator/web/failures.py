@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.queue.failures import FailurePlace
-from annotator.web.api.operation import from_cursor, to_cursor
+from annotator.web.cursors import from_cursor, to_cursor
 from annotator.web.errors import WebError
 from annotator.web.visit import Visit
 

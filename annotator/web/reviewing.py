@@ -9,23 +9,17 @@ from starlette.background import BackgroundTask
 
 from annotator.errors import ChangedMeanwhileError, ModelError, StoreUnavailableError
 from annotator.store.corrections.saying import Corrected
-from annotator.store.promotions import who_is_this
+from annotator.store.ids import LARGEST_BIG_ID, LARGEST_ID
 from annotator.store.review.deciding import Decision, Reviewer, decide, last_decision, undo
 from annotator.store.review.leasing import ItemKey, ReviewItem, first_media, lease_item
 from annotator.store.review.scanning import next_nameless, scan_nameless, scan_some
 from annotator.web.errors import WebError
+from annotator.web.forms import dashed_numbers
 from annotator.web.shown_model import BeingLoadedError
 from annotator.web.visit import Visit
 
 _FILLS_FOR_S: Final = 2.0
 _NAMELESS_AT_ONCE: Final = 500  # contents: pages wait for the processor meanwhile
-_MOST_DIGITS: Final = (9, 18, 9)  # of network, content and track, as their columns hold
-
-
-def reviewer_name(visit: Visit) -> str:
-    """Return who reviews, as it is kept: the account, or the user of this machine where there is none."""
-    account = visit.visitor.account
-    return who_is_this() if account is None else account.name
 
 
 def next_item(visit: Visit) -> ReviewItem | None:
@@ -41,7 +35,7 @@ def next_item(visit: Visit) -> ReviewItem | None:
 
 def _lease(visit: Visit) -> ReviewItem | None:
     with visit.site.store.writing() as connection:
-        return lease_item(connection, reviewer_name(visit), now=visit.now)
+        return lease_item(connection, visit.visitor.said_by, now=visit.now)
 
 
 def keep(visit: Visit, key: ItemKey, decision: Decision) -> Corrected | None:
@@ -69,7 +63,7 @@ def keep(visit: Visit, key: ItemKey, decision: Decision) -> Corrected | None:
         )
 
     try:
-        return decide(visit.site.store.engine, key, decision, Reviewer(reviewer_name(visit), visit.now, note))
+        return decide(visit.site.store.engine, key, decision, Reviewer(visit.visitor.said_by, visit.now, note))
     except ModelError as error:  # of the name: no model has a part in it
         raise WebError(400, sentence(error)) from error
 
@@ -85,14 +79,14 @@ def take_back(visit: Visit) -> ItemKey:
 
     """
     with visit.site.store.reading() as connection:
-        last = last_decision(connection, reviewer_name(visit))
+        last = last_decision(connection, visit.visitor.said_by)
     if last is None:
         raise ChangedMeanwhileError("there is nothing to take back")
 
     def note(connection: Connection) -> None:
         visit.record(connection, "took a review back", track=last.key.track_no, said=last.verdict)
 
-    undo(visit.site.store.engine, last, Reviewer(reviewer_name(visit), visit.now, note))
+    undo(visit.site.store.engine, last, Reviewer(visit.visitor.said_by, visit.now, note))
     return last.key
 
 
@@ -141,12 +135,10 @@ def key_of(given: str) -> ItemKey:
         WebError: it is none.
 
     """
-    numbers = given.split("-")
-    if len(numbers) != 3 or not all(
-        one.isascii() and one.isdigit() and len(one) <= most for one, most in zip(numbers, _MOST_DIGITS, strict=True)
-    ):
+    numbers = dashed_numbers(given, LARGEST_ID, LARGEST_BIG_ID, LARGEST_ID)
+    if numbers is None:
         raise WebError(400, "The form does not say which track was looked at: load the page again.")
-    return ItemKey(*map(int, numbers))
+    return ItemKey(*numbers)
 
 
 def sentence(error: Exception) -> str:

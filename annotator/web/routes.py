@@ -4,12 +4,13 @@ from typing import Final
 
 from annotator.store.corrections.splitting import MOST_AT_ONCE
 from annotator.store.web.accounts import Role
+from annotator.web import giving
 from annotator.web.api import corrections, document, endpoints, files, jobs, objects, operating
 from annotator.web.api import enrolling as told_enrolling
 from annotator.web.api import people as told_people
 from annotator.web.api import review as told_review
 from annotator.web.api import takedowns as told_takedowns
-from annotator.web.api.operation import Operation
+from annotator.web.described import Operation
 from annotator.web.pages import (
     changing_people,
     correcting,
@@ -46,7 +47,7 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.REVIEWER,
         "POST",
         takes_files=True,
-        may_begin=trying.insist_on_room,
+        may_begin=giving.insist_on_room,
     ),
     Page("/try/{job_id:int}", "job", trying.show_job, Role.REVIEWER),
     Page("/try/{job_id:int}/stop", "stop_job", trying.stop_now, Role.REVIEWER, "POST"),
@@ -436,7 +437,7 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.REVIEWER,
         "POST",
         takes_files=True,
-        may_begin=trying.insist_on_room,
+        may_begin=giving.insist_on_room,
         operation=Operation("Annotate files, or what an address names", jobs.JobsTold, body=jobs.WANTED, status=202),
     ),
     Page(  # the same, for who leaves the version out; the description has it once
@@ -446,7 +447,7 @@ PAGES: Final[tuple[Page, ...]] = (
         Role.REVIEWER,
         "POST",
         takes_files=True,
-        may_begin=trying.insist_on_room,
+        may_begin=giving.insist_on_room,
     ),
     Page(
         "/api/v1/jobs",

@@ -9,19 +9,19 @@ from annotator.errors import IdentityError
 from annotator.recognition.tombstone import plain_name
 from annotator.store.identities import find_identities
 from annotator.store.takedowns.alone import is_under_way
-from annotator.store.takedowns.listing import KnownTakedown, find_takedown, newest_unfinished
+from annotator.store.takedowns.listing import KnownTakedown, newest_unfinished
 from annotator.store.takedowns.tombstones import takedowns_so_far
 from annotator.store.takedowns.whom import Person as Whom
 from annotator.store.takedowns.whom import person_of
-from annotator.store.web.people import Person, find_person
+from annotator.store.web.people import Person
 from annotator.web.errors import WebError
+from annotator.web.known import known_person
 from annotator.web.taking_down import Look, TakedownState, TakingDown
 from annotator.web.visit import Visit
 
 BEGINS_WITHIN_S: Final = 5.0
 """So long a request waits for the number of its takedown: models are looked at before."""
 
-LARGEST_ID: Final = 2**31 - 1
 MERGED_MEANWHILE: Final = "The person was merged with somebody meanwhile, so nothing was changed: look again."
 
 
@@ -44,23 +44,16 @@ def begin(visit: Visit, asked: Mapping[str, object], *, takedown_id: int | None 
     return None if state is None else state.takedown_id
 
 
-def known_person(visit: Visit) -> tuple[Person, Whom]:
+def who_is_meant(visit: Visit) -> tuple[Person, Whom]:
     """Return the person of the address, and all who are that person.
 
     Raises:
         WebError: there is none.
 
     """
-    person_id = visit.request.path_params["person_id"]
     with visit.site.store.reading() as connection:
-        return _both(connection, person_id)
-
-
-def _both(connection: Connection, person_id: int) -> tuple[Person, Whom]:
-    person = find_person(connection, person_id) if person_id <= LARGEST_ID else None
-    if person is None:
-        raise WebError(404, "There is no such person.")
-    return person, person_of(connection, person.person_id)
+        person = known_person(visit, connection)
+        return person, person_of(connection, person.person_id)
 
 
 def is_called(person: Person, typed: str) -> bool:
@@ -106,21 +99,6 @@ def who(visit: Visit) -> dict[str, object]:
 def ids_text(whom: Whom) -> str:
     """Return who a person is, by all ids, as a form says it."""
     return ",".join(map(str, whom.identity_ids))
-
-
-def known_takedown(visit: Visit) -> KnownTakedown:
-    """Return the takedown of the address.
-
-    Raises:
-        WebError: there is none.
-
-    """
-    takedown_id = visit.request.path_params["takedown_id"]
-    with visit.site.store.reading() as connection:
-        takedown = find_takedown(connection, takedown_id) if takedown_id <= LARGEST_ID else None
-    if takedown is None:
-        raise WebError(404, "There is no such takedown.")
-    return takedown
 
 
 def is_going_on(visit: Visit, takedown: KnownTakedown) -> bool:

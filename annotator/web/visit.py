@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from annotator.store.promotions import who_is_this
 from annotator.store.web.accounts import Account, Role
 from annotator.store.web.attempts import place_of
 from annotator.store.web.audit import record_deed
@@ -18,7 +19,7 @@ from annotator.web.security import csrf_token
 from annotator.web.site import NOBODY_ELSE, Site
 
 if TYPE_CHECKING:
-    from annotator.web.api.operation import Operation
+    from annotator.web.described import Operation
 
 Form = Mapping[str, str]
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -45,6 +46,15 @@ class Visitor:
     def name(self) -> str:
         """As the record has it."""
         return NOBODY_ELSE if self.account is None else self.account.name
+
+    @property
+    def said_by(self) -> str:
+        """As it is kept beside what the visitor says: the account, or the user of this machine where there is none."""
+        return who_is_this() if self.account is None else self.account.name
+
+    def may(self, role: Role) -> bool:
+        """Say whether the visitor may do what a role may."""
+        return self.role is not None and self.role >= role
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,8 +161,7 @@ class Visit:
         return [
             (page.menu, self.url(page.name))
             for page in self.pages
-            if page.menu is not None and self.visitor.role is not None and page.role is not None
-            if self.visitor.role >= page.role
+            if page.menu is not None and page.role is not None and self.visitor.may(page.role)
         ]
 
 

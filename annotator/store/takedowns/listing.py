@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from annotator.store.ids import LARGEST_ID
 from annotator.store.tables import identities, takedowns, tombstones
 from annotator.store.takedowns.tombstones import digests_there
 from annotator.store.takedowns.whom import Person
@@ -60,6 +61,8 @@ def list_takedowns(connection: Connection, *, limit: int, before_id: int | None 
 
 def find_takedown(connection: Connection, takedown_id: int) -> KnownTakedown | None:
     """Return a takedown by its number; None where there is none."""
+    if takedown_id > LARGEST_ID:
+        return None
     row = connection.execute(select(takedowns).where(takedowns.c.id == takedown_id)).one_or_none()
     return None if row is None else _told(connection, row)
 

@@ -3,9 +3,8 @@
 from sqlalchemy import Connection, func, select
 
 from annotator.store.codec import StoredBoxes, decode_boxes
+from annotator.store.ids import LARGEST_TRACK
 from annotator.store.tables import tracks
-
-_LARGEST_TRACK = 2**15 - 1
 
 
 def find_boxes(connection: Connection, network_id: int, content_id: int, track_no: int) -> StoredBoxes | None:
@@ -18,7 +17,7 @@ def find_boxes(connection: Connection, network_id: int, content_id: int, track_n
         track_no: any number that is not negative.
 
     """
-    if track_no > _LARGEST_TRACK:
+    if track_no > LARGEST_TRACK:
         return None
     boxes = connection.execute(
         select(tracks.c.boxes).where(

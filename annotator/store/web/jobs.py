@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, text, update
 
 from annotator.store.dialect import given_ids, ids_param, is_postgres
+from annotator.store.ids import LARGEST_BIG_ID
 from annotator.store.messages import clean_message
 from annotator.store.tables import web_jobs
 
@@ -161,6 +162,8 @@ def _add(connection: Connection, owner: str, wanted: Wanted, now: datetime) -> i
 
 def find_job(connection: Connection, job_id: int) -> Job | None:
     """Return a job; None where there is none, or it failed long ago."""
+    if job_id > LARGEST_BIG_ID:
+        return None
     row = connection.execute(select(web_jobs).where(web_jobs.c.id == job_id)).one_or_none()
     return None if row is None else _jobs(connection, [row])[0]
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 
 from annotator.store.corrections.applying import SURE
+from annotator.store.ids import LARGEST_BIG_ID
 from annotator.store.labels import Identify
 from annotator.store.reads import StoredAnnotation, load_annotations
 from annotator.store.registry import active_labelling
@@ -67,6 +68,8 @@ class Labelling:
 
 def find_media_row(connection: Connection, media_id: int) -> KnownMediaRow | None:
     """Return a media by its number; None where there is none, or it is gone."""
+    if media_id > LARGEST_BIG_ID:
+        return None
     row = connection.execute(
         select(media.c.id, (sources.c.uri + media.c.key).label("uri"), media.c.etag, contents.c.sha256, contents.c.id)
         .join_from(media, sources, sources.c.id == media.c.source_id)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, func, select, text
 
 from annotator.store.dialect import is_postgres
+from annotator.store.ids import LARGEST_ID
 from annotator.store.labellings import Labelling
 from annotator.store.models import InstalledModel, list_models
 from annotator.store.tables import active, annotations, labelled_contents, labellings, relabellings
@@ -54,6 +55,8 @@ class ModelOfArchive:
 
 def models_of_archive(connection: Connection, *, labelling_id: int | None = None) -> list[ModelOfArchive]:
     """Return all labellings that are not retired, or one of them: the one that is shown first, then the newest."""
+    if labelling_id is not None and labelling_id > LARGEST_ID:
+        return []
     shown = connection.execute(select(active.c.labelling_id)).scalar_one_or_none()
     installed = {one.model: one for one in list_models(connection)}
     under_way = set(

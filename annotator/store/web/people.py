@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, Subquery, func, or_, select, union
 
 from annotator.store.identities import name_key
+from annotator.store.ids import LARGEST_ID
 from annotator.store.tables import (
     active,
     co_appearances_by,
@@ -112,6 +113,8 @@ def list_people(connection: Connection, *, limit: int, after: tuple[int, int] | 
 
 def find_person(connection: Connection, person_id: int) -> Person | None:
     """Return a person by id; of somebody who was merged, who took over. None where there is nobody."""
+    if person_id > LARGEST_ID:
+        return None
     counts = _counts()
     survivor = select(identities.c.survivor_id).where(identities.c.id == person_id).scalar_subquery()
     row = connection.execute(_people(counts).where(identities.c.id == survivor)).one_or_none()

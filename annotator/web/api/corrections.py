@@ -10,9 +10,9 @@ from starlette.responses import Response
 from annotator.store.corrections.listing import Correction, list_corrections_of
 from annotator.store.corrections.saying import Corrected
 from annotator.store.rollups import roll_up_if_due
-from annotator.web.api.operation import Parameters, Told, json_answer, read_parameters
 from annotator.web.correcting import Saying, UnknownNameError, say
-from annotator.web.pages.media import known_row
+from annotator.web.described import Parameters, Told, json_answer, read_parameters
+from annotator.web.known import known_media
 from annotator.web.visit import Visit
 
 
@@ -55,7 +55,7 @@ class CorrectionsTold(Told):
 def tell_corrections(visit: Visit) -> Response:
     """Tell what people have said of a media's tracks."""
     read_parameters(visit, Parameters)
-    row = known_row(visit)
+    row = known_media(visit)
     with visit.site.store.reading() as connection:
         said = [] if row.content_id is None else list_corrections_of(connection, row.content_id)
     return json_answer(visit, CorrectionsTold(items=tuple(map(_correction, said))))
@@ -77,7 +77,7 @@ def withdraw(visit: Visit) -> Response:
 
 def _say(visit: Visit, saying: Saying) -> Response:
     try:
-        done = say(visit, known_row(visit), visit.request.path_params["track_no"], saying)
+        done = say(visit, known_media(visit), visit.request.path_params["track_no"], saying)
     except UnknownNameError as error:
         raise error.to_web_error() from error
     counted = BackgroundTask(roll_up_if_due, visit.site.store.engine)

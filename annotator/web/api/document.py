@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from annotator import __version__
-from annotator.web.api.operation import Operation, ref
+from annotator.store.ids import LARGEST_BIG_ID
+from annotator.web.described import Operation, ref
 from annotator.web.visit import Page, Visit
 
 _TEMPLATE: Final = "#/components/schemas/{model}"
@@ -96,7 +97,7 @@ def _content(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _in_path(page: Page) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"\{(\w+):int\}", page.path):
-        schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+        schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_BIG_ID}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 

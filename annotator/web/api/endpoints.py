@@ -1,6 +1,5 @@
 """What the API answers."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -13,27 +12,25 @@ from annotator.store.merging import list_merged
 from annotator.store.titles import title_of, titles_of
 from annotator.store.web.families import MediaFamily, family_of_media
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
-from annotator.store.web.media import find_media_row, list_media, load_media, models_shown
+from annotator.store.web.media import list_media, load_media, models_shown
 from annotator.store.web.people import (
     Person,
     describe_person,
     find_people,
-    find_person,
     list_people,
     suggest_people,
 )
-from annotator.types import TrackLabel
 from annotator.web.api import objects
-from annotator.web.api.operation import Parameters, from_cursor, json_answer, read_parameters, to_cursor
-from annotator.web.errors import WebError
+from annotator.web.cursors import from_cursor, to_cursor
+from annotator.web.described import Parameters, json_answer, read_parameters
+from annotator.web.known import known_person, media_of
+from annotator.web.labels import MOST_PEOPLE, labelling_of_model, name_of
 from annotator.web.visit import Visit
 
 USUAL: Final = 50
 MOST: Final = 200
-MOST_PEOPLE: Final = 4
 MOST_RELATIVES: Final = 12
 """So many others of its family are told with a media."""
-_LARGEST_ID: Final = 2**31 - 1
 
 
 def _in_utc(given: datetime) -> datetime:
@@ -100,13 +97,9 @@ def tell_people(visit: Visit) -> Response:
 
 def tell_person(visit: Visit) -> Response:
     """Tell all of one person."""
-    person_id = visit.request.path_params["person_id"]
     read_parameters(visit, Parameters)
     with visit.site.store.reading() as connection:
-        person = find_person(connection, person_id) if person_id <= _LARGEST_ID else None
-        if person is None:
-            raise WebError(404, f"There is no person {person_id}.")
-        told = details_of(connection, person)
+        told = details_of(connection, known_person(visit, connection))
     return json_answer(visit, told)
 
 
@@ -164,12 +157,9 @@ def tell_media_list(visit: Visit) -> Response:
 
 def tell_media(visit: Visit) -> Response:
     """Tell who is in a media, and when."""
-    media_id = visit.request.path_params["media_id"]
     read_parameters(visit, Parameters)
     with visit.site.store.reading() as connection:
-        row = find_media_row(connection, media_id) if media_id < 2**63 else None
-        if row is None:
-            raise WebError(404, f"There is no media {media_id}.")
+        row = media_of(connection, visit.request.path_params["media_id"])
         stored = load_media(connection, row)
         names = [] if stored is None else [label.identity.name for label in stored.result.labels]
         ids = ids_of(connection, names)
@@ -233,24 +223,6 @@ def question_of(connection: Connection, asked: QuestionParameters) -> Question:
         before=asked.before,
         labelling_id=None if asked.model is None else labelling_of_model(models_shown(connection), asked.model),
     )
-
-
-def name_of(label: TrackLabel) -> str | None:
-    """Return who a track is; None where it is nobody known."""
-    return label.candidates[0].identity.name if label.verdict == "known" else None
-
-
-def labelling_of_model(labellings: Sequence[tuple[int, str]], model: str) -> int:
-    """Return the newest labelling of a model.
-
-    Raises:
-        WebError: there is none.
-
-    """
-    for labelling_id, name in labellings:
-        if name == model:
-            return labelling_id
-    raise WebError(400, f"model: nothing is labelled by {model[:80]}.")
 
 
 def _person(person: Person) -> objects.PersonTold:

@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from annotator.names import MAX_NAME_CHARS
 from annotator.store.identities import the_one_called
-from annotator.web.api.operation import Parameters, Told, read_parameters
+from annotator.web.described import Parameters, Told, read_parameters
+from annotator.web.enrolling import MOST_PHOTOGRAPHS, enroll_files, name_of_form
 from annotator.web.errors import WebError
-from annotator.web.pages.enrolling import MOST_FACES, MOST_PHOTOGRAPHS, enroll_files, name_of_form
+from annotator.web.forms import MOST_FACES
 from annotator.web.receiving import is_form_of_parts
 from annotator.web.visit import Visit
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from annotator.store.web.finding import find_media_with
 from annotator.web.api.endpoints import QuestionParameters, question_of
-from annotator.web.api.operation import Parameters, read_parameters
+from annotator.web.described import Parameters, read_parameters
 from annotator.web.exporting import (
     JSON_LINES,
     MOST_MEDIA,
@@ -19,7 +19,7 @@ from annotator.web.exporting import (
     export_media,
     selected,
 )
-from annotator.web.pages.media import known_row
+from annotator.web.known import known_media
 from annotator.web.visit import Visit
 
 OF_MEDIA = (JSON_LINES, TYPES["csv"], TYPES["parquet"], TYPES["webvtt"])
@@ -48,7 +48,7 @@ class ExportParameters(QuestionParameters):
 def send_media(visit: Visit) -> Response:
     """Send what was found in a media."""
     asked = read_parameters(visit, MediaExportParameters)
-    row = known_row(visit)
+    row = known_media(visit)
     return export_media(visit, row, Wish(asked.shape, asked.rows, asked.person))
 
 

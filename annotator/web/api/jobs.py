@@ -1,24 +1,24 @@
 """Annotating by the API: media are taken, and a program asks how far they are."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from annotator.store.web.jobs import Job, find_job, list_jobs
-from annotator.web.api.operation import Parameters, Told, json_answer, read_parameters
-from annotator.web.errors import WebError
-from annotator.web.pages.trying import ask_for, known_job, stop, words_of
+from annotator.web.described import Parameters, Told, checked_body, json_answer, json_body, read_parameters
+from annotator.web.giving import ask_for, stop, words_of
+from annotator.web.known import known_job
 from annotator.web.receiving import is_form_of_parts
 from annotator.web.visit import Visit
 from annotator.web.waiting import LONGEST_S
 
 _MOST: Final = 100
 _ASK_AGAIN_S: Final = "1"
+_HOW: Final = 'Send files as multipart/form-data, or an address as application/json: {"url": "https://…"}.'
 
 
 class JobTold(Told):
@@ -148,18 +148,7 @@ def tell_jobs(visit: Visit) -> Response:
 
 
 def _address_of(visit: Visit) -> str:
-    media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise WebError(
-            415, 'Send files as multipart/form-data, or an address as application/json: {"url": "https://…"}.'
-        )
-    try:
-        return WantedAddress.model_validate(json.loads(visit.received.body)).url.strip()
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise WebError(400, f"{'.'.join(map(str, first['loc'])) or 'The body'}: {first['msg']}.") from None
-    except (ValueError, RecursionError):
-        raise WebError(400, "The body is no JSON.") from None
+    return checked_body(WantedAddress, json_body(visit, how=_HOW)).url.strip()
 
 
 def _told(job: Job) -> JobTold:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from annotator.web.api.operation import Told
+from annotator.web.described import Told
 
 Confidence = Annotated[float, Field(ge=0, le=1)]
 

@@ -11,7 +11,7 @@ from annotator.store.queue.failures import FailurePage, list_failures
 from annotator.store.queue.status import read_status
 from annotator.store.registry import active_network
 from annotator.web.api.endpoints import USUAL, Cursor, Limit
-from annotator.web.api.operation import Parameters, Told, json_answer, read_parameters
+from annotator.web.described import Parameters, Told, json_answer, read_parameters
 from annotator.web.failures import LONGEST_REASON, MOST_RETRIED, cursor_of, place_of, queue_again
 from annotator.web.visit import Visit
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from annotator.names import MAX_NAME_CHARS
 from annotator.store.corrections.splitting import MOST_AT_ONCE
+from annotator.store.ids import LARGEST_ID
 from annotator.store.merging import HeldKgMid
 from annotator.store.registry import active_network
 from annotator.store.web.people import Person, ids_of_people
@@ -15,21 +16,16 @@ from annotator.store.web.tracks_of_people import tracks_of_person
 from annotator.web import changing
 from annotator.web.api.endpoints import Cursor, Limit, details_of
 from annotator.web.api.objects import Confidence, KgMidTold, UnmergedTold
-from annotator.web.api.operation import (
-    Parameters,
-    Told,
-    from_cursor,
-    json_answer,
-    read_parameters,
-    to_cursor,
-)
 from annotator.web.correcting import UnknownNameError
+from annotator.web.cursors import from_cursor, to_cursor
+from annotator.web.described import Parameters, Told, json_answer, read_parameters
 from annotator.web.errors import WebError
-from annotator.web.pages.splitting import track_key
+from annotator.web.forms import track_key
+from annotator.web.known import known_person, person_of
 from annotator.web.visit import Visit
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
-PersonId = Annotated[int, Field(ge=0, le=2**31 - 1)]
+PersonId = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 
 
 class ChangeParameters(Parameters):
@@ -109,7 +105,7 @@ def change(visit: Visit) -> Response:
     def deed(connection: Connection, person: Person) -> None:
         if asked.name is not None:
             changing.rename_person(visit, connection, person, asked.name)
-            person = changing.person_of(connection, person.person_id)
+            person = person_of(connection, person.person_id)
         if asked.add_name is not None:
             changing.add_further_name(visit, connection, person, asked.add_name)
         if asked.remove_name is not None:
@@ -126,7 +122,7 @@ def merge(visit: Visit) -> Response:
     into = read_parameters(visit, MergeParameters).into
 
     def deed(connection: Connection, person: Person) -> None:
-        other = changing.person_of(connection, into)
+        other = person_of(connection, into)
         if other.person_id != into:
             raise WebError(409, f"Who is to remain was merged into {other.name} meanwhile: ask again.")
         changing.merge_person(visit, connection, person, other)
@@ -144,7 +140,7 @@ def unmerge(visit: Visit) -> Response:
 
     held = changing.change(visit, _person_id(visit), deed)
     with visit.site.store.reading() as connection:
-        person = details_of(connection, changing.person_of(connection, asked.merged))
+        person = details_of(connection, person_of(connection, asked.merged))
     told = UnmergedTold(**dict(person), kg_mid_stays_with=None if held is None else KgMidTold.model_validate(held))
     background = changing.labelled_anew(visit, {_person_id(visit), asked.merged})
     return Response(told.model_dump_json(), media_type="application/json", background=background)
@@ -155,7 +151,7 @@ def tell_tracks(visit: Visit) -> Response:
     asked = read_parameters(visit, TracksParameters)
     after = from_cursor(asked.cursor, float, int) if asked.cursor else None
     with visit.site.store.reading() as connection:
-        person = changing.person_of(connection, _person_id(visit))
+        person = known_person(visit, connection)
         ids = ids_of_people(connection, [person.person_id])
         page = tracks_of_person(connection, ids, contents=asked.limit, after=after)
     items = tuple(
@@ -194,5 +190,5 @@ def _person_id(visit: Visit) -> int:
 def _told(visit: Visit, person_id: int) -> Response:
     """Tell a person as it is after a deed."""
     with visit.site.store.reading() as connection:
-        told = details_of(connection, changing.person_of(connection, person_id))
+        told = details_of(connection, person_of(connection, person_id))
     return Response(told.model_dump_json(), media_type="application/json", background=changing.counted(visit))

@@ -12,10 +12,10 @@ from annotator.store.review.deciding import Decision
 from annotator.store.review.leasing import ReviewItem, progress_of
 from annotator.store.rollups import roll_up_if_due
 from annotator.web.api.objects import CandidateTold
-from annotator.web.api.operation import Parameters, Told, read_parameters
 from annotator.web.correcting import UnknownNameError, insist_on_one
+from annotator.web.described import Parameters, Told, read_parameters
 from annotator.web.errors import WebError
-from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, reviewer_name, take_back
+from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, take_back
 from annotator.web.visit import Visit
 
 Item = Annotated[str, Field(pattern=r"^[0-9]{1,9}-[0-9]{1,18}-[0-9]{1,9}$", description="as it was told there")]
@@ -81,7 +81,7 @@ def tell_next(visit: Visit) -> Response:
     read_parameters(visit, Parameters)
     item = next_item(visit)
     with visit.site.store.reading() as connection:
-        progress = progress_of(connection, reviewer_name(visit), now=visit.now)
+        progress = progress_of(connection, visit.visitor.said_by, now=visit.now)
     told = ReviewTold(
         item=None if item is None else _item(item),
         mine=progress.mine,

@@ -1,33 +1,33 @@
 """What the API takes and tells of takedowns."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from annotator.names import MAX_NAME_CHARS
+from annotator.store.ids import LARGEST_ID
 from annotator.store.takedowns.listing import KnownTakedown, list_takedowns
 from annotator.takedown.report import report_of
 from annotator.web.api.endpoints import Cursor, Limit
-from annotator.web.api.operation import Parameters, Told, from_cursor, json_answer, read_parameters, to_cursor
+from annotator.web.cursors import from_cursor, to_cursor
+from annotator.web.described import Parameters, Told, checked_body, json_answer, json_body, read_parameters
 from annotator.web.errors import WebError
+from annotator.web.known import known_takedown
 from annotator.web.receiving import is_form_of_parts
 from annotator.web.takedown_deeds import (
-    LARGEST_ID,
     MERGED_MEANWHILE,
     asked_about,
     begin,
     is_called,
     key_of,
-    known_person,
-    known_takedown,
     look_at,
     number_under_way,
     state_of,
     taking_down_of,
+    who_is_meant,
 )
 from annotator.web.visit import Visit
 
@@ -116,7 +116,7 @@ def take_down(visit: Visit) -> Response:
     """Tell what would go of a person, or take the person down."""
     read_parameters(visit, Parameters)
     confirmed = _confirmation_of(visit)
-    person, whom = known_person(visit)
+    person, whom = who_is_meant(visit)
     taking_down = taking_down_of(visit)
     if confirmed is not None:
         if not is_called(person, confirmed.confirm):
@@ -205,19 +205,10 @@ def _confirmation_of(visit: Visit) -> Confirmation | None:
     """Return what was sent; None where nothing was, or ``{}``: then it is only looked."""
     if is_form_of_parts(visit.request):
         raise WebError(415, _NO_JSON)
-    body = visit.received.body
-    if not body.strip():
+    if not visit.received.body.strip():
         return None
-    if visit.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise WebError(415, _NO_JSON)
-    try:
-        given = json.loads(body)
-        return None if given == {} else Confirmation.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise WebError(400, f"{'.'.join(map(str, first['loc'][:2]))[:80] or 'The body'}: {first['msg']}.") from None
-    except (ValueError, RecursionError):
-        raise WebError(400, "The body is no JSON.") from None
+    given = json_body(visit, how=_NO_JSON)
+    return None if given == {} else checked_body(Confirmation, given)
 
 
 def _failed(why: str, *, is_transient: bool) -> WebError:

@@ -12,6 +12,8 @@ from annotator.store.merging import HeldKgMid
 from annotator.store.web.people import Person, describe_person
 from annotator.web import changing
 from annotator.web.errors import WebError
+from annotator.web.forms import whole_number
+from annotator.web.known import known_person, person_of
 from annotator.web.visit import Visit
 
 _SAME: Final = "Both are one person already."
@@ -45,11 +47,11 @@ def change_graph_id(visit: Visit) -> Response:
 def ask_to_merge(visit: Visit) -> Response:
     """Show two people, and what becomes of them when they are one."""
     with visit.site.store.reading() as connection:
-        person = changing.person_of(connection, visit.request.path_params["person_id"])
+        person = known_person(visit, connection)
         found = find_identities(connection, visit.request.query_params.get("into", "")[:MAX_NAME_CHARS])
         if len(found) > 1:
             raise WebError(400, "Several people have this name: write it exactly.")
-        other = changing.person_of(connection, found[0])
+        other = person_of(connection, found[0])
         if other.person_id == person.person_id:
             raise WebError(400, _SAME)
         both = [(one, describe_person(connection, one)) for one in (person, other)]
@@ -58,13 +60,13 @@ def ask_to_merge(visit: Visit) -> Response:
 
 def merge_two(visit: Visit) -> Response:
     """Make two people one."""
-    given = visit.form.get("into_id", "")
-    if not (given.isascii() and given.isdigit() and len(given) < 12):
+    into_id = whole_number(visit.form.get("into_id", ""))
+    if into_id is None:
         raise WebError(400, "The form does not say who the person is.")
 
     def deed(connection: Connection, person: Person) -> None:
-        other = changing.person_of(connection, int(given))
-        asked = (visit.form.get("name"), int(given), visit.form.get("into"))
+        other = person_of(connection, into_id)
+        asked = (visit.form.get("name"), into_id, visit.form.get("into"))
         if asked != (person.name, other.person_id, other.name):  # whoever was merged is another one
             raise WebError(409, "One of the two was renamed or merged meanwhile, so nothing was changed: ask again.")
         changing.merge_person(visit, connection, person, other)
@@ -75,7 +77,7 @@ def merge_two(visit: Visit) -> Response:
 def ask_to_unmerge(visit: Visit) -> Response:
     """Show whom a merge gave up, and what becomes of both when it is taken back."""
     with visit.site.store.reading() as connection:
-        person = changing.person_of(connection, visit.request.path_params["person_id"])
+        person = known_person(visit, connection)
         merged = changing.merged_into(connection, person, visit.request.path_params["merged_id"])
     return visit.page("unmerge.html", person=person, merged=merged)
 

@@ -39,7 +39,7 @@ def computing_told(visit: Visit, computing: Computing | None, *, is_labelled: bo
         is_labelled: something is annotated.
 
     """
-    may_begin = visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR
+    may_begin = visit.visitor.may(Role.OPERATOR)
     return ComputingTold(
         computing is not None and is_labelled, may_begin, None if computing is None else computing.state
     )

@@ -3,18 +3,21 @@
 from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
 
+from annotator.store.ids import LARGEST_BIG_ID, LARGEST_ID
 from annotator.store.rollups import roll_up_if_due
 from annotator.store.titles import titles_of
 from annotator.web.changing import checked_length
 from annotator.web.correcting import Saying, UnknownNameError, say
 from annotator.web.errors import WebError
-from annotator.web.pages.media import TRACKS, known_row
+from annotator.web.forms import dashed_numbers
+from annotator.web.known import known_media
+from annotator.web.pages.media import TRACKS
 from annotator.web.visit import Visit
 
 
 def correct_track_of_media(visit: Visit) -> Response:
     """Say what the form says of a track, and show the media again; where the name is nobody's, ask who is meant."""
-    row = known_row(visit)
+    row = known_media(visit)
     track_no = visit.request.path_params["track_no"]
     try:
         say(visit, row, track_no, _saying(visit))
@@ -64,7 +67,7 @@ def _seen(given: str) -> tuple[int, int]:
         WebError: the form does not say.
 
     """
-    numbers = given.split("-")
-    if len(numbers) != 2 or not all(one.isascii() and one.isdigit() and len(one) < 20 for one in numbers):
+    numbers = dashed_numbers(given, LARGEST_ID, LARGEST_BIG_ID)
+    if numbers is None:
         raise WebError(400, "The form does not say which tracks were looked at: load the page again.")
-    return int(numbers[0]), int(numbers[1])
+    return numbers[0], numbers[1]

@@ -5,9 +5,9 @@ from typing import Any, Final
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from annotator.explaining.style import POLICY
-from annotator.web.api.operation import Parameters, read_parameters
+from annotator.web.described import Parameters, read_parameters
 from annotator.web.errors import WebError
-from annotator.web.pages.media import known_row
+from annotator.web.known import known_media
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
 
@@ -27,7 +27,7 @@ def tell_explanation(visit: Visit) -> Response:
 
 
 def _explained(visit: Visit) -> dict[str, Any]:
-    site, row = visit.site, known_row(visit)
+    site, row = visit.site, known_media(visit)
     model = site.shown_model.name(site.store, site.settings)
     if site.explaining is None or model is None:
         raise WebError(404, MODEL_IS_GONE)

@@ -6,14 +6,14 @@ from annotator.store.web.finding import find_media_with
 from annotator.web.changing import checked_length
 from annotator.web.errors import WebError
 from annotator.web.exporting import MOST_MEDIA, WORDS, Shape, Wish, export_all, export_media, selected
-from annotator.web.pages.media import known_row
+from annotator.web.known import known_media
 from annotator.web.pages.search import Asked, question_of
 from annotator.web.visit import Visit
 
 
 def send_media_export(visit: Visit) -> Response:
     """Send what was found in a media, in the shape that the address asks for."""
-    row = known_row(visit)
+    row = known_media(visit)
     person = visit.request.query_params.get("person", "").strip() or None
     if person is not None:
         checked_length(person)

@@ -16,18 +16,16 @@ from annotator.store.takedowns.tombstones import takedowns_so_far
 from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.faces import find_boxes, load_boxes_around
 from annotator.store.web.finding import Question, find_media_with
-from annotator.store.web.media import find_media_row
-from annotator.store.web.people import find_person, ids_of_people
+from annotator.store.web.people import ids_of_people
 from annotator.types import MediaRef
 from annotator.web.errors import WebError
+from annotator.web.known import known_person, media_of
 from annotator.web.pictures import MOST_TOGETHER, faces_beside, stretch_of
 from annotator.web.visit import Bringing, Visit
 
 FACES: Final = 5
 """Of a track: number 0 is the best one, the others are of other parts of its time."""
 
-_LARGEST_ID: Final = 2**63 - 1
-_LARGEST_PERSON: Final = 2**31 - 1
 # A picture may be kept by the browser and is asked for anew each time: who is taken down is gone at once.
 _HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
 _NONE: Final = (
@@ -95,11 +93,8 @@ def send_face_of_person(visit: Visit) -> Response | Bringing:
         WebError: there is no such person.
 
     """
-    person_id = visit.request.path_params["person_id"]
     with visit.site.store.reading() as connection:
-        person = find_person(connection, person_id) if person_id <= _LARGEST_PERSON else None
-        if person is None:
-            raise WebError(404, "There is no such person.")
+        person = known_person(visit, connection)
         found = find_media_with(connection, Question(people=((person.person_id,),)), limit=1)
         ids = ids_of_people(connection, [person.person_id])
         best = best_tracks(connection, {one.place.content_id for one in found}, ids)
@@ -127,10 +122,10 @@ def _track(visit: Visit) -> _ShownTrack:
 
 def _find_track(visit: Visit, media_id: int, track_no: int) -> _ShownTrack | None:
     with visit.site.store.reading() as connection:
-        row = find_media_row(connection, media_id) if media_id <= _LARGEST_ID else None
+        row = media_of(connection, media_id)
         visit.site.pictures.follow(takedowns_so_far(connection))
         network_id = active_network(connection)
-        if row is None or row.content_id is None or row.sha256 is None or network_id is None:
+        if row.content_id is None or row.sha256 is None or network_id is None:
             raise WebError(404, "There is no such media, or it is gone.")
         boxes = find_boxes(connection, network_id, row.content_id, track_no)
     return None if boxes is None else _ShownTrack(row.ref, row.sha256, network_id, row.content_id, track_no, boxes)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from annotator.store.titles import title_of
 from annotator.web.errors import WebError
-from annotator.web.pages.media import known_row
+from annotator.web.known import known_media
 from annotator.web.relatives import relatives_of
 from annotator.web.visit import Visit
 
@@ -15,7 +15,7 @@ _ROWS: Final = 100
 
 def show_family(visit: Visit) -> Response:
     """Show the other media of a family, newest first, page by page."""
-    row = known_row(visit)
+    row = known_media(visit)
     before_id = visit.number("before", most=2**62, usual=0) or None
     with visit.site.store.reading() as connection:
         relatives = relatives_of(connection, row, limit=_ROWS + 1, before_id=before_id)

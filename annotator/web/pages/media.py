@@ -19,14 +19,16 @@ from annotator.media.sniff import sniff
 from annotator.results import TrackResult, confidence_in_words
 from annotator.store.corrections.listing import Correction, list_corrections_of
 from annotator.store.identities import ids_of
+from annotator.store.ids import LARGEST_ID
 from annotator.store.registry import active_network
 from annotator.store.titles import title_of
 from annotator.store.web.accounts import Role
-from annotator.store.web.media import KnownMediaRow, find_media_row, labellings_of, load_media
+from annotator.store.web.media import KnownMediaRow, labellings_of, load_media
 from annotator.types import MediaRef
-from annotator.web.api.endpoints import name_of
 from annotator.web.errors import WebError
 from annotator.web.exporting import shapes_offered
+from annotator.web.known import known_media
+from annotator.web.labels import name_of
 from annotator.web.presence import why_not_shown
 from annotator.web.relatives import relatives_of
 from annotator.web.shown_model import BeingLoadedError
@@ -89,7 +91,7 @@ class Spoken:
 
 def show_media(visit: Visit) -> Response | Bringing:
     """Show a media."""
-    row = known_row(visit)
+    row = known_media(visit)
     if scheme_of(row.ref.uri) != "file":
         return _page(visit, row)
     # It is looked whether the file is still there: disks of other machines may take long, and hold no other pages up.
@@ -97,7 +99,7 @@ def show_media(visit: Visit) -> Response | Bringing:
 
 
 def _page(visit: Visit, row: KnownMediaRow) -> Response:
-    first_track = visit.number("tracks_from", least=0, most=2**31 - 1, usual=0)
+    first_track = visit.number("tracks_from", least=0, most=LARGEST_ID, usual=0)
     site = visit.site
     identifier, is_being_loaded = None, False
     try:
@@ -135,8 +137,8 @@ def _page(visit: Visit, row: KnownMediaRow) -> Response:
         next_track=spoken[TRACKS].track.track_no if len(spoken) > TRACKS else None,
         shapes=shapes_offered(),
         seen=f"{network_id}-{row.content_id}",
-        may_correct=visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER,
-        may_enroll=visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR,
+        may_correct=visit.visitor.may(Role.REVIEWER),
+        may_enroll=visit.visitor.may(Role.OPERATOR),
         said=_just_said(visit, tracks),
         tracks_json=json.dumps(_for_player(lanes), separators=(",", ":")),
     )
@@ -147,7 +149,7 @@ def send_media(visit: Visit) -> Response | Bringing:
     reader = visit.site.reader
     if reader is None:
         raise WebError(404, "Media are not shown here.")
-    row = known_row(visit)
+    row = known_media(visit)
     is_here = scheme_of(row.ref.uri) == "file"
     if not is_here and row.sha256 is not None and f'"{row.sha256}"' in visit.request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=_NOTHING | {"ETag": f'"{row.sha256}"'})
@@ -189,21 +191,6 @@ class _OpenedFile(FileResponse):
 def is_video(uri: str) -> bool:
     """Say whether an address looks like that of a video, which takes another element of a page than a picture."""
     return PurePosixPath(urlsplit(uri).path).suffix.lower() in _VIDEOS
-
-
-def known_row(visit: Visit) -> KnownMediaRow:
-    """Return the media of the address.
-
-    Raises:
-        WebError: there is none.
-
-    """
-    media_id = visit.request.path_params["media_id"]
-    with visit.site.store.reading() as connection:
-        row = find_media_row(connection, media_id) if media_id < 2**63 else None
-    if row is None:
-        raise WebError(404, "There is no such media, or it is gone.")
-    return row
 
 
 def _spoken(track: TrackResult, words: list[Correction]) -> Spoken:

@@ -20,12 +20,12 @@ from annotator.store.promotions import Step, former_id, list_steps
 from annotator.store.titles import titles_of
 from annotator.store.web.models import ModelOfArchive, models_of_archive, models_without_labels
 from annotator.web.errors import WebError
+from annotator.web.known import known_model
 from annotator.web.promoting import Outcome, PromotionState
 from annotator.web.visit import Visit
 
 _STEPS: Final = 20
 _PEOPLE: Final = 50
-_LARGEST_ID: Final = 2**31 - 1
 _TOLD_FOR: Final = timedelta(hours=12)
 _STARTER: Final = "starter@"
 
@@ -165,13 +165,8 @@ def _model(visit: Visit) -> tuple[ModelOfArchive, Labelling | None]:
         WebError: there is none of that number, or its labels were removed.
 
     """
-    labelling_id = visit.request.path_params["labelling_id"]
     with visit.site.store.reading() as connection:
-        found = models_of_archive(connection, labelling_id=labelling_id) if labelling_id <= _LARGEST_ID else []
-        shown = load_active(connection)
-    if not found:
-        raise WebError(404, "There are no such labels, or they were removed.")
-    return found[0], shown
+        return known_model(visit, connection), load_active(connection)
 
 
 def _shown_and_former(visit: Visit) -> tuple[Labelling, Labelling]:

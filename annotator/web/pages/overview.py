@@ -44,7 +44,7 @@ def show_home(visit: Visit) -> Response:
         overview = overview_of(connection)
         newest = _newest(connection)
         people = [one for one in list_people(connection, limit=_MOST_SEEN) if one.media]
-    may_try = visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER
+    may_try = visit.visitor.may(Role.REVIEWER)
     return visit.page("home.html", overview=overview, newest=newest, people=people, may_try=may_try)
 
 

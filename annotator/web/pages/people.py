@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from annotator.store.identities import ids_of, suggest
+from annotator.store.ids import LARGEST_ID
 from annotator.store.merging import list_merged
 from annotator.store.titles import titles_of
 from annotator.store.web.accounts import Role
@@ -23,15 +24,14 @@ from annotator.store.web.people import (
     list_people,
     suggest_people,
 )
-from annotator.web.api.operation import from_cursor, to_cursor
-from annotator.web.errors import WebError
+from annotator.web.cursors import from_cursor, to_cursor
+from annotator.web.known import known_person
 from annotator.web.pages.media import is_video
 from annotator.web.shown_model import BeingLoadedError, look_alikes
 from annotator.web.visit import Visit
 
 _ROWS: Final = 60
 _CLIPS: Final = 12
-_LARGEST_ID: Final = 2**31 - 1
 
 
 def show_people(visit: Visit) -> Response:
@@ -54,11 +54,8 @@ def show_people(visit: Visit) -> Response:
 
 def show_person(visit: Visit) -> Response:
     """Show one person; who was merged into somebody is that person."""
-    person_id = visit.request.path_params["person_id"]
     with visit.site.store.reading() as connection:
-        person = find_person(connection, person_id) if person_id <= _LARGEST_ID else None
-        if person is None:
-            raise WebError(404, "There is no such person.")
+        person = known_person(visit, connection)
         details = describe_person(connection, person)
         found = find_media_with(connection, Question(people=((person.person_id,),)), limit=_CLIPS + 1)
         ids = ids_of_people(connection, [person.person_id])
@@ -67,9 +64,9 @@ def show_person(visit: Visit) -> Response:
         judged = judged_names(connection, ids)
         removable = aliases_of(connection, ids)
         merged = list_merged(connection, person.person_id) if _may_change(visit) else []
-        holder_id = visit.number("kg_mid_of", least=0, most=_LARGEST_ID, usual=0)
+        holder_id = visit.number("kg_mid_of", least=0, most=LARGEST_ID, usual=0)
         holder = find_person(connection, holder_id) if holder_id and _may_change(visit) else None
-    if person.person_id != person_id:
+    if person.person_id != visit.request.path_params["person_id"]:
         return visit.redirect("person", person_id=person.person_id)
     alike: list[tuple[Person, float]] = []
     of_model, is_being_loaded = None, False
@@ -91,8 +88,8 @@ def show_person(visit: Visit) -> Response:
         is_due=visit.site.labelling_anew.is_due_for(person.person_id),
         may_change=_may_change(visit),
         merged=merged,
-        may_split=visit.visitor.role is not None and visit.visitor.role >= Role.REVIEWER,
-        may_take_down=visit.visitor.role == Role.ADMIN,
+        may_split=visit.visitor.may(Role.REVIEWER),
+        may_take_down=visit.visitor.may(Role.ADMIN),
         clips=[
             (one, titles[one.media_id], is_video(one.uri), faces.get((one.place.content_id, person.person_id)))
             for one in found[:_CLIPS]
@@ -107,7 +104,7 @@ def show_person(visit: Visit) -> Response:
 
 
 def _may_change(visit: Visit) -> bool:
-    return visit.visitor.role is not None and visit.visitor.role >= Role.OPERATOR
+    return visit.visitor.may(Role.OPERATOR)
 
 
 def _look_alikes(visit: Visit, person: Person, details: PersonDetails) -> list[tuple[Person, float]]:

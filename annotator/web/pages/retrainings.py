@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from annotator.store.ids import LARGEST_ID
 from annotator.store.models import list_models
 from annotator.store.queue.words import span
 from annotator.store.retrainings import Retraining, list_retrainings, what_was_new
@@ -38,7 +39,7 @@ class Told:
 
 def show_retrainings(visit: Visit) -> Response:
     """Show the runs, newest first."""
-    before_id = visit.number("before", most=2**31 - 1, usual=0) or None
+    before_id = visit.number("before", most=LARGEST_ID, usual=0) or None
     with visit.site.store.reading() as connection:
         runs = list_retrainings(connection, limit=_ROWS + 1, before_id=before_id)
         manifests = {one.model: one.manifest for one in list_models(connection)}

@@ -15,7 +15,7 @@ from annotator.web.changing import checked_length
 from annotator.web.correcting import UnknownNameError, insist_on_one
 from annotator.web.errors import WebError
 from annotator.web.pages.faces import FACES
-from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, reviewer_name, sentence, take_back
+from annotator.web.reviewing import filled, keep, key_of, key_text, next_item, sentence, take_back
 from annotator.web.visit import Visit
 
 _REFERENCES: Final = 3
@@ -32,7 +32,7 @@ def show_review(visit: Visit, *, note: str = "", status: int = 200) -> Response:
         status: of HTTP.
 
     """
-    store, reviewer = visit.site.store, reviewer_name(visit)
+    store, reviewer = visit.site.store, visit.visitor.said_by
     item = next_item(visit)
     with store.reading() as connection:
         progress = progress_of(connection, reviewer, now=visit.now)

@@ -15,10 +15,10 @@ from annotator.store.web.best_tracks import best_tracks
 from annotator.store.web.finding import FoundMedia, Place, Question, find_media_with
 from annotator.store.web.media import models_shown
 from annotator.store.web.people import find_people
-from annotator.web.api.endpoints import MOST_PEOPLE, labelling_of_model
-from annotator.web.api.operation import from_cursor, to_cursor
+from annotator.web.cursors import from_cursor, to_cursor
 from annotator.web.errors import WebError
 from annotator.web.exporting import shapes_offered
+from annotator.web.labels import MOST_PEOPLE, labelling_of_model
 from annotator.web.pages.media import is_video
 from annotator.web.visit import Visit
 

@@ -5,14 +5,15 @@ from typing import Final
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from annotator.store.corrections.applying import TrackKey
 from annotator.store.registry import active_network
 from annotator.store.web.people import ids_of_people
 from annotator.store.web.tracks_of_people import MOST_COMPARED, TrackOfPerson, by_look, tracks_of_person
 from annotator.web import changing
-from annotator.web.api.operation import from_cursor, to_cursor
 from annotator.web.correcting import UnknownNameError
+from annotator.web.cursors import from_cursor, to_cursor
 from annotator.web.errors import WebError
+from annotator.web.forms import chosen_tracks, track_key, whole_number
+from annotator.web.known import known_person, person_of
 from annotator.web.visit import Visit
 
 _CONTENTS: Final = 60
@@ -24,7 +25,7 @@ def show_tracks(visit: Visit) -> Response:
     query = visit.request.query_params
     by_looks = query.get("by") == "look"
     with visit.site.store.reading() as connection:
-        person = changing.person_of(connection, visit.request.path_params["person_id"])
+        person = known_person(visit, connection)
         ids = ids_of_people(connection, [person.person_id])
         looks, more = _of_looks(connection, ids) if by_looks else _page(connection, ids, query.get("cursor", ""))
         network_id = active_network(connection)
@@ -47,14 +48,12 @@ def split_tracks(visit: Visit) -> Response:
     """Give the tracks that are chosen to somebody else; where the name is nobody's, ask who is meant."""
     person_id = visit.request.path_params["person_id"]
     form = visit.form
-    names = [name for name, value in form.items() if name.startswith("track-") and value]
-    if not names:
-        raise WebError(400, "Choose the faces that are somebody else's.")
-    seen = form.get("network", "")
-    if not (seen.isascii() and seen.isdigit() and len(seen) < 10):
+    chosen = chosen_tracks(form)
+    seen = whole_number(form.get("network", ""))
+    if seen is None:
         raise WebError(400, "The form does not say which tracks were looked at: load the page again.")
     is_nobody = form.get("nobody") == "1"
-    keys = [track_key(name.removeprefix("track-")) for name in names]
+    keys = [track_key(one) for one in chosen]
     try:
         changing.split_person(
             visit,
@@ -62,29 +61,14 @@ def split_tracks(visit: Visit) -> Response:
             keys,
             into=None if is_nobody else form.get("into", ""),
             is_new=form.get("new") == "1",
-            network_id=int(seen),
+            network_id=seen,
         )
     except UnknownNameError as error:
         with visit.site.store.reading() as connection:
-            person = changing.person_of(connection, person_id)
-        return visit.page("split_who.html", status=404, error=error, person=person, names=names, seen=seen)
+            person = person_of(connection, person_id)
+        return visit.page("split_who.html", status=404, error=error, person=person, chosen=chosen, seen=seen)
     address = f"{visit.url('tracks_of_person', person_id=person_id)}?split={len(set(keys))}"
     return RedirectResponse(address, status_code=303, background=changing.counted(visit))
-
-
-def track_key(given: str) -> TrackKey:
-    """Return content and number of a track as pages and the API write them: ``12-0``.
-
-    Raises:
-        WebError: it is no track.
-
-    """
-    numbers = given.split("-")
-    if len(numbers) != 2 or not all(one.isascii() and one.isdigit() for one in numbers):
-        raise WebError(400, f"{given[:40]!r} is no track: it is written as 12-0.")
-    if len(numbers[0]) > 18 or len(numbers[1]) > 4:
-        raise WebError(400, f"{given[:40]!r} is no track: its numbers are too large.")
-    return int(numbers[0]), int(numbers[1])
 
 
 def _page(

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from annotator.errors import IdentityError
 from annotator.names import MAX_NAME_CHARS
 from annotator.recognition.tombstone import plain_name
+from annotator.store.ids import LARGEST_ID
 from annotator.store.takedowns.listing import KnownTakedown, is_of, list_takedowns
 from annotator.store.takedowns.running import face_of
 from annotator.store.takedowns.whom import Person as Whom
@@ -19,8 +20,9 @@ from annotator.store.takedowns.whom import find_person as find_whom
 from annotator.store.web.people import Person
 from annotator.takedown.report import report_of
 from annotator.web.errors import WebError
+from annotator.web.forms import which_face
+from annotator.web.known import known_takedown
 from annotator.web.takedown_deeds import (
-    LARGEST_ID,
     MERGED_MEANWHILE,
     asked_about,
     begin,
@@ -29,20 +31,18 @@ from annotator.web.takedown_deeds import (
     is_called,
     is_going_on,
     key_of,
-    known_person,
-    known_takedown,
     look_at,
     number_under_way,
     state_of,
     taking_down_of,
     who,
+    who_is_meant,
 )
 from annotator.web.takedown_steps import told_steps
 from annotator.web.taking_down import Look
 from annotator.web.visit import Visit
 
 _ROWS: Final = 50
-_MOST_FACES: Final = 50
 _WENT_ON_WRONG: Final = "That is not the name of the person of this takedown, or it is written otherwise."
 
 
@@ -106,13 +106,13 @@ def _whom_of(visit: Visit, takedown: KnownTakedown, typed: str) -> Whom | None:
 
 def ask_about_person(visit: Visit) -> Response:
     """Show what would go of a person, and ask for the name."""
-    person, whom = known_person(visit)
+    person, whom = who_is_meant(visit)
     return _ask(visit, person, whom)
 
 
 def take_person_down(visit: Visit) -> Response:
     """Begin to take a person down, if the name is right and nobody was merged since it was shown who goes."""
-    person, whom = known_person(visit)
+    person, whom = who_is_meant(visit)
     if not is_called(person, visit.form.get("name", "")):
         return _ask(visit, person, whom, message=f"That is not the name: it is {person.name}.", status=400)
     if visit.form.get("ids") != ids_text(whom):
@@ -122,7 +122,7 @@ def take_person_down(visit: Visit) -> Response:
 
 def look_again(visit: Visit) -> Response:
     """Forget what was looked at, and look again."""
-    person, whom = known_person(visit)
+    person, whom = who_is_meant(visit)
     taking_down_of(visit).forget(key_of(whom))
     return visit.redirect("person_takedown", person_id=person.person_id)
 
@@ -144,7 +144,7 @@ def take_picture(visit: Visit) -> Response:
         key,
         now=visit.now,
         picture=picture,
-        which=_which(visit.received.fields.get("which", "")),
+        which=which_face(visit.received.fields.get("which", "")),
         model=site.shown_model.name(site.store, site.settings) or site.settings.model,
         **who(visit),
     )
@@ -253,11 +253,3 @@ def _show_takedown(visit: Visit, takedown: KnownTakedown, *, message: str | None
         why=None if mine is None else mine.why,
         told=told_steps(takedown.steps, takedown.ended),
     )
-
-
-def _which(given: str) -> int | None:
-    if not given.strip():
-        return None
-    if not (given.isascii() and given.isdigit() and len(given) < 4 and 1 <= int(given) <= _MOST_FACES):
-        raise WebError(400, f"Which face is a number from 1, the leftmost, to {_MOST_FACES}.")
-    return int(given)

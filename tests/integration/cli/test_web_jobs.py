@@ -19,7 +19,7 @@ from annotator.stack.child import free_port
 from annotator.store import Store
 from annotator.store.connection import sqlite_path
 from annotator.store.web.jobs import MOST_TRIES, Job, Room, Wanted, add_jobs, find_job, job_in_hand, take_job
-from annotator.web.pages.trying import words_of
+from annotator.web.giving import words_of
 from tests.web_process import environment
 
 

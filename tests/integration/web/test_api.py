@@ -133,7 +133,7 @@ def test_what_has_not_changed_is_not_sent_again(store: Store, reader: Browser) -
         ("/api/v1/appearances?person=a&person=b&person=c&person=d&person=e", 400, "person"),
         ("/api/v1/appearances?person=nobody", 404, "nobody"),
         ("/api/v1/appearances?person=ada+lovelace&since=yesterday", 400, "since"),
-        ("/api/v1/media/999999", 404, "no media 999999"),
+        ("/api/v1/media/999999", 404, "no such media"),
         ("/api/v1/people/99999999999999999999999", 404, "There is no"),
     ],
 )

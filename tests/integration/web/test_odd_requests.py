@@ -1,6 +1,7 @@
 """Requests that no page of ours sends: each gets an answer that says so, and tells strangers nothing."""
 
 import logging
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ import pytest
 
 from annotator.store import Store
 from annotator.store.web.accounts import Role
+from annotator.web.routes import PAGES
 from tests import web_archive
 from tests.web_client import WebForTests
 
@@ -61,6 +63,22 @@ def test_a_token_with_other_letters_is_a_wrong_one(sqlite_store: Store, token: s
 @pytest.mark.parametrize("path", ["/people/", "/media/", "/api/v1/people/", "/static/"])
 def test_an_endless_address_is_not_here(sqlite_store: Store, path: str) -> None:
     assert WebForTests(sqlite_store).browser().get(path + "1" * 5000).status_code == 404
+
+
+NO_FORM = {"content-type": "application/x-www-form-urlencoded", "content-length": "0"}
+
+
+@pytest.mark.parametrize("number", [2**15, 2**31, 2**63, 10**30])
+def test_a_number_that_no_column_holds_is_not_here(store: Store, number: int) -> None:
+    web_archive.fill(store)
+    web = WebForTests(store)
+    browser = web.browser(Role.ADMIN)
+    token = {"x-csrf-token": browser.csrf()}
+    for page in PAGES:
+        if ":int}" in page.path and not page.takes_files:
+            path = re.sub(r"{\w+:int}", str(number), page.path)
+            answer = browser.client.request(page.method, path, headers=token | NO_FORM)
+            assert 400 <= answer.status_code < 500, (page.method, path, answer.text)
 
 
 @pytest.mark.parametrize("path", ["/people?q=%00", "/search?person=a%00b", "/api/v1/people?q=%00", "/enter?key=%00"])

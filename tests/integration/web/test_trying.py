@@ -26,9 +26,9 @@ from annotator.store.web.audit import list_deeds
 from annotator.store.web.jobs import Job, finish_job, give_back, list_jobs, note_job, take_job
 from annotator.store.web.tokens import add_token
 from annotator.types import MediaRef
+from annotator.web import giving
 from annotator.web.application import make_application
 from annotator.web.errors import WebError
-from annotator.web.pages import trying
 from annotator.web.receiving import Uploading, receive_body
 from annotator.web.uploads import Uploads
 from tests import web_archive
@@ -464,13 +464,13 @@ def test_two_programs_over_one_folder_keep_files_one_after_the_other(
         ended = subprocess.run([sys.executable, "-c", other, uploads / ".keeping"], capture_output=True, check=False)
         is_held.append(b"BlockingIOError" in ended.stderr)
 
-    add = trying._add
+    add = giving._add
 
     def add_while_another_one_tries(*asked: Any) -> Any:
         look()
         return add(*asked)
 
-    monkeypatch.setattr(trying, "_add", add_while_another_one_tries)
+    monkeypatch.setattr(giving, "_add", add_while_another_one_tries)
     assert send(web.browser(Role.REVIEWER), ("a.gif", GIF)).status_code == 303
     look()
     assert is_held == [True, False]

@@ -1,7 +1,5 @@
 """What the description of the API says of a route, and what the route reads and answers with accordingly."""
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping
@@ -28,6 +26,7 @@ class Told(BaseModel):
 
 
 _P = TypeVar("_P", bound=Parameters)
+_B = TypeVar("_B", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,40 @@ def read_parameters(visit: Visit, kind: type[_P]) -> _P:
         raise WebError(400, f"{name[:80] or 'The query'}: {first['msg']}.") from None
 
 
+def json_body(visit: Visit, *, how: str) -> Any:  # noqa: ANN401 - whatever was sent
+    """Return what was sent as JSON.
+
+    Args:
+        visit: of a page that takes files, or a body.
+        how: what is told where it is none.
+
+    Raises:
+        WebError: it is no JSON.
+
+    """
+    media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise WebError(415, how)
+    try:
+        return json.loads(visit.received.body)
+    except (ValueError, RecursionError):
+        raise WebError(400, "The body is no JSON.") from None
+
+
+def checked_body(kind: type[_B], given: object) -> _B:
+    """Return what was sent as an object of a kind.
+
+    Raises:
+        WebError: it is none.
+
+    """
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WebError(400, f"{'.'.join(map(str, first['loc'][:2]))[:80] or 'The body'}: {first['msg']}.") from None
+
+
 def json_answer(visit: Visit, value: Told) -> Response:
     """Answer with an object; who has it already, by its ETag, gets nothing anew."""
     body = value.model_dump_json().encode()
@@ -87,30 +120,6 @@ def json_answer(visit: Visit, value: Told) -> Response:
     if etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
-
-
-def to_cursor(*values: float) -> str:
-    """Return where a page ended, as text that nobody need understand."""
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
-
-
-def from_cursor(cursor: str, *kinds: type[int] | type[float]) -> tuple[Any, ...]:
-    """Return the values of :func:`to_cursor`.
-
-    Raises:
-        WebError: it is none of ours.
-
-    """
-    try:
-        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if len(values) == len(kinds) and all(
-            type(value) in ((int, float) if kind is float else (int,)) and abs(value) < 2**63
-            for value, kind in zip(values, kinds, strict=True)
-        ):
-            return tuple(kind(value) for value, kind in zip(values, kinds, strict=True))
-    except (binascii.Error, ValueError, TypeError, RecursionError):
-        pass
-    raise WebError(400, "cursor: it must be what an answer gave as next, unchanged.")
 
 
 def ref(model: type[BaseModel]) -> Mapping[str, str]:
