@@ -16,7 +16,8 @@ import redis
 import yaml
 from sqlalchemy import make_url
 
-from annotator.settings import PREFIX, _known_variables
+from annotator.settings import PREFIX
+from annotator.settings.loading import known_variables
 from annotator.stack.broker import _binary as valkey_binary
 from annotator.stack.child import free_port
 from annotator.stack.postgres import PostgresChild, binaries
@@ -85,7 +86,7 @@ def test_the_settings_of_each_service_are_known_and_valid(monkeypatch: pytest.Mo
 def test_what_the_file_is_filled_in_from_may_be_exported_beside_the_programs_settings() -> None:
     read = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
     assert "IMAGE_VERSION" in read
-    assert {name for name in read if name.startswith(PREFIX)} <= set(_known_variables())
+    assert {name for name in read if name.startswith(PREFIX)} <= set(known_variables())
 
 
 def _break(service: str, **changes: object) -> Callable[[Compose], None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from annotator.settings import _known_variables
+from annotator.settings.loading import known_variables
 from annotator.store.connection import open_engine, reading
 from tests.deploy.command_lines import OWN, complaints_of, complaints_of_line
 from tests.deploy.compose_checks import read_compose
@@ -90,8 +90,8 @@ def test_settings_that_it_names_exist() -> None:
     named = set(re.findall(r"ANNOTATOR_\w+", PAGE))
     assert len(named) > 5
     groups = {name for name in named if name.endswith("__")}
-    assert [name for name in named - groups if name not in _known_variables()] == []
-    assert [group for group in groups if not any(name.startswith(group) for name in _known_variables())] == []
+    assert [name for name in named - groups if name not in known_variables()] == []
+    assert [group for group in groups if not any(name.startswith(group) for name in known_variables())] == []
 
 
 def test_every_secret_of_the_manifests_is_explained_with_its_keys() -> None:

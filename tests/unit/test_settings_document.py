@@ -8,7 +8,9 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from annotator.settings import PREFIX, Settings, _Group, _variable
+from annotator.settings import PREFIX, Settings
+from annotator.settings.groups import Group
+from annotator.settings.loading import variable_of
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 ROW = re.compile(rf"^\| `({PREFIX}\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
@@ -20,10 +22,10 @@ DEPENDS_ON_THE_MACHINE = {"ANNOTATOR_DATA_DIR", "ANNOTATOR_CACHE_DIR", "ANNOTATO
 def fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldInfo]]:
     groups = []
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
             groups.append((field.annotation, (*above, name)))
         else:
-            yield _variable((*above, name)), field
+            yield variable_of((*above, name)), field
     for group, path in groups:
         yield from fields(group, path)
 

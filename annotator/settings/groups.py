@@ -1,82 +1,24 @@
-"""What can be set, where a value comes from, and what is refused.
+"""Settings of one thing each: what can be set of it, and within which bounds."""
 
-A value comes from, first match wins: an option of the command line, the environment (``ANNOTATOR_DATABASE_URL``,
-nested ``ANNOTATOR_SAMPLING__FRAMES``), the file ``.env`` of the working folder, the default. Passwords never show:
-not in ``repr``, not in ``annotator config``, not in an error.
-
-The core never sees these classes: ``annotator.build`` hands each stage a plain value.
-"""
-
-import difflib
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
-from annotator.errors import ConfigError
-from annotator.masking import mask_url
-
-PREFIX = "ANNOTATOR_"
-NESTED = "__"
-ENV_FILE = Path(".env")
-APP_FOLDER = "celebrity-annotator"
-
-MIB = 1024 * 1024
-HOUR_S = 3600
-
-Source = Literal["default", ".env", "environment", "option"]
+from annotator.settings.values import HOUR_S, MIB, Count, Days, Folder, Seconds, Share, listed
 
 
-class SecretUrl(SecretStr):
-    """A URL that may carry a password, which shows as ``***``; ``get_secret_value()`` gives all of it."""
+class Group(BaseModel):
+    """Settings of one thing; neither changed nor added to."""
 
-    def _display(self) -> str:
-        return mask_url(self._secret_value)
-
-
-def _expanded(path: Path) -> Path:
-    return path.expanduser()
-
-
-def _xdg_folder(variable: str, fallback: str) -> Path:
-    return Path(os.environ.get(variable) or Path.home() / fallback) / APP_FOLDER
-
-
-def _listed(value: object) -> object:
-    """Read a list that is written with commas."""
-    return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
-
-
-Folder = Annotated[Path, AfterValidator(_expanded)]
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Days = Annotated[float, Field(ge=1)]
-
-
-class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SamplingSettings(_Group):
+class SamplingSettings(Group):
     """Which frames are looked at; ``all`` goes before ``every_ms``, which goes before ``frames``."""
 
     frames: Count = Field(default=20, description="frames a clip, spread evenly over its displayed time")
@@ -91,7 +33,7 @@ class SamplingSettings(_Group):
         return self
 
 
-class DetectionSettings(_Group):
+class DetectionSettings(Group):
     """Which faces are looked for."""
 
     min_face_px: Count = Field(default=20, description="smallest face, pixels of the frame")
@@ -106,7 +48,7 @@ class DetectionSettings(_Group):
     )
 
 
-class EmbeddingSettings(_Group):
+class EmbeddingSettings(Group):
     """How the faces of clips are embedded."""
 
     precision: Literal["auto", "f32"] = Field(
@@ -115,7 +57,7 @@ class EmbeddingSettings(_Group):
     )
 
 
-class FetchSettings(_Group):
+class FetchSettings(Group):
     """What may be read from a URL or a bucket."""
 
     max_bytes: Count = Field(default=2048 * MIB, description="largest media")
@@ -125,7 +67,7 @@ class FetchSettings(_Group):
     )
 
 
-class DecodeSettings(_Group):
+class DecodeSettings(Group):
     """What the decoder's child process may use for one media."""
 
     max_pixels: Count = Field(default=50_000_000, description="largest frame, width x height")
@@ -136,7 +78,7 @@ class DecodeSettings(_Group):
     cpu_s: Seconds = Field(default=1800.0, description="processor time")
 
 
-class WorkerSettings(_Group):
+class WorkerSettings(Group):
     """How a worker and the backlog behave; the protocol is in docs/queue.md."""
 
     concurrency: Count = Field(default=4, description="chunks in hand at once, a thread each")
@@ -183,7 +125,7 @@ class WorkerSettings(_Group):
         return self
 
 
-class BacklogSettings(_Group):
+class BacklogSettings(Group):
     """How `annotate-backlog` lists."""
 
     listers: Annotated[int, Field(ge=1, le=64)] = Field(
@@ -207,7 +149,7 @@ class BacklogSettings(_Group):
     )
 
 
-class RetentionSettings(_Group):
+class RetentionSettings(Group):
     """How long beat keeps what nobody uses any more; docs/operations.md."""
 
     labellings_days: Days = Field(
@@ -218,10 +160,10 @@ class RetentionSettings(_Group):
     )
 
 
-class ScalingSettings(_Group):
+class ScalingSettings(Group):
     """How many workers beat asks for, in the table ``scaling``; what starts them reads it there."""
 
-    queues: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    queues: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=("gpu", "cpu"), description="queues whose workers are started as needed, with commas"
     )
     target_drain_s: Seconds = Field(default=3600.0, description="time in which all that waits should be done")
@@ -229,10 +171,10 @@ class ScalingSettings(_Group):
     max_workers: Count = Field(default=20, description="most of a queue")
 
 
-class CallbackSettings(_Group):
+class CallbackSettings(Group):
     """Who may be called back, and how; docs/callbacks.md."""
 
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=(), description="hosts, *.DOMAINs and private networks (10.0.0.0/8) that may be called, with commas"
     )
     secret: SecretStr | None = Field(default=None, min_length=16, description="signs call-backs; receivers know it too")
@@ -242,7 +184,7 @@ class CallbackSettings(_Group):
     timeout_s: Seconds = Field(default=10.0, description="longest time of one call-back")
 
 
-class GateSettings(_Group):
+class GateSettings(Group):
     """What a model must keep to be promoted; docs/models.md."""
 
     max_flipped: Share = Field(default=0.01, description="largest share of named tracks that get another name")
@@ -260,7 +202,7 @@ class GateSettings(_Group):
     needs_golden: bool = Field(default=False, description="promote nothing that was not tried on golden clips")
 
 
-class RetrainingSettings(_Group):
+class RetrainingSettings(Group):
     """When a model is trained anew, and what it must keep; docs/retraining.md."""
 
     cron: str | None = Field(
@@ -277,14 +219,14 @@ class RetrainingSettings(_Group):
     clips: Folder | None = Field(default=None, description="folder of the golden clips")
 
 
-class MetricsSettings(_Group):
+class MetricsSettings(Group):
     """Where a worker and beat show their metrics to Prometheus; docs/metrics.md lists them."""
 
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="port of /metrics; 0 shows none")
     host: str = Field(default="127.0.0.1", description="address it listens at; 0.0.0.0 for all")
 
 
-class OidcSettings(_Group):
+class OidcSettings(Group):
     """Logging in to `annotator web` elsewhere, by OpenID Connect; docs/web.md."""
 
     issuer: str | None = Field(
@@ -299,7 +241,7 @@ class OidcSettings(_Group):
     role_claim: str = Field(
         default="groups", min_length=1, description="claim of the token that gives the role; in others, with dots"
     )
-    roles: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    roles: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=(), description="VALUE=ROLE with commas: what values of the claim give; others may not log in"
     )
     name_claim: str = Field(
@@ -317,7 +259,7 @@ class OidcSettings(_Group):
         return self
 
 
-class WebSettings(_Group):
+class WebSettings(Group):
     """How `annotator web` is reached, and how long somebody stays logged in; docs/web.md."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="address it listens at; others need accounts")
@@ -339,7 +281,7 @@ class WebSettings(_Group):
         name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return f"{parts.scheme}://{name}" + ("" if parts.port in (None, usual) else f":{parts.port}")
 
-    proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=("127.0.0.1", "::1"),
         description="addresses and networks of proxies, with commas: their X-Forwarded-For and -Proto are believed",
     )
@@ -375,237 +317,10 @@ class WebSettings(_Group):
     oidc: OidcSettings = OidcSettings()
 
 
-class LogSettings(_Group):
+class LogSettings(Group):
     """What the programs of the queue write to stderr."""
 
     format: Literal["text", "json"] = Field(default="text", description="lines for people, or JSON objects")
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
         default=None, description="least severe lines; default: what --loglevel says"
     )
-
-
-class Settings(BaseSettings):
-    """All settings. Build it with ``load_settings``, which also refuses misspelled names."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter=NESTED,
-        env_ignore_empty=True,
-        env_file_encoding="utf-8",
-        dotenv_filtering="only_existing",  # names of other programs may stand in .env; ours are checked below
-        frozen=True,
-        extra="forbid",
-        validate_default=True,
-    )
-
-    data_dir: Folder = Field(
-        default_factory=lambda: _xdg_folder("XDG_DATA_HOME", ".local/share"),
-        description="what is kept: the database, enrolled people",
-    )
-    cache_dir: Folder = Field(
-        default_factory=lambda: _xdg_folder("XDG_CACHE_HOME", ".cache"),
-        description="what can be made again: compiled networks, portraits of the demo",
-    )
-    database_url: SecretUrl = Field(
-        default_factory=lambda data: SecretUrl(f"sqlite:///{data['data_dir'] / 'annotations.db'}"),
-        description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME",
-    )
-    broker_url: SecretUrl | None = Field(default=None, description="redis://…, for workers; not needed to annotate")
-    s3_endpoint_url: str | None = Field(default=None, description="an S3 service other than Amazon's")
-    s3_region: str | None = Field(default=None, description="region of the buckets")
-    s3_access_key_id: str | None = Field(default=None, description="else what boto3 finds (AWS_…, ~/.aws)")
-    s3_secret_access_key: SecretStr | None = Field(default=None, description="goes with s3_access_key_id")
-    device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="what the networks run on")
-    threads: Count | None = Field(
-        default=None,
-        description="processor threads of the networks; default: all cores; annotator annotate decodes as many media "
-        "at once, from 2 to 16",
-    )
-    model: str = Field(
-        default="starter",
-        min_length=1,
-        description="name of the model, NAME@VERSION of an installed one, or its folder; s3://BUCKET/FOLDER too",
-    )
-    models_uri: str | None = Field(
-        default=None, description="folder or s3://BUCKET/PREFIX of installed models; default: models in the data folder"
-    )
-    prior: Probability | None = Field(
-        default=None,
-        description="share of tracks that show somebody whom the model knows: confidences are stated under it; "
-        "annotator calibrate estimates it; default: the model's",
-    )
-    min_precision: Probability | None = Field(
-        default=None, description="give only names whose confidence is at least this; the others are unknown"
-    )
-    sampling: SamplingSettings = SamplingSettings()
-    detection: DetectionSettings = DetectionSettings()
-    embedding: EmbeddingSettings = EmbeddingSettings()
-    fetch: FetchSettings = FetchSettings()
-    decode: DecodeSettings = DecodeSettings()
-    worker: WorkerSettings = WorkerSettings()
-    backlog: BacklogSettings = BacklogSettings()
-    retention: RetentionSettings = RetentionSettings()
-    scaling: ScalingSettings = ScalingSettings()
-    callbacks: CallbackSettings = CallbackSettings()
-    gate: GateSettings = GateSettings()
-    retraining: RetrainingSettings = RetrainingSettings()
-    metrics: MetricsSettings = MetricsSettings()
-    web: WebSettings = WebSettings()
-    log: LogSettings = LogSettings()
-    tracing: bool = Field(default=False, description="send traces of workers; where to, OTEL_EXPORTER_OTLP_… says")
-
-    def for_showing(self) -> "Settings":
-        """Return the settings by which `annotator web` brings media for pages, for which somebody waits."""
-        timeout_s = min(self.fetch.timeout_s, self.web.show_timeout_s)
-        return self.model_copy(update={"fetch": self.fetch.model_copy(update={"timeout_s": timeout_s})})
-
-    def for_visitors(self) -> "Settings":
-        """Return the settings by which `annotator web` reads media.
-
-        Its visitors name addresses, and the network of this machine is not theirs, even where the archive is in it.
-        """
-        fetch = self.fetch.model_copy(update={"allow_private_addresses": self.web.allow_private_addresses})
-        return self.model_copy(update={"fetch": fetch})
-
-    @property
-    def uploads_folder(self) -> Path:
-        """Where what visitors of the web application upload is kept."""
-        return self.web.uploads or self.data_dir / "uploads"
-
-
-@dataclass(frozen=True, slots=True)
-class EffectiveSetting:
-    """One setting as it counts.
-
-    Attributes:
-        name: the environment variable, e.g. ``"ANNOTATOR_SAMPLING__FRAMES"``.
-        value: as text, secrets masked; None where it is not set.
-        source: where it comes from.
-        description: what it does.
-
-    """
-
-    name: str
-    value: str | None
-    source: Source
-    description: str
-
-
-def load_settings(*, env_file: Path | None = ENV_FILE, **options: Any) -> Settings:  # noqa: ANN401 - checked by pydantic
-    """Read the settings.
-
-    Args:
-        env_file: a file of ``NAME=value`` lines; names without the prefix are left to others; None reads no file.
-        options: values of the command line, which go before everything else; groups as dicts, e.g.
-            ``sampling={"frames": 10}``. None counts as not given.
-
-    Raises:
-        ConfigError: a name that starts with ``ANNOTATOR_`` is unknown, or a value cannot be. Secrets are not shown.
-
-    """
-    from_file = _read_env_file(env_file)
-    _refuse_unknown(os.environ, "the environment")
-    _refuse_unknown(from_file, str(env_file))
-    try:
-        return Settings(**{"_env_file": env_file, **_without_none(options)})
-    except ValidationError as error:
-        raise ConfigError(_in_words(error)) from None
-    except SettingsError as error:  # a group that is no JSON; the cause would show the value
-        raise ConfigError(f"{error}: groups are written as JSON, single values as ANNOTATOR_GROUP__NAME.") from None
-
-
-def explain_settings(
-    settings: Settings, *, env_file: Path | None = ENV_FILE, options: Mapping[str, Any] | None = None
-) -> list[EffectiveSetting]:
-    """List every setting with the source of its value.
-
-    Args:
-        settings: what ``load_settings`` returned.
-        env_file: as given to ``load_settings``.
-        options: as given to ``load_settings``.
-
-    """
-    sources: dict[Source, set[tuple[str, ...]]] = {  # in the order in which they win
-        "option": set(_flatten(_without_none(options or {}))),
-        "environment": set(_given_paths(os.environ)),
-        ".env": set(_given_paths(_read_env_file(env_file))),
-    }
-    listed = []
-    for path, description in _fields(Settings):
-        value: Any = settings
-        for part in path:
-            value = getattr(value, part)
-        winners = (source for source, given in sources.items() if path in given or path[:1] in given)
-        source: Source = next(winners, "default")
-        listed.append(EffectiveSetting(_variable(path), None if value is None else str(value), source, description))
-    return listed
-
-
-def _fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    for name, field in model.model_fields.items():
-        path = (*above, name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
-            yield from _fields(field.annotation, path)
-        else:
-            yield path, field.description or ""
-
-
-def _variable(path: tuple[str, ...]) -> str:
-    return PREFIX + NESTED.join(path).upper()
-
-
-def _known_variables() -> dict[str, tuple[str, ...]]:
-    """Map every name that is read, whole groups (as JSON) included, to its path."""
-    known = {_variable(path): path for path, _ in _fields(Settings)}
-    return known | {_variable(path[:1]): path[:1] for path in known.values()}
-
-
-def _refuse_unknown(given: Mapping[str, Any], where: str) -> None:
-    known = _known_variables()
-    for name in given:
-        upper = name.upper()
-        if upper.startswith(PREFIX) and upper not in known:
-            near = difflib.get_close_matches(upper, known, n=1, cutoff=0.6)
-            remedy = f"did you mean {near[0]}?" if near else "`annotator config` lists all names."
-            raise ConfigError(f"{where} sets {name}, which is no setting; {remedy}")
-
-
-def _given_paths(given: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    known = _known_variables()
-    return (known[name.upper()] for name, value in given.items() if value and name.upper() in known)
-
-
-def _read_env_file(env_file: Path | None) -> dict[str, str]:
-    """Return the lines of the file that are meant for this program."""
-    if env_file is None or not env_file.is_file():
-        return {}
-    try:
-        lines = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8").env_vars
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{env_file} cannot be read: {error}") from error
-    return {name.upper(): value for name, value in lines.items() if value and name.upper().startswith(PREFIX)}
-
-
-def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
-    cleaned = {
-        name: _without_none(value) if isinstance(value, Mapping) else value
-        for name, value in tree.items()
-        if value is not None
-    }
-    return {name: value for name, value in cleaned.items() if value != {}}
-
-
-def _flatten(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, (*above, name))
-        else:
-            yield (*above, name)
-
-
-def _in_words(error: ValidationError) -> str:
-    """Say in one sentence what is wrong, without the value: it may be a secret."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = tuple(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{_variable(path) if path else 'the settings'}: {message[:1].lower()}{message[1:]}."
