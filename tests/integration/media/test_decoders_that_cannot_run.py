@@ -37,7 +37,7 @@ from tests.media_factory import BLUE, GifPart, flat, gif_bytes, read_media
 
 program = ffmpeg_path()
 if os.getuid() == 0:  # the limit holds for nobody with the rights of root
-    os.setuid(54321)
+    os.setuid(20000 + os.getpid() % 40000)  # a user of this program's own
 if not os.access(program, os.X_OK):
     sys.exit("this user may not run ffmpeg")
 own = sum(1 for process in Path("/proc").iterdir() if process.name.isdigit() and process.stat().st_uid == os.getuid()
@@ -168,24 +168,29 @@ def few_files(beside: int) -> Iterator[None]:
             os.close(one)
 
 
-def test_however_few_files_may_be_opened_no_media_is_at_fault_and_none_is_left_open(gif: Path) -> None:
-    reader = MediaReader(fetch=FetchLimits(), decode=DecodeLimits())
-    media = MediaRef(gif.name, gif.as_uri())
+def opened(gif: Path) -> None:
+    with MediaReader(fetch=FetchLimits(), decode=DecodeLimits()).open(MediaRef(gif.name, gif.as_uri())):
+        pass
+
+
+@pytest.mark.parametrize(("use", "most"), [(opened, 1), (read_media, 16)])
+def test_however_few_files_may_be_opened_no_media_is_at_fault_and_none_is_left_open(
+    gif: Path, use: Callable[[Path], object], most: int
+) -> None:
+    ffmpeg_path()  # is looked for once in a process, as workers do at their start
     before = len(list(Path("/proc/self/fd").iterdir()))
     outcomes: list[str] = []
     for beside in range(24):
         try:
             with few_files(beside):
-                with reader.open(media):
-                    pass
-                read_media(gif)
+                use(gif)
         except MachineLimitError as error:
             outcomes.append(error.reason)
         else:
             outcomes.append("read")
     failed = outcomes.count("machine_limit")
     assert outcomes == ["machine_limit"] * failed + ["read"] * (24 - failed)
-    assert 8 <= failed < 24
+    assert (most + 1) // 2 <= failed <= most
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -194,7 +199,11 @@ def test_however_few_processes_may_be_started_no_media_is_at_fault() -> None:
     if "this user may not run ffmpeg" in done.stderr:
         pytest.skip("another user than root may not run ffmpeg here")
     outcomes = done.stdout.split()
-    assert set(outcomes) == {"machine_limit", "read"}, done.stderr
+    assert outcomes
+    assert set(outcomes) <= {"machine_limit", "read"}, done.stderr
+    if os.getuid() == 0:  # else other programs of this user come and go
+        assert "machine_limit" in outcomes
+        assert outcomes[-1] == "read"
 
 
 def test_memory_that_has_no_room_for_a_thread_is_the_medias_fault_where_the_machine_has(
