@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from annotator.store.tables import metadata, outbox, web_audit
+from annotator.store.tables import metadata, outbox, web_accounts, web_audit
 from annotator.store.takedowns.former import was_called
 from annotator.store.takedowns.name_finder import NameFinder
 
@@ -24,6 +24,14 @@ _LEFT: Final = frozenset(
     )
 )
 _SQUEEZED: Final = " _-.'"  # signs that a name of one word may have between its letters: «M.I.A.»
+_WHO: Final = frozenset(
+    # Columns that say who has done something. An account goes on to have what is its own, whatever it is called.
+    (
+        *("web_audit.actor", "web_jobs.owner", "web_attempts.name", "review_items.leased_to"),
+        *("review_decisions.decided_by", "corrections.said_by", "corrections.withdrawn_by"),
+        *("merges.merged_by", "promotions.done_by"),
+    )
+)
 _SAID: Final = re.compile(r"(is not|is) (.+)", re.DOTALL)
 
 
@@ -61,12 +69,14 @@ def forget_in_texts(
         return counts
     before = was_called(connection, names, identity_ids=identity_ids)
     finder = NameFinder.of(sorted({*names, *before.names}), sorted({*kg_mids, *before.kg_mids}))
+    accounts = set(connection.execute(select(web_accounts.c.name)).scalars())
     for column in text_columns():
         table, name = column.table, column.name
+        kept = accounts if str(column) in _WHO else ()
         keys = list(table.primary_key.columns)
         for row in connection.execute(select(*keys, column).where(may_have(column, finder))).all():
             *key, value = row
-            if value is None or (cleaned := _cleaned(column, value, finder)) == value:
+            if value is None or value in kept or (cleaned := _cleaned(column, value, finder)) == value:
                 continue
             counts[table.name] = counts.get(table.name, 0) + 1
             if not is_dry:

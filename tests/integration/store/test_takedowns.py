@@ -12,7 +12,7 @@ from annotator.errors import BusyError
 from annotator.store import Store
 from annotator.store.identities import register_identities
 from annotator.store.naming import change_kg_mid, remove_alias
-from annotator.store.tables import outbox
+from annotator.store.tables import outbox, web_jobs
 from annotator.store.takedowns.alone import is_under_way, only_takedown
 from annotator.store.takedowns.listing import find_takedown, is_of, list_takedowns, newest_unfinished
 from annotator.store.takedowns.name_finder import GONE
@@ -25,7 +25,9 @@ from annotator.store.takedowns.running import (
     forget_in_database,
 )
 from annotator.store.takedowns.whom import Person, find_person
+from annotator.store.web.accounts import Role, add_account
 from annotator.store.web.audit import list_deeds, record_deed
+from annotator.store.web.jobs import Room, Wanted, add_jobs
 from annotator.takedown.report import report_of
 from annotator.types import Identity
 from tests import web_archive
@@ -291,3 +293,21 @@ def test_a_name_of_one_word_goes_also_where_signs_are_between_its_letters(store:
     put_on_record(store, "tried a media", "M.I.A. Farrow.gif")
     take_down(store, "Mia")
     assert [subject for subject, _ in deeds_of(store)] == [f"{GONE}.gif", "M.I.A. Farrow.gif"]
+
+
+def test_an_account_that_is_called_like_the_person_keeps_what_is_its_own(store: Store) -> None:
+    web_archive.fill(store)
+    wanted = Wanted("https://example.org/ada-lovelace.gif", "Ada Lovelace.gif")
+    with store.writing() as connection:
+        add_account(connection, "ada.lovelace", password_hash="x", role=Role.REVIEWER)  # noqa: S106 - of a test
+        for owner in ("ada.lovelace", "ada_lovelace"):  # the other one was removed by hand
+            record_deed(connection, owner, "tried a media", address="", now=NOW, subject="Ada Lovelace.gif")
+            add_jobs(connection, owner, [wanted], room=Room(9, 9), now=NOW)
+    take_down(store, ADA.name)
+    with store.reading() as connection:
+        assert sorted((one.actor, one.subject) for one in list_deeds(connection)) == [
+            (GONE, f"{GONE}.gif"),
+            ("ada.lovelace", f"{GONE}.gif"),
+        ]
+        jobs = connection.execute(select(web_jobs.c.owner, web_jobs.c.name).order_by(web_jobs.c.id)).all()
+    assert [tuple(one) for one in jobs] == [("ada.lovelace", f"{GONE}.gif"), (GONE, f"{GONE}.gif")]
