@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import typer
 
@@ -18,6 +18,7 @@ from annotator.store.backlog.ending import forget_waiting, stop_backlog
 from annotator.store.backlog.registration import ListingCount
 from annotator.store.store import Store
 from workers.annotating.engine import MediaAnnotator
+from workers.backlog import arguments
 from workers.backlog.follow import Follower, be_patient, leaving_on_signals
 from workers.backlog.forecast import Sampler, forecast_in_words, forecast_sample
 from workers.backlog.options import Request, parse_deadline, parse_seconds
@@ -31,8 +32,6 @@ _OK, _FAILED, _USAGE, _TO_DECIDE, _INTERRUPTED = 0, 1, 2, 3, 130
 _FETCH: Final = FetchLimits(max_bytes=64 * GIB, timeout_s=4 * 3600.0)
 # Threads that list, the one that holds their locks, and some to spare.
 _SPARE_CONNECTIONS: Final = 4
-_WHAT, _ORDER, _TIME, _HOW = "What is annotated", "Which first", "How long, and who is told", "How it runs"
-_DRY, _FOLLOW = "What would it take", "What comes later"
 _SAMPLE: Final = 200
 _FORECAST_WORKERS: Final = (1, 2, 4, 8, 16, 32)
 
@@ -46,158 +45,34 @@ app = typer.Typer(
 
 @app.command()
 def annotate_backlog(  # noqa: PLR0913 - options of a command
-    uri: Annotated[
-        str | None,
-        typer.Argument(metavar="s3://BUCKET/PREFIX", help="Objects whose keys begin so; s3://BUCKET/ is all."),
-    ] = None,
+    uri: arguments.Uri = None,
     *,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Write nothing; count, annotate a sample here, and forecast time, cost and rows.",
-            rich_help_panel=_DRY,
-        ),
-    ] = False,
-    sample: Annotated[
-        int | None,
-        typer.Option(
-            min=0, metavar="N", help="Media of the sample; 0 only counts. [default: 200]", rich_help_panel=_DRY
-        ),
-    ] = None,
-    price_per_hour: Annotated[
-        float | None,
-        typer.Option(min=0.0, metavar="PRICE", help="Of one worker, for the cost.", rich_help_panel=_DRY),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="Only keys that match, e.g. '*.gif'; repeatable.", rich_help_panel=_WHAT),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="No keys that match, e.g. 'drafts/*'; repeatable.", rich_help_panel=_WHAT),
-    ] = None,
-    ids: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Only these keys or s3:// addresses, one a line; - reads standard input.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    inventory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="s3://…/manifest.json", help="Read an S3 Inventory (CSV) instead of listing.", rich_help_panel=_WHAT
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="At most so many objects this time.", rich_help_panel=_WHAT)
-    ] = None,
-    refresh: Annotated[
-        bool,
-        typer.Option(
-            "--refresh",
-            help="Also what is annotated already; results stay until they are replaced.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Name or folder of a model. [default: starter]", rich_help_panel=_WHAT),
-    ] = None,
-    priority: Annotated[
-        int | None,
-        typer.Option(
-            min=-100,
-            metavar="N",
-            max=100,
-            help="Higher goes first; also raises what is pending. [default: 0]",
-            rich_help_panel=_ORDER,
-        ),
-    ] = None,
-    order: Annotated[
-        Literal["listed", "most-viewed"],
-        typer.Option(
-            help="most-viewed needs --views or --views-query; it queues when all is listed.", rich_help_panel=_ORDER
-        ),
-    ] = "listed",
-    views: Annotated[
-        str | None, typer.Option(metavar="FILE.csv", help="Lines of key,views.", rich_help_panel=_ORDER)
-    ] = None,
-    views_query: Annotated[
-        str | None,
-        typer.Option(metavar="SQL", help="Yields key and views; it cannot write.", rich_help_panel=_ORDER),
-    ] = None,
-    views_database: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where --views-query is run. [default: --database]", rich_help_panel=_ORDER),
-    ] = None,
-    deadline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Stop then: 36h, 2d, 2026-12-01T08:00. What is done stays.", rich_help_panel=_TIME
-        ),
-    ] = None,
-    max_worker_hours: Annotated[
-        float | None,
-        typer.Option(min=0.001, metavar="H", help="Stop when workers have spent so many hours.", rich_help_panel=_TIME),
-    ] = None,
-    callback: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Told of each media and of the end; its host must be allowed.", rich_help_panel=_TIME
-        ),
-    ] = None,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow",
-            help="Go on with what comes, changes and goes, until it is stopped.",
-            rich_help_panel=_FOLLOW,
-        ),
-    ] = False,
-    sqs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Queue of the bucket's notifications. [default: ANNOTATOR_BACKLOG__SQS_URL]",
-            rich_help_panel=_FOLLOW,
-        ),
-    ] = None,
-    poll_every: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="From listing to listing. [default: 5m; with a queue 1d]", rich_help_panel=_FOLLOW
-        ),
-    ] = None,
-    allow_gone: Annotated[
-        bool,
-        typer.Option(
-            "--allow-gone",
-            help="Mark as gone whatever is known and not there, however much it is.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = False,
-    stop: Annotated[
-        int | None,
-        typer.Option(
-            metavar="BACKLOG",
-            help="Instead: stop a backlog; its number, as `annotator status` lists it.",
-            rich_help_panel=_TIME,
-        ),
-    ] = None,
-    listers: Annotated[
-        int | None,
-        typer.Option(min=1, max=64, metavar="N", help="Parts listed at once. [default: 4]", rich_help_panel=_HOW),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The summary as a JSON line, for programs.", rich_help_panel=_HOW)
-    ] = False,
-    database: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="postgresql://… [default: ANNOTATOR_DATABASE_URL]", rich_help_panel=_HOW),
-    ] = None,
+    dry_run: arguments.DryRun = False,
+    sample: arguments.Sample = None,
+    price_per_hour: arguments.PricePerHour = None,
+    include: arguments.Include = None,
+    exclude: arguments.Exclude = None,
+    ids: arguments.Ids = None,
+    inventory: arguments.Inventory = None,
+    limit: arguments.Limit = None,
+    refresh: arguments.Refresh = False,
+    model: arguments.Model = None,
+    priority: arguments.Priority = None,
+    order: arguments.Order = "listed",
+    views: arguments.Views = None,
+    views_query: arguments.ViewsQuery = None,
+    views_database: arguments.ViewsDatabase = None,
+    deadline: arguments.Deadline = None,
+    max_worker_hours: arguments.MaxWorkerHours = None,
+    callback: arguments.Callback = None,
+    follow: arguments.Follow = False,
+    sqs: arguments.Sqs = None,
+    poll_every: arguments.PollEvery = None,
+    allow_gone: arguments.AllowGone = False,
+    stop: arguments.Stop = None,
+    listers: arguments.Listers = None,
+    as_json: arguments.AsJson = False,
+    database: arguments.Database = None,
 ) -> None:
     """List a bucket, register what lies in it, and queue what is not annotated yet.
 
@@ -218,14 +93,7 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
     where so much is not there that none is marked as gone (see --allow-gone).
 
     """
-    if (order == "most-viewed") != bool(views or views_query) or (views and views_query):
-        raise typer.BadParameter("give --order most-viewed with one of --views and --views-query")
-    changed = {
-        "listers": listers,
-        "sqs_url": sqs,
-        "poll_every_s": None if poll_every is None else parse_seconds(poll_every),
-    }
-    settings = load_settings(model=model, database_url=database, backlog=changed)
+    settings = load_settings(model=model, database_url=database, backlog=_changed(listers, sqs, poll_every))
     if stop is not None:
         _stop(stop, settings)
         return
@@ -250,18 +118,37 @@ def annotate_backlog(  # noqa: PLR0913 - options of a command
         follow=follow,
         allow_gone=allow_gone,
     )
+    _insist_on_one_order(request, order)
     if not follow and (sqs or poll_every):
         raise typer.BadParameter("--sqs and --poll-every belong to --follow")
-    if follow and (dry_run or ids or inventory or limit or refresh or order != "listed"):
-        raise typer.BadParameter(
-            "--follow takes all that a bucket holds and gets: no list, limit, order, --refresh or --dry-run"
-        )
+    if follow:
+        _insist_on_all(request, is_dry=dry_run)
     if dry_run:
         size = _SAMPLE if sample is None else sample
         raise typer.Exit(_run_dry(request, settings, sample=size, price_per_hour=price_per_hour, as_json=as_json))
     if sample is not None or price_per_hour is not None:
         raise typer.BadParameter("--sample and --price-per-hour belong to --dry-run")
     raise typer.Exit((_run_following if follow else _run)(request, settings, as_json=as_json))
+
+
+def _changed(listers: int | None, sqs: str | None, poll_every: str | None) -> dict[str, object]:
+    """Return what options say instead of settings of backlogs."""
+    every_s = None if poll_every is None else parse_seconds(poll_every)
+    return {"listers": listers, "sqs_url": sqs, "poll_every_s": every_s}
+
+
+def _insist_on_one_order(request: Request, order: str) -> None:
+    has_views = bool(request.views or request.views_query)
+    if (order == "most-viewed") != has_views or (request.views and request.views_query):
+        raise typer.BadParameter("give --order most-viewed with one of --views and --views-query")
+
+
+def _insist_on_all(request: Request, *, is_dry: bool) -> None:
+    is_ordered = bool(request.views or request.views_query)
+    if is_dry or request.ids or request.inventory or request.limit or request.refresh or is_ordered:
+        raise typer.BadParameter(
+            "--follow takes all that a bucket holds and gets: no list, limit, order, --refresh or --dry-run"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
