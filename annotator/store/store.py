@@ -399,10 +399,10 @@ class Store:
         with self.reading() as connection:
             return queries.search(connection, name, min_confidence=min_confidence, limit=limit, after=after)
 
-    def status(self, *, network_id: int | None = None) -> Status:
-        """Return how far the database has come, for the active network by default."""
+    def status(self) -> Status:
+        """Return how far the database has come."""
         with self.reading() as connection:
-            return read_status(connection, network_id=network_id)
+            return read_status(connection)
 
     def retry(
         self,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from annotator.appearing import appearing_path
 from annotator.recognition.photographs import PICTURE_SUFFIXES
 from annotator.store.takedowns.name_finder import NameFinder
 
@@ -75,6 +76,7 @@ def sweep_folder(root: Path, names: Sequence[str], *, kg_mids: Sequence[str] = (
 
     Raises:
         OSError: a file cannot be changed.
+        LocalDiskError: a table cannot be written anew; it is what it was.
 
     """
     sweep, matcher = Sweep(), _Matcher.of(names, kg_mids)
@@ -235,11 +237,12 @@ def _sweep_table(path: Path, matcher: _Matcher, *, is_dry: bool) -> int:
     """Leave lines out that name the person; return how many. A table without any is not touched."""
     doomed = sum(matcher.is_row(row) for row in _rows(path))
     if doomed and not is_dry:
-        scratch = path.with_name(f".{path.name}.part")
-        with scratch.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with (
+            appearing_path(path, remedy="change its rights, and call this again") as part,
+            part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
             left = (row for row in _rows(path) if not matcher.is_row(row))
             csv.writer(file, delimiter=_delimiter(path), lineterminator="\n").writerows(left)
-        scratch.replace(path)
     return doomed
 
 

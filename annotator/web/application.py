@@ -1,7 +1,5 @@
 """The application: the table of routes behind the guard, over one store."""
 
-from collections.abc import Sequence
-
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,15 +15,14 @@ from annotator.web.errors import WebError
 from annotator.web.routes import PAGES
 from annotator.web.security import Guard
 from annotator.web.site import LOOPBACK, Site
-from annotator.web.visit import Page, Visit, Visitor
+from annotator.web.visit import Visit, Visitor
 
 
-def make_application(site: Site, *, pages: Sequence[Page] = PAGES) -> ASGIApp:
+def make_application(site: Site) -> ASGIApp:
     """Return the application, for an ASGI server.
 
     Args:
         site: what requests share; its store stays the caller's.
-        pages: the table of routes.
 
     Raises:
         ConfigError: others than this machine could reach it, and nobody would have to log in.
@@ -38,10 +35,10 @@ def make_application(site: Site, *, pages: Sequence[Page] = PAGES) -> ASGIApp:
         status = error.status_code if isinstance(error, HTTPException) else 500
         detail = "There is no such page." if status == 404 else "This address does not take that."
         headers = error.headers if isinstance(error, HTTPException) else None
-        visit = Visit(site, request, Visitor(), pages)
+        visit = Visit(site, request, Visitor(), PAGES)
         return await run_sync(told_as_known, visit, WebError(status, detail, headers=headers))
 
-    routes = [Route(page.path, answering(page, site, pages), methods=[page.method], name=page.name) for page in pages]
+    routes = [Route(page.path, answering(page, site, PAGES), methods=[page.method], name=page.name) for page in PAGES]
     routes.append(Route("/static/{name}", site.static.serve, name="static"))
     starlette = Starlette(routes=routes, exception_handlers={HTTPException: not_answered})
     # To find each at once: a page has hundreds of links, and Starlette asks one route after the other.

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, func, select, tuple_, update
 
 from annotator.store.codec import decode_evidence
-from annotator.store.registry import batched
+from annotator.store.registry import batched, embedder_of
 from annotator.store.tables import (
     active,
     annotations,
@@ -18,7 +18,6 @@ from annotator.store.tables import (
     grouped_tracks,
     groupings,
     labellings,
-    networks,
     track_embeddings,
     track_groups,
     track_labels,
@@ -97,8 +96,7 @@ def find_shown(
 
     """
     named = frozenset(_named(connection, network_id, bounds, sorted(identity_ids)))
-    spec = connection.execute(select(networks.c.spec).where(networks.c.id == network_id)).scalar_one()
-    if not len(faces) or spec.get("embedder") != embedder:
+    if not len(faces) or embedder_of(connection, network_id) != embedder:
         return Shown(named, frozenset())
     near = frozenset(_near(connection, network_id, bounds, faces))
     others = frozenset(_named_otherwise(connection, bounds, identity_ids)) if near else frozenset()

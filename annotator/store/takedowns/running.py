@@ -20,6 +20,7 @@ from annotator.store.columns import utc_now
 from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, translated, writing
 from annotator.store.locks import change_corrections, replace_evidence
 from annotator.store.promotions import who_is_this
+from annotator.store.registry import embedders
 from annotator.store.tables import networks, takedowns, track_embeddings, track_labels
 from annotator.store.takedowns.faces import WINDOW, find_shown, forget_faces, ungroup, windows
 from annotator.store.takedowns.folders import NamedFolder, as_json, folders_of, more_folders
@@ -263,8 +264,7 @@ def count_in_database(
 def faces_in_archive(connection: Connection, person: Person, *, embedder: str) -> F32:
     """Return the mean of the tracks that are surest to show somebody, f32 (1, D), unit norm; (0, 0) without any."""
     labels, stored = track_labels.c, track_embeddings.c
-    specs = connection.execute(select(networks.c.id, networks.c.spec)).all()
-    of_embedder = [row.id for row in specs if row.spec.get("embedder") == embedder]
+    of_embedder = [network_id for network_id, its_own in embedders(connection).items() if its_own == embedder]
     same = (stored.content_id == labels.content_id) & (stored.track_no == labels.track_no)
     rows = connection.execute(
         select(stored.embeddings, stored.face_px, stored.quality)

@@ -19,6 +19,7 @@ from annotator.store.tables import (
 )
 
 _ESCAPE: Final = "\\"
+_COMPANIONS: Final = 8  # people with whom somebody is seen most
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def describe_person(connection: Connection, person: Person) -> PersonDetails:
     )
 
 
-def _companions(connection: Connection, ids: Sequence[int], *, limit: int = 8) -> tuple[tuple[Person, int], ...]:
+def _companions(connection: Connection, ids: Sequence[int]) -> tuple[tuple[Person, int], ...]:
     together = co_appearances_by.c
     media = func.sum(together.media)
     rows = connection.execute(
@@ -185,7 +186,7 @@ def _companions(connection: Connection, ids: Sequence[int], *, limit: int = 8) -
         )
         .group_by(identities.c.survivor_id)
         .order_by(media.desc(), identities.c.survivor_id)
-        .limit(limit)
+        .limit(_COMPANIONS)
     ).all()
     people = find_people(connection, [row.survivor_id for row in rows])
     return tuple((people[row.survivor_id], int(row.media)) for row in rows)
