@@ -12,6 +12,7 @@ from annotator.cli.entry import FAILED, OK
 from annotator.cli.output import err, out, print_json_line, print_table, progress, remark
 from annotator.decoding import PipelineParams
 from annotator.media import Sampling
+from annotator.recognition.enrollment import MIN_ENROLLED_TRACK_PX
 from annotator.results import span_in_words
 from annotator.settings import load_settings
 from annotator.store.corrections.evidence import enroll_corrected
@@ -249,4 +250,7 @@ def _tell_enrolled(people: Sequence[str], added: int, too_poor: int) -> None:
     else:
         remark("Nothing new: all tracks that are somebody by a person's word are enrolled already.")
     if too_poor:
-        remark(f"{too_poor:,} tracks are not enrolled: their faces are too small or too blurred to say who it is.")
+        remark(
+            f"{too_poor:,} tracks are not enrolled: their faces are under {MIN_ENROLLED_TRACK_PX:.0f} pixels, or too"
+            " blurred, to know somebody by; `annotator enroll NAME PHOTO…` takes photographs."
+        )

@@ -23,7 +23,7 @@ from annotator.cli.strangers import enroll_stranger
 from annotator.cli.web_asked import tell
 from annotator.errors import AnnotatorError, InputError, TransientError
 from annotator.recognition.embedding import FaceEmbedder
-from annotator.recognition.enrollment import Photograph, enroll_person
+from annotator.recognition.enrollment import MIN_ENROLLED_TRACK_PX, Photograph, enroll_person
 from annotator.recognition.gallery import EnrolledPerson, Gallery
 from annotator.recognition.photographs import read_picture
 from annotator.settings import Settings, load_settings
@@ -66,7 +66,10 @@ def enroll(given: Mapping[str, Any], settings: Settings, store: Store) -> int:
         if done.added:
             _record(connection, given, "let a track count as evidence", done.people[0], track=given["track"])
     if done.too_poor:
-        raise InputError("the faces of the track are too small or too blurred to say who it is")
+        raise InputError(
+            f"the faces of the track are under {MIN_ENROLLED_TRACK_PX:.0f} pixels, or too blurred, to know somebody by:"
+            " give photographs"
+        )
     return done.added
 
 

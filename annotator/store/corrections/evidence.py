@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from annotator.recognition.bundle import ModelBundle
+from annotator.recognition.enrollment import MIN_ENROLLED_TRACK_PX
 from annotator.recognition.evidence import pool_track, unit
 from annotator.store.corrections.listing import Correction
 from annotator.store.enrolled import add_enrolled, digest_of_boxes
@@ -27,7 +28,7 @@ class EnrolledTracks:
     Attributes:
         people: who has new evidence, by name.
         added: tracks that are evidence now and were not before.
-        too_poor: tracks whose faces are too small or too blurred.
+        too_poor: tracks whose faces are too small or too blurred to know somebody by.
 
     """
 
@@ -79,6 +80,9 @@ def enroll_corrected(
 
 
 def _embedding(track: TrackEvidence, bundle: ModelBundle) -> F32 | None:
-    """Return f32 (D,), unit norm, of a track's good faces together; None where none is good."""
+    """Return f32 (D,), unit norm, of a track's good faces together; None where none is good, or they are too small."""
     usable = bundle.calibration.usable_faces(track.face_px.astype(np.float32), track.quality.astype(np.float32))
-    return unit(pool_track(track, usable)[0]).astype(np.float32) if usable.any() else None
+    if not usable.any():
+        return None
+    embedding, face_px = pool_track(track, usable)
+    return unit(embedding).astype(np.float32) if face_px >= MIN_ENROLLED_TRACK_PX else None

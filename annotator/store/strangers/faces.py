@@ -11,6 +11,7 @@ from annotator.errors import StrangerError
 from annotator.grouping.grouping import TrackKey
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import F64
+from annotator.recognition.enrollment import MIN_ENROLLED_TRACK_PX
 from annotator.recognition.evidence import pool_track, unit
 from annotator.recognition.prototypes import MIN_AGREEMENT
 from annotator.store.enrolled import digest_of_track
@@ -55,7 +56,7 @@ class BestTracks:
 def best_tracks(connection: Connection, network_id: int, number: int, *, bundle: ModelBundle) -> BestTracks:
     """Return up to ten tracks of a group that show the person best: of different clips first, large and sharp.
 
-    Tracks that are unlike the others are left out.
+    Tracks that are unlike the others are left out, and those whose faces are too small to know somebody by.
 
     Raises:
         StrangerError: none is left.
@@ -74,6 +75,14 @@ def best_tracks(connection: Connection, network_id: int, number: int, *, bundle:
             found.append((content_id, track_no, *pool_track(track, usable)))
     if not found:
         raise StrangerError(f"stranger {number} has no faces any more: run `annotator strangers group`")
+    largest_px = max(face_px for *_, face_px in found)
+    found = [one for one in found if one[3] >= MIN_ENROLLED_TRACK_PX]
+    if not found:
+        raise StrangerError(
+            f"the faces of stranger {number} are {largest_px:.0f} pixels large at most, and {MIN_ENROLLED_TRACK_PX:.0f}"
+            " are needed: others would be taken for somebody known by smaller ones; give photographs instead, by"
+            " `annotator enroll NAME PHOTO…`"
+        )
     embeddings = unit(np.stack([embedding for *_, embedding, _ in found]))
     comparable = unit(bundle.comparable(embeddings) - bundle.mean.astype(np.float64))
     is_alike = comparable @ unit(comparable.sum(axis=0)) >= MIN_AGREEMENT

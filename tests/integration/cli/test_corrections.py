@@ -159,6 +159,19 @@ def test_tracks_that_are_somebody_become_evidence_and_find_others(said: Said) ->
     assert (person["enrolled"], person["media"]) == (1, 2)
 
 
+def test_small_faces_become_no_evidence_and_it_is_said_what_would(
+    said: Said, saving: Saving, identifier: Identifier
+) -> None:
+    face = face_of(40, 0, seed=0)
+    small = replace(face, evidence=replace(face.evidence, face_px=np.full_like(face.evidence.face_px, 63)))
+    one = annotated(CLIP, 1, [small], identifier)
+    saving.store.save([one], network_id=saving.network_id, labelling_id=saving.labelling_id, refresh=True)
+    said("correct", CLIP, "--track", "0", "--is", "Eileen Collins", "--new")
+    _, err = said("corrections", "--enroll")
+    assert "1 tracks are not enrolled: their faces are under 64 pixels" in err
+    assert "`annotator enroll NAME PHOTO…`" in err
+
+
 def drawn_clip(path: Path) -> str:
     """Draw three frames, red, green and blue, and return the digest of the file."""
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]

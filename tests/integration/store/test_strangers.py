@@ -529,6 +529,16 @@ def test_a_track_that_is_unlike_the_others_stands_for_nobody(archive: Archive) -
     assert sorted(enrolled_of(archive, 1)) == [(content, 0) for content in range(1, 5)]
 
 
+def test_small_faces_stand_for_nobody(archive: Archive) -> None:
+    archive.add(1, [track_of(0, 0, px=60, quality=0.99)])
+    archive.add(2, [track_of(0, 0, seed=1, px=64, quality=0.8)])
+    archive.add(3, [track_of(5, 0, px=50)])
+    archive.group()
+    assert enrolled_of(archive, 1) == [(2, 0)]
+    with archive.store.reading() as connection, pytest.raises(StrangerError, match="50 pixels large at most, and 64"):
+        best_tracks(connection, archive.network_id, 2, bundle=bundle())
+
+
 def test_a_group_without_tracks_stands_for_nobody(archive: Archive) -> None:
     archive.add(1, [track_of(0, 0)])
     archive.group()
