@@ -9,7 +9,8 @@ from annotator.cli.output import out, remark
 from annotator.errors import ConfigError
 from annotator.masking import mask_url
 from annotator.settings import Settings, load_settings
-from annotator.store.connection import open_engine, sqlite_path, sqlstate
+from annotator.store.connection import open_engine, sqlite_path
+from annotator.store.database_errors import sqlstate
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.queue.deliveries import bring_back
 from annotator.store.roles import ROLES, role_statements

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
 from annotator.store.columns import utc_now
-from annotator.store.connection import sqlstate, writing
+from annotator.store.connection import writing
+from annotator.store.database_errors import sqlstate
 from annotator.store.tables import contents, labellings, networks
 
 # As in the functions.

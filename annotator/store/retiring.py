@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, delete, exists, func, or_, select, te
 from sqlalchemy.exc import DBAPIError
 
 from annotator.store.columns import utc_now
-from annotator.store.connection import reading, sqlstate, writing
+from annotator.store.connection import reading, writing
+from annotator.store.database_errors import sqlstate
 from annotator.store.dialect import is_postgres, later_value
 from annotator.store.labels import delete_labels
 from annotator.store.partitions import LABELLING_TABLES, use_labelling

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import ConfigError, StoreUnavailableError
-from annotator.store.connection import open_engine, reading, sqlstate, translated, writing
+from annotator.store.connection import open_engine, reading, writing
+from annotator.store.database_errors import sqlstate, translated
 from annotator.store.queue.counts import is_counted, recount
 from annotator.store.roles import owner_role, renew_grants
 from annotator.store.tables import store_settings

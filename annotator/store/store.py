@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from annotator.errors import StoreUnavailableError
 from annotator.store import enrolled, identities, labels, merging, promotions, queries, reads, registry, rollups, writes
 from annotator.store.columns import UtcTime, utc_now
-from annotator.store.connection import is_conflict, open_engine, reading, writing
+from annotator.store.connection import open_engine, reading, writing
 from annotator.store.corrections.words import words_on
+from annotator.store.database_errors import is_conflict
 from annotator.store.locks import hold_evidence
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
 from annotator.store.queue.requeue import requeue, retry

@@ -61,12 +61,12 @@ _WAITS: Final = (
 )
 _UNAVAILABLE: Final = (
     "results wait for a server that lacks room or connections",
-    "annotator/store/connection.py",
+    "annotator/store/database_errors.py",
     (('("08", "53", "57",', '("08", "57",'),),
 )
 _UNREACHED: Final = (
     "a server that refuses connections is said to be away, in one line",
-    "annotator/store/connection.py",
+    "annotator/store/database_errors.py",
     (
         (
             "return exc.connection_invalidated or isinstance(exc, OperationalError | InterfaceError)",
@@ -184,7 +184,7 @@ GUARDS: Final = (
     Guard(
         "test_postgres.py::test_transactions_that_cannot_be_serialized_are_run_again[annotations]",
         "what could not be serialized is run again",
-        "annotator/store/connection.py",
+        "annotator/store/database_errors.py",
         (('= ("40001", "40P01")', '= ("40P01",)'),),
     ),
     Guard(
@@ -196,14 +196,14 @@ GUARDS: Final = (
     Guard(
         "test_postgres.py::test_a_deadlock_with_somebody_elses_transaction",
         "a transaction that lost a deadlock is run again",
-        "annotator/store/connection.py",
+        "annotator/store/database_errors.py",
         (('= ("40001", "40P01")', '= ("40001",)'),),
     ),
     Guard(
         "test_postgres.py::test_the_database_only_reads_for_a_while[all sessions may write again]",
         "results wait for a server that only reads",
-        "annotator/store/connection.py",
-        (('_READ_ONLY_SQLSTATE, "25P03"', '"25P03"'),),
+        "annotator/store/database_errors.py",
+        (('READ_ONLY_SQLSTATE, "25P03"', '"25P03"'),),
     ),
     Guard(
         "test_postgres.py::test_the_database_only_reads_for_a_while[its sessions stay read-only]",
@@ -361,7 +361,12 @@ GUARDS: Final = (
         "test_s3.py::test_a_bucket_that_is_silent_asks_to_slow_down_or_breaks_off",
         "a silent bucket is waited for no longer than a transfer may take",
         "annotator/media/s3.py",
-        (("read_timeout=min(self._limits.read_timeout_s, self._limits.timeout_s)", "read_timeout=60.0"),),
+        (
+            (
+                "read_timeout=min(self._limits.read_timeout_s, self._limits.timeout_s / self._attempts)",
+                "read_timeout=60.0",
+            ),
+        ),
     ),
     Guard(
         "test_s3.py::test_a_bucket_that_is_silent_asks_to_slow_down_or_breaks_off",
@@ -415,7 +420,7 @@ GUARDS: Final = (
         "test_media.py::test_a_media_that_lets_its_decoder[die]",
         "the exit code of a decoder counts",
         "annotator/media/child.py",
-        (("if code != 0 or self._limit_reached(", "if self._limit_reached("),),
+        (("if code != 0 or _tells_of_a_limit(", "if _tells_of_a_limit("),),
     ),
     Guard(
         "test_media.py::test_a_media_that_lets_its_decoder[hang]",

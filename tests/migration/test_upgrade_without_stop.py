@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from annotator.store import check, schema, upgrade
-from annotator.store.connection import open_engine, sqlstate, writing
+from annotator.store.connection import open_engine, writing
+from annotator.store.database_errors import sqlstate
 from annotator.store.schema import HEAD, alembic_config, migrating
 
 pytestmark = pytest.mark.servers

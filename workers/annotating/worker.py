@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import AnnotatorError, StoreUnavailableError
 from annotator.liveness import AliveFile
-from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, writing
+from annotator.store.connection import reading, writing
+from annotator.store.database_errors import MAX_CONFLICTS, is_conflict
 from annotator.store.queue.chunks import put_back, settle, take_chunk
 from annotator.store.queue.lanes import FILM
 from annotator.store.queue.sessions import is_session_open

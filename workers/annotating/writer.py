@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import StoreUnavailableError
-from annotator.store.connection import MAX_CONFLICTS, blames_values, is_conflict, writing
+from annotator.store.connection import writing
+from annotator.store.database_errors import MAX_CONFLICTS, blames_values, is_conflict
 from annotator.store.queue.chunks import USUAL_LIMITS, ChunkLimits
 from annotator.store.queue.work import Claim, Report, finish
 from annotator.store.tables import WorkState

@@ -26,7 +26,8 @@ from annotator.store.backlog.listing import (
 from annotator.store.backlog.missing import AT_ONCE, TooManyMissingError, forget_missing
 from annotator.store.backlog.registration import ListingCount, register_objects
 from annotator.store.backlog.settling import GoneLimits, Missing, count_missing, look_at_missing, settle_missing
-from annotator.store.connection import MAX_CONFLICTS, is_conflict, several
+from annotator.store.connection import several
+from annotator.store.database_errors import MAX_CONFLICTS, is_conflict
 from annotator.store.locks import holding
 from annotator.store.queue.chunks import ChunkLimits
 from annotator.store.store import Store

@@ -16,9 +16,10 @@ from annotator.recognition.labels import check_name
 from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes, encode_boxes
 from annotator.store.columns import utc_now
-from annotator.store.connection import MAX_CONFLICTS, is_conflict, writing
+from annotator.store.connection import writing
 from annotator.store.corrections.applying import TrackKey, reapply_corrections
 from annotator.store.corrections.words import CorrectionVerdict, tracks_meant, words_on
+from annotator.store.database_errors import MAX_CONFLICTS, is_conflict
 from annotator.store.identities import find_identities, load_identities, load_identity, register_identities
 from annotator.store.locks import change_corrections
 from annotator.store.promotions import who_is_this

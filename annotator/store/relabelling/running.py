@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from annotator.errors import RelabellingTakenError
-from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, writing
+from annotator.store.connection import reading, writing
+from annotator.store.database_errors import MAX_CONFLICTS, is_conflict
 from annotator.store.locks import only_one
 from annotator.store.relabelling.batches import Names, label_contents
 from annotator.store.relabelling.reading import Window, cut_batches, read_window

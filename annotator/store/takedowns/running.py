@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from annotator.store.codec import decode_evidence
 from annotator.store.columns import utc_now
-from annotator.store.connection import MAX_CONFLICTS, is_conflict, reading, translated, writing
+from annotator.store.connection import reading, writing
+from annotator.store.database_errors import MAX_CONFLICTS, is_conflict, translated
 from annotator.store.locks import change_corrections, replace_evidence
 from annotator.store.promotions import who_is_this
 from annotator.store.registry import embedders
