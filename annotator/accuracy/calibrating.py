@@ -16,11 +16,12 @@ from typing import Final
 
 import numpy as np
 
-from annotator.accuracy.measures import Flags, score_at_rate
+from annotator.accuracy.measures import Flags, JudgedTracks, score_at_rate
 from annotator.accuracy.trial import Trial
 from annotator.errors import ConfigError
 from annotator.recognition.calibration import F64, Calibration, SizePoint
 from annotator.recognition.evidence import pool_track, unit
+from annotator.recognition.prior import KnownTracks
 
 SIZES_PX: Final = (32.0, 48.0, 64.0, 96.0, 128.0)
 """Of the points. Between them slopes, intercepts and thresholds are taken to be straight, beyond them level."""
@@ -34,6 +35,10 @@ _LARGEST_STEP: Final = 5.0
 _TOLERANCE: Final = 1e-10
 _RIDGE: Final = 1e-3
 """Newton's method for a logistic plane; the ridge keeps it finite where the two kinds do not overlap."""
+
+_LOG_SCALES: Final = (-2.0, 4.0)
+_SCALES: Final = 601
+"""Scales that are tried, in steps of a hundredth."""
 
 _LEAST_SLOPE: Final = 1.0
 _DIGITS: Final = 6
@@ -54,9 +59,46 @@ def calibrate(trial: Trial) -> Calibration:
     now = replace(trial.held.bundle.calibration, clip_centre=_clip_centre(trial))
     held = replace(trial.held, bundle=replace(trial.held.bundle, calibration=now))
     folds = Trial(held, trial.clips).folds
-    sizes = np.array([_face_px(trial, number) for number in folds.tracks.tolist()], np.float64)
+    sizes = face_sizes(trial, folds)
     points = fit_points(folds.scores, sizes, is_known=folds.is_known, is_right=folds.is_right, rates=now.rates)
     return replace(now, points=points)
+
+
+def known_tracks(trial: Trial) -> KnownTracks:
+    """Return what tracks of known people look like, told from a trial's tracks by the calibration of its gallery.
+
+    The share of tracks whose nearest person is right is a logistic curve over the logarithm of the face's size. The
+    scale is the likeliest one where known people's tracks and strangers' weigh the same.
+
+    Args:
+        trial: drawn clips; none of its people may be among those on whom the result is reported.
+
+    Raises:
+        ConfigError: there are too few tracks.
+
+    """
+    folds = trial.folds.of(np.isfinite(trial.folds.log_ratios))
+    known = folds.is_known
+    if (least := min(int(known.sum()), int((~known).sum()))) < MIN_TRACKS:
+        raise ConfigError(f"a calibration needs {MIN_TRACKS} tracks of known people and of strangers, not {least}")
+    level = _level(face_sizes(trial, folds))
+    design = np.stack([level[known], np.ones(int(known.sum()))], axis=1)
+    curve = _fitted(design, np.ones(len(design), np.bool_), folds.is_right[known])
+    right = 1.0 / (1.0 + np.exp(-(_level(np.array(SIZES_PX)) * curve[0] + curve[1])))
+    seldom = 1.0 - 1.0 / (1.0 + np.exp(-(level * curve[0] + curve[1])))
+    weights = np.where(known, 0.5 / known.sum(), 0.5 / (~known).sum())
+
+    def likelihood(scale: float) -> float:
+        ratios = seldom + scale * np.exp(folds.log_ratios)
+        return float((weights * (np.where(known, np.log(ratios), 0.0) - np.log1p(ratios))).sum())
+
+    scale = max(np.exp(np.linspace(*_LOG_SCALES, _SCALES)).tolist(), key=likelihood)
+    return KnownTracks(SIZES_PX, tuple(round(one, _DIGITS) for one in right.tolist()), round(scale, 4))
+
+
+def face_sizes(trial: Trial, judged: JudgedTracks) -> F64:
+    """Return f64 (N,), the sizes that judged tracks count as; 1 of those without a usable face."""
+    return np.array([_face_px(trial, number) for number in judged.tracks.tolist()], np.float64)
 
 
 def fit_points(
@@ -134,9 +176,9 @@ def _design(scores: F64, face_px: F64) -> F64:
 
 
 def _fitted(design: F64, is_known: Flags, is_right: Flags) -> F64:
-    """Return f64 (4,), what the columns of a design (N, 4) are multiplied by; by Newton's method."""
-    weights = np.where(is_known, 0.5 / is_known.sum(), 0.5 / (~is_known).sum())
-    ridge = np.diag([_RIDGE / len(design)] * 3 + [0.0])
+    """Return f64 (C,), what the columns of a design (N, C) are multiplied by; the last is of ones. Newton's method."""
+    weights = np.where(is_known, 0.5 / max(is_known.sum(), 1), 0.5 / max((~is_known).sum(), 1))
+    ridge = np.diag([_RIDGE / len(design)] * (design.shape[1] - 1) + [0.0])
     plane = np.zeros(design.shape[1])
     for _ in range(_STEPS):
         predicted = 1.0 / (1.0 + np.exp(-(design @ plane)))

@@ -29,6 +29,7 @@ from annotator.accuracy.measures import (
     strangers_over,
     strangers_over_threshold,
 )
+from annotator.accuracy.priors import prior_rows
 from annotator.accuracy.rows import Row, share_of
 from annotator.accuracy.subjects import Subject
 from annotator.accuracy.tracks import SeenFace, SeenTrack
@@ -50,7 +51,7 @@ SIZES_PX: Final = (0.0, 32.0, 40.0, 48.0, 64.0, 96.0, np.inf)
 QUALITIES: Final = (0.0, 0.6, 0.75, 0.9, np.inf)
 """Bounds of the quality of a track's best face; a blurred or turned face has less."""
 
-PHOTOGRAPHS: Final = (1, 2, 3, 5, 9, 1 << 30)
+PHOTOGRAPHS: Final = (1, 2, 3, 4, 5, 9, 1 << 30)
 """Bounds of how many photographs a person has in the gallery."""
 
 ENOUGH_PX: Final = 48.0
@@ -71,13 +72,15 @@ class Meant:
     Attributes:
         what: names the row.
         tracks: which, of known people and of strangers.
-        people: which known people; strangers all count.
+        people: which known people.
+        strangers: which strangers; people who are left out of the gallery are some.
 
     """
 
     what: str
     tracks: Callable[[SeenTrack], bool] = lambda _: True
     people: Callable[[Subject], bool] = lambda _: True
+    strangers: Callable[[Subject], bool] = lambda _: True
 
 
 def tables_of(
@@ -104,6 +107,7 @@ def tables_of(
         "confusion": confusion_rows(trial),
         "not live": not_live_rows(trial),
         "gallery": gallery_rows(trial, seed=seed),
+        "prior": prior_rows(trial),
     }
     return found | ({"groups": group_rows(trial, limits, groups)} if groups else {})
 
@@ -180,8 +184,11 @@ def found_row(trial: Trial, limits: Mapping[float, float], meant: Meant) -> Row:
     """
     folds = trial.folds
     mine = trial.which(folds, lambda track: track.kind == "live" and meant.tracks(track))
-    whose = trial.which(folds, lambda track: track.photograph is not None and meant.people(trial.subject(track)))
-    part = folds.of(mine & (whose | ~folds.is_known))
+    is_known, is_stranger = (
+        trial.which(folds, lambda track, of=of: track.photograph is not None and of(trial.subject(track)))  # type: ignore[misc] # of a loop's name
+        for of in (meant.people, meant.strangers)
+    )
+    part = folds.of(mine & np.where(folds.is_known, is_known, is_stranger))
     values: dict[str, Interval | None] = {"nearest": nearest_is_right(part)}
     for rate, limit in limits.items():
         values[f"found at {rate:.1%}"] = found_over(part, limit)
@@ -241,7 +248,9 @@ def _before(trial: Trial, places: I64) -> JudgedTracks:
 
 
 def group_rows(trial: Trial, limits: Mapping[float, float], groups: Mapping[str, Mapping[str, str]]) -> list[Row]:
-    """Return what is found by groups of people.
+    """Return what is found by groups of people, and how many strangers of the same group get a name.
+
+    Strangers of a group are its people who are left out of the gallery in turn, and those whom the groups name.
 
     Args:
         trial: whom is looked for.
@@ -250,9 +259,10 @@ def group_rows(trial: Trial, limits: Mapping[float, float], groups: Mapping[str,
 
     """
     rows = [
-        found_row(trial, limits, Meant(f"{what}: {group}", people=partial(_is_of_group, group_of, group)))
+        found_row(trial, limits, Meant(f"{what}: {group}", people=is_mine, strangers=is_mine))
         for what, group_of in groups.items()
         for group in sorted(set(group_of.values()))
+        for is_mine in (partial(_is_of_group, group_of, group),)
     ]
     return [row for row in rows if row.count]
 
@@ -280,7 +290,7 @@ def _has_photographs(low: int, high: int, subject: Subject) -> bool:
 
 
 def _is_of_group(group_of: Mapping[str, str], group: str, subject: Subject) -> bool:
-    return group_of.get(subject.person or "") == group
+    return group_of.get(subject.person or subject.key) == group
 
 
 def _range(low: float, high: float, unit: str, what: str = "") -> str:

@@ -77,6 +77,19 @@ def gallery(rows: Rows) -> str:
     return table(head, body)
 
 
+def prior(rows: Rows) -> str:
+    """Return what is estimated of shares that are known."""
+    head = ("true share", "archives", "estimated", "its interval holds the truth, of 100 archives")
+    body = [
+        (
+            *(row["what"], f"{row['count']:,}", percent(row["values"]["estimate"], digits=2)),
+            percent(row["values"]["interval holds it"]),
+        )
+        for row in rows
+    ]
+    return table(head, body)
+
+
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Return a table of cells."""
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in body)]

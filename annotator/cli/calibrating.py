@@ -138,7 +138,7 @@ def _report(identifier: Identifier, sample: SampledTracks) -> PriorReport:
             f" ({sample.tracks:,} tracks), so nothing says how many show somebody whom {identifier.model} knows"
         )
     with err().status("estimating"):
-        estimate = estimate_prior(with_answers(sample.log_ratios, sample.is_of_gallery), sample.content_id)
+        estimate = estimate_prior(with_answers(sample.of_gallery, sample.is_of_gallery), sample.content_id)
     own = identifier.gallery.bundle.calibration.prior
     return PriorReport(identifier.gallery.model, own, identifier.prior, sample, estimate)
 

@@ -147,6 +147,8 @@ def _write(folder: Path, values: Mapping[str, Any]) -> None:
         tables.shares(values["not live"], ("named",), ""),
         "## When the gallery grows",
         tables.gallery(values["gallery"]),
+        "## What `annotator calibrate` estimates, where the share of known people's tracks is known",
+        tables.prior(values["prior"]),
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)

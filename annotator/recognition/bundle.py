@@ -54,6 +54,7 @@ from annotator.recognition.bundle_manifest import ALIGNED_CROP, read_manifest
 from annotator.recognition.bundled_network import BundledNetwork
 from annotator.recognition.calibration import F64, Calibration
 from annotator.recognition.labels import read_labels, write_labels
+from annotator.recognition.prior import KnownTracks
 from annotator.recognition.projection import Projection
 from annotator.recognition.revocation import RevocationList, parse_revocation_list, read_revocation_list
 from annotator.types import F32, I64, Identity, frozen_array
@@ -167,6 +168,20 @@ class ModelBundle:
     def model(self) -> str:
         """Name and version as users see them: ``"starter@1"``."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def known_tracks(self) -> KnownTracks | None:
+        """What the manifest says of tracks of the gallery's people; None in bundles that do not know it.
+
+        It decides no label, so it is no part of the digest.
+
+        Raises:
+            ModelError: it cannot be read.
+
+        """
+        calibrated = self.manifest.get("calibrated")
+        told = calibrated.get("known_tracks") if isinstance(calibrated, Mapping) else None
+        return None if told is None else KnownTracks.from_json(told)
 
     def with_only(self, places: I64) -> "ModelBundle":
         """Return the bundle without all but some people, i64 (n,), as when the others are revoked.

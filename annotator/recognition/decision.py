@@ -70,6 +70,8 @@ class TrackRatios:
         place: i64 (N,), which tracks, ascending: those with a face that is good enough.
         nearest: i64 (N,), that person as a column of the gallery.
         log_ratios: f64 (N,), of that person, as ``Calibration.log_ratios``.
+        of_gallery: f64 (N,), logarithm of «it shows somebody of the gallery, whoever is nearest» to «it shows a
+            stranger»; of bundles that do not know how often somebody else is nearest, the same as ``log_ratios``.
         is_named: bool (N,), whether the score reaches the threshold for the face's size.
 
     """
@@ -77,6 +79,7 @@ class TrackRatios:
     place: I64
     nearest: I64
     log_ratios: F64
+    of_gallery: F64
     is_named: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -240,11 +243,12 @@ class Identifier:
             are not finite, none.
 
         """
-        found = [TrackRatios(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_))]
+        nothing = np.zeros(0)
+        found = [TrackRatios(nothing.astype(np.int64), nothing.astype(np.int64), nothing, nothing, nothing > 0)]
         if len(self._gallery):
             found += side_by_side(self._ratios, self._pooled(stacks), limit=_BLOCKS_SIDE_BY_SIDE)
         order = np.argsort(np.concatenate([one.place for one in found]), kind="stable")
-        names = ("place", "nearest", "log_ratios", "is_named")
+        names = ("place", "nearest", "log_ratios", "of_gallery", "is_named")
         return TrackRatios(*(np.concatenate([getattr(one, name) for one in found])[order] for name in names))
 
     def _ratios(self, pooled: "_Pooled") -> TrackRatios:
@@ -252,8 +256,10 @@ class Identifier:
         rows, best, scores = self._scorer.best_that_reach(pooled.embeddings, 1, min_scores=anything)
         sizes = pooled.face_px[rows]
         log_ratios = self._calibration.log_ratios(scores[:, 0], sizes)
+        known = self._gallery.bundle.known_tracks
+        of_gallery = log_ratios if known is None else known.log_ratios(log_ratios, sizes)
         is_named = scores[:, 0] >= self._calibration.min_scores(sizes)
-        return TrackRatios(pooled.place[rows], best[:, 0], log_ratios, is_named)
+        return TrackRatios(pooled.place[rows], best[:, 0], log_ratios, of_gallery, is_named)
 
     def _named(self, pooled: "_Pooled") -> NamedTracks:
         wanted = np.where(pooled.is_usable, self._calibration.min_scores(pooled.face_px), np.inf)

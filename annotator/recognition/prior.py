@@ -5,16 +5,21 @@ of both kinds in unknown parts, the share that makes what was seen likeliest is 
 likelihood has one maximum. Tracks of one content are no independent samples, so the interval comes from drawing whole
 contents again.
 
+That log ratio is of the *nearest* person. Of somebody of the gallery whose face says little, somebody else is nearest,
+as of a stranger: to count such tracks, too, one must know how often that is (:class:`KnownTracks`).
+
 What somebody has said of a track says more than its log ratio and takes its place (:func:`with_answers`). That stays
 right however tracks were chosen to be looked at by their scores, and errs only where they were chosen by the answer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annotator.errors import ModelError
 from annotator.recognition.calibration import F64, MAX_LOG_RATIO
 from annotator.types import I64
 
@@ -28,6 +33,80 @@ _STEP: Final = 0.01
 _NEWTON_STEPS: Final = 60
 _TOLERANCE: Final = 1e-10
 _TAIL: Final = 0.025  # of either side of the interval
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTracks:
+    """What is known of tracks that show somebody of the gallery, whoever is nearest to them.
+
+    Attributes:
+        face_px: face sizes, ascending, at least one.
+        nearest_is_right: at each size, for which share of these tracks the right person is nearest, in [0, 1].
+        scale: what likelihood ratios of nearest people are multiplied by; 2 less that share, were they exact.
+
+    """
+
+    face_px: tuple[float, ...]
+    nearest_is_right: tuple[float, ...]
+    scale: float
+
+    def __post_init__(self) -> None:
+        """Check.
+
+        Raises:
+            ModelError: a number is out of range.
+
+        """
+        fine = (
+            len(self.face_px) == len(self.nearest_is_right) > 0
+            and list(self.face_px) == sorted(set(self.face_px))
+            and self.face_px[0] > 0
+            and all(0.0 <= one <= 1.0 for one in self.nearest_is_right)
+            and 0.0 < self.scale < np.inf
+        )
+        if not fine:
+            raise ModelError("what the model bundle says of known people's tracks is out of range: build it again")
+
+    def log_ratios(self, log_ratios: F64, face_px: F64) -> F64:
+        """Return how much likelier tracks are of somebody of the gallery than of a stranger.
+
+        A track of somebody whose nearest person is another looks like a stranger's.
+
+        Args:
+            log_ratios: f64 (T,), of the nearest person of each.
+            face_px: f64 (T,), face sizes.
+
+        Returns:
+            f64 (T,), logarithms of likelihood ratios, too.
+
+        """
+        sizes = np.log2(self.face_px)
+        right = np.interp(np.log2(np.maximum(face_px, 1.0)), sizes, self.nearest_is_right)
+        return np.asarray(np.log(1.0 - right + self.scale * np.exp(log_ratios)), np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "face_px": list(self.face_px),
+            "nearest_is_right": list(self.nearest_is_right),
+            "scale": self.scale,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "KnownTracks":
+        """Read it from JSON values.
+
+        Raises:
+            ModelError: a field is missing or out of range.
+
+        """
+        try:
+            sizes, right = (tuple(float(one) for one in value[name]) for name in ("face_px", "nearest_is_right"))
+            return cls(sizes, right, float(value["scale"]))
+        except (TypeError, KeyError, ValueError) as error:
+            raise ModelError(
+                f"what the model bundle says of known people's tracks cannot be read ({error}): build it again"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +133,8 @@ def estimate_prior(log_ratios: F64, content_id: I64) -> PriorEstimate:
     """Estimate the share of tracks that show somebody of the gallery.
 
     Args:
-        log_ratios: f64 (T,), of the nearest person of each usable track, T > 0.
+        log_ratios: f64 (T,), of each usable track, T > 0: of «it shows somebody of the gallery» to «it shows a
+            stranger», whoever is nearest.
         content_id: i64 (T,), which content each is of.
 
     Raises:

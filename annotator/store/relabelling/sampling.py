@@ -59,6 +59,7 @@ class SampledTracks:
         tracks: how many tracks these have.
         content_id: i64 (N,), of those tracks that are good enough, ascending.
         log_ratios: f64 (N,), of the nearest person of each.
+        of_gallery: f64 (N,), of «it shows somebody of the gallery» to «it shows a stranger», likewise logarithms.
         is_named: bool (N,), which of them reach the threshold.
         is_of_gallery: i8 (N,), what people have said of whether they show somebody of the gallery: 1 is yes, -1 no, and
             of those with 0 nobody has said it.
@@ -71,6 +72,7 @@ class SampledTracks:
     tracks: int
     content_id: I64
     log_ratios: NDArray[np.float64]
+    of_gallery: NDArray[np.float64]
     is_named: NDArray[np.bool_]
     is_of_gallery: I8
     is_nearest: I8
@@ -129,6 +131,7 @@ class _Batch:
 
     content_id: I64
     log_ratios: NDArray[np.float64]
+    of_gallery: NDArray[np.float64]
     is_named: NDArray[np.bool_]
     is_of_gallery: I8
     is_nearest: I8
@@ -136,7 +139,7 @@ class _Batch:
     @classmethod
     def empty(cls) -> "_Batch":
         nothing = np.zeros(0, np.int8)
-        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_), nothing, nothing)
+        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0, np.bool_), nothing, nothing)
 
 
 def _batch(stored: StoredTracks, ratios: TrackRatios, rulings: Mapping[TrackKey, Ruling], gallery: I64) -> _Batch:
@@ -162,7 +165,7 @@ def _batch(stored: StoredTracks, ratios: TrackRatios, rulings: Mapping[TrackKey,
             elif nearest in ruling.are_not:
                 # Whoever is not the nearest person is hardly ever another one of the gallery.
                 is_of_gallery[row] = is_nearest[row] = -1
-    return _Batch(content_id, ratios.log_ratios, ratios.is_named, is_of_gallery, is_nearest)
+    return _Batch(content_id, ratios.log_ratios, ratios.of_gallery, ratios.is_named, is_of_gallery, is_nearest)
 
 
 def _rulings(connection: Connection, network_id: int, content_ids: Sequence[int]) -> dict[TrackKey, Ruling]:

@@ -14,7 +14,7 @@ from annotator.recognition.bundle import load_bundle, write_bundle
 from annotator.recognition.calibration import SizePoint, fit_log_ratio
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
-from annotator.recognition.prior import PriorEstimate
+from annotator.recognition.prior import KnownTracks, PriorEstimate
 from annotator.recognition.revocation import RevocationList
 from annotator.store import Store
 from annotator.store.relabelling.sampling import SampledTracks
@@ -108,6 +108,23 @@ def test_the_share_of_an_archive_is_found_and_taken_over_by_the_setting_that_is_
     assert "So few tracks say little: the share may be anything from " in shown.err
 
 
+def test_known_people_to_whom_somebody_else_is_nearer_are_counted_where_the_model_knows_how_many(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(database, tmp_path, known=12)
+    folder = tmp_path / "model"
+    told = []
+    for manifest in ({}, {"calibrated": {"known_tracks": KnownTracks((64.0,), (0.5,), 1.5).to_json()}}):
+        saying = replace(load_bundle(folder), manifest=manifest)
+        write_bundle(folder, saying, texts=TEXTS, revoked=RevocationList("00" * 16))
+        assert run_command(["calibrate", "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    without, said = (one["estimate"][0] for one in told)
+    assert without == pytest.approx(12 / CONTENTS, rel=0.1)
+    assert said == pytest.approx(2 * without, rel=0.1)  # as many again look like strangers
+    assert told[0]["names"] == told[1]["names"]
+
+
 def test_what_people_have_said_of_tracks_counts_more_than_scores(
     database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,7 +177,7 @@ def test_nothing_is_written(database: str, tmp_path: Path) -> None:
     ("prior", "setting"), [(0.0312, "0.031"), (0.994, "0.99"), (0.9963, "0.996"), (0.99963, "0.9996")]
 )
 def test_the_setting_is_never_one_that_programs_refuse(prior: float, setting: str) -> None:
-    sample = SampledTracks(1, 1, 1, *[np.zeros(0)] * 5)
+    sample = SampledTracks(1, 1, 1, *[np.zeros(0)] * 6)
     report = PriorReport("mine@1", 0.1, 0.1, sample, PriorEstimate(prior, prior, prior, 1, 1))
     assert report.setting == f"ANNOTATOR_PRIOR={setting}"
 

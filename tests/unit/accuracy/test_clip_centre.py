@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotator.accuracy.calibrating import MIN_TRACKS, calibrate
+from annotator.accuracy.calibrating import MIN_TRACKS, SIZES_PX, calibrate, known_tracks
 from annotator.accuracy.scenes import plan_scene
 from annotator.accuracy.subjects import HeldOut, Subject
 from annotator.accuracy.tracks import SeenTrack, ShownClip
 from annotator.accuracy.trial import Trial
+from annotator.errors import ConfigError
 from annotator.recognition.decision import Identifier
 from annotator.recognition.gallery import Gallery
 from annotator.types import TrackEvidence
@@ -55,3 +56,25 @@ def test_faces_of_clips_are_centred_by_their_own_mean(held: HeldOut) -> None:
     identifier = Identifier(Gallery.from_bundle(centred.bundle))
     labels = identifier.identify([clip.tracks[0].evidence for clip in clips[: PEOPLE * TRACKS_EACH]])
     assert np.mean([label.verdict == "known" for label in labels]) > 0.9
+
+
+def test_how_often_the_right_person_is_nearest_is_told_of_known_peoples_tracks(held: HeldOut) -> None:
+    still = np.zeros(SIZE)
+
+    def unlike(number: int, seed: int) -> ShownClip:
+        """Return a clip of somebody who looks like nobody."""
+        clip, other = shown(number, seed, shift=still), shown(5000 + number * TRACKS_EACH + seed, seed, shift=still)
+        return replace(clip, tracks=(replace(clip.tracks[0], evidence=other.tracks[0].evidence),))
+
+    everybody = [(number, seed) for number in (*range(PEOPLE), *STRANGERS) for seed in range(TRACKS_EACH)]
+    clips = [
+        unlike(number, seed) if number < PEOPLE and (number + seed) % 4 == 0 else shown(number, seed, shift=still)
+        for number, seed in everybody
+    ]
+    known = known_tracks(Trial(held, clips))
+    assert known.face_px == SIZES_PX
+    assert known.nearest_is_right == pytest.approx([0.75] * len(SIZES_PX), abs=0.1)
+    assert known.scale > 0
+
+    with pytest.raises(ConfigError, match="a calibration needs"):
+        known_tracks(Trial(held, clips[:20]))

@@ -18,6 +18,7 @@ from annotator.accuracy.evaluation import (
 )
 from annotator.accuracy.intervals import Interval
 from annotator.accuracy.measures import RATES
+from annotator.accuracy.priors import prior_rows
 from annotator.accuracy.scenes import Kind, plan_scene
 from annotator.accuracy.subjects import PARTS, HeldOut, Subject, part_of
 from annotator.accuracy.tracks import SeenFace, SeenTrack, ShownClip, Span
@@ -195,6 +196,32 @@ def test_groups_of_people_are_told_one_by_one(held: HeldOut) -> None:
     groups = {"region": {identity_of(number).name: "north" if number < 10 else "south" for number in KNOWN}}
     rows = group_rows(Trial(held, everybody()), {0.01: 0.5}, groups)
     assert [(row.what, row.count) for row in rows] == [("region: north", 10), ("region: south", 30)]
+
+
+def test_strangers_of_a_group_are_those_of_the_group(held: HeldOut) -> None:
+    # People of the north are taken for others of it when they are left out; nobody else is.
+    clips = [clip(number, like=(number + 1) % 10 if number < 10 else None) for number in KNOWN]
+    groups = {"region": {identity_of(number).name: "north" if number < 10 else "south" for number in KNOWN}}
+    groups["of strangers"] = {f"stranger {UNKNOWN[0]}": "named"}
+    north, south = group_rows(Trial(held, [*clips, *map(clip, UNKNOWN)]), {0.01: 0.5}, groups)
+    assert value(north.values["strangers at 1.0%"]) > 0.5
+    assert value(south.values["strangers at 1.0%"]) == 0.0
+
+
+def test_where_nobody_of_a_group_is_a_stranger_nothing_is_told(held: HeldOut) -> None:
+    trial = Trial(held, everybody())
+    row = found_row(trial, {0.01: 0.5}, Meant("nobody", strangers=lambda _: False))
+    assert row.values["strangers at 1.0%"] is None
+    assert value(row.values["found at 1.0%"]) == 1.0
+
+
+def test_shares_of_known_people_are_estimated_of_archives_whose_share_is_known(held: HeldOut) -> None:
+    rows = prior_rows(Trial(held, everybody()), archives=2)
+    assert [row.what for row in rows] == ["50.0%", "10.0%", "2.0%", "0.5%"]
+    half, tenth, *_ = (value(row.values["estimate"]) for row in rows)
+    assert 0.3 < half < 0.6
+    assert 0.05 < tenth < 0.15
+    assert prior_rows(Trial(held, []), archives=2) == []
 
 
 def test_each_photograph_of_a_part_is_drawn_once_and_nobody_of_the_other_part(bundle: ModelBundle) -> None:

@@ -26,10 +26,13 @@ from annotator.recognition.bundle import (
     load_bundle,
     write_bundle,
 )
+from annotator.recognition.decision import Identifier
+from annotator.recognition.evidence import stack_tracks
 from annotator.recognition.gallery import Gallery
+from annotator.recognition.prior import KnownTracks
 from annotator.recognition.revocation import RevocationList, revoke
 from annotator.recognition.scoring import Scorer
-from annotator.types import Identity
+from annotator.types import Identity, TrackEvidence
 from tests.made_up_bundles import unit
 
 TEXTS = {CREDITS: "name,photographs,sources\n", MODEL_CARD: "# card\n", LICENSE: "terms\n"}
@@ -237,6 +240,23 @@ def test_people_on_the_users_list_are_not_in_it_and_labels_differ(folder: Path, 
     assert loaded.digest != load_bundle(folder).digest
     with pytest.raises(ConfigError):
         load_bundle(folder, revocations=tmp_path / "none.json")
+
+
+def test_what_is_known_of_known_peoples_tracks_changes_no_label(
+    bundle: ModelBundle, folder: Path, tmp_path: Path, make_track: Callable[..., TrackEvidence]
+) -> None:
+    known = KnownTracks((32.0, 128.0), (0.5, 0.9), 1.2)
+    assert load_bundle(folder).known_tracks is None
+    said = replace(bundle, manifest={"calibrated": {"known_tracks": known.to_json()}})
+    write_bundle(tmp_path / "said", said, texts=TEXTS, revoked=EMPTY)
+    loaded = load_bundle(tmp_path / "said")
+    assert loaded.known_tracks == known
+    assert loaded.digest == load_bundle(folder).digest
+    identifier = Identifier(Gallery.from_bundle(loaded))
+    assert identifier.digest == Identifier(Gallery.from_bundle(load_bundle(folder))).digest
+    # The likelihood ratio of a stranger's nearest person is small; that it is somebody of the gallery is likelier.
+    ratios = identifier.ratios(stack_tracks([make_track(unit(-bundle.mean), face_px=32.0)]))
+    np.testing.assert_allclose(np.exp(ratios.of_gallery), 0.5 + 1.2 * np.exp(ratios.log_ratios))
 
 
 def test_scores_of_a_gallery_that_lost_most_people_are_no_higher(bundle: ModelBundle) -> None:

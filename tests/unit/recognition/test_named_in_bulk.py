@@ -124,6 +124,7 @@ def test_the_ratios_of_all_usable_tracks_are_those_that_their_labels_rest_on(
     labels = {place: one for place, one in enumerate(slow_identify(gallery, tracks)) if one.verdict != "too_poor"}
     assert ratios.place.tolist() == list(labels)
     assert ratios.is_named.tolist() == [one.verdict == "known" for one in labels.values()]
+    assert ratios.of_gallery.tolist() == ratios.log_ratios.tolist()  # nothing is known of known people's tracks
     confidences = 1 / (1 + np.exp(-ratios.log_ratios) * 0.7 / 0.3)
     assert confidences == pytest.approx([one.candidates[0].confidence for one in labels.values()], abs=1e-6)
 

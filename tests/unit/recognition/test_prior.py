@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from annotator.errors import ModelError
 from annotator.recognition.calibration import MAX_LOG_RATIO
-from annotator.recognition.prior import PriorEstimate, _likeliest_share, estimate_prior, names_of
+from annotator.recognition.prior import KnownTracks, PriorEstimate, _likeliest_share, estimate_prior, names_of
 
 TRACKS, CONTENTS = 4_000, 1_500
 APART = 4.0  # scores of known people are so many deviations above those of strangers
@@ -30,6 +31,58 @@ def test_the_interval_holds_the_share_and_the_estimates_are_right_in_the_mean(sh
     assert sum(one.low <= share <= one.high for one in found) >= 10
     deviation = np.mean([(one.high - one.low) / 4 for one in found])
     assert abs(np.mean([one.prior for one in found]) - share) < 3 * deviation / np.sqrt(ARCHIVES)
+
+
+def made_up_tracks(seed: int, share: float, *, right: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return log ratios of nearest people, and face sizes; of known people's tracks the nearest is seldom right.
+
+    Those of somebody else score as strangers do, and likelihood ratios are exact.
+    """
+    random = np.random.default_rng((seed, round(share * 1000)))
+    is_right = np.arange(TRACKS) < share * right * TRACKS
+    scores = random.normal(0, 1, TRACKS) + APART * is_right
+    return APART * scores - APART**2 / 2 + np.log(right / (2 - right)), np.full(TRACKS, 64.0)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
+def test_people_to_whom_somebody_else_is_nearer_count_as_known(share: float) -> None:
+    right = 0.7
+    known = KnownTracks((32.0, 128.0), (right, right), 2 - right)
+    tracks = [made_up_tracks(seed, share, right=right) for seed in range(4)]
+    alike = np.ones(TRACKS)
+    found = np.mean([_likeliest_share(np.exp(known.log_ratios(*one)), alike) for one in tracks])
+    assert found == pytest.approx(share, rel=0.1)
+    without = np.mean([_likeliest_share(np.exp(ratios), alike) for ratios, _ in tracks])
+    assert without < 0.8 * share
+
+
+def test_how_often_the_nearest_is_right_hangs_on_the_size_of_the_face() -> None:
+    known = KnownTracks((32.0, 128.0), (0.5, 0.9), 1.2)
+    ratios = known.log_ratios(np.full(4, -9.0), np.array([16.0, 32.0, 64.0, 500.0]))
+    np.testing.assert_allclose(np.exp(ratios), np.array([0.5, 0.5, 0.3, 0.1]) + 1.2 * np.exp(-9.0))
+    assert KnownTracks.from_json(known.to_json()) == known
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"face_px": [64.0]},
+        {"face_px": [128.0, 32.0]},
+        {"face_px": [0.0, 32.0]},
+        {"face_px": [], "nearest_is_right": []},
+        {"nearest_is_right": [0.5, 1.2]},
+        {"nearest_is_right": [0.5, float("nan")]},
+        {"scale": 0.0},
+        {"scale": float("inf")},
+        {"scale": "much"},
+        {"scale": None},
+        {"face_px": 3},
+    ],
+)
+def test_what_no_bundle_can_say_of_known_people_is_refused(changed: dict[str, object]) -> None:
+    fine = KnownTracks((32.0, 128.0), (0.5, 0.9), 1.2).to_json()
+    with pytest.raises(ModelError, match="build it again"):
+        KnownTracks.from_json(fine | changed)
 
 
 def test_where_nobody_is_known_next_to_nothing_is_told_and_what_may_be_overlooked() -> None:
