@@ -24,6 +24,7 @@ DecoderDeed = Literal["die", "hang", "be-killed"]
 # A decoder that waits as long as a file is there, but not longer than its worker lives; and that dies of a media, hangs
 # at it, or is killed (once) after it has delivered all frames, where a file has the bytes of the media.
 _DECODER: Final = """#!/bin/sh
+[ "$1" = -version ] && exec {ffmpeg} -version  # no media: whether it can be run is asked at the start
 if [ -e {halts}/decoder ]; then
   : > {halts}/decoder.reached
   while [ -e {halts}/decoder ] && kill -0 $PPID 2>/dev/null; do sleep 0.02; done

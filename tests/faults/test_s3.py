@@ -74,7 +74,8 @@ def test_an_object_that_may_not_be_read_fails_at_once_and_is_brought_back_when_i
     system.s3.script(FORBIDDEN, *[Refused(403, "AccessDenied")] * 9)
     system.start_beat()
     system.start_worker()
-    message = f"s3://{system.bucket}/{FORBIDDEN} may not be read (AccessDenied); check the credentials."
+    why = "may not be read (AccessDenied); check the credentials, and how it is kept there."
+    message = f"s3://{system.bucket}/{FORBIDDEN} {why}"
     system.assert_ends_as(with_failure(undisturbed, FORBIDDEN, "forbidden", message))
     assert system.s3.reads[FORBIDDEN] <= 3, "again only until another object of the bucket was read"
     while system.s3.next_fault(FORBIDDEN):
