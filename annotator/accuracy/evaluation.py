@@ -29,7 +29,6 @@ from annotator.accuracy.measures import (
     strangers_over,
     strangers_over_threshold,
 )
-from annotator.accuracy.priors import prior_rows
 from annotator.accuracy.rows import Row, share_of
 from annotator.accuracy.subjects import Subject
 from annotator.accuracy.tracks import SeenFace, SeenTrack
@@ -107,7 +106,6 @@ def tables_of(
         "confusion": confusion_rows(trial),
         "not live": not_live_rows(trial),
         "gallery": gallery_rows(trial, seed=seed),
-        "prior": prior_rows(trial),
     }
     return found | ({"groups": group_rows(trial, limits, groups)} if groups else {})
 

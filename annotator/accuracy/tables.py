@@ -79,6 +79,8 @@ def gallery(rows: Rows) -> str:
 
 def prior(rows: Rows) -> str:
     """Return what is estimated of shares that are known."""
+    if not rows:
+        return "Not measured."
     head = ("true share", "archives", "estimated", "its interval holds the truth, of 100 archives")
     body = [
         (

@@ -79,7 +79,7 @@ def evaluate(options: EvaluateOptions) -> None:
         limits = thresholds(found["development"])
         told = tables_of(found["test"], limits, groups=groups)
     values: dict[str, Any] = {
-        "model": annotator.identifier.model,
+        "model": held.bundle.model,  # wishes for another prior, or for surer names, are in none of the figures
         "thresholds": {f"{rate:g}": limit for rate, limit in limits.items()},
         "clips": {part: len(trial.clips) for part, trial in found.items()},
         **{name: [row.to_json() for row in rows] for name, rows in told.items()},
@@ -147,8 +147,6 @@ def _write(folder: Path, values: Mapping[str, Any]) -> None:
         tables.shares(values["not live"], ("named",), ""),
         "## When the gallery grows",
         tables.gallery(values["gallery"]),
-        "## What `annotator calibrate` estimates, where the share of known people's tracks is known",
-        tables.prior(values["prior"]),
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)

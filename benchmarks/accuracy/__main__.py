@@ -3,6 +3,7 @@
     make accuracy                             # everything, about three quarters of an hour
     python -m benchmarks.accuracy --clips 40  # a trial: few clips, and nothing is written
     python -m benchmarks.accuracy --calibrate # the starter model's calibration anew, from development people
+    python -m benchmarks.accuracy --known-tracks # how often known people are nearest, into the starter model's manifest
     python -m benchmarks.accuracy.page        # the page anew, from what was measured
 
 The gallery is the starter model's without some photographs of most people. These, strangers and photographs of other
@@ -15,6 +16,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,15 @@ from annotator.accuracy.calibrating import calibrate
 from annotator.accuracy.evaluation import precision_rows, strangers_of, tables_of, thresholds
 from annotator.accuracy.kept import KeptClips
 from annotator.accuracy.measures import PRIORS, calibration_curve
+from annotator.accuracy.priors import prior_rows
 from annotator.accuracy.trial import Trial
 from annotator.settings import load_settings
-from benchmarks.accuracy.drawn import SEED, held_out, trials
+from annotator.starter import load_starter
+from benchmarks.accuracy.drawn import SEED, held_out, known_by_that_source_alone, trials
 from benchmarks.accuracy.page import write_page
 from benchmarks.accuracy.places import DATA, PAGE, PICTURES, RESULTS, ROOT
 from benchmarks.accuracy.real import real_clips
-from benchmarks.accuracy.recalibrating import recalibrated, said_of, write_starter
+from benchmarks.accuracy.recalibrating import recalibrated, said_of, write_known_tracks, write_starter
 from benchmarks.accuracy.sheets import write_sheets
 from benchmarks.speed.machine import stamp
 
@@ -56,10 +60,20 @@ def main() -> None:
         rows = [row.to_json() for row in precision_rows(found["test"].folds)]
         write_starter(calibration, said_of(found["development"], rows))
         print("The starter model is calibrated anew.", flush=True)
+    elif chosen.known_tracks:
+        write_known_tracks(found["development"])
+        print("The starter model says how often known people are nearest.", flush=True)
+        told = load_starter().manifest
+        found = {
+            name: replace(trial, held=replace(trial.held, bundle=replace(trial.held.bundle, manifest=told)))
+            for name, trial in found.items()
+        }
     results = {
         **stamp(with_peers=False),
         "model": held.bundle.model,
         "clips": {name: len(trial.clips) for name, trial in found.items()},
+        "other people": len(set(found["other sources"].folds.subjects)),
+        "not counted": sorted(known_by_that_source_alone()),
         "real": real_clips(chosen.data, settings),
         **measures(found),
     }
@@ -86,12 +100,15 @@ def options() -> argparse.Namespace:
         "--fresh", action="store_true", help="draw and annotate all clips anew, also those that are kept"
     )
     parser.add_argument("--calibrate", action="store_true", help="fit the starter model's calibration, and write it")
+    parser.add_argument(
+        "--known-tracks", action="store_true", help="measure how often known people are nearest, and write it"
+    )
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="pictures of all wrong names, and of misses")
     chosen = parser.parse_args()
     if chosen.clips is not None and chosen.clips < 1:
         parser.error("--clips must be at least 1")
-    if chosen.clips is not None and chosen.calibrate:
-        parser.error("--calibrate takes all clips: leave --clips out")
+    if chosen.clips is not None and (chosen.calibrate or chosen.known_tracks):
+        parser.error("--calibrate and --known-tracks take all clips: leave --clips out")
     if not (chosen.data / "people" / "gallery").is_dir():
         parser.error(f"there are no photographs in {chosen.data}: say where they are with --data")
     return chosen
@@ -110,6 +127,7 @@ def measures(found: dict[str, Trial]) -> dict[str, Any]:
             }
             told["strangers"] = strangers_of(trial.folds)
         tables = tables_of(trial, limits, seed=SEED)
+        tables["prior"] = prior_rows(trial)
         told[name] = {table: [row.to_json() for row in rows] for table, rows in tables.items()}
         print(f"  {name}: measured", flush=True)
     return told

@@ -37,6 +37,8 @@ def page(results: Mapping[str, Any]) -> str:
         "CLIPS": f"{results['clips']['test']:,}",
         "CLIPS DEVELOPMENT": f"{results['clips']['development']:,}",
         "CLIPS OTHER": f"{results['clips']['other sources']:,}",
+        "PEOPLE OTHER": str(results["other people"]),
+        "NOT COUNTED": not_counted(results["not counted"]),
         "STRANGERS": f"{strangers:,}",
         "LEAST RATE": f"{MIN_EXPECTED / strangers:.2%}",
         "PRECISION": tables.precision(test["precision"]),
@@ -49,13 +51,23 @@ def page(results: Mapping[str, Any]) -> str:
         "CONFUSION OTHER": tables.figures(other["confusion"]),
         "NOT LIVE": tables.shares(test["not live"], ("named",), ""),
         "GALLERY": tables.gallery(test["gallery"]),
-        "REAL": real(results["real"]),
+        "PRIOR": tables.prior(test["prior"]),
+        "PRIOR OTHER": tables.prior(other["prior"]),
+        "REAL": real(results["real"]["0.003"]),
+        "REAL RATES": real_rates(results["real"]),
         "THRESHOLDS": ", ".join(f"{float(rate):.1%}: {limit:.3f}" for rate, limit in results["thresholds"].items()),
     }
     text = TEMPLATE.read_text(encoding="utf-8")
     for name, part in parts.items():
         text = text.replace("{{" + name + "}}", part)
     return text
+
+
+def not_counted(people: Sequence[str]) -> str:
+    """Return whose faces of another source do not count, in the middle of a sentence."""
+    if not people:
+        return ""
+    return f" ({', '.join(people)} are drawn, too, but not counted: the gallery knows them by that source alone)"
 
 
 def real(told: Mapping[str, Any]) -> str:
@@ -72,6 +84,19 @@ def real(told: Mapping[str, Any]) -> str:
         if found:
             lines.append(f"- {kind}: {', '.join(found)}")
     return "\n".join(lines)
+
+
+def real_rates(told: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what real clips gave at each rate of strangers."""
+    body = [
+        (
+            f"{float(rate):.1%}",
+            *(str(one[kind]) for kind in ("right", "wrong", "missed")),
+            tables.percent(one["recall"]),
+        )
+        for rate, one in told.items()
+    ]
+    return tables.table(("threshold for strangers", "right names", "wrong names", "missed", "recall"), body)
 
 
 def plots(results: Mapping[str, Any]) -> dict[str, str]:

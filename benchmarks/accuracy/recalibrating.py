@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from annotator.accuracy.calibrating import known_tracks
 from annotator.accuracy.trial import Trial
-from annotator.recognition.bundle import CREDITS, LICENSE, MODEL_CARD, write_bundle
+from annotator.recognition.bundle import CREDITS, LICENSE, MODEL_CARD, ModelBundle, write_bundle
 from annotator.recognition.calibration import Calibration
 from annotator.recognition.revocation import read_revocation_list
 from annotator.starter import STARTER_BUNDLE, STARTER_CALIBRATION, load_starter
@@ -36,8 +37,20 @@ def said_of(development: Trial, precision: Sequence[Mapping[str, Any]]) -> dict[
             "tracks_of_known_people": int(folds.is_known.sum()),
             "tracks_of_strangers": int((~folds.is_known).sum()),
         },
+        "known_tracks": known_tracks(development).to_json(),
         "on_other_people": {row["what"]: {key: row["values"][key] for key in keys} for row in precision},
     }
+
+
+def write_known_tracks(development: Trial) -> None:
+    """Write how often known people are nearest beside what the starter model is made from, and into its manifest.
+
+    Its calibration stays, and so does its digest: no score, confidence or name changes.
+    """
+    told = json.loads(STARTER_CALIBRATION.read_text(encoding="utf-8"))
+    told["calibrated"]["known_tracks"] = known_tracks(development).to_json()
+    STARTER_CALIBRATION.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    _write_bundle(load_starter(), told["calibrated"])
 
 
 def write_starter(calibration: Calibration, said: Mapping[str, Any]) -> None:
@@ -52,7 +65,11 @@ def write_starter(calibration: Calibration, said: Mapping[str, Any]) -> None:
     whole = replace(bundle.calibration, points=calibration.points, clip_centre=calibration.clip_centre)
     told = {"calibration": whole.to_json(), "calibrated": said}
     STARTER_CALIBRATION.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    _write_bundle(replace(bundle, calibration=whole), said)
+
+
+def _write_bundle(bundle: ModelBundle, calibrated: Mapping[str, Any]) -> None:
     texts = {name: (STARTER_BUNDLE / name).read_text(encoding="utf-8") for name in _TEXTS}
     revoked = read_revocation_list(STARTER_BUNDLE / "revoked.json")
-    manifest = {**bundle.manifest, "calibrated": said}
-    write_bundle(STARTER_BUNDLE, replace(bundle, calibration=whole, manifest=manifest), texts=texts, revoked=revoked)
+    manifest = {**bundle.manifest, "calibrated": calibrated}
+    write_bundle(STARTER_BUNDLE, replace(bundle, manifest=manifest), texts=texts, revoked=revoked)
