@@ -289,6 +289,8 @@ class Worker:
 
     def _run(self, claims: Sequence[Claim]) -> None:
         """Run claims until each is settled."""
+        if not claims:  # suspects, which run alone, or what others have settled: nothing is held, until no time
+            return
         latch = self._held.add(claims, time_s=self._time_of(claims))
         if latch is None:
             self._give_back(claims)

@@ -249,6 +249,13 @@ def test_suspects_run_alone(bench: Bench) -> None:
     assert bench.states() == {WorkState.DONE: MEDIA}
 
 
+def test_a_message_of_nothing_but_suspects_is_done(bench: Bench) -> None:
+    with writing(bench.engine) as connection:
+        connection.execute(text("UPDATE work SET suspect = true"))
+    bench.worker(FakeAnnotator()).run_chunk(1, IDS[:20])
+    assert bench.states()[WorkState.DONE] == 20
+
+
 def test_a_heart_that_stumbled_beats_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     beats: queue.Queue[int] = queue.Queue()
 
