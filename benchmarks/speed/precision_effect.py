@@ -31,7 +31,7 @@ def rows(sides: dict[str, Any], flags: list[str]) -> list[dict[str, Any]]:
 
     """
     has_bf16 = not BF16_FLAGS.isdisjoint(flags)
-    told = "in bfloat16" if has_bf16 else "as by default, which is float32 on a processor without bfloat16"
+    told = "in bfloat16" if has_bf16 else "as by default, here float32 too"
     names, exact_names = ({*sides[side]["found"]["names"]} for side in (OURS, EXACT))
     seconds, exact_seconds = (Value(spread(sides[side]["seconds"])["median"], "s") for side in (OURS, EXACT))
     kept = Value(len(names & exact_names), "", f"of {len(exact_names)}, and {len(names - exact_names)} new")
