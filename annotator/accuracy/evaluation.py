@@ -100,6 +100,7 @@ def tables_of(
     """
     found = {
         "precision": precision_rows(trial.folds),
+        "calibration": calibration_rows(trial),
         "recognition": recognition_rows(trial, limits),
         "detection": detection_rows(trial),
         "names and times": clip_rows(trial),
@@ -209,6 +210,16 @@ def precision_rows(judged: JudgedTracks) -> list[Row]:
                 "calibration error of names": calibration_error(judged, prior=prior, least=_SURE),
             }
             rows.append(Row(f"{prior:.1%}, at least {confidence:.0%} sure", int(is_sure.sum()), values))
+    return rows
+
+
+def calibration_rows(trial: Trial) -> list[Row]:
+    """Return how far confidences are from precisions, by the size of the face."""
+    rows = []
+    for low, high in pairwise(SIZES_PX[1:]):
+        part = trial.folds.of(trial.which(trial.folds, partial(_is_between, size_of, low, high)))
+        errors = {f"{prior:.0%} known": calibration_error(part, prior=prior) for prior in PRIORS[:2]}
+        rows.append(Row(_range(low, high, "px"), len(part), errors))
     return rows
 
 

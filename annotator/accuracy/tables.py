@@ -79,8 +79,6 @@ def gallery(rows: Rows) -> str:
 
 def prior(rows: Rows) -> str:
     """Return what is estimated of shares that are known."""
-    if not rows:
-        return "Not measured."
     head = ("true share", "archives", "estimated", "its interval holds the truth, of 100 archives")
     body = [
         (
@@ -94,6 +92,8 @@ def prior(rows: Rows) -> str:
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Return a table of cells."""
+    if not body:
+        return "Not measured."
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in body)]
     return "\n".join(lines)
 

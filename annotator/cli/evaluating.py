@@ -137,6 +137,8 @@ def _write(folder: Path, values: Mapping[str, Any]) -> None:
         measured,
         "## What a confidence is worth",
         tables.precision(values["precision"]),
+        "Expected calibration error by the size of the face, in per cent:",
+        tables.shares(values["calibration"], tuple(values["calibration"][0]["values"]), "tracks of"),
         "## Who is found",
         tables.recognition([*values["recognition"], *values.get("groups", [])]),
         "## Faces found",

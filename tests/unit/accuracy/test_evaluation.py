@@ -8,6 +8,7 @@ import pytest
 from annotator.accuracy.evaluation import (
     GALLERIES,
     Meant,
+    calibration_rows,
     detection_rows,
     found_row,
     gallery_rows,
@@ -142,6 +143,15 @@ def test_precision_is_told_at_each_prior(held: HeldOut) -> None:
     assert [row.what for row in rows[:2]] == ["50.0%, at least 98% sure", "50.0%, at least 90% sure"]
     assert len(rows) == 8
     assert all(value(row.values["precision"]) == 1.0 for row in rows if row.count)
+
+
+def test_calibration_errors_are_told_by_size(held: HeldOut) -> None:
+    clips = [clip(number, face_px=40 if number % 2 else 100) for number in (*KNOWN, *UNKNOWN)]
+    rows = {row.what: row for row in calibration_rows(Trial(held, clips))}
+    assert list(rows) == ["32 to 40 px", "40 to 48 px", "48 to 64 px", "64 to 96 px", "from 96 px"]
+    assert rows["40 to 48 px"].count > 0
+    assert rows["64 to 96 px"].values["50% known"] is None
+    assert 0 <= value(rows["from 96 px"].values["10% known"]) < 0.5
 
 
 def test_a_clip_is_right_in_whom_and_when(held: HeldOut) -> None:
