@@ -6,13 +6,14 @@ from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from annotator.errors import ConfigError, StrangerError
-from annotator.grouping.grouping import TrackKey
+from annotator.store.ids import LARGEST_ID
 from annotator.store.registry import active_labelling
 from annotator.store.strangers.decisions import Group, find_group, merge_groups, network_of_strangers, split_group
 from annotator.store.web.people import find_person
 from annotator.store.web.strangers import MOST_LOOKED_AT, count_tracks, faces_of_stranger, most_seen_strangers
-from annotator.web.changing import checked_length
+from annotator.web.changing import checked_length, labelled_anew
 from annotator.web.errors import WebError
+from annotator.web.forms import chosen_tracks, track_key, whole_number
 from annotator.web.pages.computing import ComputingTold, begin_computing, computing_told
 from annotator.web.shown_model import MODEL_IS_GONE
 from annotator.web.visit import Visit
@@ -20,7 +21,6 @@ from annotator.web.visit import Visit
 _ROWS: Final = 24
 _MOST_ROWS: Final = 192
 _FACES: Final = 60
-_LARGEST: Final = 2**31 - 1
 
 
 def show_strangers(visit: Visit) -> Response:
@@ -82,24 +82,22 @@ def name_stranger(visit: Visit) -> Response:
 
 def merge_stranger(visit: Visit) -> Response:
     """Let a group be one with another one."""
-    number, into = _number(visit), visit.form.get("into", "").strip().removeprefix("#")
-    if not (into.isascii() and into.isdigit() and len(into) < 10):
+    number, into = _number(visit), whole_number(visit.form.get("into", "").strip().removeprefix("#"))
+    if into is None:
         raise WebError(400, "Which stranger is it? Write the number of the group.")
 
     def note(connection: Connection) -> None:
-        visit.record(connection, "merged strangers", subject=f"stranger {number}", into=int(into))
+        visit.record(connection, "merged strangers", subject=f"stranger {number}", into=into)
 
     engine = visit.site.store.engine
-    kept = merge_groups(engine, network_of_strangers(engine), number, int(into), note=note)
+    kept = merge_groups(engine, network_of_strangers(engine), number, into, note=note)
     return visit.redirect("stranger", number=kept.number)
 
 
 def split_stranger(visit: Visit) -> Response:
     """Let the tracks that are chosen be another group."""
     number, site = _number(visit), visit.site
-    keys = [_key(name) for name, value in visit.form.items() if name.startswith("track-") and value]
-    if not keys:
-        raise WebError(400, "Choose the faces that are somebody else's.")
+    keys = [track_key(one) for one in chosen_tracks(visit.form)]
     identifier = site.shown_model.identifier(site.store, site.settings)
     if identifier is None:
         raise WebError(404, MODEL_IS_GONE)
@@ -109,10 +107,14 @@ def split_stranger(visit: Visit) -> Response:
 
     engine, bundle = site.store.engine, identifier.gallery.bundle
     try:
-        new = split_group(engine, network_of_strangers(engine), number, keys=keys, bundle=bundle, note=note)
+        network_id, says = network_of_strangers(engine), visit.visitor.said_by
+        new = split_group(engine, network_id, number, keys=keys, bundle=bundle, said_by=says, note=note)
     except ConfigError as error:
         raise WebError(409, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
-    return visit.redirect("stranger", number=new.number)
+    answer = visit.redirect("stranger", number=new.number)
+    if new.unnamed is not None:
+        answer.background = labelled_anew(visit, [new.unnamed.identity_id])
+    return answer
 
 
 def _group(connection: Connection, network_id: int, number: int) -> Group:
@@ -130,13 +132,6 @@ def _told(visit: Visit) -> ComputingTold:
 
 def _number(visit: Visit) -> int:
     number: int = visit.request.path_params["number"]
-    if number > _LARGEST:
+    if number > LARGEST_ID:
         raise WebError(404, "There is no such stranger.")
     return number
-
-
-def _key(name: str) -> TrackKey:
-    numbers = name.removeprefix("track-").split("-")
-    if len(numbers) != 2 or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in numbers):
-        raise WebError(400, "The form names a track that cannot be: load the page again.")
-    return int(numbers[0]), int(numbers[1])

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from annotator.build import build_reader
 from annotator.cli import run_command
 from annotator.store import Store
+from annotator.store.corrections.listing import list_corrections
 from annotator.store.strangers.decisions import members_of
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import Deed, list_deeds
@@ -115,6 +117,16 @@ def test_a_group_that_is_named_is_known_in_old_clips_too(web: WebForTests, brows
     assert groups(browser.get("/strangers").text) == ["3", "4"]
     named = [deed for deed in _deeds(web) if deed.action == "named a stranger"]
     assert [(deed.actor, deed.subject) for deed in named] == [("reviewer-person", "Eileen Collins")]
+
+
+def test_faces_that_are_chosen_of_a_named_group_are_not_that_person(web: WebForTests, browser: Browser) -> None:
+    assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
+    assert browser.post("/strangers/1/split", {f"track-{END}-0": "1"}).status_code == 303
+    assert "Eileen Collins" not in browser.get("/strangers/5").text
+    with web.site.store.reading() as connection:
+        (said,) = list_corrections(connection)
+        assert connection.execute(text("SELECT count(*) FROM enrolled_faces")).scalar_one() == 2
+    assert (said.verdict, said.identity.name, said.said_by) == ("is not", "Eileen Collins", "reviewer-person")
 
 
 def _deeds(web: WebForTests) -> list[Deed]:
