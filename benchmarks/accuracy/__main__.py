@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.accuracy.calibrating import calibrate
+from annotator.accuracy.enrolling import enrolled_rows
 from annotator.accuracy.evaluation import precision_rows, strangers_of, tables_of, thresholds
 from annotator.accuracy.kept import KeptClips
 from annotator.accuracy.measures import PRIORS, calibration_curve
@@ -118,6 +119,7 @@ def measures(found: dict[str, Trial]) -> dict[str, Any]:
     """Return all rows, as JSON values."""
     limits = thresholds(found["development"])
     told: dict[str, Any] = {"thresholds": {f"{rate:g}": round(limit, 4) for rate, limit in limits.items()}}
+    told["enrolled"] = [row.to_json() for row in enrolled_rows(found["development"], found["test"])]
     for name in PARTS_TOLD:
         trial = found[name]
         if name == "test":

@@ -52,6 +52,7 @@ def page(results: Mapping[str, Any]) -> str:
         "CONFUSION OTHER": tables.figures(other["confusion"]),
         "NOT LIVE": tables.shares(test["not live"], ("named",), ""),
         "GALLERY": tables.gallery(test["gallery"]),
+        "ENROLLED": tables.figures(results["enrolled"]),
         "PRIOR": tables.prior(test["prior"]),
         "PRIOR OTHER": tables.prior(other["prior"]),
         "REAL": real(results["real"]["0.003"]),

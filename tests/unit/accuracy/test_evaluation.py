@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from annotator.accuracy.enrolling import enrolled_rows
 from annotator.accuracy.evaluation import (
     GALLERIES,
     Meant,
@@ -143,6 +144,20 @@ def test_precision_is_told_at_each_prior(held: HeldOut) -> None:
     assert [row.what for row in rows[:2]] == ["50.0%, at least 98% sure", "50.0%, at least 90% sure"]
     assert len(rows) == 8
     assert all(value(row.values["precision"]) == 1.0 for row in rows if row.count)
+
+
+def test_strangers_who_are_taken_for_somebody_enrolled_by_a_track_are_counted(held: HeldOut) -> None:
+    # Two strangers are enrolled, one by small faces; each has a double among the strangers who come later.
+    small, large = UNKNOWN[0], UNKNOWN[1]
+    development = Trial(held, [clip(small, face_px=50), clip(large, face_px=70), clip(0)])
+    doubles = [clip(UNKNOWN[2], like=small), clip(UNKNOWN[3], like=large)]
+    test = Trial(held, [*doubles, clip(UNKNOWN[4]), clip(UNKNOWN[5], face_px=20), clip(1), clip(2, kind="poster")])
+    rows = enrolled_rows(development, test)
+    assert [row.what for row in rows] == ["2 people, faces of any size", "1 people, faces from 64 px"]
+    assert [(row.count, value(row.values["share"])) for row in rows] == [
+        (3, pytest.approx(2 / 3)),
+        (3, pytest.approx(1 / 3)),
+    ]
 
 
 def test_calibration_errors_are_told_by_size(held: HeldOut) -> None:
