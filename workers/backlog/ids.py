@@ -89,16 +89,17 @@ class IdSource(LinesSource[str]):
         self._choice = choice
         self.unknown: list[str] = []
         self.unknown_count = 0
+        self._has_looked = False  # at any object, with these credentials
 
     @contextlib.contextmanager
     def reading(self, shard: Shard) -> Iterator[ReadLines[str]]:
         """Read the list from its beginning.
 
         Raises:
-            InputError: a line is no text, or too long; or none of the objects of a batch may be looked at.
+            InputError: a line is no text, or too long; or the first objects may not be looked at, none of them.
 
         """
-        del shard  # there is only one
+        self._has_looked = self._has_looked or bool(shard.cursor)  # there is only one shard
         self._ids.file.seek(0)
         with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="finder") as pool:
             # Lines that name nothing are told by themselves, see `unknown`.
@@ -120,7 +121,8 @@ class IdSource(LinesSource[str]):
         keys = sorted({key for key in meant.values() if key is not None})
         found = dict(zip(keys, pool.map(self._answer, keys), strict=True))
         refused = [one for one in found.values() if isinstance(one, InputError)]
-        if refused and len(refused) == len(found):  # nothing may be looked at: no key is at fault
+        self._has_looked = self._has_looked or len(refused) < len(found)
+        if refused and not self._has_looked:  # nothing may be looked at: no key is at fault
             raise refused[0]
         objects = {key: one for key, one in found.items() if isinstance(one, ListedObject)}
         for line, key in meant.items():

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes, decode_boxes
 from annotator.store.corrections.matching import find_track
-from annotator.store.corrections.words import CorrectionVerdict, Ruling, Word, rule, words_on
+from annotator.store.corrections.words import NOTHING, CorrectionVerdict, Ruling, Word, rule, words_on
 from annotator.store.identities import load_identities
 from annotator.store.registry import active_network, batched
 from annotator.store.tables import annotations, corrections, media, sources
@@ -99,7 +99,9 @@ def _of_contents(
         if row.withdrawn_at is None:
             # Of a face without a track the newest word holds as well: it counts for what is made of words alone.
             ruling = (
-                rulings[row.content_id, track_no] if track_no is not None else _on_face(words[row.content_id], seen)
+                rulings.get((row.content_id, track_no), NOTHING)
+                if track_no is not None
+                else _on_face(words.get(row.content_id, ()), seen)
             )
         why = (
             "no track is there any more"

@@ -52,7 +52,8 @@ class Ruling:
     are_not: frozenset[int]
 
 
-_NOTHING: Final = Ruling(None, frozenset())
+NOTHING: Final = Ruling(None, frozenset())
+"""Nothing holds of a track any more: what was said is taken back."""
 
 
 def words_on(connection: Connection, content_ids: Collection[int]) -> dict[int, list[Word]]:
@@ -91,7 +92,7 @@ def rule(words: Sequence[Word], its_tracks: Mapping[int, StoredBoxes]) -> dict[i
     for word in words:
         this = frozenset([word.identity_id])
         for place, track_no in enumerate(find_pieces(word.boxes, its_tracks)):
-            former = rulings.get(track_no, _NOTHING)
+            former = rulings.get(track_no, NOTHING)
             if word.verdict == "is not":
                 is_person = None if former.is_person == word.identity_id else former.is_person
                 rulings[track_no] = Ruling(is_person, former.are_not | this)
@@ -99,4 +100,4 @@ def rule(words: Sequence[Word], its_tracks: Mapping[int, StoredBoxes]) -> dict[i
                 # Of other pieces it is taken back that they are not this person, and no more is said.
                 is_person = word.identity_id if place == 0 else former.is_person
                 rulings[track_no] = Ruling(is_person, former.are_not - this)
-    return {track_no: ruling for track_no, ruling in rulings.items() if ruling != _NOTHING}
+    return {track_no: ruling for track_no, ruling in rulings.items() if ruling != NOTHING}

@@ -29,7 +29,7 @@ class Failure:
         uri: where it is.
         reason: short and stable.
         message: what was said.
-        attempts: how often it was tried.
+        attempts: how often it was tried since somebody asked for it, tries that were lost with their worker left out.
         failed_at: when it failed last.
         is_quarantined: it ended its worker, and is tried no more by itself.
 
@@ -140,7 +140,7 @@ def _failure(row: Row[*tuple[Any, ...]], uri: str) -> Failure:
         uri=uri,
         reason=row.reason,
         message=row.message or "",
-        attempts=row.attempts,
+        attempts=row.attempts - row.losses,
         failed_at=row.finished_at,
         is_quarantined=row.state == WorkState.QUARANTINED,
     )

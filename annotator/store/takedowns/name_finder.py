@@ -17,6 +17,7 @@ _BETWEEN: Final = r"(?:[\s_+-]+|[\s_+.,()&'’·–—\u00ad\u200b-\u200d-]{1,4}
 _COMMA: Final = r"[\s_+]*,[\s_+]*"
 _MOST_OF_AN_ENDING: Final = 5  # letters: .gif, .jpeg, .webm
 _LETTER: Final = r"[^\W\d_]"
+_LEAST_OF_ONE_WORD: Final = 8  # letters: hardly anybody else's name is written like this
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class NameFinder:
 
     Names of several words are found within sentences and paths, too, whatever case and accents they are written with:
     with a few signs between the words, with the last ones first and a comma («Byron, Ada»), as one word with capitals
-    (AdaByron), as one word in small letters in names of files, addresses and handles. A name of a single word is not
-    looked for there: «Prince» and «Pink» are words of other sentences.
+    (AdaByron), and, from eight letters on, as one word in small letters in names of files, addresses and handles. A
+    name of a single word is not looked for there: «Prince» and «Pink» are words of other sentences.
 
     Attributes:
         plain: all names, without case, accents and spacing: they are found where a text is nothing else.
@@ -135,6 +136,9 @@ class NameFinder:
         [True, True, True]
         >>> [finder.is_within(one) for one in ("https://g.co/kg/m/0ada", "/m/0adam", "Kim_[m.0ada]")]
         [True, False, True]
+        >>> finder = NameFinder.of(["Li Na"])
+        >>> [finder.is_within(one) for one in ("LINA", "PauLINA", "LINA_HEADEY/lina.gif", "LI NA", "LiNa.gif")]
+        [False, False, False, True, True]
         """
         said = (one.read(text) for one in _ESCAPED if one.escapes.search(text))
         return any(self._is_in(one) for one in (text, *said))
@@ -216,8 +220,9 @@ def _ways_to_write(words: Sequence[Sequence[str]]) -> Iterator[str]:
         last, first = words[place:], words[:place]
         turned = "".join(piece for word in (*last, *first) for piece in word)
         yield _whole(turned, _BETWEEN.join(spaced[place:]) + _COMMA + _BETWEEN.join(spaced[:place]))
-    # As one word it may be another one («Li Na», «Lina»): only in a path, an address or a handle.
-    yield _whole(one_word, rf"{one_word}(?:(?<=[/\\@#]{one_word})|(?=\S*[./\\]\w))")
+    # As one word it may be another one («Li Na», «Lina»): only long ones, in a path, an address or a handle.
+    if len(one_word) >= _LEAST_OF_ONE_WORD:
+        yield _whole(one_word, rf"{one_word}(?:(?<=[/\\@#]{one_word})|(?=\S*[./\\]\w))")
 
 
 def _whole(plain: str, pattern: str) -> str:
@@ -234,13 +239,20 @@ def _whole(plain: str, pattern: str) -> str:
     return f"{first}(?<!{before}{first}){pattern[1:]}(?!{after})"
 
 
+def _either_case_first(piece: str) -> str:
+    return f"[{piece[0].upper()}{piece[0]}]{piece[1:]}"
+
+
 def _with_capitals(words: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the pattern for a name whose words begin with capitals, so that these may be written without space."""
+    """Yield the pattern for a name whose words begin with capitals, so that these may be written without space.
+
+    What follows a capital is small: else «Li Na» would be in «PauLINA».
+    """
     if not all(word[0][0].upper() != word[0][0] or word[0][0].isdigit() for word in words):
         return
     first = words[0][0][0].upper()
-    rests = [rf"{_BETWEEN}?".join([word[0][1:], *word[1:]]) for word in words]
-    shown = [word[0][0].upper() + f"(?i:{rest})" for word, rest in zip(words, rests, strict=True)]
+    rests = [rf"{_BETWEEN}?".join([word[0][1:], *map(_either_case_first, word[1:])]) for word in words]
+    shown = [word[0][0].upper() + rest for word, rest in zip(words, rests, strict=True)]
     before = r"[^\W\d_a-z]" if first.isalpha() else r"[^\W_]"
     after = r"[^\W\d_A-Z]" if words[-1][-1][-1].isalpha() else r"\d|[^\W\d_A-Z]"
     pattern = rf"{_BETWEEN}?".join(shown)

@@ -18,6 +18,7 @@ from annotator.store.tables import annotations, media, runs, stale_contents, wor
 from annotator.store.writes import write_outcomes
 from annotator.types import ClipReport, KnownMedia, MediaAnnotation, MediaRef
 from tests.integration.backlog.conftest import Producer
+from workers.backlog import ids as listed_ids
 from workers.backlog.lister import Listing, Pace, Registrar
 from workers.backlog.views import ViewsFile
 from workers.beat.runs import look_after_backlogs
@@ -295,6 +296,9 @@ def test_keys_that_may_not_be_looked_at_hold_up_no_others_of_a_list(
     monkeypatch.setattr(producer.server, "find_object", refuse)
     assert producer.run(ids="-", stdin=b"a.gif\nsecret.gif\n").queued == 1
     assert producer.backlogs[-1].unknown == (1, ["secret.gif"])
+    monkeypatch.setattr(listed_ids, "_LINES_PER_BATCH", 1)
+    assert producer.run(ids="-", stdin=b"a.gif\nsecret.gif\n", refresh=True).queued == 1
+    assert producer.backlogs[-1].unknown == (1, ["secret.gif"]), "alone in the last batch"
     with pytest.raises(ForbiddenSourceError):
         producer.run(ids="-", stdin=b"secret.gif\n")
 

@@ -293,6 +293,20 @@ def test_who_it_is_not_is_on_no_piece_of_a_track_that_is_found_anew_in_pieces(ar
     assert {archive.names()[1, one][0] for one in (0, 1)} == {"Person 0"}
 
 
+def test_a_word_that_was_taken_back_by_another_on_the_whole_track_is_told_as_overtaken(archive: Archive) -> None:
+    def find(*tracks: FaceTrack) -> None:
+        found = annotated(1, list(tracks), archive.identifier)
+        archive.store.save([found], network_id=archive.network_id, labelling_id=archive.labelling_id, refresh=True)
+
+    begin, end = seen(0, MIXED), replace(seen(1, MIXED, start_ms=200, x=-200), track_no=1)
+    find(_until(begin, 2), _until(end, 1))
+    archive.say("is not", "Person 7", track_no=1)
+    find(begin)
+    archive.say("is", "Person 7", track_no=0)
+    find(_until(begin, 2), _until(end, 1))
+    assert [(one.verdict, one.is_overtaken) for one in archive.listed()] == [("is not", True), ("is", False)]
+
+
 def _until(face: FaceTrack, times: int) -> FaceTrack:
     """Return a track of its first samples."""
     names = ("frame_index", "pts_ms", "from_ms", "shown_ms", "boxes_xyxy", "scores", "quality")

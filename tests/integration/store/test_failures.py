@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text, update
+from sqlalchemy import Engine, column, event, select, text, update
 
 from annotator.store import Store
 from annotator.store.connection import refresh_statistics, writing
 from annotator.store.queue.failures import list_failures, newest_failures
-from annotator.store.tables import media
+from annotator.store.tables import media, work
 from tests.store_values import SPEC
 
 MANY = 20_000
@@ -52,6 +52,19 @@ def test_pages_follow_one_another_without_a_gap(failed: Engine) -> None:
             found += page.failures
     assert [one.media_id for one in found] == list(range(MANY, MANY - 21, -1))
     assert [one.is_quarantined for one in found[:3]] == [True, False, False]
+
+
+def test_tries_are_told_that_count_since_somebody_asked_for_it(failed: Engine) -> None:
+    store = Store(failed)
+    store.activate(store.register_labelling(1, model="drawn@1", digest="drawn", photographs={}))
+    with store.writing() as connection:
+        # As of one that failed, was retried and failed again (annotator/store/queue/attempts.py).
+        connection.execute(update(work).where(work.c.media_id == MANY).values(attempts=5, losses=4))
+        (told,) = list_failures(connection, 1, "undecodable", limit=1).failures
+        assert told.media_id == MANY
+        assert told.attempts == 1
+        of_view = select(column("attempts")).select_from(text("failures")).where(column("media_id") == MANY)
+        assert connection.execute(of_view).scalar_one() == 1
 
 
 def test_the_newest_is_looked_for_among_so_many_that_failed_last_and_not_in_all_that_are_gone(failed: Engine) -> None:
