@@ -42,7 +42,7 @@ def page(results: Mapping[str, Any]) -> str:
         "STRANGERS": f"{strangers:,}",
         "LEAST RATE": f"{MIN_EXPECTED / strangers:.2%}",
         "PRECISION": tables.precision(test["precision"]),
-        "CALIBRATION": tables.shares(test["calibration"], ("50% known", "10% known"), "tracks of"),
+        "CALIBRATION": tables.shares(test["calibration"], ("50% known", "10% known"), "tracks,"),
         "RECOGNITION": tables.recognition(test["recognition"]),
         "RECOGNITION OTHER": tables.recognition(other["recognition"]),
         "DETECTION": tables.shares(test["detection"], ("found",), "faces drawn in"),

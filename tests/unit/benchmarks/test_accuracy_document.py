@@ -50,9 +50,7 @@ def test_names_are_as_right_as_their_confidence_says() -> None:
         precision = row["values"]["precision"]
         assert precision is not None
         assert precision[0] >= least, row["what"]
-        # Where half of the tracks are of known people, confidences are too low: see ADR 0030.
-        most = 0.03 if row["what"].startswith("50.0%") else 0.02
-        assert row["values"]["calibration error"][0] <= most, row["what"]
+        assert row["values"]["calibration error"][0] <= 0.02, row["what"]
 
 
 def test_people_whom_the_gallery_knows_by_the_other_source_alone_are_no_measure_of_another_source() -> None:
