@@ -145,8 +145,12 @@ def folder_uri(folder: Path) -> str:
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:
-    """Return sha256 over a manifest, hexadecimal: it states the digest of every file, so it stands for the bundle."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """Return sha256 over a manifest, hexadecimal: it states the digest of every file, so it stands for the bundle.
+
+    What it tells of how the model was measured (``calibrated``) is left out: that decides no label.
+    """
+    told = {name: value for name, value in manifest.items() if name != "calibrated"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _copy_checked(source: Path, target: Path) -> ModelBundle:

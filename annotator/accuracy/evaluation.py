@@ -218,7 +218,11 @@ def calibration_rows(trial: Trial) -> list[Row]:
     rows = []
     for low, high in pairwise(SIZES_PX[1:]):
         part = trial.folds.of(trial.which(trial.folds, partial(_is_between, size_of, low, high)))
-        errors = {f"{prior:.0%} known": calibration_error(part, prior=prior) for prior in PRIORS[:2]}
+        # Of few people, or few strangers, it says more of who they are than of confidences.
+        is_told = min(_known_people_of(part), strangers_of(part)) >= MIN_EXPECTED
+        errors = {
+            f"{prior:.0%} known": calibration_error(part, prior=prior) if is_told else None for prior in PRIORS[:2]
+        }
         rows.append(Row(_range(low, high, "px"), len(part), errors))
     return rows
 
@@ -284,6 +288,10 @@ def is_bound_only(judged: JudgedTracks, rate: float) -> bool:
 def strangers_of(judged: JudgedTracks) -> int:
     """Return how many different strangers there are; people count who are left out."""
     return len({subject for subject, is_known in zip(judged.subjects, judged.is_known, strict=True) if not is_known})
+
+
+def _known_people_of(judged: JudgedTracks) -> int:
+    return len({subject for subject, is_known in zip(judged.subjects, judged.is_known, strict=True) if is_known})
 
 
 def _has_enough_pixels(track: SeenTrack) -> bool:

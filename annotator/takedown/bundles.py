@@ -115,13 +115,7 @@ def _without(bundle: ModelBundle, places: I64, finder: NameFinder) -> ModelBundl
     manifest.pop("files", None)  # digests and sizes are stated anew
     if isinstance(manifest.get("people"), int):
         manifest["people"] -= len(places)
-    return replace(
-        bundle,
-        identities=tuple(bundle.identities[place] for place in left.tolist()),
-        prototypes=bundle.prototypes[left],
-        photo_counts=bundle.photo_counts[left],
-        manifest=manifest,
-    )
+    return replace(bundle.with_only(left), manifest=manifest)
 
 
 def _text_without(path: Path, finder: NameFinder) -> str:

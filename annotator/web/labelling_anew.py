@@ -66,7 +66,7 @@ class LabellingAnew:
                     self._forget()
                     break
             # More has become due meanwhile: it has its own series of tries.
-        _LOG.warning("labelling anew after a merge was taken back is given up: `annotator relabel --activate` does it")
+        _LOG.warning("labelling anew after it was said who is who is given up: `annotator relabel --activate` does it")
 
     def _try(self) -> bool:
         """Label, and once more where more has become due meanwhile; say whether nothing is due any more."""
@@ -79,7 +79,7 @@ class LabellingAnew:
             except Exception as error:  # noqa: BLE001 - the boundary of a thread: whatever goes wrong is tried again
                 is_fault = not isinstance(error, (AnnotatorError, WebError))  # of ours: where it is must be told
                 _LOG.warning(
-                    "what is stored is not labelled anew yet, after a merge was taken back: %s",
+                    "what is stored is not labelled anew yet, after it was said who is who: %s",
                     error,
                     exc_info=is_fault,
                 )

@@ -69,6 +69,8 @@ def write_starter(calibration: Calibration, said: Mapping[str, Any]) -> None:
 
 
 def _write_bundle(bundle: ModelBundle, calibrated: Mapping[str, Any]) -> None:
+    if len(bundle.identities) != bundle.manifest["people"]:
+        raise SystemExit("People of the starter model are revoked: build it without them first, then calibrate it.")
     texts = {name: (STARTER_BUNDLE / name).read_text(encoding="utf-8") for name in _TEXTS}
     revoked = read_revocation_list(STARTER_BUNDLE / "revoked.json")
     manifest = {**bundle.manifest, "calibrated": calibrated}

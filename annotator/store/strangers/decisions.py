@@ -159,7 +159,7 @@ def split_group(  # noqa: PLR0913 - all but the first by name
     keys: Sequence[TrackKey],
     bundle: ModelBundle,
     said_by: str | None = None,
-    note: Callable[[Connection], None] = _nothing_more,
+    note: Callable[[Connection, SplitOff], None] = lambda *_: None,
 ) -> SplitOff:
     """Let some tracks of a group be another one, for good. Where the group has a name, they are not that person.
 
@@ -170,7 +170,7 @@ def split_group(  # noqa: PLR0913 - all but the first by name
         keys: which of its tracks.
         bundle: as of the run that made the groups.
         said_by: who says so; by default the user of this machine.
-        note: keeps what else is to be known of it, in its transaction.
+        note: keeps what else is to be known of it, in its transaction, given the new group.
 
     Returns:
         The new group. What is stored is not labelled anew without the evidence that is gone yet.
@@ -211,8 +211,9 @@ def split_group(  # noqa: PLR0913 - all but the first by name
             says = said_by or who_is_this()
             unnamed = unname(connection, network_id, moved, identity_id=group.identity_id, said_by=says)
         count_anew(connection, network_id, [group.number, new_no])
-        note(connection)
-        return SplitOff(new_no, len(moved), unnamed)
+        new = SplitOff(new_no, len(moved), unnamed)
+        note(connection, new)
+        return new
 
 
 def name_group(

@@ -8,7 +8,14 @@ from starlette.responses import RedirectResponse, Response
 from annotator.errors import ConfigError, StrangerError
 from annotator.store.ids import LARGEST_ID
 from annotator.store.registry import active_labelling
-from annotator.store.strangers.decisions import Group, find_group, merge_groups, network_of_strangers, split_group
+from annotator.store.strangers.decisions import (
+    Group,
+    SplitOff,
+    find_group,
+    merge_groups,
+    network_of_strangers,
+    split_group,
+)
 from annotator.store.web.people import find_person
 from annotator.store.web.strangers import MOST_LOOKED_AT, count_tracks, faces_of_stranger, most_seen_strangers
 from annotator.web.changing import checked_length, labelled_anew
@@ -51,6 +58,8 @@ def show_stranger(visit: Visit) -> Response:
         faces = faces_of_stranger(connection, group.number, most=_FACES)
         tracks = count_tracks(connection, group.number)
         person = None if group.identity_id is None else find_person(connection, group.identity_id)
+        is_not = visit.number("isnot", least=0, most=LARGEST_ID, usual=0)
+        split_from = find_person(connection, is_not) if is_not else None
     if group.number != given:
         query = visit.request.url.query
         address = f"{visit.url('stranger', number=group.number)}{'?' if query else ''}{query}"
@@ -64,6 +73,9 @@ def show_stranger(visit: Visit) -> Response:
         tracks=tracks,
         person=person,
         counted=visit.number("counted", least=1, most=1000, usual=0),
+        split_from=split_from,
+        uncounted=visit.number("uncounted", least=0, most=LARGEST_ID, usual=0),
+        still_counted=visit.number("left", least=0, most=LARGEST_ID, usual=0),
     )
 
 
@@ -102,8 +114,11 @@ def split_stranger(visit: Visit) -> Response:
     if identifier is None:
         raise WebError(404, MODEL_IS_GONE)
 
-    def note(connection: Connection) -> None:
-        visit.record(connection, "split a stranger", subject=f"stranger {number}", tracks=len(keys))
+    def note(connection: Connection, new: SplitOff) -> None:
+        told: dict[str, str | int] = {}
+        if new.unnamed is not None:
+            told = {"name": new.unnamed.identity.name, "enrolled": new.unnamed.enrolled, "left": new.unnamed.left}
+        visit.record(connection, "split a stranger", subject=f"stranger {number}", tracks=len(keys), **told)
 
     engine, bundle = site.store.engine, identifier.gallery.bundle
     try:
@@ -111,9 +126,12 @@ def split_stranger(visit: Visit) -> Response:
         new = split_group(engine, network_id, number, keys=keys, bundle=bundle, said_by=says, note=note)
     except ConfigError as error:
         raise WebError(409, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
-    answer = visit.redirect("stranger", number=new.number)
-    if new.unnamed is not None:
-        answer.background = labelled_anew(visit, [new.unnamed.identity_id])
+    if new.unnamed is None:
+        return visit.redirect("stranger", number=new.number)
+    unnamed = new.unnamed
+    query = f"isnot={unnamed.identity_id}&uncounted={unnamed.enrolled}&left={unnamed.left}"
+    answer = RedirectResponse(f"{visit.url('stranger', number=new.number)}?{query}", status_code=303)
+    answer.background = labelled_anew(visit, [unnamed.identity_id])
     return answer
 
 

@@ -121,8 +121,13 @@ def test_a_group_that_is_named_is_known_in_old_clips_too(web: WebForTests, brows
 
 def test_faces_that_are_chosen_of_a_named_group_are_not_that_person(web: WebForTests, browser: Browser) -> None:
     assert run_command(["strangers", "name", "1", "Eileen Collins"]) == 0
-    assert browser.post("/strangers/1/split", {f"track-{END}-0": "1"}).status_code == 303
+    sent = browser.post("/strangers/1/split", {f"track-{END}-0": "1"})
+    assert sent.status_code == 303
     assert "Eileen Collins" not in browser.get("/strangers/5").text
+    told = browser.get(sent.headers["location"]).text
+    assert "These faces are not" in told
+    assert "1 of them counts as photographs of Eileen Collins no more." in told
+    assert newest_deed(web).details == {"tracks": 1, "name": "Eileen Collins", "enrolled": 1, "left": 2}
     with web.site.store.reading() as connection:
         (said,) = list_corrections(connection)
         assert connection.execute(text("SELECT count(*) FROM enrolled_faces")).scalar_one() == 2

@@ -167,6 +167,9 @@ def test_calibration_errors_are_told_by_size(held: HeldOut) -> None:
     assert rows["40 to 48 px"].count > 0
     assert rows["64 to 96 px"].values["50% known"] is None
     assert 0 <= value(rows["from 96 px"].values["10% known"]) < 0.5
+    (row,) = [row for row in calibration_rows(Trial(held, clips[:4])) if row.what == "from 96 px"]
+    assert row.count > 0
+    assert row.values["10% known"] is None, "of so few it says who they are"
 
 
 def test_a_clip_is_right_in_whom_and_when(held: HeldOut) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from annotator.errors import AnnotatorError, ConfigError, ModelError
+from annotator.library import manifest_digest
 from annotator.recognition.bundle import (
     CALIBRATION,
     CREDITS,
@@ -32,6 +33,7 @@ from annotator.recognition.gallery import Gallery
 from annotator.recognition.prior import KnownTracks
 from annotator.recognition.revocation import RevocationList, revoke
 from annotator.recognition.scoring import Scorer
+from annotator.takedown.bundles import Known, rewrite_without
 from annotator.types import Identity, TrackEvidence
 from tests.made_up_bundles import unit
 
@@ -86,6 +88,28 @@ def test_the_digest_is_of_what_decides_labels(bundle: ModelBundle, folder: Path,
     assert load_bundle(folder).digest == load_bundle(tmp_path / "b").digest
     put(tmp_path / "b", LABELS, (folder / LABELS).read_bytes().replace(b"Person_03", b"Person_X"))
     assert load_bundle(folder).digest != load_bundle(tmp_path / "b").digest
+
+
+def test_what_a_manifest_tells_of_measurements_is_in_no_digest(
+    bundle: ModelBundle, folder: Path, tmp_path: Path
+) -> None:
+    told = replace(bundle, manifest={**bundle.manifest, "calibrated": {"fitted_to": {"clips": 7}}})
+    write_bundle(tmp_path / "b", told, texts=TEXTS, revoked=EMPTY)
+    one, other = load_bundle(folder), load_bundle(tmp_path / "b")
+    assert one.manifest != other.manifest
+    assert one.digest == other.digest
+    assert manifest_digest(one.manifest) == manifest_digest(other.manifest)
+    assert manifest_digest(one.manifest) != manifest_digest({**one.manifest, "version": 2})
+
+
+def test_a_bundle_without_people_that_were_taken_down_scores_as_without_revoked_ones(
+    bundle: ModelBundle, folder: Path
+) -> None:
+    places = np.array([0, 2], np.int64)
+    rest = np.setdiff1d(np.arange(len(bundle.identities)), places)
+    rewritten = rewrite_without(Known(folder, load_bundle(folder), places), ["Person 00", "Person 02"])
+    assert rewritten.calibration.cohort == load_bundle(folder).calibration.cohort
+    assert rewritten.calibration.cohort == bundle.with_only(rest).calibration.cohort
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:

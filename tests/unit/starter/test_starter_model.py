@@ -139,6 +139,16 @@ def test_the_table_of_left_out_people_is_that_of_the_manifest() -> None:
         assert f"| {size.replace('_', ' ')} | {100 * row['rank_1']:.1f} | {' | '.join(cells)} |" in text
 
 
+def test_what_a_score_is_worth_is_told_by_the_calibration() -> None:
+    calibration, face_px = load_starter().calibration, np.array([32.0, 64.0, 128.0])
+    worth = [f"{one:.2f}" for one in calibration.confidences(np.full(3, 0.36), face_px)]
+    least = {f"{one:.2f}" for one in calibration.confidences(calibration.min_scores(face_px), face_px)}
+    text = " ".join((ROOT / "docs" / "identification.md").read_text(encoding="utf-8").split())
+    assert f"0.36 is worth {worth[0]} at 32 pixels, {worth[1]} at 64 and {worth[2]} at 128." in text
+    assert len(least) == 1
+    assert f"Just above the threshold it is {least.pop()}:" in text
+
+
 @pytest.mark.parametrize(
     "field", ["crop", "colour_order", "normalisation", "data_sha256", "licence", "metrics", "files"]
 )
