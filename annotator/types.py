@@ -15,6 +15,8 @@ U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
 F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
+TrackKey = tuple[int, int]
+"""A track of an archive: its content, and its number in that."""
 
 Status = Literal["annotated", "damaged", "failed"]
 Verdict = Literal["known", "unknown", "too_poor"]

@@ -10,12 +10,12 @@ from annotator.cli.database import open_store
 from annotator.cli.output import out
 from annotator.errors import CorrectionError
 from annotator.settings import load_settings
-from annotator.store.corrections.applying import TrackKey
 from annotator.store.corrections.splitting import Split, split_person
 from annotator.store.identities import load_identity, the_one_called
 from annotator.store.promotions import who_is_this
 from annotator.store.registry import find_media
 from annotator.store.rollups import catch_up
+from annotator.types import TrackKey
 
 
 def split_people(name: str, into: str, tracks: Sequence[str], *, is_new: bool, settings: Mapping[str, Any]) -> None:

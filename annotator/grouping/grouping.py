@@ -23,10 +23,7 @@ from annotator.grouping.comparing import Candidates, Comparing
 from annotator.grouping.points import I16
 from annotator.grouping.table import GroupTable, StoredGroup
 from annotator.grouping.threshold import step_of
-from annotator.types import F32
-
-TrackKey = tuple[int, int]
-"""A content's id and a track's number in it."""
+from annotator.types import F32, TrackKey
 
 SeenTogether = Callable[[int, int, int], bool]
 """Says of a content and two of its tracks whether any frame shows both."""

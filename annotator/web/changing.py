@@ -10,14 +10,13 @@ from starlette.background import BackgroundTask
 from annotator.errors import CorrectionError, IdentityError, ModelError, StoreUnavailableError
 from annotator.names import MAX_NAME_CHARS
 from annotator.store.corrections import splitting
-from annotator.store.corrections.applying import TrackKey
 from annotator.store.corrections.splitting import Split
 from annotator.store.identities import rename
 from annotator.store.merging import HeldKgMid, MergedPerson, list_merged, merge, unmerge
 from annotator.store.naming import add_alias, change_kg_mid, remove_alias
 from annotator.store.rollups import roll_up_if_due
 from annotator.store.web.people import Person
-from annotator.types import Identity
+from annotator.types import Identity, TrackKey
 from annotator.web.correcting import insist_on_one
 from annotator.web.errors import WebError
 from annotator.web.known import person_of

@@ -29,13 +29,11 @@ from annotator.store.tables import (
     track_embeddings,
     track_labels,
 )
-from annotator.types import TrackEvidence
+from annotator.types import TrackEvidence, TrackKey
 
 Candidates = list[tuple[int, float, float]]
 """Who a track may be, best first: identity id, score and confidence. The first one is the name; none is «unknown»."""
 
-TrackKey = tuple[int, int]
-"""A content's id and a track's number in it."""
 
 _Person = TypeVar("_Person")
 

@@ -17,7 +17,7 @@ from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes, encode_boxes
 from annotator.store.columns import utc_now
 from annotator.store.connection import writing
-from annotator.store.corrections.applying import TrackKey, reapply_corrections
+from annotator.store.corrections.applying import reapply_corrections
 from annotator.store.corrections.words import CorrectionVerdict, tracks_meant, words_on
 from annotator.store.database_errors import MAX_CONFLICTS, is_conflict
 from annotator.store.identities import find_identities, load_identities, load_identity, register_identities
@@ -26,7 +26,7 @@ from annotator.store.promotions import who_is_this
 from annotator.store.registry import active_labelling, active_network, find_media
 from annotator.store.tables import corrections, networks, track_labels
 from annotator.store.takedowns.tombstones import insist_on_nobody_taken_down
-from annotator.types import Identity, MediaRef
+from annotator.types import Identity, MediaRef, TrackKey
 
 _T = TypeVar("_T")
 

@@ -10,12 +10,11 @@ from typing import Final
 from sqlalchemy import Connection, Engine, select, tuple_
 
 from annotator.errors import ChangedMeanwhileError, CorrectionError, IdentityError
-from annotator.store.corrections.applying import TrackKey
 from annotator.store.corrections.saying import alone, say_of_tracks, who_is_called
 from annotator.store.identities import load_identity, one_person
 from annotator.store.registry import active_labelling, active_network
 from annotator.store.tables import track_labels
-from annotator.types import Identity
+from annotator.types import Identity, TrackKey
 
 MOST_AT_ONCE: Final = 1_000
 """So many tracks are given to somebody else at once."""

@@ -16,9 +16,9 @@ from annotator.store.corrections.applying import apply_corrections
 from annotator.store.identities import label_ids
 from annotator.store.locks import hold_corrections, hold_evidence
 from annotator.store.partitions import ensure_partitions
-from annotator.store.relabelling.reading import StoredTracks, TrackKey, read_shares, read_tracks
+from annotator.store.relabelling.reading import StoredTracks, read_shares, read_tracks
 from annotator.store.relabelling.runs import Sums
-from annotator.types import I64, Identity
+from annotator.types import I64, Identity, TrackKey
 
 _NAMES_BEFORE: Final = text(
     "SELECT l.content_id, l.track_no, i.survivor_id FROM track_labels l JOIN identities i ON i.id = l.identity_id"

@@ -13,7 +13,7 @@ from annotator.recognition.evidence import EvidenceStack
 from annotator.store.bulk import array_literal
 from annotator.store.codec import decode_shares
 from annotator.store.dialect import is_postgres
-from annotator.types import I64
+from annotator.types import I64, TrackKey
 
 # Faces of a batch, unless a single content has more: one of films takes no more memory than one of GIFs.
 _BATCH_FACES: Final = 100_000
@@ -36,9 +36,6 @@ JOIN tracks t ON t.content_id = u.content_id AND t.track_no = u.track_no
 WHERE t.network_id = %s AND t.content_id BETWEEN %s AND %s
 """
 _BOX: Final = "SELECT boxes FROM tracks WHERE network_id = ? AND content_id = ? AND track_no = ?"
-
-TrackKey = tuple[int, int]
-"""A content's id and a track's number in it."""
 
 
 @dataclass(frozen=True, slots=True)

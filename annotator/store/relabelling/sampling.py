@@ -18,8 +18,8 @@ from annotator.store.appearances import load_boxes
 from annotator.store.connection import reading
 from annotator.store.corrections.words import Ruling, rule, words_on
 from annotator.store.identities import ids_of
-from annotator.store.relabelling.reading import StoredTracks, TrackKey, cut_batches, read_tracks
-from annotator.types import I64, Identity
+from annotator.store.relabelling.reading import StoredTracks, cut_batches, read_tracks
+from annotator.types import I64, Identity, TrackKey
 
 I8 = NDArray[np.int8]
 

@@ -12,7 +12,6 @@ import numpy as np
 from sqlalchemy import Connection, Engine, select, tuple_, update
 
 from annotator.errors import ConfigError, StrangerError
-from annotator.grouping.grouping import TrackKey
 from annotator.grouping.points import rule_of
 from annotator.grouping.threshold import MOST_SUMMED
 from annotator.recognition.bundle import ModelBundle
@@ -26,6 +25,7 @@ from annotator.store.strangers.running import changing_groups, read_points
 from annotator.store.strangers.state import State, load_state, move_on
 from annotator.store.strangers.unnaming import Unnamed, unname
 from annotator.store.tables import grouped_tracks, identities, networks, track_groups
+from annotator.types import TrackKey
 
 _ASKED: Final = 500  # tracks in one statement
 

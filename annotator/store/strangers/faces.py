@@ -8,7 +8,6 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from annotator.errors import StrangerError
-from annotator.grouping.grouping import TrackKey
 from annotator.recognition.bundle import ModelBundle
 from annotator.recognition.calibration import F64
 from annotator.recognition.enrollment import MIN_ENROLLED_TRACK_PX
@@ -18,7 +17,7 @@ from annotator.store.enrolled import digest_of_track
 from annotator.store.labels import load_evidence
 from annotator.store.strangers.decisions import members_of
 from annotator.store.tables import contents, tracks
-from annotator.types import F32, TrackEvidence, frozen_array
+from annotator.types import F32, TrackEvidence, TrackKey, frozen_array
 
 MOST_ENROLLED: Final = 10
 """Tracks of a group that stand for the person; more move the mean of ten hardly."""

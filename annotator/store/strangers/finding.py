@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Connection, delete, insert, select, text
 
-from annotator.grouping.grouping import TrackKey
 from annotator.store.appearances import load_boxes
 from annotator.store.codec import StoredBoxes, decode_boxes
 from annotator.store.corrections.matching import find_track, overlap
@@ -20,6 +19,7 @@ from annotator.store.dialect import given_ids, ids_param
 from annotator.store.registry import batched
 from annotator.store.strangers.state import State, move_on
 from annotator.store.tables import awaited_tracks, grouped_tracks, groupings, track_groups
+from annotator.types import TrackKey
 
 _AT_ONCE: Final = 500  # contents whose boxes are in memory
 

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, select, text
 
 from annotator.errors import GroupingTakenError
-from annotator.grouping.grouping import Grouping, TrackKey
+from annotator.grouping.grouping import Grouping
 from annotator.grouping.points import I16, rule_of, to_points
 from annotator.grouping.table import StoredGroup
 from annotator.grouping.threshold import MOST_SUMMED
@@ -38,6 +38,7 @@ from annotator.store.strangers.state import (
     move_on,
 )
 from annotator.store.tables import grouped_tracks, track_groups, tracks
+from annotator.types import TrackKey
 
 WINDOW: Final = 20_000
 """Contents looked at in one question."""

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from annotator.grouping.grouping import TrackKey
 from annotator.store.appearances import load_boxes
 from annotator.store.corrections.saying import say_of_tracks
 from annotator.store.enrolled import digest_of_boxes, digest_of_track, remove_enrolled
 from annotator.store.identities import load_identity, one_person
 from annotator.store.tables import contents, enrolled_faces
-from annotator.types import Identity
+from annotator.types import Identity, TrackKey
 
 
 @dataclass(frozen=True, slots=True)

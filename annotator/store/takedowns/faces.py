@@ -22,7 +22,7 @@ from annotator.store.tables import (
     track_groups,
     track_labels,
 )
-from annotator.types import F32
+from annotator.types import F32, TrackKey
 
 NEAR_COSINE: Final = 0.5
 """Of the mean of a track's faces and a face of the person: from here on they are taken for one person's. Of the 1,500
@@ -32,9 +32,6 @@ WINDOW: Final = 1_000
 """Contents looked at in one transaction."""
 
 _ASKED: Final = 500  # tracks in one statement
-
-TrackKey = tuple[int, int]
-"""A content's id and a track's number in it."""
 
 
 @dataclass(frozen=True, slots=True)
