@@ -35,7 +35,7 @@ types: setup-dev  ## mypy, strict
 imports: setup-dev  ## do the arrows point one way?
 	$(BIN)/lint-imports
 
-bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (about an hour and a half; CLIPS=folder)
+bench: setup-dev  ## measure the speed beside other programs and write docs/performance.md (about two hours; CLIPS=folder)
 	$(BIN)/python -m benchmarks.speed $(if $(CLIPS),--clips "$(CLIPS)")
 
 bench-gpu:  ## measure the speed on an NVIDIA GPU, in an environment of its own, and write docs/performance-gpu.md

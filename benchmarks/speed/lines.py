@@ -24,7 +24,6 @@ from benchmarks.speed.sides import FACENET, GIPHY, GIPHY_OPTIONS, LOOP, MTCNN, O
 
 RUNS: Final = 5
 FEWER_RUNS: Final = {
-    "film": 2,
     "time-effect": 2,
     "precision-effect": 2,
     "bound": 2,
