@@ -44,7 +44,7 @@ bench-gpu:  ## measure the speed on an NVIDIA GPU, in an environment of its own,
 	$(MAKE) VENV=.venv-gpu .venv-gpu/gpu.stamp
 	.venv-gpu/bin/python -m benchmarks.speed.gpu
 
-accuracy: setup-dev  ## measure how sure names are and write docs/accuracy.md (about three quarters of an hour)
+accuracy: setup-dev  ## measure how sure names are and write docs/accuracy.md (half an hour to three quarters)
 	$(BIN)/python -m benchmarks.accuracy
 
 lock: setup-dev  ## resolve the dependencies anew, with hashes and without addresses

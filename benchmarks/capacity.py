@@ -4,8 +4,8 @@
     python benchmarks/capacity.py --media 3e7 --days 14 --tracks 1.2
 
 The costs are the constants below, each with the command that measures it; replace them with what your machines and
-media give. Those machines with a GPU were not measured: of them the table says what the processor that decodes, and
-the bus, would allow, and the accelerator is asked for no more than that.
+media give. Of a machine with a GPU one worker was measured. Of the others the table says what the processors that
+decode, and the bus, would allow, and the accelerator is asked for no more than that.
 """
 
 import argparse
@@ -16,10 +16,12 @@ from typing import Final
 from annotator.store.partitions import CONTENTS_PER_PARTITION
 from workers.backlog.forecast import LABEL_BYTES, MEDIA_BYTES, TRACK_BYTES
 
-# On 2026-11-25, every frame searched in full: 69 clips in 21.2 s on two processors, 5.7 s of it decoding
-# (processor time); a clip has 667 kB and its 20 frames 7.8 MB.
-MEDIA_PER_S_TWO_PROCESSORS: Final = 3.25
-DECODE_S: Final = 0.083
+# make bench, the line `clips`: 69 clips in 13.1 s.
+MEDIA_PER_S_TWO_PROCESSORS: Final = 5.27
+# make bench-gpu, the lines `clips` and `decode`: 160 frames a second and processor, of which a clip has 15.1.
+MEDIA_PER_S_H100: Final = 30.1
+DECODE_S: Final = 0.095
+# The 69 clips: a clip has 667 kB and its frames 7.8 MB.
 OBJECT_BYTES: Final = 667_000
 FRAME_BYTES: Final = 7_800_000
 # python benchmarks/queue/million.py
@@ -41,6 +43,7 @@ class Machine:
         price: an hour of it, in dollars.
         bus_bytes_per_s: of the way to the accelerator; None without one.
         media_per_s: measured; None where what decodes is the limit that is assumed.
+        measured_limit: what bound it then.
 
     """
 
@@ -49,6 +52,7 @@ class Machine:
     price: float
     bus_bytes_per_s: float | None = None
     media_per_s: float | None = None
+    measured_limit: str = "networks"
 
     @property
     def decode_per_s(self) -> float:
@@ -69,7 +73,7 @@ class Machine:
     def limit(self) -> str:
         """What binds it."""
         if self.media_per_s is not None:
-            return "networks (measured)"
+            return f"{self.measured_limit} (measured)"
         return "decoding (not measured)" if self.decode_per_s <= self.bus_per_s else "bus (not measured)"
 
 
@@ -79,6 +83,9 @@ class Machine:
 # of it is a careful figure.
 MACHINES: Final = (
     Machine("2 processors, no GPU", 2, 0.09, media_per_s=MEDIA_PER_S_TWO_PROCESSORS),
+    Machine(
+        "H100, 16 processors, one worker", 16, 3.00, media_per_s=MEDIA_PER_S_H100, measured_limit="one thread of it"
+    ),
     Machine("L4, 4 processors", 4, 0.80, bus_bytes_per_s=15e9),
     Machine("A10G, 4 processors", 4, 1.01, bus_bytes_per_s=15e9),
     Machine("H100, 24 processors", 24, 3.00, bus_bytes_per_s=30e9),

@@ -1,6 +1,6 @@
 """Measure how sure names are, and write docs/accuracy.md from it.
 
-    make accuracy                             # everything, about three quarters of an hour
+    make accuracy                             # everything, half an hour to three quarters
     python -m benchmarks.accuracy --clips 40  # a trial: few clips, and nothing is written
     python -m benchmarks.accuracy --calibrate # the starter model's calibration anew, from development people
     python -m benchmarks.accuracy --known-tracks # how often known people are nearest, into the starter model's manifest

@@ -1,6 +1,6 @@
 """Measure our speed beside what a user would pick instead, and write docs/performance.md from it.
 
-    make bench                                            # all lines, about an hour and a half
+    make bench                                            # all lines, about two hours
     python -m benchmarks.speed --only detect-20px,embed   # these two anew, the others stay
     python -m benchmarks.speed --quick --only embed       # a trial: smaller, and nothing is written
     python -m benchmarks.speed --clips FOLDER             # other clips than those beside the project

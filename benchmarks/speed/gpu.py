@@ -12,6 +12,8 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +35,7 @@ from benchmarks.speed.inputs import FACE_SIDE_PX, clips_in, frames_of, gif_frame
 from benchmarks.speed.machine import OURS, commit, machine
 from benchmarks.speed.our_side import Annotating
 from benchmarks.speed.places import CLIPS, GPU_PAGE, GPU_RESULTS, ROOT
+from benchmarks.speed.sides import Side, SideSpec, started
 
 CORES: Final = len(os.sched_getaffinity(0))
 UNCOUNTED: Final = 2
@@ -52,6 +55,7 @@ class Scope:
         folder: of the clips.
         faces: that are embedded.
         clips: paths of those that are annotated.
+        side_by_side: how many processes annotate at the same time, for each line of those.
 
     """
 
@@ -61,6 +65,7 @@ class Scope:
     folder: Path
     faces: int
     clips: Sequence[str]
+    side_by_side: Sequence[int]
 
 
 def main() -> None:
@@ -69,9 +74,10 @@ def main() -> None:
     folder: Path = chosen.clips
     clips = [str(path) for path in clips_in(folder)]
     if chosen.quick:
-        scope = Scope(chosen.device, 0.0, gifs=1, folder=folder, faces=16, clips=clips[:1])
+        scope = Scope(chosen.device, 0.0, gifs=1, folder=folder, faces=16, clips=clips[:1], side_by_side=(1,))
     else:
-        scope = Scope(chosen.device, chosen.seconds, gifs=20, folder=folder, faces=4096, clips=clips)
+        several = (2, 4)
+        scope = Scope(chosen.device, chosen.seconds, 20, folder, faces=4096, clips=clips, side_by_side=several)
     results = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "quick": chosen.quick, **measured(scope)}
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     if chosen.output is not None:
@@ -96,7 +102,8 @@ def options() -> argparse.Namespace:
 
 
 def measured(scope: Scope) -> dict[str, Any]:
-    """Measure all lines on one engine, one after another."""
+    """Measure all lines on one engine, one after another; first several processes, while all of the GPU is free."""
+    together = [side_by_side(scope, processes) for processes in scope.side_by_side]
     began_s = time.perf_counter()
     engine = engine_of(scope.device)
     detector, embedder, lower = MtcnnDetector(engine), FaceEmbedder(engine), FaceEmbedder(engine, precision="bf16")
@@ -113,7 +120,8 @@ def measured(scope: Scope) -> dict[str, Any]:
     lines["clips"] = paced(scope, lambda: annotating.run(list(scope.clips)), len(scope.clips))
     needed = round(lines["detect_clips"]["per_s"] / lines["decode"]["per_s"], 1)
     where = {"machine": machine(), "gpu": gpu_name() if scope.device == "gpu" else None, "versions": versions()}
-    return {"device": scope.device, **where, "ready_s": ready_s, "lines": lines, "decode_cores": needed}
+    told = {"ready_s": ready_s, "lines": lines, "side_by_side": together, "decode_cores": needed}
+    return {"device": scope.device, **where, **told}
 
 
 def engine_of(device: Any) -> Engine:  # noqa: ANN401 - "gpu" or "cpu"
@@ -153,6 +161,39 @@ def paced(scope: Scope, work: Callable[[], object], count: int) -> dict[str, Any
         cores = (_processor_s() - used_s) / sum(turns)
     spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2), "cores": round(cores, 2)}
     return {"per_s": round(count / statistics.median(turns), 1), **spent, **busy}
+
+
+def side_by_side(scope: Scope, processes: int) -> dict[str, Any]:
+    """Let several processes annotate all clips at the same time, each with its part of the processors' decoders.
+
+    Returns:
+        As ``paced``, of all together, and ``processes``.
+
+    """
+    decoders = max(1, CORES // processes)
+    given = {"clips": list(scope.clips), "options": {"device": scope.device}, "decoders": decoders}
+    spec = SideSpec("annotator", "our_side", "annotate", given)
+    with ExitStack() as stack, ThreadPoolExecutor(processes) as threads:
+        # All are begun before the first is waited for: each loads TensorFlow for some seconds.
+        begun = [threads.submit(stack.enter_context, started(spec)) for _ in range(processes)]
+        sides = [one.result() for one in begun]
+
+        def turn() -> list[dict[str, Any]]:
+            return list(threads.map(Side.run, sides))
+
+        for _ in range(UNCOUNTED if scope.seconds else 0):
+            turn()
+        turns: list[float] = []
+        used_s = 0.0
+        with watched_gpu(scope.device) as busy:
+            while not turns or sum(turns) < scope.seconds or (scope.seconds and len(turns) < MIN_TURNS):
+                began_s = time.perf_counter()
+                used_s += sum(answer["processor_seconds"] for answer in turn())
+                turns.append(time.perf_counter() - began_s)
+    count = processes * len(scope.clips)
+    spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2)}
+    rate = {"per_s": round(count / statistics.median(turns), 1), "cores": round(used_s / sum(turns), 2)}
+    return {"processes": processes, "decoders": decoders, **rate, **spent, **busy}
 
 
 def decoding(scope: Scope) -> tuple[list[list[Any]], dict[str, Any]]:

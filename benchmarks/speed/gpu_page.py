@@ -21,6 +21,9 @@ WORK: Final = {
 }
 """What each line does, and what it counts; in the order of the table."""
 
+SIDE_BY_SIDE: Final = "{{count}} clips in {processes} processes at the same time, {decoders} decoders each"
+"""Several of the last line; its own count comes in afterwards, as in the others."""
+
 NOT_MEASURED: Final = """\
 **It was not measured on a GPU yet.** On a machine with an NVIDIA GPU and Python 3.11 to 3.13, `make bench-gpu` makes an
 environment of its own (`.venv-gpu`, from `requirements/gpu.lock`), measures and writes this page."""
@@ -29,13 +32,15 @@ environment of its own (`.venv-gpu`, from `requirements/gpu.lock`), measures and
 def page(results: Mapping[str, Any] | None) -> str:
     """Return the page for some results; None where there are none."""
     told = NOT_MEASURED if results is None else f"{table(results)}\n\n{_where(results)}"
-    return TEMPLATE.read_text(encoding="utf-8").replace("{{RESULTS}}", told)
+    template = TEMPLATE.read_text(encoding="utf-8")
+    return template.replace("{{RESULTS}}", told).replace("{{SIDE_BY_SIDE}}", _side_by_side(results or {}))
 
 
 def table(results: Mapping[str, Any]) -> str:
     """Return the lines as a table, and what they say of decoding."""
     lines = results["lines"]
     rows = [_row(lines[name], *words) for name, words in WORK.items()]
+    rows += [_row(one, SIDE_BY_SIDE.format_map(one), "clips") for one in results.get("side_by_side", [])]
     head = ["| work | a second | processors busy | GPU busy | GPU memory |", "|---|---|---|---|---|"]
     trial = "" if results["device"] == "gpu" else "A trial on processors, where TensorFlow stands in for a GPU. "
     return "\n".join([*head, *rows, "", f"{trial}{_decoders_of_clips(lines)}", "", _decoders_of_searching(results)])
@@ -58,6 +63,16 @@ def _decoders_of_searching(results: Mapping[str, Any]) -> str:
         f"No more than {results['decode_cores']:g} could be of use to it: searching alone, with use of time, it does "
         f"{search['per_s']:,.0f} frames a second, and keeps {search['cores']:.1f} processors busy beside the decoders."
     )
+
+
+def _side_by_side(results: Mapping[str, Any]) -> str:
+    """Tell what several processes do beside one, as one sentence of the template."""
+    several = [one for one in results.get("side_by_side", []) if one["processes"] > 1]
+    if not several:
+        return "how much several of them do together was not measured."
+    alone = results["lines"]["clips"]["per_s"]
+    told = [f"{one['processes']} do {one['per_s'] / alone:.1f} times as many clips as one" for one in several]
+    return f"{', '.join(told)}."
 
 
 def _percent(share: float) -> str:

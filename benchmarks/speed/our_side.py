@@ -117,9 +117,14 @@ class Annotating:
         return {**spent, "clips": len(told), "failed": failed, "frames": frames, "faces": found, "names": names}
 
 
-def annotate(clips: list[str], times: int = 1, options: dict[str, Any] | None = None) -> Work:
+def annotate(
+    clips: list[str], times: int = 1, options: dict[str, Any] | None = None, decoders: int | None = None
+) -> Work:
     """Annotate clips: decode, detect, track, embed, name, write rows."""
-    annotating = Annotating(**(options or {}))
+    from annotator.decoding import PipelineParams  # noqa: PLC0415 - as above
+
+    params = None if decoders is None else PipelineParams(decoders=decoders)
+    annotating = Annotating(params=params, **(options or {}))
 
     def run() -> dict[str, Any]:
         found = annotating.run(clips, times=times)

@@ -1,5 +1,6 @@
 """Where things lie, for both environments."""
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ PAGE: Final = ROOT / "docs" / "performance.md"
 GPU_RESULTS: Final = BENCHMARKS / "results-gpu.json"
 GPU_PAGE: Final = ROOT / "docs" / "performance-gpu.md"
 PICTURES: Final = ROOT / "docs" / "images" / "performance"
-OUR_PYTHON: Final = ROOT / ".venv" / "bin" / "python"
+OUR_PYTHON: Final = Path(sys.executable)
+"""What runs the benchmark: that of ``.venv``, and beside a GPU that of ``.venv-gpu``."""
+
 PEERS_PYTHON: Final = BENCHMARKS / "peers" / ".venv" / "bin" / "python"
 PEERS_SETUP: Final = BENCHMARKS / "peers" / "setup.sh"

@@ -49,6 +49,17 @@ def test_so_many_must_decode_as_clips_go_the_whole_way_at_the_measured_rate() ->
     assert "4.5 processors are busy, and of the GPU 7 %." in told
 
 
+def test_processes_at_the_same_time_are_rows_and_held_against_one() -> None:
+    line = {"per_s": 60.0, "count": 138, "turns": 3, "seconds": 7.0, "cores": 9.0, "gpu_busy": 0.2, "gpu_mib": 9000}
+    given = results(side_by_side=[{"processes": 2, "decoders": 8, **line}])
+    given["lines"]["clips"] |= {"per_s": 30.0}
+    told = page(given)
+    assert "| 138 clips in 2 processes at the same time, 8 decoders each | 60.0 clips | 9.0 | 20 % |" in told
+    assert "further workers: 2 do 2.0 times as many clips as one." in told
+    assert "further workers: how much several of them do together was not measured." in page(results())
+    assert "{{" not in page(None)
+
+
 def test_a_trial_on_processors_says_that_it_is_one_and_has_no_figures_of_a_gpu() -> None:
     given = results(device="cpu", gpu=None)
     for line in given["lines"].values():
