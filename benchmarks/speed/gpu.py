@@ -35,7 +35,7 @@ from benchmarks.speed.inputs import FACE_SIDE_PX, clips_in, frames_of, gif_frame
 from benchmarks.speed.machine import OURS, commit, machine
 from benchmarks.speed.our_side import Annotating
 from benchmarks.speed.places import CLIPS, GPU_PAGE, GPU_RESULTS, ROOT
-from benchmarks.speed.sides import Side, SideSpec, started
+from benchmarks.speed.sides import Side, SideSpec, say, started
 
 CORES: Final = len(os.sched_getaffinity(0))
 UNCOUNTED: Final = 2
@@ -109,15 +109,15 @@ def measured(scope: Scope) -> dict[str, Any]:
     detector, embedder, lower = MtcnnDetector(engine), FaceEmbedder(engine), FaceEmbedder(engine, precision="bf16")
     frames = frames_of(gif_frames(scope.folder, scope.gifs)) * (REPEATED if scope.seconds else 1)
     faces = np.random.default_rng(0).integers(0, 256, (scope.faces, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
-    lines = {"detect": paced(scope, lambda: detector.detect(frames), len(frames))}
-    lines["embed"] = paced(scope, lambda: lower.embed(faces), len(faces))
-    lines["embed_f32"] = paced(scope, lambda: embedder.embed(faces), len(faces))
+    lines = {"detect": paced(scope, "detect", lambda: detector.detect(frames), len(frames))}
+    lines["embed"] = paced(scope, "embed", lambda: lower.embed(faces), len(faces))
+    lines["embed_f32"] = paced(scope, "embed_f32", lambda: embedder.embed(faces), len(faces))
     ready_s = round(time.perf_counter() - began_s - sum(line["seconds"] for line in lines.values()), 1)
     decoded, lines["decode"] = decoding(scope)
     many = decoded * (REPEATED // 2 if scope.seconds else 1)
-    lines["detect_clips"] = paced(scope, lambda: detector.detect_clips(many), sum(map(len, many)))
+    lines["detect_clips"] = paced(scope, "detect_clips", lambda: detector.detect_clips(many), sum(map(len, many)))
     annotating = Annotating(engine=engine, params=PipelineParams(decoders=CORES))
-    lines["clips"] = paced(scope, lambda: annotating.run(list(scope.clips)), len(scope.clips))
+    lines["clips"] = paced(scope, "clips", lambda: annotating.run(list(scope.clips)), len(scope.clips))
     needed = round(lines["detect_clips"]["per_s"] / lines["decode"]["per_s"], 1)
     where = {"machine": machine(), "gpu": gpu_name() if scope.device == "gpu" else None, "versions": versions()}
     told = {"ready_s": ready_s, "lines": lines, "side_by_side": together, "decode_cores": needed}
@@ -140,7 +140,7 @@ def engine_of(device: Any) -> Engine:  # noqa: ANN401 - "gpu" or "cpu"
         raise SystemExit(f"{error}{trial}.") from error
 
 
-def paced(scope: Scope, work: Callable[[], object], count: int) -> dict[str, Any]:
+def paced(scope: Scope, name: str, work: Callable[[], object], count: int) -> dict[str, Any]:
     """Do something twice, so that all is compiled, then until so many seconds have passed; a trial once only.
 
     Batches of whole clips come out differently each time, so not all sizes are met, and compiled, in one turn.
@@ -160,7 +160,9 @@ def paced(scope: Scope, work: Callable[[], object], count: int) -> dict[str, Any
             turns.append(time.perf_counter() - began_s)
         cores = (_processor_s() - used_s) / sum(turns)
     spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2), "cores": round(cores, 2)}
-    return {"per_s": round(count / statistics.median(turns), 1), **spent, **busy}
+    per_s = round(count / statistics.median(turns), 1)
+    say(f"{name}: {per_s} a second")
+    return {"per_s": per_s, **spent, **busy}
 
 
 def side_by_side(scope: Scope, processes: int) -> dict[str, Any]:
@@ -193,6 +195,7 @@ def side_by_side(scope: Scope, processes: int) -> dict[str, Any]:
     count = processes * len(scope.clips)
     spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2)}
     rate = {"per_s": round(count / statistics.median(turns), 1), "cores": round(used_s / sum(turns), 2)}
+    say(f"clips, {processes} processes at the same time: {rate['per_s']} a second")
     return {"processes": processes, "decoders": decoders, **rate, **spent, **busy}
 
 
