@@ -11,7 +11,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from annotator.recognition.embedding import FaceEmbedder
 from annotator.runtime import Engine
 from annotator.settings import load_settings
 from benchmarks.speed.gpu_busy import gpu_name, watched_gpu
-from benchmarks.speed.gpu_page import page, table
+from benchmarks.speed.gpu_page import load, page, tables
 from benchmarks.speed.inputs import FACE_SIDE_PX, clips_in, frames_of, gif_frames
 from benchmarks.speed.machine import OURS, commit, machine
 from benchmarks.speed.our_side import Annotating
@@ -40,6 +40,10 @@ from benchmarks.speed.sides import Side, SideSpec, say, started
 CORES: Final = len(os.sched_getaffinity(0))
 UNCOUNTED: Final = 2
 MIN_TURNS: Final = 3
+TOGETHER: Final = "side_by_side"
+ALONE: Final = "alone"
+"""The parts: several processes, which want all of the GPU and go first, and the lines of one."""
+
 REPEATED: Final = 10
 """How many times the same frames are searched in one turn: 200 are less than one batch for each of 16 processors."""
 
@@ -69,23 +73,44 @@ class Scope:
 
 
 def main() -> None:
-    """Measure, show and keep it."""
+    """Measure, show and keep it; each part as soon as it is measured."""
     chosen = options()
-    folder: Path = chosen.clips
-    clips = [str(path) for path in clips_in(folder)]
+    where = stamp(chosen.device)
+    scope = scope_of(chosen)
+    results: dict[str, Any] = {} if chosen.quick or chosen.output else load() or {}
+    for part in chosen.only:
+        if part == TOGETHER:
+            lines = [side_by_side(scope, processes) for processes in scope.side_by_side]
+            results[TOGETHER] = {**where, "lines": lines}
+        else:
+            results |= {**where, "quick": chosen.quick, **measured(scope)}
+        keep(results, chosen)
+    print(tables(results))
+
+
+def scope_of(chosen: argparse.Namespace) -> Scope:
+    """Return how much is measured, of what was asked for."""
+    clips = [str(path) for path in clips_in(chosen.clips)]
     if chosen.quick:
-        scope = Scope(chosen.device, 0.0, gifs=1, folder=folder, faces=16, clips=clips[:1], side_by_side=(1,))
-    else:
-        several = (2, 4)
-        scope = Scope(chosen.device, chosen.seconds, 20, folder, faces=4096, clips=clips, side_by_side=several)
-    results = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "quick": chosen.quick, **measured(scope)}
+        return Scope(chosen.device, 0.0, gifs=1, folder=chosen.clips, faces=16, clips=clips[:1], side_by_side=(1,))
+    several = (1, 2, 4)
+    return Scope(chosen.device, chosen.seconds, 20, folder=chosen.clips, faces=4096, clips=clips, side_by_side=several)
+
+
+def keep(results: Mapping[str, Any], chosen: argparse.Namespace) -> None:
+    """Write results, and the page where they are those of a GPU."""
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     if chosen.output is not None:
         chosen.output.write_text(text, encoding="utf-8")
     elif chosen.device == "gpu" and not chosen.quick:
         GPU_RESULTS.write_text(text, encoding="utf-8")
         GPU_PAGE.write_text(page(results), encoding="utf-8")
-    print(table(results))
+
+
+def stamp(device: str) -> dict[str, Any]:
+    """Return when and where it is measured. It goes first: what is missing here is told before minutes have passed."""
+    told = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "device": device, "machine": machine()}
+    return {**told, "gpu": gpu_name() if device == "gpu" else None, "versions": versions()}
 
 
 def options() -> argparse.Namespace:
@@ -95,15 +120,18 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu: a trial without a GPU")
     parser.add_argument("--quick", action="store_true", help="a few frames, faces and clips, as a trial")
+    both = (TOGETHER, ALONE)
+    parser.add_argument("--only", choices=both, action="append", help="one part anew, the other stays (default: both)")
     parser.add_argument("--seconds", type=float, default=10.0, help="that each pace is measured for, at least")
     parser.add_argument("--clips", type=Path, default=CLIPS, metavar="FOLDER", help="of GIFs and films")
     parser.add_argument("--output", type=Path, help=f"default: {GPU_RESULTS.relative_to(ROOT)} and the page")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    chosen.only = chosen.only or both
+    return chosen
 
 
 def measured(scope: Scope) -> dict[str, Any]:
-    """Measure all lines on one engine, one after another; first several processes, while all of the GPU is free."""
-    together = [side_by_side(scope, processes) for processes in scope.side_by_side]
+    """Measure all lines on one engine, one after another."""
     began_s = time.perf_counter()
     engine = engine_of(scope.device)
     detector, embedder, lower = MtcnnDetector(engine), FaceEmbedder(engine), FaceEmbedder(engine, precision="bf16")
@@ -119,9 +147,7 @@ def measured(scope: Scope) -> dict[str, Any]:
     annotating = Annotating(engine=engine, params=PipelineParams(decoders=CORES))
     lines["clips"] = paced(scope, "clips", lambda: annotating.run(list(scope.clips)), len(scope.clips))
     needed = round(lines["detect_clips"]["per_s"] / lines["decode"]["per_s"], 1)
-    where = {"machine": machine(), "gpu": gpu_name() if scope.device == "gpu" else None, "versions": versions()}
-    told = {"ready_s": ready_s, "lines": lines, "side_by_side": together, "decode_cores": needed}
-    return {"device": scope.device, **where, **told}
+    return {"ready_s": ready_s, "lines": lines, "decode_cores": needed}
 
 
 def engine_of(device: Any) -> Engine:  # noqa: ANN401 - "gpu" or "cpu"

@@ -21,9 +21,7 @@ WORK: Final = {
 }
 """What each line does, and what it counts; in the order of the table."""
 
-SIDE_BY_SIDE: Final = "{{count}} clips in {processes} processes at the same time, {decoders} decoders each"
-"""Several of the last line; its own count comes in afterwards, as in the others."""
-
+NOT_TOGETHER: Final = "How much several of them do together was not measured."
 NOT_MEASURED: Final = """\
 **It was not measured on a GPU yet.** On a machine with an NVIDIA GPU and Python 3.11 to 3.13, `make bench-gpu` makes an
 environment of its own (`.venv-gpu`, from `requirements/gpu.lock`), measures and writes this page."""
@@ -31,19 +29,46 @@ environment of its own (`.venv-gpu`, from `requirements/gpu.lock`), measures and
 
 def page(results: Mapping[str, Any] | None) -> str:
     """Return the page for some results; None where there are none."""
-    told = NOT_MEASURED if results is None else f"{table(results)}\n\n{_where(results)}"
+    told, together = NOT_MEASURED, NOT_TOGETHER
+    if results is not None and "lines" in results:
+        compiled = f"Until detection and SFace were compiled it took {results['ready_s']:g} s."
+        told = f"{table(results)}\n\n{_where(results)} {compiled}"
+    if results is not None and "side_by_side" in results:
+        together = f"{side_by_side(results['side_by_side'])}\n\n{_where(results['side_by_side'])}"
     template = TEMPLATE.read_text(encoding="utf-8")
-    return template.replace("{{RESULTS}}", told).replace("{{SIDE_BY_SIDE}}", _side_by_side(results or {}))
+    return template.replace("{{RESULTS}}", told).replace("{{SIDE_BY_SIDE}}", together)
+
+
+def tables(results: Mapping[str, Any]) -> str:
+    """Return all that was measured."""
+    parts = [table(results)] if "lines" in results else []
+    return "\n\n".join([*parts, *([side_by_side(results["side_by_side"])] if "side_by_side" in results else [])])
 
 
 def table(results: Mapping[str, Any]) -> str:
     """Return the lines as a table, and what they say of decoding."""
     lines = results["lines"]
     rows = [_row(lines[name], *words) for name, words in WORK.items()]
-    rows += [_row(one, SIDE_BY_SIDE.format_map(one), "clips") for one in results.get("side_by_side", [])]
     head = ["| work | a second | processors busy | GPU busy | GPU memory |", "|---|---|---|---|---|"]
-    trial = "" if results["device"] == "gpu" else "A trial on processors, where TensorFlow stands in for a GPU. "
-    return "\n".join([*head, *rows, "", f"{trial}{_decoders_of_clips(lines)}", "", _decoders_of_searching(results)])
+    return "\n".join(
+        [*head, *rows, "", f"{_trial(results)}{_decoders_of_clips(lines)}", "", _decoders_of_searching(results)]
+    )
+
+
+def side_by_side(part: Mapping[str, Any]) -> str:
+    """Return what several processes do as a table, and how many times as much as the fewest of them."""
+    lines = part["lines"]
+    rows = [_row(one, f"{one['processes']}, {one['decoders']} decoders in each", "clips") for one in lines]
+    head = ["| processes | a second | processors busy | GPU busy | GPU memory |", "|---|---|---|---|---|"]
+    fewest, most = (choose(lines, key=lambda one: one["processes"]) for choose in (min, max))
+    times = (
+        f"{most['processes']} do {most['per_s'] / fewest['per_s']:.1f} times as many clips as {fewest['processes']}."
+    )
+    return "\n".join([*head, *rows, "", f"{_trial(part)}{times if most is not fewest else ''}".strip()])
+
+
+def _trial(part: Mapping[str, Any]) -> str:
+    return "" if part["device"] == "gpu" else "A trial on processors, where TensorFlow stands in for a GPU. "
 
 
 def _decoders_of_clips(lines: Mapping[str, Any]) -> str:
@@ -65,16 +90,6 @@ def _decoders_of_searching(results: Mapping[str, Any]) -> str:
     )
 
 
-def _side_by_side(results: Mapping[str, Any]) -> str:
-    """Tell what several processes do beside one, as one sentence of the template."""
-    several = [one for one in results.get("side_by_side", []) if one["processes"] > 1]
-    if not several:
-        return "how much several of them do together was not measured."
-    alone = results["lines"]["clips"]["per_s"]
-    told = [f"{one['processes']} do {one['per_s'] / alone:.1f} times as many clips as one" for one in several]
-    return f"{', '.join(told)}."
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
@@ -93,7 +108,7 @@ def _where(results: Mapping[str, Any]) -> str:
     return (
         f"Measured on {results['date']}, commit `{results['commit']}`: {results['gpu']}, beside {machine['cores']} "
         f"processors ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}, Python "
-        f"{machine['python']}; {versions}. Until detection and SFace were compiled it took {results['ready_s']:g} s."
+        f"{machine['python']}; {versions}."
     )
 
 

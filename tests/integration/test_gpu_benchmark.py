@@ -28,7 +28,7 @@ def test_a_trial_runs_all_lines_on_processors_and_is_written_only_where_it_is_to
     results = json.loads((tmp_path / "trial.json").read_text())
     assert results["lines"].keys() == WORK.keys()
     assert all(line["per_s"] > 0 and line["cores"] > 0 for line in results["lines"].values())
-    (together,) = results["side_by_side"]
+    (together,) = results["side_by_side"]["lines"]
     assert (together["processes"], together["count"]) == (1, 1)
     assert together["per_s"] > 0
     search, decode = results["lines"]["detect_clips"], results["lines"]["decode"]

@@ -49,15 +49,20 @@ def test_so_many_must_decode_as_clips_go_the_whole_way_at_the_measured_rate() ->
     assert "4.5 processors are busy, and of the GPU 7 %." in told
 
 
-def test_processes_at_the_same_time_are_rows_and_held_against_one() -> None:
-    line = {"per_s": 60.0, "count": 138, "turns": 3, "seconds": 7.0, "cores": 9.0, "gpu_busy": 0.2, "gpu_mib": 9000}
-    given = results(side_by_side=[{"processes": 2, "decoders": 8, **line}])
-    given["lines"]["clips"] |= {"per_s": 30.0}
-    told = page(given)
-    assert "| 138 clips in 2 processes at the same time, 8 decoders each | 60.0 clips | 9.0 | 20 % |" in told
-    assert "further workers: 2 do 2.0 times as many clips as one." in told
-    assert "further workers: how much several of them do together was not measured." in page(results())
-    assert "{{" not in page(None)
+def test_several_processes_are_rows_with_their_machine_and_held_against_the_fewest() -> None:
+    line = {"per_s": 20.0, "count": 69, "turns": 3, "seconds": 7.0, "cores": 3.0, "gpu_busy": 0.06, "gpu_mib": 5000}
+    lines = [{"processes": 1, "decoders": 16, **line}, {"processes": 4, "decoders": 4, **line, "per_s": 57.0}]
+    given = results()
+    told = page({**given, "side_by_side": {**given, "date": "2026-01-03", "commit": "def", "lines": lines}})
+    assert "| 4, 4 decoders in each | 57.0 clips | 3.0 | 6 % | 5,000 MiB |" in told
+    assert "4 do 2.9 times as many clips as 1." in told
+    assert "Measured on 2026-01-03, commit `def`" in told
+    assert "{{" not in told
+
+
+def test_where_several_processes_were_not_measured_the_page_says_so() -> None:
+    for one in (results(), None):
+        assert "How much several of them do together was not measured." in page(one)
 
 
 def test_a_trial_on_processors_says_that_it_is_one_and_has_no_figures_of_a_gpu() -> None:
