@@ -44,6 +44,7 @@ TOGETHER: Final = "side_by_side"
 ALONE: Final = "alone"
 """The parts: several processes, which want all of the GPU and go first, and the lines of one."""
 
+TRIAL: Final = "; `--device cpu --quick` tries the benchmark without a GPU"
 REPEATED: Final = 10
 """How many times the same frames are searched in one turn: 200 are less than one batch for each of 16 processors."""
 
@@ -108,7 +109,14 @@ def keep(results: Mapping[str, Any], chosen: argparse.Namespace) -> None:
 
 
 def stamp(device: str) -> dict[str, Any]:
-    """Return when and where it is measured. It goes first: what is missing here is told before minutes have passed."""
+    """Return when and where it is measured. It goes first: what is missing here is told before minutes have passed.
+
+    Raises:
+        SystemExit: there is no GPU.
+
+    """
+    if device == "gpu" and gpu_name() is None:
+        raise SystemExit(f"There is no NVIDIA GPU here (no nvidia-smi): run it where there is one{TRIAL}.")
     told = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "device": device, "machine": machine()}
     return {**told, "gpu": gpu_name() if device == "gpu" else None, "versions": versions()}
 
@@ -162,8 +170,7 @@ def engine_of(device: Any) -> Engine:  # noqa: ANN401 - "gpu" or "cpu"
     try:
         return TensorflowEngine(device=device)
     except ConfigError as error:
-        trial = "" if device == "cpu" else "; `--device cpu --quick` tries the benchmark without a GPU"
-        raise SystemExit(f"{error}{trial}.") from error
+        raise SystemExit(f"{error}{'' if device == 'cpu' else TRIAL}.") from error
 
 
 def paced(scope: Scope, name: str, work: Callable[[], object], count: int) -> dict[str, Any]:

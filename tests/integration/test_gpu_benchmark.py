@@ -41,6 +41,6 @@ def test_without_a_gpu_it_ends_with_the_remedy(tmp_path: Path) -> None:
         pytest.skip("this machine has a GPU")
     done = told("--output", str(tmp_path / "none.json"))
     assert done.returncode == 1
-    assert "TensorFlow sees no GPU" in done.stderr
+    assert "There is no NVIDIA GPU here" in done.stderr
     assert "`--device cpu --quick`" in done.stderr
     assert not (tmp_path / "none.json").exists()
