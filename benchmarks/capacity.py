@@ -21,7 +21,7 @@ MEDIA_PER_S_TWO_PROCESSORS: Final = 3.56
 # make bench-gpu: four processes; and the line `decode`: 160 frames a second and processor, of which a clip has 15.1.
 MEDIA_PER_S_H100: Final = 57.6
 DECODE_S: Final = 0.095
-# The 69 clips: a clip has 667 kB and its frames 7.8 MB.
+# A clip has 667 kB, and 20 frames of it 7.8 MB.
 OBJECT_BYTES: Final = 667_000
 FRAME_BYTES: Final = 7_800_000
 # python benchmarks/queue/million.py
@@ -83,9 +83,7 @@ class Machine:
 # of it is a careful figure.
 MACHINES: Final = (
     Machine("2 processors, no GPU", 2, 0.09, media_per_s=MEDIA_PER_S_TWO_PROCESSORS),
-    Machine(
-        "H100, 16 processors, four workers", 16, 3.00, media_per_s=MEDIA_PER_S_H100, measured_limit="a thread of each"
-    ),
+    Machine("H100, 16 processors, four workers", 16, 3.00, media_per_s=MEDIA_PER_S_H100, measured_limit="four workers"),
     Machine("L4, 4 processors", 4, 0.80, bus_bytes_per_s=15e9),
     Machine("A10G, 4 processors", 4, 1.01, bus_bytes_per_s=15e9),
     Machine("H100, 24 processors", 24, 3.00, bus_bytes_per_s=30e9),

@@ -61,9 +61,8 @@ def side_by_side(part: Mapping[str, Any]) -> str:
     rows = [_row(one, f"{one['processes']}, {one['decoders']} decoders in each", "clips") for one in lines]
     head = ["| processes | a second | processors busy | GPU busy | GPU memory |", "|---|---|---|---|---|"]
     fewest, most = (choose(lines, key=lambda one: one["processes"]) for choose in (min, max))
-    times = (
-        f"{most['processes']} do {most['per_s'] / fewest['per_s']:.1f} times as many clips as {fewest['processes']}."
-    )
+    ratio = most["per_s"] / fewest["per_s"]
+    times = f"{most['processes']} processes together do {ratio:.1f} times as many clips as {fewest['processes']}."
     return "\n".join([*head, *rows, "", f"{_trial(part)}{times if most is not fewest else ''}".strip()])
 
 
@@ -76,7 +75,8 @@ def _decoders_of_clips(lines: Mapping[str, Any]) -> str:
     frames_per_s = clips["per_s"] * decode["count"] / clips["count"]
     busy = f", and of the GPU {_percent(clips['gpu_busy'])}" if "gpu_busy" in clips else ""
     return (
-        f"**{frames_per_s / decode['per_s']:.1f} processors must decode for one such GPU, as clips go the whole way**: "
+        f"**{frames_per_s / decode['per_s']:.1f} processors must decode for one worker on such a GPU, as clips go the whole "
+        f"way**: "
         f"{clips['per_s']:.1f} clips a second are {frames_per_s:,.0f} sampled frames, and a processor decodes "
         f"{decode['per_s']:,.0f}. With decoding, {clips['cores']:.1f} processors are busy{busy}."
     )
@@ -112,9 +112,9 @@ def _where(results: Mapping[str, Any]) -> str:
     )
 
 
-def load() -> dict[str, Any] | None:
+def load(file: Path = GPU_RESULTS) -> dict[str, Any] | None:
     """Read what was measured on a GPU; None where nothing was."""
-    return dict(json.loads(GPU_RESULTS.read_text(encoding="utf-8"))) if GPU_RESULTS.exists() else None
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def test_a_trial_runs_all_lines_on_processors_and_is_written_only_where_it_is_to
     assert together["per_s"] > 0
     search, decode = results["lines"]["detect_clips"], results["lines"]["decode"]
     assert results["decode_cores"] == round(search["per_s"] / decode["per_s"], 1), "0.0 on a machine with other work"
-    assert "processors must decode for one such GPU" in done.stdout
+    assert "processors must decode for one worker on such a GPU" in done.stdout
 
 
 def test_without_a_gpu_it_ends_with_the_remedy(tmp_path: Path) -> None:
@@ -41,6 +41,6 @@ def test_without_a_gpu_it_ends_with_the_remedy(tmp_path: Path) -> None:
         pytest.skip("this machine has a GPU")
     done = told("--output", str(tmp_path / "none.json"))
     assert done.returncode == 1
-    assert "There is no NVIDIA GPU here" in done.stderr
+    assert "TensorFlow sees no GPU" in done.stderr
     assert "`--device cpu --quick`" in done.stderr
     assert not (tmp_path / "none.json").exists()

@@ -44,7 +44,10 @@ def test_so_many_must_decode_as_clips_go_the_whole_way_at_the_measured_rate() ->
     given["lines"]["clips"] |= {"per_s": 30.0, "count": 50, "cores": 4.5, "gpu_busy": 0.07}
     given["lines"]["decode"] |= {"per_s": 160.0, "count": 750}
     told = page(given)
-    assert "**2.8 processors must decode for one such GPU, as clips go the whole way**: 30.0 clips a second" in told
+    assert (
+        "**2.8 processors must decode for one worker on such a GPU, as clips go the whole way**: 30.0 clips a second"
+        in told
+    )
     assert "are 450 sampled frames, and a processor decodes 160." in told
     assert "4.5 processors are busy, and of the GPU 7 %." in told
 
@@ -55,7 +58,7 @@ def test_several_processes_are_rows_with_their_machine_and_held_against_the_fewe
     given = results()
     told = page({**given, "side_by_side": {**given, "date": "2026-01-03", "commit": "def", "lines": lines}})
     assert "| 4, 4 decoders in each | 57.0 clips | 3.0 | 6 % | 5,000 MiB |" in told
-    assert "4 do 2.9 times as many clips as 1." in told
+    assert "4 processes together do 2.9 times as many clips as 1." in told
     assert "Measured on 2026-01-03, commit `def`" in told
     assert "{{" not in told
 
