@@ -76,8 +76,8 @@ def _decoders_of_clips(lines: Mapping[str, Any]) -> str:
     busy = f", and of the GPU {_percent(clips['gpu_busy'])}" if "gpu_busy" in clips else ""
     return (
         f"**{frames_per_s / decode['per_s']:.1f} processors must decode for one worker on such a GPU, as clips go "
-        f"the whole way**: {clips['per_s']:.1f} clips a second are {frames_per_s:,.0f} sampled frames, and a processor decodes "
-        f"{decode['per_s']:,.0f}. With decoding, {clips['cores']:.1f} processors are busy{busy}."
+        f"the whole way**: {clips['per_s']:.1f} clips a second are {frames_per_s:,.0f} sampled frames, and a "
+        f"processor decodes {decode['per_s']:,.0f}. With decoding, {clips['cores']:.1f} processors are busy{busy}."
     )
 
 
