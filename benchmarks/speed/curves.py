@@ -16,9 +16,6 @@ FILM: Final = "short_hamilton_clip.mp4"
 MAX_SLOPE: Final = 1.1
 """Of a straight line through the logarithms: 1 is linear, the rest is what measuring varies by."""
 
-_FORMER_RUNS: Final = 3
-"""Of curves that were measured before the count was kept with them; of these the least counted."""
-
 
 def measure(folder: Path, runs: int, *, is_quick: bool) -> dict[str, Any]:
     """Measure all curves.
@@ -29,7 +26,7 @@ def measure(folder: Path, runs: int, *, is_quick: bool) -> dict[str, Any]:
         is_quick: the first three points of each only.
 
     Returns:
-        By name: what grows, in words; how many runs a point had; its points and the slopes of their logarithms.
+        By name: what grows, in words; its points and the slopes of their logarithms.
 
     """
     last = 3 if is_quick else None
@@ -42,7 +39,6 @@ def measure(folder: Path, runs: int, *, is_quick: bool) -> dict[str, Any]:
             say(f"    {name} {x:g}: {seconds:.3f} s, {memory_mb:.0f} MB")
         found[name] = {
             "axis": axis,
-            "runs": runs,
             "points": measured,
             "slope": slope([(one["x"], one["seconds"]) for one in measured]),
             "memory_slope": slope([(one["x"], one["memory_mb"]) for one in measured]),
@@ -70,16 +66,6 @@ def rows(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
             )
         )
     return made
-
-
-def runs_of(curve: Mapping[str, Any]) -> int:
-    """Return how many runs a point of a curve had."""
-    return int(curve.get("runs", _FORMER_RUNS))
-
-
-def points_told(curve: Mapping[str, Any]) -> str:
-    """Return what a point of a curve is, in words."""
-    return f"the {'median' if 'runs' in curve else 'least'} of {runs_of(curve)} runs"
 
 
 def _seconds_and_memory(spec: SideSpec, runs: int) -> tuple[float, float]:

@@ -44,7 +44,6 @@ TOGETHER: Final = "side_by_side"
 ALONE: Final = "alone"
 """The parts: several processes, which want all of the GPU and go first, and the lines of one."""
 
-TRIAL: Final = "; `--device cpu --quick` tries the benchmark without a GPU"
 REPEATED: Final = 10
 """How many times the same frames are searched in one turn: 200 are less than one batch for each of 16 processors."""
 
@@ -76,7 +75,8 @@ class Scope:
 def main() -> None:
     """Measure, show and keep it; each part as soon as it is measured."""
     chosen = options()
-    where = stamp(chosen.device)
+    # These go first: what is missing is told before minutes have passed. The engine takes no memory of the GPU yet.
+    engine, where = engine_of(chosen.device), stamp(chosen.device)
     scope = scope_of(chosen)
     results = {} if chosen.quick else load(chosen.output or GPU_RESULTS) or {}
     for part in chosen.only:
@@ -84,7 +84,7 @@ def main() -> None:
             lines = [side_by_side(scope, processes) for processes in scope.side_by_side]
             results[TOGETHER] = {**where, "lines": lines}
         else:
-            results |= {**where, "quick": chosen.quick, **measured(scope)}
+            results |= {**where, "quick": chosen.quick, **measured(scope, engine)}
         keep(results, chosen)
     print(tables(results))
 
@@ -109,16 +109,7 @@ def keep(results: Mapping[str, Any], chosen: argparse.Namespace) -> None:
 
 
 def stamp(device: str) -> dict[str, Any]:
-    """Return when and where it is measured. It goes first: what is missing here is told before minutes have passed.
-
-    Raises:
-        SystemExit: there is no GPU.
-
-    """
-    import tensorflow as tf  # noqa: PLC0415 - it takes seconds
-
-    if device == "gpu" and not tf.config.list_physical_devices("GPU"):
-        raise SystemExit(f"TensorFlow sees no GPU: check the NVIDIA driver{TRIAL}.")
+    """Return when and where it is measured."""
     told = {"date": time.strftime("%Y-%m-%d"), "commit": commit(), "device": device, "machine": machine()}
     return {**told, "gpu": gpu_name() if device == "gpu" else None, "versions": versions()}
 
@@ -142,10 +133,9 @@ def options() -> argparse.Namespace:
     return chosen
 
 
-def measured(scope: Scope) -> dict[str, Any]:
+def measured(scope: Scope, engine: Engine) -> dict[str, Any]:
     """Measure all lines on one engine, one after another."""
     began_s = time.perf_counter()
-    engine = engine_of(scope.device)
     detector, embedder, lower = MtcnnDetector(engine), FaceEmbedder(engine), FaceEmbedder(engine, precision="bf16")
     frames = frames_of(gif_frames(scope.folder, scope.gifs)) * (REPEATED if scope.seconds else 1)
     faces = np.random.default_rng(0).integers(0, 256, (scope.faces, FACE_SIDE_PX, FACE_SIDE_PX, 3), np.uint8)
@@ -174,13 +164,28 @@ def engine_of(device: Any) -> Engine:  # noqa: ANN401 - "gpu" or "cpu"
     try:
         return TensorflowEngine(device=device)
     except ConfigError as error:
-        raise SystemExit(f"{error}{'' if device == 'cpu' else TRIAL}.") from error
+        trial = "" if device == "cpu" else "; `--device cpu --quick` tries the benchmark without a GPU"
+        raise SystemExit(f"{error}{trial}.") from error
 
 
-def paced(scope: Scope, name: str, work: Callable[[], object], count: int) -> dict[str, Any]:
+def paced(
+    scope: Scope,
+    name: str,
+    work: Callable[[], object],
+    count: int,
+    *,
+    used_s: Callable[[], float] | None = None,
+) -> dict[str, Any]:
     """Do something twice, so that all is compiled, then until so many seconds have passed; a trial once only.
 
     Batches of whole clips come out differently each time, so not all sizes are met, and compiled, in one turn.
+
+    Args:
+        scope: how long.
+        name: of the line.
+        work: what is done.
+        count: how much that is.
+        used_s: tells the processor time up to now; by default that of this process.
 
     Returns:
         ``per_s``, the median; ``cores``, processors that were busy, and what the GPU says of itself.
@@ -188,14 +193,15 @@ def paced(scope: Scope, name: str, work: Callable[[], object], count: int) -> di
     """
     for _ in range(UNCOUNTED if scope.seconds else 0):
         work()
+    used_s = used_s or _processor_s
     turns: list[float] = []
-    used_s = _processor_s()
+    before_s = used_s()
     with watched_gpu(scope.device) as busy:
         while not turns or sum(turns) < scope.seconds or (scope.seconds and len(turns) < MIN_TURNS):
             began_s = time.perf_counter()
             work()
             turns.append(time.perf_counter() - began_s)
-        cores = (_processor_s() - used_s) / sum(turns)
+        cores = (used_s() - before_s) / sum(turns)
     spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2), "cores": round(cores, 2)}
     per_s = round(count / statistics.median(turns), 1)
     say(f"{name}: {per_s} a second")
@@ -217,24 +223,16 @@ def side_by_side(scope: Scope, processes: int) -> dict[str, Any]:
         begun = [threads.submit(stack.enter_context, started(spec)) for _ in range(processes)]
         sides = [one.result() for one in begun]
 
-        def turn() -> list[dict[str, Any]]:
-            answers = list(threads.map(Side.run, sides))
-            return [{**answer, "found": all_read(answer["found"])} for answer in answers]
+        used_s: list[float] = []
 
-        for _ in range(UNCOUNTED if scope.seconds else 0):
-            turn()
-        turns: list[float] = []
-        used_s = 0.0
-        with watched_gpu(scope.device) as busy:
-            while not turns or sum(turns) < scope.seconds or (scope.seconds and len(turns) < MIN_TURNS):
-                began_s = time.perf_counter()
-                used_s += sum(answer["processor_seconds"] for answer in turn())
-                turns.append(time.perf_counter() - began_s)
-    count = processes * len(scope.clips)
-    spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2)}
-    rate = {"per_s": round(count / statistics.median(turns), 1), "cores": round(used_s / sum(turns), 2)}
-    say(f"clips, {processes} processes at the same time: {rate['per_s']} a second")
-    return {"processes": processes, "decoders": decoders, **rate, **spent, **busy}
+        def turn() -> None:
+            for answer in threads.map(Side.run, sides):
+                all_read(answer["found"])
+                used_s.append(answer["processor_seconds"])
+
+        name, count = f"clips, {processes} processes at the same time", processes * len(scope.clips)
+        told = paced(scope, name, turn, count, used_s=lambda: sum(used_s))
+    return {"processes": processes, "decoders": decoders, **told}
 
 
 def all_read(found: dict[str, Any]) -> dict[str, Any]:
@@ -265,7 +263,9 @@ def decoding(scope: Scope) -> tuple[list[list[Any]], dict[str, Any]]:
     used_s, seconds = _processor_s() - used_s, time.perf_counter() - began_s
     count = sum(map(len, decoded))
     spent = {"count": count, "turns": 1, "seconds": round(seconds, 2), "cores": round(used_s / seconds, 2)}
-    return decoded, {"per_s": round(count / used_s, 1), **spent}
+    per_s = round(count / used_s, 1)
+    say(f"decode: {per_s} a second")
+    return decoded, {"per_s": per_s, **spent}
 
 
 def versions() -> dict[str, str]:

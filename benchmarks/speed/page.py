@@ -50,7 +50,9 @@ def page(lines: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 def table(lines: Mapping[str, Any]) -> str:
     """Return the table of all rows, as Markdown; without lines, a sentence."""
     told = [
-        "| " + " | ".join([_name(name, line), *cells(row, runs=runs_of(line), why_not=_why_not(lines, name, n))]) + " |"
+        "| "
+        + " | ".join([_name(name, line), *cells(row, runs=int(line["runs"]), why_not=_why_not(lines, name, n))])
+        + " |"
         for name, line in lines.items()
         for n, row in enumerate(rows_of(line))
     ]
@@ -65,11 +67,6 @@ def _why_not(lines: Mapping[str, Any], name: str, number: int) -> str:
 def rows_of(line: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of a line; those of curves are made of their points, which older results have alone."""
     return curves.rows(line["curves"]) if "curves" in line else list(line["rows"])
-
-
-def runs_of(line: Mapping[str, Any]) -> int:
-    """Return of how many runs the numbers of a line are."""
-    return min(map(curves.runs_of, line["curves"].values())) if "curves" in line else int(line["runs"])
 
 
 def cells(row: Mapping[str, Any], *, runs: int, why_not: str) -> list[str]:
@@ -134,7 +131,7 @@ def _machine(line: Mapping[str, Any]) -> str:
     return (
         f"{line['date']}, commit `{line['commit']}`, {machine['processor']} ({machine['model']}; {flags}), "
         f"{machine['cores']} processors, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}, "
-        f"runs: {runs_of(line)}. Ours: {listed['ours']}. Beside: {listed['peers']}."
+        f"runs: {line['runs']}. Ours: {listed['ours']}. Beside: {listed['peers']}."
     )
 
 
@@ -148,7 +145,7 @@ def curve_sections(lines: Mapping[str, Any]) -> str:
             f"![Time and memory against {curve['axis']}](images/performance/{name}.png)\n\n"
             f"From {min(xs):g} to {max(xs):g}: slope of the time {curve['slope']:.2f}, of the memory "
             f"{curve['memory_slope']:.2f} (of the logarithms: 1 is linear, 0 is flat). "
-            f"A point is {curves.points_told(curve)}."
+            f"A point is the median of {lines['curves']['runs']} runs."
         )
     if lines.get("film"):
         sections.append(_film_section(lines["film"]))
