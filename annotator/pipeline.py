@@ -1,8 +1,8 @@
 """The way of a clip: frames, faces, tracks, embeddings, names.
 
-Decoding runs in a few threads (each waits for a child process), detection in a few more; one thread, the caller's,
-links faces, embeds them and names tracks. Frames of many media share the batches of the detector, crops of many media
-those of the embedder, and results go back to their media. A media that fails fails alone.
+Decoding runs in a few threads (each waits for a child process), detection in a few more, embedding in one; the
+caller's thread links faces and names tracks. Frames of many media share the batches of the detector, crops of many
+media those of the embedder, and results go back to their media. A media that fails fails alone.
 
 The stages are handed in (see ``annotator.build``): this module knows what they do, not how.
 """
@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from annotator.aliveness import is_picture
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.detecting import MAX_GAP_MS, DetectingRun, FaceDetector, FoundFaces
+from annotator.embedding import Embedder, EmbeddingRun
 from annotator.metering import NoMeter, SharedStage, StageMeter, metered
 from annotator.quality import QualityParts, quality_parts, visible_share
 from annotator.recognition.alignment import align_by, alignment_matrices, face_sizes_px
@@ -26,7 +26,6 @@ from annotator.recognition.decision import NamedTracks, Reasons
 from annotator.recognition.evidence import EvidenceStack
 from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, in_order, join_fragments, looks, shot_thumbnails
 from annotator.types import (
-    F32,
     U8,
     FaceDetections,
     FaceTrack,
@@ -46,21 +45,6 @@ Watch = Callable[[MediaRef, Sequence[FrameFaces], QualityParts], None]
 
 _WARM_UP_PX = 128
 _FRAMES_AT_ONCE = 16  # whose faces are measured together; no more, for a crowd's crops take memory
-
-
-class Embedder(Protocol):
-    """Turns aligned faces into embeddings."""
-
-    @property
-    def network_id(self) -> str:
-        """Names the embedding space."""
-
-    @property
-    def crop(self) -> FaceCrop:
-        """How faces are cut for it."""
-
-    def embed(self, faces: U8) -> F32:
-        """Return f32 (N, D) of unit norm for u8 (N, S, S, 3) RGB crops of its kind."""
 
 
 class TrackIdentifier(Protocol):
@@ -193,13 +177,16 @@ class Annotator:
                 max_bytes=self._params.detecting * self._params.max_batch_bytes,
                 networks=self._networks,
             ) as detecting,
+            EmbeddingRun(
+                self._embedder, networks=self._networks, meter=self._meter, keep_faces=self._params.keep_faces
+            ) as embedding,
         ):
             drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
             ended: list[Clip] = []  # wait for the last of their drafts
             ended_s = 0.0  # when the first of them did
             has_told = False  # the first outcome is waited for by a person: it does not wait for a full batch
             while True:
-                events = detecting.take(wait=not (drafts or ended))
+                events = detecting.take(wait=not (drafts or ended or embedding.is_busy))
                 drafts += self._link([event for event in events if isinstance(event, FoundFaces)])
                 for event in events:
                     if isinstance(event, BaseException):
@@ -215,10 +202,12 @@ class Annotator:
                 is_late = bool(ended) and time.monotonic() - ended_s >= self._params.max_wait_s
                 is_full = waiting >= self._params.embed_batch
                 if is_full or is_late or (waiting and not events) or (ended and not has_told):
-                    self._embed(drafts)
-                    yield from self._finish(ended)
+                    embedding.give(drafts, ended)
                     has_told = has_told or bool(ended)
                     drafts, ended = [], []
+                if embedding.is_busy:
+                    if clips := embedding.take(wait=not (events and embedding.has_room)):
+                        yield from self._finish(clips)
                 elif detecting.is_finished and not waiting:
                     return
 
@@ -229,24 +218,6 @@ class Annotator:
                 one.clip.timings_s["detect"] += one.seconds
                 _link(one, self._embedder.crop, self._watch)
         return [(one.clip, draft) for one in found for draft in one.clip.linker.take_closed()]
-
-    def _embed(self, drafts: Sequence[tuple[Clip, TrackDraft]]) -> None:
-        """Embed the best faces of tracks that have ended, and give the tracks to their clips."""
-        if not drafts:
-            return
-        faces = np.concatenate([draft.best_inputs for _, draft in drafts])
-        embeddings, seconds = self._networks.run(lambda: self._embedder.embed(faces))
-        used = 0
-        for clip, draft in drafts:
-            count = len(draft.best)
-            with metered(self._meter, "link"):
-                picture = is_picture(draft.best_faces, draft.best_thumbnails)
-            track = draft.finish(
-                embeddings[used : used + count], keep_faces=self._params.keep_faces, is_picture=picture
-            )
-            clip.tracks.append(track)
-            clip.timings_s["embed"] += seconds * count / len(faces)
-            used += count
 
     def _finish(self, clips: Sequence[Clip]) -> Iterator[MediaAnnotation]:
         """Identify the tracks of clips that have ended, and yield their annotations."""

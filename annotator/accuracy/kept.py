@@ -41,6 +41,7 @@ _PROGRAM: Final = (
     "decoding.py",
     "detecting.py",
     "detection",
+    "embedding.py",
     "media",
     "native",
     "networks",

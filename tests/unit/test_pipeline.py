@@ -303,10 +303,41 @@ def test_every_stage_is_told_by_the_thread_that_is_in_it_and_ends_also_on_errors
     assert {stage: names for stage, names in heard.by_thread.items() if stage != "starved"} == {
         "fetch": {"decode"},
         "decode": {"decode"},
-        "accelerator": {"look", "MainThread"},
+        "accelerator": {"look", "embedding"},
         "link": {"MainThread"},
     }
     assert not any(heard.inside.values())
+
+
+def test_frames_are_searched_while_faces_are_embedded() -> None:
+    detector = OneFaceDetector()
+
+    class WaitingEmbedder(ColourEmbedder):
+        def embed(self, faces: U8) -> F32:
+            before, deadline = len(detector.calls), time.monotonic() + 10
+            while len(detector.calls) == before and not all_searched() and time.monotonic() < deadline:
+                time.sleep(0.001)
+            searched_meanwhile.append(len(detector.calls) > before or all_searched())
+            return super().embed(faces)
+
+    def all_searched() -> bool:
+        return sum(detector.calls) == 3 * 8
+
+    searched_meanwhile: list[bool] = []
+    params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1)
+    ids = media("red-8-0", "blue-8-1", "red-8-2")
+    assert len(list(annotator(params, detector=detector, embedder=WaitingEmbedder()).annotate(ids))) == 3
+    assert len(searched_meanwhile) >= 2, "the first clip that is told does not wait for the others"
+    assert all(searched_meanwhile)
+
+
+def test_an_error_of_the_embedder_reaches_the_caller() -> None:
+    class WrongEmbedder(ColourEmbedder):
+        def embed(self, faces: U8) -> F32:
+            raise ModelError(f"the weights are wrong for {len(faces)} faces")
+
+    with pytest.raises(ModelError, match="weights"):
+        list(annotator(embedder=WrongEmbedder()).annotate(media("red-3", "blue-3")))
 
 
 def test_a_decoder_that_waits_for_room_is_not_busy() -> None:

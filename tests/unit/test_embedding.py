@@ -1,0 +1,131 @@
+"""Tracks that are with the embedder: their order, their errors, what is waited for."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from annotator.decoding import Clip
+from annotator.embedding import EmbeddingRun
+from annotator.metering import NoMeter, SharedStage
+from annotator.recognition.crops import ALIGNED
+from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, TrackLinker
+from annotator.types import F32, U8, MediaRef
+
+WAIT_S = 10
+
+
+class HeldEmbedder:
+    """Embeds a face as its level, once it may; level 9 is an error."""
+
+    network_id = "level"
+    crop = ALIGNED
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.has_begun = threading.Event()
+        self.counts: list[int] = []
+
+    def embed(self, faces: U8) -> F32:
+        self.has_begun.set()
+        assert self.may.wait(WAIT_S)
+        self.counts.append(len(faces))
+        levels = faces[:, 0, 0, :2].astype(np.float32)
+        if (levels == 9).any():
+            raise ZeroDivisionError("a fault of ours")
+        return levels
+
+
+def clip(name: str) -> Clip:
+    return Clip(MediaRef(name, f"file:///{name}"), TrackLinker(TrackingParams()))
+
+
+def drafts(of: Clip, *levels: int) -> list[tuple[Clip, TrackDraft]]:
+    """Return a track with a face for each level."""
+    return [(of, draft) for level in levels for draft in _tracks(level)]
+
+
+def _tracks(level: int) -> Sequence[TrackDraft]:
+    linker = TrackLinker(TrackingParams())
+    crops = np.full((1, 112, 112, 3), level, np.uint8)
+    one = np.ones(1, np.float32)
+    linker.add(
+        FrameFaces(
+            frame_index=0,
+            pts_ms=0,
+            from_ms=0,
+            shown_ms=100,
+            thumbnail=np.zeros((36, 64, 3), np.uint8),
+            boxes_xyxy=np.array([[10, 10, 60, 60]], np.float32),
+            scores=one,
+            quality=one,
+            face_px=one * 50,
+            crops=crops,
+            looks=np.zeros((1, 588), np.float32),
+        )
+    )
+    return linker.finish()
+
+
+@contextmanager
+def run(embedder: HeldEmbedder) -> Iterator[EmbeddingRun]:
+    meter = NoMeter()
+    networks = SharedStage(meter, "accelerator")
+    with EmbeddingRun(embedder, networks=networks, meter=meter, keep_faces=False) as embedding:
+        try:
+            yield embedding
+        finally:
+            embedder.may.set()
+
+
+def test_tracks_come_back_to_their_clips_in_the_order_in_which_they_were_given() -> None:
+    first, second, embedder = clip("first"), clip("second"), HeldEmbedder()
+    with run(embedder) as embedding:
+        embedding.give([*drafts(first, 1, 2), *drafts(second, 3)], [first])
+        embedding.give(drafts(second, 4), [second])
+        assert not embedding.has_room
+        embedder.may.set()
+        assert list(embedding.take(wait=True))[:1] == [first]
+        while embedding.is_busy:
+            assert list(embedding.take(wait=True)) in ([second], [])
+    assert [int(track.evidence.embeddings[0, 0]) for track in first.tracks] == [1, 2]
+    assert [int(track.evidence.embeddings[0, 0]) for track in second.tracks] == [3, 4]
+    assert embedder.counts == [3, 1]
+    assert first.timings_s["embed"] > 0
+
+
+def test_nobody_waits_who_does_not_ask_to() -> None:
+    one, embedder = clip("one"), HeldEmbedder()
+    with run(embedder) as embedding:
+        assert list(embedding.take(wait=True)) == [], "nothing was given"
+        embedding.give(drafts(one, 1), [one])
+        assert embedder.has_begun.wait(WAIT_S)
+        assert list(embedding.take(wait=False)) == []
+        assert embedding.is_busy
+        embedder.may.set()
+        assert list(embedding.take(wait=True)) == [one]
+        assert not embedding.is_busy
+
+
+def test_a_clip_without_a_face_waits_for_those_that_were_given_before_it() -> None:
+    full, empty, embedder = clip("full"), clip("empty"), HeldEmbedder()
+    with run(embedder) as embedding:
+        embedding.give([], [empty])
+        assert list(embedding.take(wait=False)) == [empty], "there is nothing to embed"
+        embedding.give(drafts(full, 1), [full])
+        embedding.give([], [empty])
+        assert embedder.has_begun.wait(WAIT_S)
+        assert list(embedding.take(wait=False)) == []
+        embedder.may.set()
+        assert list(embedding.take(wait=True)) == [full, empty]
+
+
+def test_an_error_of_the_embedder_is_raised_where_its_tracks_are_taken() -> None:
+    one, embedder = clip("one"), HeldEmbedder()
+    embedder.may.set()
+    with run(embedder) as embedding:
+        embedding.give(drafts(one, 9), [one])
+        with pytest.raises(ZeroDivisionError):
+            embedding.take(wait=True)
