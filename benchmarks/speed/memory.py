@@ -98,15 +98,6 @@ class Watched:
         """The largest."""
         return max(self.memory_mb, default=0.0)
 
-    def slope_mb_per_minute(self) -> float:
-        """Return the slope of a line through the later four fifths: at first buffers fill."""
-        import numpy as np  # noqa: PLC0415 - only here
-
-        start = len(self.seconds) // 5
-        if len(self.seconds) - start < 3:
-            return 0.0
-        return 60.0 * float(np.polyfit(self.seconds[start:], self.memory_mb[start:], 1)[0])
-
     def thinned(self, count: int = 120) -> list[tuple[float, float]]:
         """Return some evenly spaced points, for a picture."""
         step = max(1, len(self.seconds) // count)

@@ -144,7 +144,6 @@ def annotate_watched(clips: list[str], options: dict[str, Any] | None = None, *,
         return {
             **found,
             "peak_mb": seen.peak_mb,
-            "slope_mb_per_minute": seen.slope_mb_per_minute(),
             "memory": seen.thinned(),
         }
 

@@ -3,7 +3,6 @@
 python -m benchmarks.speed.page
 """
 
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -153,11 +152,11 @@ def curve_sections(lines: Mapping[str, Any]) -> str:
 
 
 def _film_section(line: Mapping[str, Any]) -> str:
-    series = {name: line["sides"]["ours"]["series"][name] for name in ("peak_mb", "slope_mb_per_minute")}
+    peaks_mb = line["sides"]["ours"]["series"]["peak_mb"]
     return (
         "### A film\n\n![Memory over time](images/performance/film-memory.png)\n\n"
-        f"Memory of all processes while a film is annotated: at most {max(series['peak_mb']):.0f} MB, slope over the "
-        f"later four fifths {statistics.median(series['slope_mb_per_minute']):.1f} MB a minute."
+        f"Memory of all processes while a film is annotated, in the last run; at most {max(peaks_mb):.0f} MB in any. "
+        "It goes up and down, as decoders come and go and frames wait in batches."
     )
 
 

@@ -164,7 +164,7 @@ def test_slopes_and_work_are_told_where_they_were_measured() -> None:
 
 
 def film_side() -> dict[str, Any]:
-    return {"ours": {"series": {"peak_mb": [300.0], "slope_mb_per_minute": [0.1]}}}
+    return {"ours": {"series": {"peak_mb": [300.0]}}}
 
 
 def test_the_slope_of_a_quadratic_curve_is_two() -> None:
