@@ -62,7 +62,8 @@ class PipelineParams:
         max_inbox_bytes: decoded frames that wait for the detector.
         max_batch_bytes: decoded frames that go to the detector together.
         detecting: such batches that are with the detector at a time.
-        embed_batch: crops from which the embedder is not kept waiting for more.
+        embed_batch: crops from which the embedder is not kept waiting for more, and how many go there at a time; two
+            groups may be with it.
         max_wait_s: longest wait of a clip that has ended for a fuller batch.
         keep_faces: whether tracks keep the crops of their best faces, for whoever draws them.
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from annotator.decoding import Clip, DecodingRun, FrameSource, PipelineParams
 from annotator.detecting import MAX_GAP_MS, DetectingRun, FaceDetector, FoundFaces
-from annotator.embedding import Embedder, EmbeddingRun
+from annotator.embedding_run import Embedder, EmbeddingRun
 from annotator.metering import NoMeter, SharedStage, StageMeter, metered
 from annotator.quality import QualityParts, quality_parts, visible_share
 from annotator.recognition.alignment import align_by, alignment_matrices, face_sizes_px
@@ -178,38 +178,51 @@ class Annotator:
                 networks=self._networks,
             ) as detecting,
             EmbeddingRun(
-                self._embedder, networks=self._networks, meter=self._meter, keep_faces=self._params.keep_faces
-            ) as embedding,
+                self._embedder,
+                networks=self._networks,
+                meter=self._meter,
+                at_once=self._params.embed_batch,
+                keep_faces=self._params.keep_faces,
+            ) as embedding_run,
         ):
-            drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
-            ended: list[Clip] = []  # wait for the last of their drafts
-            ended_s = 0.0  # when the first of them did
-            has_told = False  # the first outcome is waited for by a person: it does not wait for a full batch
-            while True:
-                events = detecting.take(wait=not (drafts or ended or embedding.is_busy))
-                drafts += self._link([event for event in events if isinstance(event, FoundFaces)])
-                for event in events:
-                    if isinstance(event, BaseException):
-                        raise event
-                    if isinstance(event, Clip):
-                        drafts += [(event, draft) for draft in event.linker.finish()]
-                        ended_s = ended_s if ended else time.monotonic()
-                        ended.append(event)
-                    elif isinstance(event, MediaFailure | KnownMedia):
-                        yield event
-                # A clip without a face waits for others too, but not for ever: beside a film, frames never stop.
-                waiting = len(ended) + sum(len(draft.best) for _, draft in drafts)
-                is_late = bool(ended) and time.monotonic() - ended_s >= self._params.max_wait_s
-                is_full = waiting >= self._params.embed_batch
-                if is_full or is_late or (waiting and not events) or (ended and not has_told):
-                    embedding.give(drafts, ended)
-                    has_told = has_told or bool(ended)
-                    drafts, ended = [], []
-                if embedding.is_busy:
-                    if clips := embedding.take(wait=not (events and embedding.has_room)):
-                        yield from self._finish(clips)
-                elif detecting.is_finished and not waiting:
-                    return
+            try:
+                yield from self._told(detecting, embedding_run)
+            except Exception:  # what is with the embedder already is not done in vain
+                yield from self._finish(embedding_run.take(wait=True))
+                raise
+
+    def _told(self, detecting: DetectingRun, embedding_run: EmbeddingRun) -> Iterator[Outcome]:
+        """Link faces, have those of tracks that have ended embedded, and yield outcomes."""
+        drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
+        ended: list[Clip] = []  # wait for the last of their drafts
+        ended_s = 0.0  # when the first of them did
+        has_told = False  # the first outcome is waited for by a person: nothing else is done meanwhile
+        while True:
+            events = detecting.take(wait=not (drafts or ended or embedding_run.is_busy))
+            drafts += self._link([event for event in events if isinstance(event, FoundFaces)])
+            for event in events:
+                if isinstance(event, BaseException):
+                    raise event
+                if isinstance(event, Clip):
+                    drafts += [(event, draft) for draft in event.linker.finish()]
+                    ended_s = ended_s if ended else time.monotonic()
+                    ended.append(event)
+                elif isinstance(event, MediaFailure | KnownMedia):
+                    yield event
+            # A clip without a face waits for others too, but not for ever: beside a film, frames never stop.
+            waiting = len(ended) + sum(len(draft.best) for _, draft in drafts)
+            is_late = bool(ended) and time.monotonic() - ended_s >= self._params.max_wait_s
+            is_full = waiting >= self._params.embed_batch
+            is_idle = not events and not embedding_run.is_busy
+            if is_full or is_late or (waiting and is_idle) or (ended and not has_told):
+                embedding_run.give(drafts, ended)
+                drafts, ended = [], []
+            elif detecting.is_finished and not (waiting or embedding_run.is_busy):
+                return
+            goes_on = bool(events) and embedding_run.has_room and (has_told or not embedding_run.brings_clips)
+            for annotation in self._finish(embedding_run.take(wait=not goes_on)):
+                has_told = True
+                yield annotation
 
     def _link(self, found: Sequence[FoundFaces]) -> list[tuple[Clip, TrackDraft]]:
         """Link faces into their clips' tracks; return the tracks that have ended."""
@@ -221,11 +234,13 @@ class Annotator:
 
     def _finish(self, clips: Sequence[Clip]) -> Iterator[MediaAnnotation]:
         """Identify the tracks of clips that have ended, and yield their annotations."""
+        if not clips:
+            return
         start = time.perf_counter()
         with metered(self._meter, "link"):
             tracks_by_clip = [join_fragments(in_order(clip.tracks), params=self._tracking) for clip in clips]
             labels = iter(self._identifier.identify([track.evidence for tracks in tracks_by_clip for track in tracks]))
-        identify_s = (time.perf_counter() - start) / max(len(clips), 1)
+        identify_s = (time.perf_counter() - start) / len(clips)
         for clip, tracks in zip(clips, tracks_by_clip, strict=True):
             clip.timings_s["identify"] = identify_s
             yield self._annotation(clip, tracks, [next(labels) for _ in tracks])

@@ -41,7 +41,7 @@ _PROGRAM: Final = (
     "decoding.py",
     "detecting.py",
     "detection",
-    "embedding.py",
+    "embedding_run.py",
     "media",
     "native",
     "networks",

@@ -310,25 +310,98 @@ def test_every_stage_is_told_by_the_thread_that_is_in_it_and_ends_also_on_errors
 
 
 def test_frames_are_searched_while_faces_are_embedded() -> None:
-    detector = OneFaceDetector()
+    all_are_decoded, second_is_embedded, is_searched = threading.Event(), threading.Event(), threading.Event()
 
-    class WaitingEmbedder(ColourEmbedder):
+    def refs() -> Iterator[MediaRef]:
+        yield from media("red-3-0", "blue-3-1", "red-3-2")
+        all_are_decoded.set()
+
+    class HeldDetector(OneFaceDetector):
+        def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+            assert all_are_decoded.wait(10)
+            if sum(self.calls) >= 2 * 3:
+                assert second_is_embedded.wait(10)
+                is_searched.set()
+            return super().detect(frames)
+
+    class HeldEmbedder(ColourEmbedder):
         def embed(self, faces: U8) -> F32:
-            before, deadline = len(detector.calls), time.monotonic() + 10
-            while len(detector.calls) == before and not all_searched() and time.monotonic() < deadline:
-                time.sleep(0.001)
-            searched_meanwhile.append(len(detector.calls) > before or all_searched())
+            if faces[..., 2].any():  # not those of the first clip, which are waited for
+                second_is_embedded.set()
+                assert is_searched.wait(10), "frames of the third clip"
             return super().embed(faces)
 
-    def all_searched() -> bool:
-        return sum(detector.calls) == 3 * 8
+    params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1, embed_batch=1)
+    run = annotator(params, detector=HeldDetector(), embedder=HeldEmbedder())
+    assert [one.media.media_id for one in run.annotate(refs())] == ["red-3-0", "blue-3-1", "red-3-2"]
 
-    searched_meanwhile: list[bool] = []
+
+class Queue:
+    """A list of media that blocks behind the last one, as an empty queue does, until it is closed."""
+
+    def __init__(self, *ids: str) -> None:
+        self._media = iter(media(*ids))
+        self.is_closed = threading.Event()
+        self.has_waited_in_vain = False
+
+    def __iter__(self) -> Iterator[MediaRef]:
+        return self
+
+    def __next__(self) -> MediaRef:
+        found = next(self._media, None)
+        if found is None:
+            self.has_waited_in_vain = not self.is_closed.wait(10)
+            raise StopIteration
+        return found
+
+    def close(self) -> None:
+        self.is_closed.set()
+
+
+@pytest.mark.parametrize("embed_batch", [1, 64])
+def test_what_is_done_is_told_while_the_list_of_media_is_waited_for(embed_batch: int) -> None:
+    queue = Queue("red-3", "blue-3-1", "red-3-2", "none-2")
+    outcomes = annotator(PipelineParams(embed_batch=embed_batch)).annotate(queue)
+    assert len([next(outcomes) for _ in range(4)]) == 4
+    assert not queue.has_waited_in_vain
+    outcomes.close()  # type: ignore[attr-defined]
+    assert queue.is_closed.is_set()
+
+
+def test_nothing_is_searched_while_the_first_outcome_is_waited_for() -> None:
+    detector = OneFaceDetector()
     params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1)
-    ids = media("red-8-0", "blue-8-1", "red-8-2")
-    assert len(list(annotator(params, detector=detector, embedder=WaitingEmbedder()).annotate(ids))) == 3
-    assert len(searched_meanwhile) >= 2, "the first clip that is told does not wait for the others"
-    assert all(searched_meanwhile)
+    outcomes = annotator(params, detector=detector).annotate(media("red-3-0", "red-3-1", "red-3-2"))
+    assert next(outcomes).media.media_id == "red-3-0"
+    assert sum(detector.calls) == 3
+    outcomes.close()  # type: ignore[attr-defined]
+
+
+def test_a_slow_embedder_is_waited_for() -> None:
+    class SlowEmbedder(ColourEmbedder):
+        def embed(self, faces: U8) -> F32:
+            threading.Event().wait(0.05)
+            return super().embed(faces)
+
+    ids = [f"red-1-{number}" for number in range(8)]
+    params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1, embed_batch=1)
+    outcomes = list(annotator(params, embedder=SlowEmbedder()).annotate(media(*ids)))
+    assert sorted(one.media.media_id for one in outcomes) == sorted(ids)
+
+
+def test_what_is_embedded_is_told_before_the_error_of_something_else() -> None:
+    class BreakingDetector(OneFaceDetector):
+        def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+            if sum(self.calls) == 2 * 3:
+                raise ZeroDivisionError("a fault of ours")
+            return super().detect(frames)
+
+    params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1, embed_batch=1)
+    run = annotator(params, detector=BreakingDetector())
+    told: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        told += (one.media.media_id for one in run.annotate(media("red-3-0", "blue-3-1", "red-3-2")))
+    assert told == ["red-3-0", "blue-3-1"]
 
 
 def test_an_error_of_the_embedder_reaches_the_caller() -> None:

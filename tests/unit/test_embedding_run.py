@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from annotator.decoding import Clip
-from annotator.embedding import EmbeddingRun
+from annotator.embedding_run import AHEAD, EmbeddingRun
 from annotator.metering import NoMeter, SharedStage
 from annotator.recognition.crops import ALIGNED
 from annotator.tracking import FrameFaces, TrackDraft, TrackingParams, TrackLinker
@@ -70,10 +70,10 @@ def _tracks(level: int) -> Sequence[TrackDraft]:
 
 
 @contextmanager
-def run(embedder: HeldEmbedder) -> Iterator[EmbeddingRun]:
+def run(embedder: HeldEmbedder, *, at_once: int = 64) -> Iterator[EmbeddingRun]:
     meter = NoMeter()
     networks = SharedStage(meter, "accelerator")
-    with EmbeddingRun(embedder, networks=networks, meter=meter, keep_faces=False) as embedding:
+    with EmbeddingRun(embedder, networks=networks, meter=meter, at_once=at_once, keep_faces=False) as embedding:
         try:
             yield embedding
         finally:
@@ -94,6 +94,28 @@ def test_tracks_come_back_to_their_clips_in_the_order_in_which_they_were_given()
     assert [int(track.evidence.embeddings[0, 0]) for track in second.tracks] == [3, 4]
     assert embedder.counts == [3, 1]
     assert first.timings_s["embed"] > 0
+
+
+def test_no_more_is_given_than_may_wait() -> None:
+    embedder, empty = HeldEmbedder(), clip("empty")
+    with run(embedder) as embedding:
+        for _ in range(AHEAD):
+            assert embedding.has_room
+            embedding.give([], [empty])  # is no work
+            embedding.give(drafts(clip("full"), 1), [])
+        assert not embedding.has_room
+        with pytest.raises(RuntimeError, match="more was given"):
+            embedding.give(drafts(clip("full"), 1), [])
+
+
+def test_many_faces_go_to_the_embedder_in_parts() -> None:
+    one, embedder = clip("one"), HeldEmbedder()
+    embedder.may.set()
+    with run(embedder, at_once=2) as embedding:
+        embedding.give(drafts(one, 1, 2, 3, 4, 5), [one])
+        assert list(embedding.take(wait=True)) == [one]
+    assert embedder.counts == [2, 2, 1]
+    assert [int(track.evidence.embeddings[0, 0]) for track in one.tracks] == [1, 2, 3, 4, 5]
 
 
 def test_nobody_waits_who_does_not_ask_to() -> None:
@@ -123,9 +145,11 @@ def test_a_clip_without_a_face_waits_for_those_that_were_given_before_it() -> No
 
 
 def test_an_error_of_the_embedder_is_raised_where_its_tracks_are_taken() -> None:
-    one, embedder = clip("one"), HeldEmbedder()
-    embedder.may.set()
+    one, other, embedder = clip("one"), clip("other"), HeldEmbedder()
     with run(embedder) as embedding:
-        embedding.give(drafts(one, 9), [one])
+        embedding.give(drafts(one, 1), [one])
+        embedding.give(drafts(other, 9), [other])
+        embedder.may.set()
+        assert list(embedding.take(wait=True)) == [one], "what came before it is not lost"
         with pytest.raises(ZeroDivisionError):
             embedding.take(wait=True)
