@@ -122,7 +122,8 @@ class EmbeddingRun:
     def take(self, *, wait: bool) -> Sequence[Clip]:
         """Give the tracks that are embedded to their clips, and return the clips that have all of theirs.
 
-        What the embedder raises is raised here, once what came before it was returned.
+        What the embedder raises is raised here, once what came before it was returned; what was given after it never
+        comes back, for its clips may lack the tracks that failed.
 
         Args:
             wait: whether to wait for those that were given first.
@@ -131,7 +132,11 @@ class EmbeddingRun:
         clips: list[Clip] = []
         while self._groups and (wait or self._groups[0].is_done) and not (clips and self._groups[0].has_failed):
             group, wait = self._groups.popleft(), False
-            self._finish(group)
+            try:
+                self._finish(group)
+            except Exception:
+                self._groups.clear()
+                raise
             clips += group.ended
         return clips
 

@@ -9,6 +9,7 @@ The stages are handed in (see ``annotator.build``): this module knows what they 
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import Protocol
 
@@ -187,8 +188,12 @@ class Annotator:
         ):
             try:
                 yield from self._told(detecting, embedding_run)
-            except Exception:  # what is with the embedder already is not done in vain
-                yield from self._finish(embedding_run.take(wait=True))
+            except Exception:
+                with suppress(
+                    Exception
+                ):  # what is with the embedder is told, and the first error is the one that counts
+                    while embedding_run.is_busy:
+                        yield from self._finish(embedding_run.take(wait=True))
                 raise
 
     def _told(self, detecting: DetectingRun, embedding_run: EmbeddingRun) -> Iterator[Outcome]:
@@ -196,7 +201,7 @@ class Annotator:
         drafts: list[tuple[Clip, TrackDraft]] = []  # wait for the embedder
         ended: list[Clip] = []  # wait for the last of their drafts
         ended_s = 0.0  # when the first of them did
-        has_told = False  # the first outcome is waited for by a person: nothing else is done meanwhile
+        has_told = False  # the first outcome is waited for by a person: its faces go before further frames
         while True:
             events = detecting.take(wait=not (drafts or ended or embedding_run.is_busy))
             drafts += self._link([event for event in events if isinstance(event, FoundFaces)])

@@ -153,3 +153,27 @@ def test_an_error_of_the_embedder_is_raised_where_its_tracks_are_taken() -> None
         assert list(embedding.take(wait=True)) == [one], "what came before it is not lost"
         with pytest.raises(ZeroDivisionError):
             embedding.take(wait=True)
+
+
+def test_a_clip_does_not_come_back_without_the_tracks_that_failed() -> None:
+    one, embedder = clip("one"), HeldEmbedder()
+    embedder.may.set()
+    with run(embedder) as embedding:
+        embedding.give(drafts(one, 9), [])
+        embedding.give(drafts(one, 1), [one])
+        with pytest.raises(ZeroDivisionError):
+            embedding.take(wait=True)
+        assert list(embedding.take(wait=True)) == []
+        assert not embedding.is_busy
+
+
+def test_who_leaves_waits_only_for_the_faces_that_are_with_the_embedder() -> None:
+    embedder, meter = HeldEmbedder(), NoMeter()
+    networks = SharedStage(meter, "accelerator")
+    with EmbeddingRun(embedder, networks=networks, meter=meter, at_once=1, keep_faces=False) as embedding:
+        embedding.give(drafts(clip("one"), 1, 2, 3), [])
+        last = embedding._groups[0].parts[-1]  # nothing else tells that it will never begin
+        assert embedder.has_begun.wait(WAIT_S)
+        last.add_done_callback(lambda _: embedder.may.set())
+    assert last.cancelled()
+    assert embedder.counts == [1]

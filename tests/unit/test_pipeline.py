@@ -358,11 +358,28 @@ class Queue:
         self.is_closed.set()
 
 
+class LitDetector(OneFaceDetector):
+    """Sees nobody in the frames of media that are neither red nor blue."""
+
+    def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+        faces = super().detect(frames)
+        return [
+            face if frame[..., 0].any() else FaceDetections.empty() for frame, face in zip(frames, faces, strict=True)
+        ]
+
+
+class SlowEmbedder(ColourEmbedder):
+    def embed(self, faces: U8) -> F32:
+        threading.Event().wait(0.05)
+        return super().embed(faces)
+
+
 @pytest.mark.parametrize("embed_batch", [1, 64])
 def test_what_is_done_is_told_while_the_list_of_media_is_waited_for(embed_batch: int) -> None:
-    queue = Queue("red-3", "blue-3-1", "red-3-2", "none-2")
-    outcomes = annotator(PipelineParams(embed_batch=embed_batch)).annotate(queue)
-    assert len([next(outcomes) for _ in range(4)]) == 4
+    queue = Queue("red-3", "none-1", "red-3-1", "red-3-2", "none-2")
+    run = annotator(PipelineParams(embed_batch=embed_batch), detector=LitDetector(), embedder=SlowEmbedder())
+    outcomes = run.annotate(queue)
+    assert len([next(outcomes) for _ in range(5)]) == 5
     assert not queue.has_waited_in_vain
     outcomes.close()  # type: ignore[attr-defined]
     assert queue.is_closed.is_set()
@@ -378,11 +395,6 @@ def test_nothing_is_searched_while_the_first_outcome_is_waited_for() -> None:
 
 
 def test_a_slow_embedder_is_waited_for() -> None:
-    class SlowEmbedder(ColourEmbedder):
-        def embed(self, faces: U8) -> F32:
-            threading.Event().wait(0.05)
-            return super().embed(faces)
-
     ids = [f"red-1-{number}" for number in range(8)]
     params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1, embed_batch=1)
     outcomes = list(annotator(params, embedder=SlowEmbedder()).annotate(media(*ids)))
@@ -392,16 +404,35 @@ def test_a_slow_embedder_is_waited_for() -> None:
 def test_what_is_embedded_is_told_before_the_error_of_something_else() -> None:
     class BreakingDetector(OneFaceDetector):
         def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
-            if sum(self.calls) == 2 * 3:
+            if sum(self.calls) == 3 * 3:
                 raise ZeroDivisionError("a fault of ours")
             return super().detect(frames)
 
     params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1, embed_batch=1)
-    run = annotator(params, detector=BreakingDetector())
+    run = annotator(params, detector=BreakingDetector(), embedder=SlowEmbedder())
     told: list[str] = []
     with pytest.raises(ZeroDivisionError):
-        told += (one.media.media_id for one in run.annotate(media("red-3-0", "blue-3-1", "red-3-2")))
-    assert told == ["red-3-0", "blue-3-1"]
+        told += (one.media.media_id for one in run.annotate(media("red-3-0", "blue-3-1", "red-3-2", "red-3-3")))
+    assert told == ["red-3-0", "blue-3-1", "red-3-2"]
+
+
+def test_no_clip_is_told_without_the_tracks_that_failed() -> None:
+    class FailingOnceEmbedder(SlowEmbedder):
+        calls = 0
+
+        def embed(self, faces: U8) -> F32:
+            self.calls += 1
+            embeddings = super().embed(faces)  # meanwhile the clip ends
+            if self.calls == 1:
+                raise ZeroDivisionError("a fault of ours")
+            return embeddings
+
+    # Its first track ends before the clip does, and goes to the embedder alone.
+    params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1, embed_batch=1)
+    told: list[Outcome] = []
+    with pytest.raises(ZeroDivisionError):
+        told += annotator(params, embedder=FailingOnceEmbedder()).annotate(media("red-6"))
+    assert told == []
 
 
 def test_an_error_of_the_embedder_reaches_the_caller() -> None:
