@@ -203,7 +203,7 @@ def paced(
             turns.append(time.perf_counter() - began_s)
         cores = (used_s() - before_s) / sum(turns)
     spent = {"count": count, "turns": len(turns), "seconds": round(sum(turns), 2), "cores": round(cores, 2)}
-    per_s = round(count / statistics.median(turns), 1)
+    per_s = round(count / statistics.median(turns), 3)
     say(f"{name}: {per_s} a second")
     return {"per_s": per_s, **spent, **busy}
 
@@ -263,7 +263,7 @@ def decoding(scope: Scope) -> tuple[list[list[Any]], dict[str, Any]]:
     used_s, seconds = _processor_s() - used_s, time.perf_counter() - began_s
     count = sum(map(len, decoded))
     spent = {"count": count, "turns": 1, "seconds": round(seconds, 2), "cores": round(used_s / seconds, 2)}
-    per_s = round(count / used_s, 1)
+    per_s = round(count / used_s, 3)
     say(f"decode: {per_s} a second")
     return decoded, {"per_s": per_s, **spent}
 

@@ -25,13 +25,14 @@ def test_a_worker_killed_with_a_message_that_the_broker_no_longer_knows(
 ) -> None:
     first = system.worker()
     taken = first.broker.trap(WRITES_DOWN)
+    system.wait_until(lambda: 0 < system.count("chunks", "state = 1") == system.messages(), what="messages are there")
+    beat.kill()  # else it may have sent the message again before anybody has looked
     first.start()
     taken.wait()
-    beat.freeze()  # else it may have sent the message again before anybody has looked
     first.kill()
     taken.cut()
     assert system.messages() + system.broker.hlen("unacked") < system.count("chunks", "state = 1")
-    beat.wake()
+    system.start_beat()
     system.start_worker()
     system.assert_ends_as(undisturbed)
 
