@@ -7,9 +7,9 @@ media those of the embedder, and results go back to their media. A media that fa
 The stages are handed in (see ``annotator.build``): this module knows what they do, not how.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import Protocol
 
@@ -38,6 +38,8 @@ from annotator.types import (
     TrackEvidence,
     TrackLabel,
 )
+
+logger = logging.getLogger(__name__)
 
 Outcome = MediaAnnotation | MediaFailure | KnownMedia
 
@@ -189,11 +191,7 @@ class Annotator:
             try:
                 yield from self._told(detecting, embedding_run)
             except Exception:
-                with suppress(
-                    Exception
-                ):  # what is with the embedder is told, and the first error is the one that counts
-                    while embedding_run.is_busy:
-                        yield from self._finish(embedding_run.take(wait=True))
+                yield from self._told_last(embedding_run)
                 raise
 
     def _told(self, detecting: DetectingRun, embedding_run: EmbeddingRun) -> Iterator[Outcome]:
@@ -228,6 +226,14 @@ class Annotator:
             for annotation in self._finish(embedding_run.take(wait=not goes_on)):
                 has_told = True
                 yield annotation
+
+    def _told_last(self, embedding_run: EmbeddingRun) -> Iterator[Outcome]:
+        """Yield the outcomes of what is with the embedder when an error ends the run; that error is the one to raise."""
+        try:
+            while embedding_run.is_busy:
+                yield from self._finish(embedding_run.take(wait=True))
+        except Exception:
+            logger.exception("what was with the embedder when the run ended is not told")
 
     def _link(self, found: Sequence[FoundFaces]) -> list[tuple[Clip, TrackDraft]]:
         """Link faces into their clips' tracks; return the tracks that have ended."""

@@ -40,7 +40,7 @@ FILM_MINUTES: Final = 20
 SHORTER: Final = 4
 """A film of so many times fewer minutes takes as much memory, where that does not grow on the way."""
 MAX_GROWTH_PERCENT: Final = 5
-"""Of the largest memory: decoders come and go, and frames wait in batches of 8 MB, so that it varies by some 3 %."""
+"""Of the largest memory, which varies: decoders come and go, and frames wait in batches of 8 MB."""
 FILM_OPTIONS: Final = {"sampling": {"every_ms": EVERY_MS}}
 MEMORY_SHARE: Final = 0.1
 MORE_LANES: Final = (8, 16)
