@@ -228,7 +228,7 @@ class Annotator:
                 yield annotation
 
     def _told_last(self, embedding_run: EmbeddingRun) -> Iterator[Outcome]:
-        """Yield the outcomes of what is with the embedder when an error ends the run; that error is the one to raise."""
+        """Yield the outcomes of what is with the embedder when an error ends the run, which is the one to raise."""
         try:
             while embedding_run.is_busy:
                 yield from self._finish(embedding_run.take(wait=True))

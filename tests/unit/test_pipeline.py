@@ -416,6 +416,30 @@ def test_what_is_embedded_is_told_before_the_error_of_something_else() -> None:
     assert told == ["red-3-0", "blue-3-1", "red-3-2"]
 
 
+def test_the_first_error_is_raised_and_the_one_behind_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    has_failed = threading.Event()
+
+    class BreakingDetector(OneFaceDetector):
+        def detect(self, frames: Sequence[U8]) -> list[FaceDetections]:
+            if sum(self.calls) == 2 * 3:
+                has_failed.set()
+                raise ZeroDivisionError("the first")
+            return super().detect(frames)
+
+    class BreakingEmbedder(ColourEmbedder):
+        def embed(self, faces: U8) -> F32:
+            if faces[..., 2].any():  # the second clip
+                assert has_failed.wait(10)
+                raise ModelError("the one behind it")
+            return super().embed(faces)
+
+    params = PipelineParams(decoders=1, detecting=1, max_batch_bytes=1, embed_batch=64, max_wait_s=0)
+    run = annotator(params, detector=BreakingDetector(), embedder=BreakingEmbedder())
+    with pytest.raises(ZeroDivisionError, match="the first"):
+        list(run.annotate(media("red-3-0", "blue-3-1", "red-3-2")))
+    assert "the one behind it" in caplog.text
+
+
 def test_no_clip_is_told_without_the_tracks_that_failed() -> None:
     class FailingOnceEmbedder(SlowEmbedder):
         calls = 0
