@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from annotator.appearing import remove_parts
 from annotator.cli.output import progress
 from annotator.recognition.crops import FaceCrop
 from annotator.recognition.photographs import read_picture
@@ -51,6 +52,7 @@ class CropFolders:
         made = self.findings.crops()
         new = [one for one in samples if made.get(one.crop) != wanted[one.crop] or not self._is_there(one)]
         gone = [path for path in made if path not in wanted]
+        self._clear_up(made)
         for path in gone:
             (self.experiment.folder / path).unlink(missing_ok=True)
         self.findings.forget_crops(gone)
@@ -66,6 +68,11 @@ class CropFolders:
                         advance()
                 self.findings.confirm_crops({sample.crop: wanted[sample.crop] for sample in part})
         return len(new), len(gone)
+
+    def _clear_up(self, made: Mapping[str, str]) -> None:
+        """Remove what a run that was killed has left half written, in the folders of crops that it never confirmed."""
+        for folder in {(self.experiment.folder / path).parent for path, recipe in made.items() if not recipe}:
+            remove_parts(folder)
 
     def _recipe(self, sample: Sample) -> str:
         content = self.contents[sample.photograph]

@@ -181,6 +181,18 @@ def test_a_kill_at_any_point_loses_nothing_and_the_next_run_comes_to_the_same(ma
     assert everything(killed) == everything(undisturbed)
 
 
+def test_what_a_killed_run_left_half_written_goes_with_the_next_one(make: Make) -> None:
+    experiment = make("athletes")
+    done = prepared(experiment)
+    crop = experiment.folder / done.plan.samples[0].crop
+    half = crop.with_name(".0123456789abcdef.part.jpg")
+    half.write_bytes(b"")
+    with closing(sqlite3.connect(experiment.findings_file)) as connection, connection:
+        connection.execute("UPDATE crops SET recipe = '' WHERE path = ?", (done.plan.samples[0].crop,))
+    assert prepared(experiment).written == 1
+    assert not half.exists()
+
+
 def _known(experiment: Experiment) -> int:
     """Return how many contents have been looked at."""
     if not experiment.findings_file.exists():
