@@ -16,8 +16,8 @@ from typing import Final
 from annotator.store.partitions import CONTENTS_PER_PARTITION
 from workers.backlog.forecast import LABEL_BYTES, MEDIA_BYTES, TRACK_BYTES
 
-# make bench, the line `clips`: 69 clips in 19.4 s.
-MEDIA_PER_S_TWO_PROCESSORS: Final = 3.56
+# make bench, the line `clips`: 69 clips in 18.8 s.
+MEDIA_PER_S_TWO_PROCESSORS: Final = 3.66
 # make bench-gpu: four processes; and the line `decode`: 160 frames a second and processor, of which a clip has 15.1.
 MEDIA_PER_S_H100: Final = 57.6
 DECODE_S: Final = 0.095

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -20,6 +21,12 @@ Claims = dict[str, Any]
 
 def new_key(key_id: str) -> jwk.RSAKey:
     return jwk.RSAKey.generate_key(2048, {"kid": key_id, "use": "sig"}, private=True)
+
+
+@cache
+def _first_key() -> jwk.RSAKey:
+    """Return the key that every provider has at first: to make one may take a second."""
+    return new_key("first")
 
 
 class ProviderForTests:
@@ -41,7 +48,7 @@ class ProviderForTests:
         self.issuer = f"http://127.0.0.1:{port}/realm"
         self.user: Claims = {"sub": "7a1", "preferred_username": "Eve", "groups": ["staff"]}
         self.now_s: Callable[[], float] = time.time
-        self.keys = [new_key("first")]
+        self.keys = [_first_key()]
         self.sign: Callable[[Claims], str] = self.signed
         self.says: dict[str, Any] = {}
         self.moved: dict[str, str] = {}
@@ -149,7 +156,7 @@ def oidc_provider() -> Iterator[ProviderForTests]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         provider = ProviderForTests(server.server_port)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield provider

@@ -5,11 +5,12 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, MetaData, select
+from sqlalchemy import Connection, Engine, MetaData, Table, select, text
 
 from annotator.recognition.tombstone import plain_name
 from annotator.store.takedowns.name_finder import NameFinder
@@ -39,10 +40,8 @@ def traces_in_database(
 
     """
     found = []
-    metadata = MetaData()
-    metadata.reflect(engine)
     with engine.connect() as connection:
-        for table in metadata.sorted_tables:
+        for table in _tables(connection):
             for row in connection.execute(select(table)).mappings():
                 for column, value in row.items():
                     what = _trace(value, names, face, near) or _trace_of_id(value, kg_mids)
@@ -55,14 +54,40 @@ def traces_in_database(
     return sorted(set(found))
 
 
+# Each column that there is, of Postgres also with those of views; what is reflected of the same ones is the same.
+_COLUMNS = {
+    "postgresql": "SELECT table_name, column_name, data_type FROM information_schema.columns"
+    " WHERE table_schema = current_schema()",
+    "sqlite": "SELECT t.name, c.name, c.type FROM sqlite_master t, pragma_table_xinfo(t.name) c WHERE t.type = 'table'",
+}
+_TABLES: dict[tuple[str, frozenset[tuple[Any, ...]]], list[Table]] = {}
+
+
+def _tables(connection: Connection) -> list[Table]:
+    """Return all tables as the database itself has them, reflected once for the same columns: it takes a while."""
+    dialect = connection.dialect.name
+    columns = frozenset(tuple(row) for row in connection.execute(text(_COLUMNS[dialect])))
+    if (dialect, columns) not in _TABLES:
+        metadata = MetaData()
+        metadata.reflect(connection)
+        _TABLES[dialect, columns] = metadata.sorted_tables
+    return _TABLES[dialect, columns]
+
+
+@cache
+def _finder(names: tuple[str, ...]) -> NameFinder:
+    return NameFinder.of(names)
+
+
 def traces_in_files(
     folders: Sequence[Path], names: Sequence[str], face: np.ndarray, *, near: float = NEAR
 ) -> list[str]:
     """Return which files say the person's name, in their path or their bytes, or have a face like hers or his."""
     found = []
+    finder = _finder(tuple(names))
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if NameFinder.of(names).is_within(path.name) or NameFinder.of(names).is_alone(path.name):
+            if finder.is_within(path.name) or finder.is_alone(path.name):
                 found.append(f"{path}: its name")
             if path.is_file():
                 found += [f"{path}: {what}" for what in _traces_in_bytes(path.read_bytes(), names, face, near)]
@@ -103,18 +128,19 @@ def _trace(value: Any, names: Sequence[str], face: np.ndarray, near: float) -> s
                         return f"a face, as {kind}"
         return None
     if isinstance(value, str | dict | list):
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        finder = NameFinder.of(names)
+        said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        finder = _finder(tuple(names))
         # Asked in another way, too: the finder is what takedowns themselves look with.
         plain = [plain_name(name) for name in names if len(name.split()) > 1]
-        is_spelt = any(one in plain_name(text) for one in plain)
-        return "the name" if is_spelt or finder.is_within(text) or finder.is_alone(text) else None
+        plain_said = plain_name(said)
+        is_spelt = any(one in plain_said for one in plain)
+        return "the name" if is_spelt or finder.is_within(said) or finder.is_alone(said) else None
     return None
 
 
 def _trace_of_id(value: Any, kg_mids: Sequence[str]) -> str | None:
-    text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, dict | list) else ""
-    return "the id" if any(re.search(rf"{re.escape(one)}(?!\w)", text) for one in kg_mids) else None
+    said = value if isinstance(value, str) else json.dumps(value) if isinstance(value, dict | list) else ""
+    return "the id" if any(re.search(rf"{re.escape(one)}(?!\w)", said) for one in kg_mids) else None
 
 
 def _is_near(array: np.ndarray, face: np.ndarray, near: float) -> bool:

@@ -1,17 +1,70 @@
 """A small archive for tests of the web application: three clips, of two people and a stranger."""
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sqlalchemy import insert, select
 
 from annotator.store import Store
+from annotator.store.connection import open_engine
 from annotator.store.rollups import roll_up
 from annotator.store.tables import content_families
 from annotator.store.tables import media as media_table
 from annotator.store.web.media import list_media
 from annotator.types import FaceTrack, MediaRef
 from tests.store_values import ADA, BEN, PEOPLE, SPEC, annotation, known, ref, track, unknown
+from tests.web_backlog import add_failures
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Three clips.
+
+    Attributes:
+        store: an open one that has them.
+        media: their ids by name.
+
+    """
+
+    store: Store
+    media: dict[str, int]
+
+
+@contextmanager
+def copied(
+    make_filled: Callable[..., tuple[str, dict[str, int]]], dialect: str, *, with_failures: bool = False
+) -> Iterator[Archive]:
+    """Give an archive that was filled once for many tests, and is a copy for this one alone.
+
+    Args:
+        make_filled: the fixture.
+        dialect: of the database.
+        with_failures: it has those of ``web_backlog``, too.
+
+    """
+    name = "web_archive_with_failures" if with_failures else "web_archive"
+    url, media = make_filled(dialect, name, partial(_fill_once, with_failures=with_failures))
+    store = Store.open(url)
+    try:
+        yield Archive(store, dict(media))
+    finally:
+        store.engine.dispose()
+
+
+def _fill_once(url: str, *, with_failures: bool) -> dict[str, int]:
+    """Fill a database and leave no connection open; it is not closed as a store, which would sum up its counts."""
+    engine = open_engine(url)
+    store = Store(engine)
+    try:
+        media = fill(store)
+        if with_failures:
+            add_failures(store)
+    finally:
+        engine.dispose()
+    return media
 
 
 def fill(store: Store, *, media: tuple[MediaRef, ...] = (), ada_confidence: float = 0.6) -> dict[str, int]:

@@ -3,8 +3,9 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
+from anyio.from_thread import BlockingPortal
 from argon2 import PasswordHasher
 from httpx2 import Response
 from starlette.testclient import TestClient
@@ -17,12 +18,16 @@ from annotator.web.application import make_application
 from annotator.web.oidc.entrance import Elsewhere
 from annotator.web.shown_model import ShownModel
 from annotator.web.site import Keys, Site
+from annotator.web.static import StaticFiles
+from annotator.web.templates import Templates
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """Real hashes that cost next to nothing; what those of accounts cost is in tests/unit/web/test_passwords.py."""
 _HASH = QUICK_HASHER.hash(PASSWORD)
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
+# Of the package, and of no site: they are read, and compiled, once for all tests as for all requests of a program.
+_TEMPLATES, _STATIC = Templates(), StaticFiles()
 
 
 class Clock:
@@ -53,6 +58,8 @@ class WebForTests:
             Keys(self.told.append),
             self.clock,
             elsewhere=elsewhere,
+            templates=_TEMPLATES,
+            static=_STATIC,
             shown_model=ShownModel(waits_s=60),  # however busy the machine is
         )
         self.application = make_application(self.site)
@@ -82,12 +89,21 @@ class WebForTests:
 
 
 class Browser:
-    """A browser: it keeps cookies, tells where a request comes from, and does not follow redirections."""
+    """A browser: it keeps cookies, tells where a request comes from, and does not follow redirections.
+
+    Attributes:
+        portal: to the event loop that answers; None begins and ends one for each request, and its threads.
+
+    """
+
+    portal: ClassVar[BlockingPortal | None] = None
 
     def __init__(self, web: WebForTests, host: str, address: str) -> None:
         self.web = web
         application, url = web.application, f"http://{host}"
         self.client = TestClient(application, base_url=url, follow_redirects=False, client=(address, 50_000))
+        self.client.portal = self.portal
+        self._tokens: dict[tuple[str | None, ...], str] = {}
 
     def log_in_as(self, account: Account) -> None:
         """Open a session without the form."""
@@ -106,10 +122,18 @@ class Browser:
         return self.client.post(path, data={"csrf": self.csrf() if token is None else token} | (data or {}), **more)
 
     def csrf(self) -> str:
-        """Return the token of a form as a page shows it to this browser."""
-        page = self.get("/login")
-        if page.status_code == 303:  # logged in already
-            page = self.get("/account")
+        """Return the token of a form as a page shows it to this browser; it belongs to the cookie of the session."""
+        known = self._tokens.get(self._sessions())
+        if known is not None:
+            return known
+        page = self.get("/account")
+        if page.status_code == 303:  # not logged in
+            page = self.get("/login")
         found = _CSRF.search(page.text)
         assert found is not None, page.text
+        self._tokens[self._sessions()] = found[1]  # the page may have set the cookie
         return found[1]
+
+    def _sessions(self) -> tuple[str | None, ...]:
+        """Return the cookies of sessions that this browser has: without one, a page gives it one."""
+        return tuple(one.value for one in self.client.cookies.jar if one.name == self.web.site.cookie)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,11 @@ def environment(folder: Path) -> dict[str, str]:
         "ANNOTATOR_DATA_DIR": str(folder),
         "ANNOTATOR_CACHE_DIR": str(folder / "cache"),
     }
+
+
+def copy_database(template: Path, folder: Path) -> None:
+    """Give a program that keeps its data in a folder a database with the newest schema: it need not make one then."""
+    shutil.copy(template, folder / "annotations.db")
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from typing import Final
 
 from annotator.errors import ConfigError
 
+# As a file, not as a module of the package: it needs nothing but the standard library, and is started without the
+# environment's variables and packages, which take longer than all that it does. The program then gets the variables.
+_LAUNCHER: Final = ("-I", "-S", str(Path(__file__).with_name("launch.py")))
 _POLL_S: Final = 0.05
 _LOG_TAIL_LINES: Final = 5
 MAX_LOG_BYTES: Final = 10 << 20
@@ -53,7 +56,7 @@ class ChildProcess:
         self.log_path = log_path
         self.stop_signal = stop_signal
         self._log_start = log_path.stat().st_size if log_path.exists() else 0
-        launcher = [sys.executable, "-m", "annotator.stack.launch", str(os.getpid()), str(int(stop_signal))]
+        launcher = [sys.executable, *_LAUNCHER, str(os.getpid()), str(int(stop_signal))]
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*launcher, "-" if uid is None else str(uid), "--", *command],

@@ -1,7 +1,8 @@
 """Become another program that ends with its parent.
 
-Run as ``python -m annotator.stack.launch PARENT_PID SIGNAL UID -- COMMAND…``. A server started in this way gets
-``SIGNAL`` from the kernel when its parent dies, however it dies, so a killed ``annotator up`` leaves nothing behind.
+Run as ``python -I -S launch.py PARENT_PID SIGNAL UID -- COMMAND…``: it imports the standard library alone. A server
+started in this way gets ``SIGNAL`` from the kernel when its parent dies, however it dies, so a killed ``annotator up``
+leaves nothing behind.
 
 ``UID`` is ``-`` for the user who asks. PostgreSQL refuses to run as root, so root names an ordinary user here. The
 program keeps the one capability of passing through folders that are closed to that user (a checkout below ``/root``,

@@ -1,6 +1,7 @@
 """Every embedder gives the same on both engines, and has the variables that its weights are checked against."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 from annotator.networks.embedders import EmbedderSpec, TrunkName, build_embedder
 from annotator.networks.variables import variable_shapes
+from annotator.runtime.conversion import converted
+from annotator.runtime.network import NetworkDefinition
 from annotator.runtime.openvino_engine import OpenvinoEngine
 from annotator.types import F32
 from tests.optional import import_optional
@@ -16,6 +19,7 @@ import_optional("tensorflow")
 
 MIN_COSINE = 0.9999
 SIDES_PX: dict[TrunkName, int] = {"resnet50": 32, "resnet50-half": 16, "densenet121": 32, "xception": 71}
+SPECS = {name: EmbedderSpec(name, side_px, 24) for name, side_px in SIDES_PX.items()}
 
 
 def random_weights(spec: EmbedderSpec) -> dict[str, F32]:
@@ -34,17 +38,27 @@ def random_weights(spec: EmbedderSpec) -> dict[str, F32]:
     return weights
 
 
+def definition_of(name: TrunkName) -> NetworkDefinition:
+    return SPECS[name].definition(partial(random_weights, SPECS[name]), weights_digest=name)
+
+
+@pytest.fixture(scope="module")
+def cache_of_embedders(cache_dir: Path) -> Path:
+    """A folder with all of them, converted by one child process: to import Keras takes it longer than each of them."""
+    folder = cache_dir / "embedders"
+    converted([definition_of(name) for name in SPECS], folder)
+    return folder
+
+
 @pytest.mark.slow  # converts and compiles four networks, 24 to 95 MB each
-@pytest.mark.parametrize("name", SIDES_PX)
-def test_both_engines_give_the_same_embeddings_in_f32(name: TrunkName, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SPECS)
+def test_both_engines_give_the_same_embeddings_in_f32(name: TrunkName, cache_of_embedders: Path) -> None:
     from annotator.runtime.tensorflow_engine import TensorflowEngine  # noqa: PLC0415 - it takes seconds
 
-    spec = EmbedderSpec(name, SIDES_PX[name], 24)
-    weights = random_weights(spec)
-    definition = spec.definition(lambda: weights, weights_digest=name)
+    spec, definition = SPECS[name], definition_of(name)
     faces = np.random.default_rng(1).uniform(0, 255, (2, spec.side_px, spec.side_px, 3)).astype(np.float32)
 
-    (one,) = OpenvinoEngine(threads=1, cache_dir=tmp_path).load(definition)(faces)
+    (one,) = OpenvinoEngine(threads=1, cache_dir=cache_of_embedders).load(definition)(faces)
     (other,) = TensorflowEngine(device="cpu").load(definition)(faces)
 
     assert one.shape == other.shape == (2, 24)
@@ -54,9 +68,9 @@ def test_both_engines_give_the_same_embeddings_in_f32(name: TrunkName, tmp_path:
 
 
 @pytest.mark.slow  # builds four networks, twice
-@pytest.mark.parametrize("name", SIDES_PX)
+@pytest.mark.parametrize("name", SPECS)
 def test_the_shapes_that_weights_are_checked_against_are_those_of_the_definition(name: TrunkName) -> None:
-    spec = EmbedderSpec(name, SIDES_PX[name], 24)
+    spec = SPECS[name]
     for _ in range(2):  # names must not depend on what else the process has built
         layers = build_embedder(spec.name, spec.side_px, spec.embedding_size).layers
         variables = [(f"{layer.name}/{one.name}", tuple(one.shape)) for layer in layers for one in layer.weights]

@@ -33,18 +33,22 @@ def pictures(network: NetworkDefinition, count: int, seed: int = 0) -> Any:
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
+def engines(network_cache: Path) -> dict[str, Engine]:
     import_optional("tensorflow")
     from annotator.runtime.tensorflow_engine import TensorflowEngine  # noqa: PLC0415 - it takes seconds
 
-    cache_dir = tmp_path_factory.mktemp("networks")
-    return {"openvino": OpenvinoEngine(threads=2, cache_dir=cache_dir), "tensorflow": TensorflowEngine(device="cpu")}
+    return {
+        "openvino": OpenvinoEngine(threads=2, cache_dir=network_cache),
+        "tensorflow": TensorflowEngine(device="cpu"),
+    }
 
 
 @pytest.fixture(scope="session")
 def runners(engines: dict[str, Engine]) -> dict[tuple[str, str], Any]:
     return {
-        (kind, name): engine.load(network) for kind, engine in engines.items() for name, network in DEFINITIONS.items()
+        (kind, name): runner
+        for kind, engine in engines.items()
+        for name, runner in zip(DEFINITIONS, engine.load_all(list(DEFINITIONS.values())), strict=True)
     }
 
 

@@ -96,16 +96,19 @@ class TestNetwork:
         given, expected = (model(subject.crops[:2])["embedding"].numpy() for model in (again, subject.built.whole))
         np.testing.assert_allclose(given, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
-    def test_mixed_precision_leaves_weights_and_outputs_in_float32(self, subject: _Subject) -> None:
+    def test_mixed_precision_is_kept_and_leaves_weights_and_outputs_in_float32(self, subject: _Subject) -> None:
         from trainer.networks.build import build_network  # noqa: PLC0415 - imports Keras
 
         before = keras.mixed_precision.dtype_policy()
         keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
         try:
-            mixed = build_network(subject.network, CLASSES).whole
+            built = build_network(subject.network, CLASSES)
         finally:
             keras.mixed_precision.set_dtype_policy(before)
+        mixed = built.whole  # a frozen front comes only now, in the precision in which the rest was built
 
+        normal = [layer for layer in mixed._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+        assert {layer.compute_dtype for layer in normal} == {"bfloat16"}
         assert {output.dtype for output in mixed.output.values()} == {"float32"}
         assert {weight.dtype for weight in mixed.trainable_weights} == {"float32"}
 

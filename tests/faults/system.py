@@ -3,6 +3,7 @@
 import itertools
 import json
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,9 @@ class System:
         return self._program("worker", [*CELERY, "worker", "-Q", queues, "--loglevel", "INFO"], settings)
 
     def beat(self, **settings: object) -> Program:
-        """Return a beat that is not started yet."""
-        return self._program("beat", [*CELERY, "beat", "--loglevel", "INFO", "--pidfile="], settings)
+        """Return a beat that is not started yet: the real one, which annotates nothing and needs no doubles."""
+        command = [sys.executable, "-m", "celery", "-A", "workers", "beat", "--loglevel", "INFO", "--pidfile="]
+        return self._program("beat", command, settings)
 
     def producer(self, *arguments: str, **settings: object) -> Program:
         """Return an ``annotate-backlog`` that is not started yet, by default for the whole bucket."""

@@ -96,18 +96,18 @@ def spoiled(message: bytes, body: object, **envelope: object) -> bytes:
     return json.dumps(parsed).encode()
 
 
-def none_of_ours(message: bytes, evil: Evil) -> list[bytes]:
-    """Return what is thrown away, each about the chunk and the media of a good message."""
+def none_of_ours(message: bytes, evil: Evil, *, size_bytes: int = 10_000) -> list[bytes]:
+    """Return what is thrown away, each about the chunk and the media of a good message; two are of about a size."""
     good = given_of(message)
     ids = good["media_ids"]
     changed: list[dict[str, Any]] = [
         {"media_ids": [str(one) for one in ids]},
         {"media_ids": [-one for one in ids]},
         {"media_ids": [True]},
-        {"media_ids": list(range(1, TEN_MB // 6))},
+        {"media_ids": list(range(1, size_bytes // 6))},
         {"media_ids": {"1": ids}},
         {"media_ids": []},
-        {"media_ids": "x" * TEN_MB},
+        {"media_ids": "x" * size_bytes},
         {"chunk_id": "1 OR true"},
         {"chunk_id": 1 << 70},
         {"v": 0},
@@ -136,7 +136,8 @@ def test_messages_that_are_none_of_ours_are_thrown_away_and_what_they_stood_for_
     evil = Evil(tmp_path / "unpickled")
     messages = queued_messages(system)
     system.broker.delete("gpu")  # each chunk's own message is spoiled: it has to be published again
-    thrown_away = [one for message in messages for one in none_of_ours(message, evil)]
+    thrown_away = none_of_ours(messages[0], evil, size_bytes=TEN_MB)
+    thrown_away += [one for message in messages[1:] for one in none_of_ours(message, evil)]
     own = given_of(messages[0])
     strange = [
         spoiled(messages[0], [[], own | {"media_ids": [NOBODY]}, {}]),  # says nothing of what is in the chunk

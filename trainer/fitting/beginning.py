@@ -35,15 +35,17 @@ def begin_from(path: Path, built: BuiltNetwork) -> int:
         ModelError: the file is no such file, or nothing in it fits.
 
     """
-    before = {id(variable): np.asarray(variable).copy() for variable in built.whole.weights}
-    if (path / MANIFEST).is_file():
-        _take(built.learning, _bundled_weights(path))
+    file = None if (path / MANIFEST).is_file() else _weights_file(path)
+    is_whole = file is not None and file.suffix == ".keras"
+    model = built.whole if is_whole else built.learning  # a front is built only where the file has one, too
+    before = {id(variable): np.asarray(variable).copy() for variable in model.weights}
+    if file is None:
+        _take(model, _bundled_weights(path))
     else:
-        file = _weights_file(path)
-        load_weights(built.whole if file.suffix == ".keras" else built.learning, file, is_partial=True)
+        load_weights(model, file, is_partial=True)
     learnt = {id(variable) for variable in built.learning.weights}
     changed = 0
-    for variable in built.whole.weights:
+    for variable in model.weights:
         old = before[id(variable)]
         if id(variable) not in learnt:
             variable.assign(old)

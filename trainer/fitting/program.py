@@ -1,11 +1,11 @@
 """Finds an experiment's file and runs it; ``python experiments/NAME.py`` and ``trainer fit NAME`` do the same."""
 
-import os
 import runpy
 import sys
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from annotator.cli.output import remark
@@ -22,6 +22,9 @@ from trainer.workdir import open_experiment
 EXPERIMENTS_FOLDER: Final = Path("experiments")
 VARIABLE: Final = "experiment"
 """What an experiment's file must define."""
+
+_NO_TENSORFLOW: Final = "tensorboard.compat.notf"
+"""TensorBoard does without TensorFlow where there is a module of this name, as where TensorFlow is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +73,24 @@ def _embedder() -> FaceEmbedder:
 
 
 def show_board(places: Places, *, host: str, port: int) -> None:
-    """Become TensorBoard, over the curves and centres of an experiment; does not return.
+    """Serve TensorBoard, over the curves and centres of an experiment, until Ctrl-C or SIGTERM.
 
     Raises:
-        ConfigError: TensorBoard is not installed.
+        ConfigError: TensorBoard is not installed, or cannot listen there.
 
     """
     if find_spec("tensorboard") is None:
         raise ConfigError("there is no TensorBoard: pip install 'celebrity-annotator[board]'")
+    # Curves and projector need no TensorFlow, which TensorBoard would import first, for seconds, wherever it is found.
+    sys.modules.setdefault(_NO_TENSORFLOW, ModuleType(_NO_TENSORFLOW))
+    from tensorboard import program  # type: ignore[import-untyped] # noqa: PLC0415 - it may not be there
+
     folder = places.folder / BOARD_FOLDER
     remark(f"TensorBoard shows {folder} on http://{host}:{port}")
-    arguments = ["--logdir", str(folder), "--host", host, "--port", str(port)]
-    os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *arguments])  # noqa: S606 - no shell is wanted
+    board = program.TensorBoard()
+    board.configure(logdir=str(folder), host=host, port=port)
+    if board.main() != 0:  # it has said why
+        raise ConfigError(f"TensorBoard cannot listen on {host}:{port}: choose another --port, or --host")
 
 
 def experiment_file(name: str, folder: Path = EXPERIMENTS_FOLDER) -> Path:

@@ -1,37 +1,48 @@
 """Builds a network from its description."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from annotator.networks.embedders import trunk
 from annotator.networks.sface import EMBEDDING_SIZE as SFACE_EMBEDDING_SIZE
-from annotator.networks.sface import build_sface, read_sface_weights
+from annotator.networks.sface import build_sface, checked_file, read_sface_weights
 from annotator.types import F32
 from trainer.experiment import Network
 from trainer.networks.heads import UnitLength, with_heads
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class BuiltNetwork:
     """A network, and the part of it that learns.
 
     Attributes:
-        whole: from crops, f32 (N, side, side, 3), RGB in 0-255, to ``embedding``, f32 (N, D), and ``logits``, f32
-            (N, classes).
-        learning: the same, or the part of it behind a frozen front; shares its weights with the whole. It then takes
-            the front's outputs, f32 (N, 1, 1, 128), of unit length.
+        learning: the network, or the part of it behind a frozen front. It then takes the front's outputs, f32
+            (N, 1, 1, 128), of unit length.
+        build_whole: puts a frozen front before it; None where the whole network learns.
 
     """
 
-    whole: Any
     learning: Any
+    build_whole: Callable[[], Any] | None = None
 
     @property
     def has_frozen_front(self) -> bool:
         """Whether only a part of the network learns."""
-        return self.whole is not self.learning
+        return self.build_whole is not None
+
+    @cached_property
+    def whole(self) -> Any:  # noqa: ANN401 - a Keras model
+        """The whole network, which shares the weights of what learns; a front is built when it is first asked for.
+
+        From crops, f32 (N, side, side, 3), RGB in 0-255, to ``embedding``, f32 (N, D), and ``logits``, f32
+        (N, classes).
+        """
+        return self.learning if self.build_whole is None else self.build_whole()
 
 
 def build_network(network: Network, classes: int) -> BuiltNetwork:
@@ -46,20 +57,40 @@ def build_network(network: Network, classes: int) -> BuiltNetwork:
         return _over_sface(network, classes)
     faces = keras.Input((network.input_side_px, network.input_side_px, 3), name="faces")
     outputs = with_heads(trunk(faces, network.name), network, classes)
-    whole = keras.Model(faces, outputs, name="network")
-    return BuiltNetwork(whole, whole)
+    return BuiltNetwork(keras.Model(faces, outputs, name="network"))
 
 
 def _over_sface(network: Network, classes: int) -> BuiltNetwork:
+    checked_file()  # a fit must not end with what could be told when it began
     embeddings = keras.Input((1, 1, SFACE_EMBEDDING_SIZE), name="embeddings")
     learning = keras.Model(embeddings, with_heads(embeddings, network, classes), name="head")
+    return BuiltNetwork(learning, _as_if_now(partial(_behind_sface, learning, network.input_side_px)))
+
+
+def _as_if_now(build: Callable[[], Any]) -> Callable[[], Any]:
+    """Return what builds later as it would now: in the same precision, and on the same devices."""
+    policy, strategy = keras.mixed_precision.dtype_policy(), tf.distribute.get_strategy()
+
+    def build_later() -> Any:  # noqa: ANN401 - a Keras model
+        before = keras.mixed_precision.dtype_policy()
+        keras.mixed_precision.set_dtype_policy(policy)
+        try:
+            with strategy.scope():
+                return build()
+        finally:
+            keras.mixed_precision.set_dtype_policy(before)
+
+    return build_later
+
+
+def _behind_sface(learning: Any, side_px: int) -> Any:  # noqa: ANN401 - Keras models
     sface = build_sface()
     _set_weights(sface, read_sface_weights())
     front = keras.Model(sface.inputs[0], sface.get_layer("fc1").output, name="sface")
     front.trainable = False
-    faces = keras.Input((network.input_side_px, network.input_side_px, 3), name="faces")
+    faces = keras.Input((side_px, side_px, 3), name="faces")
     outputs = learning(UnitLength(name="unit_length", dtype="float32")(front(faces)))
-    return BuiltNetwork(keras.Model(faces, outputs, name="network"), learning)
+    return keras.Model(faces, outputs, name="network")
 
 
 def _set_weights(model: Any, weights: dict[str, F32]) -> None:  # noqa: ANN401 - a Keras model

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.shared]
 
@@ -44,6 +44,7 @@ class Stack:
         self.folder = folder
         self._environment = dict(environment)
         self._process: subprocess.Popen[str] | None = None
+        self._engine: Engine | None = None
         self.output = folder.with_suffix(".log")
 
     def start(self) -> None:
@@ -59,6 +60,9 @@ class Stack:
         for line in (self.folder / "environment").read_text().splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
             self._environment[name] = value.strip("'")
+        self._disconnect()
+        url = self._environment["ANNOTATOR_DATABASE_URL"].replace("postgresql:", "postgresql+psycopg2:")
+        self._engine = create_engine(url)
 
     def wait_until(self, holds: Callable[[], bool], *, timeout_s: float = RUN_TIMEOUT_S) -> None:
         assert self._process is not None
@@ -79,12 +83,9 @@ class Stack:
         )
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
-        url = self._environment["ANNOTATOR_DATABASE_URL"].replace("postgresql:", "postgresql+psycopg2:")
-        engine = create_engine(url)
-        with engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(text(statement))]
-        engine.dispose()
-        return rows
+        assert self._engine is not None
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
 
     def worker_pid(self) -> int:
         ((worker,),) = self.query("SELECT worker FROM worker_sessions WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1")
@@ -102,7 +103,12 @@ class Stack:
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(60)
 
+    def _disconnect(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+
     def kill(self) -> None:
+        self._disconnect()
         if self._process is not None:
             self._process.kill()
             self._process.wait()

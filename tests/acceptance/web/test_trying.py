@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,7 @@ import pytest
 from tests.browsers import open_chromium, watched
 from tests.media_factory import GifPart, flat, gif_bytes
 from tests.web_looks import LOOKS, insist_on_whole
-from tests.web_process import ANNOTATOR, environment, running
+from tests.web_process import ANNOTATOR, copy_database, environment, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,11 +53,11 @@ def clips(shared_data: Path) -> Path:
 class Program:
     """A program with a token that asks the API of a process."""
 
-    def __init__(self, folder: Path, more: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, more: Mapping[str, str], *, token: str = "") -> None:
         self.folder = folder
         self.more = more
         self.address = ""
-        self.token = ""
+        self.token = token
 
     def make_account(self) -> None:
         for arguments, typed in (
@@ -79,6 +80,13 @@ class Program:
         command = ["curl", "-sS", "-H", f"Authorization: Bearer {self.token}", *arguments]
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
 
+    def ask(self, path: str) -> Any:
+        """Return what the API answers, without a process for it."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        asked = urllib.request.Request(f"{self.address}/api/v1{path}", headers=headers)  # noqa: S310 - ours
+        with urllib.request.build_opener().open(asked, timeout=60) as answer:
+            return json.load(answer)
+
     def give(self, path: Path) -> int:
         answer = self.curl("-F", f"file=@{path}", f"{self.address}/api/v1/annotate")
         return int(answer["items"][0]["job_id"])
@@ -86,21 +94,29 @@ class Program:
     def wait(self, job_id: int, until: Callable[[Any], bool]) -> Any:
         until_s = time.monotonic() + LONG_MS / 1000
         while True:
-            job = self.curl(f"{self.address}/api/v1/jobs/{job_id}")
+            job = self.ask(f"/jobs/{job_id}")
             if until(job):
                 return job
             assert time.monotonic() < until_s, job
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def wait_for_end(self, job_id: int) -> Any:
         return self.wait(job_id, lambda job: job["finished_at"] is not None)
 
 
-@pytest.fixture
-def program(tmp_path: Path, cache: dict[str, str]) -> Program:
-    made = Program(tmp_path, cache)
+@pytest.fixture(scope="module")
+def accounts(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, cache: dict[str, str]) -> Program:
+    """A program whose database has its account and its token, and nothing else."""
+    made = Program(tmp_path_factory.mktemp("accounts"), cache)
+    copy_database(sqlite_template, made.folder)
     made.make_account()
     return made
+
+
+@pytest.fixture
+def program(tmp_path: Path, accounts: Program) -> Program:
+    copy_database(accounts.folder / "annotations.db", tmp_path)
+    return Program(tmp_path, accounts.more, token=accounts.token)
 
 
 def _only_child(pid: int) -> int:
@@ -217,7 +233,7 @@ def test_the_commands_of_the_docs_annotate(
     shutil.copy(clips / FILM, tmp_path / "film.mp4")
     handler = partial(SimpleHTTPRequestHandler, directory=str(served))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     more = cache | {"ANNOTATOR_WEB__ALLOW_PRIVATE_ADDRESSES": "true"}
     with running(tmp_path, more=more) as (_, address):
         program.address = address
@@ -240,7 +256,7 @@ def test_the_commands_of_the_docs_annotate(
         assert one["job_id"] == 1
         done = [program.wait_for_end(job["job_id"]) for job in files["items"] + by_address["items"]]
         assert [job["state"] for job in done] == ["done"] * 3
-        media = program.curl(f"{address}/api/v1/media/{done[2]['media_id']}")
+        media = program.ask(f"/media/{done[2]['media_id']}")
         assert [person["name"] for person in media["people"]] == ["Jennifer Aniston"]
     server.shutdown()
     server.server_close()
@@ -313,7 +329,7 @@ def test_whom_people_enroll_counts_from_the_next_media_on(program: Program, clip
         models = []
         for name in ("moss.gif", RACHEL):
             job = program.wait_for_end(program.give(clips / name))
-            models.append(program.curl(f"{program.address}/api/v1/media/{job['media_id']}")["model"])
+            models.append(program.ask(f"/media/{job['media_id']}")["model"])
             subprocess.run(enroll, check=True, capture_output=True, env=environment(program.folder) | program.more)
     assert models[0] == "starter@1"
     assert models[1].startswith("starter@1+")

@@ -178,13 +178,17 @@ def test_what_workers_with_other_settings_have_annotated_is_no_empty_archive(
 
 
 @pytest.mark.shared
-@pytest.mark.slow  # makes the networks ready
-def test_the_starter_model_is_promoted_by_the_command_and_names_what_is_annotated_then(
-    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.slow
+def test_the_starter_model_is_promoted_by_the_command_and_names_what_is_annotated_then(  # noqa: PLR0917
+    shared_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    with_networks: Callable[[Path], Path],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANNOTATOR_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(with_networks(tmp_path / "cache")))
     (tmp_path / "golden.csv").write_text("file,people\nace-ventura.gif,Jim Carrey\n")
     clips = shared_data / "clips"
     assert run_command(["db", "upgrade"]) == 0

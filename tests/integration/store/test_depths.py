@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert, select, text, update
+from sqlalchemy import CTE, Engine, Text, case, cast, event, insert, literal, select, text, update
 
-from annotator.store.columns import utc_now
+from annotator.store.columns import IdList, Json, UtcTime, utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.deliveries import forget_call_backs
 from annotator.store.queue.depths import read_depths
@@ -24,6 +24,12 @@ def depths(engine: Engine) -> Any:
 def ago(engine: Engine, **since: float) -> Any:
     with reading(engine) as connection:
         return connection.execute(select(utc_now())).scalar_one() - timedelta(**since)
+
+
+def numbers(count: int) -> CTE:
+    """Return the numbers from 0 on, in a column n: the database makes rows of them sooner than it is sent as many."""
+    first = select(literal(0).label("n")).cte("numbers", recursive=True)
+    return first.union_all(select(first.c.n + 1).where(first.c.n < count - 1))
 
 
 def add_chunk(engine: Engine, lane: str, *, made: Any, published: Any = None, network_id: int = 1, **more: Any) -> None:
@@ -118,14 +124,19 @@ def test_call_backs_wait_until_they_are_delivered_or_given_up(database: Engine) 
 
 def test_what_was_told_long_ago_is_passed_over_and_forgotten_by_index(database: Engine) -> None:
     made, long_ago = ago(database, hours=1), ago(database, days=40)
-    rows = [
-        {"run_id": number % 3, "event": "media", "idempotency_key": str(number), "payload": {}, "created_at": long_ago}
-        | {"delivered_at": made if number % 2 else None, "given_up_at": None if number % 2 else made}
-        for number in range(20_000)
-    ]
+    n = numbers(20_000).c.n
+    told = {
+        "run_id": n % 3,
+        "event": literal("media"),
+        "idempotency_key": cast(n, Text),
+        "payload": literal({}, Json),
+        "created_at": literal(long_ago, UtcTime),
+        "delivered_at": case((n % 2 == 1, literal(made, UtcTime))),
+        "given_up_at": case((n % 2 == 0, literal(made, UtcTime))),
+    }
     due = {"run_id": 2, "event": "media", "idempotency_key": "due", "payload": {}, "created_at": made}
     with writing(database) as connection:
-        connection.execute(insert(outbox), rows)
+        connection.execute(insert(outbox).from_select(list(told), select(*told.values())))
         connection.execute(insert(outbox).values(**due))
     is_postgres = database.dialect.name == "postgresql"
     with database.connect() as connection:
@@ -152,14 +163,17 @@ def test_what_was_told_long_ago_is_passed_over_and_forgotten_by_index(database: 
 
 
 def test_a_deep_queue_is_read_by_index(database: Engine) -> None:
-    made = ago(database, hours=1)
-    rows = [
-        {"network_id": 1, "lane": "gif", "priority": number % 3, "media_ids": [1], "created_at": made}
-        for number in range(20_000)
-    ]
+    n = numbers(20_000).c.n
+    waiting = {
+        "network_id": literal(1),
+        "lane": literal("gif"),
+        "priority": n % 3,
+        "media_ids": literal([1], IdList),
+        "created_at": literal(ago(database, hours=1), UtcTime),
+    }
     is_postgres = database.dialect.name == "postgresql"
     with writing(database) as connection:
-        connection.execute(insert(chunks), rows)
+        connection.execute(insert(chunks).from_select(list(waiting), select(*waiting.values())))
     with database.connect() as connection:
         connection.execute(text("ANALYZE chunks" if is_postgres else "ANALYZE"))
         connection.commit()

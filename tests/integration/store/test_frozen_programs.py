@@ -114,6 +114,7 @@ def test_a_frozen_program_lets_go(engine: Engine, start: Start, what: str) -> No
     until_s = time.monotonic() + TIMEOUT_S
     while HELD[what](engine):
         assert time.monotonic() < until_s, "it still holds what it held"
+        time.sleep(0.05)
     os.kill(process.pid, signal.SIGCONT)
     out, err = process.communicate("\n", timeout=TIMEOUT_S)
     assert (process.returncode, out) == (1, ""), "woken, it does not take its work for done"
@@ -130,6 +131,7 @@ def test_a_program_that_only_works_long_keeps_its_lock(engine: Engine, start: St
     while held_s < 2 * SILENCE_S:
         with reading(engine) as connection:
             held_s = float(connection.execute(text(since)).scalar_one())
+        time.sleep(0.05)
     assert holds_name(engine)
     out, err = process.communicate("\n", timeout=TIMEOUT_S)
     assert (process.returncode, out) == (0, "ended well\n"), err

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import event, insert, text, update
+from sqlalchemy import Text, cast, event, insert, literal, select, text, update
 
 from annotator.store import Store
 from annotator.store.columns import utc_now
@@ -68,11 +68,11 @@ def test_of_media_with_the_same_bytes_one_is_read_however_many_there_are(store: 
     with store.writing() as connection:
         (row,) = find_media(connection, [ref("2.gif")]).values()
         source_id = connection.execute(text("SELECT id FROM sources")).scalar_one()
-        same = [
-            {"source_id": source_id, "key": f"{number:06}.gif", "content_id": row.content_id}
-            for number in range(copies)
-        ]
-        connection.execute(insert(media), same)
+        numbers = select(literal(0).label("n")).cte("numbers", recursive=True)
+        numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < copies - 1))
+        key = cast(100_000 + numbers.c.n, Text).concat(".gif")
+        same = select(literal(source_id), key, literal(row.content_id))
+        connection.execute(insert(media).from_select(["source_id", "key", "content_id"], same))
         connection.execute(text("ANALYZE"))
     if store.engine.dialect.name == "sqlite":
         assert steps_of_sqlite(store) < copies

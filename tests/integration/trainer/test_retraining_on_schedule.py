@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,7 +40,8 @@ experiment = Experiment(
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    with LocalStack(load_settings(env_file=None), data_dir=tmp_path / "stack", with_worker=False) as running:
+    settings = load_settings(env_file=None, s3_endpoint_url="http://127.0.0.1:9")  # nobody reads from a bucket
+    with LocalStack(settings, data_dir=tmp_path / "stack", with_worker=False) as running:
         yield running
 
 
@@ -62,6 +63,7 @@ class System:
             **os.environ,
             **stack.urls.environment,
             "ANNOTATOR_DATA_DIR": str(folder / "data"),
+            "ANNOTATOR_CACHE_DIR": str(folder / "cache"),
             "ANNOTATOR_RETRAINING__CRON": "0 3 * * *",
             "ANNOTATOR_RETRAINING__EXPERIMENT": "sports",
             "ANNOTATOR_RETRAINING__WORKDIR": str(self.workdir),
@@ -110,7 +112,10 @@ class System:
 
 
 @pytest.fixture
-def system(stack: LocalStack, tmp_path: Path, shared_data: Path) -> Iterator[System]:
+def system(
+    stack: LocalStack, tmp_path: Path, shared_data: Path, with_networks: Callable[[Path], Path]
+) -> Iterator[System]:
+    with_networks(tmp_path / "cache")
     made = System(stack, tmp_path, shared_data / "people" / "sports5")
     yield made
     made.end()

@@ -13,14 +13,13 @@ from annotator.web.api.document import openapi_document
 from annotator.web.application import make_application
 from annotator.web.rates import Rates
 from annotator.web.routes import PAGES
-from tests import web_archive
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 
 
 @pytest.fixture
-def reader(store: Store) -> Browser:
-    web_archive.fill(store)
-    return WebForTests(store).browser(Role.READER)
+def reader(filled: Archive) -> Browser:
+    return WebForTests(filled.store).browser(Role.READER)
 
 
 def names(answer: dict[str, list[dict[str, str]]]) -> list[str]:
@@ -57,8 +56,8 @@ def test_people_are_suggested_by_the_beginning_of_a_word_of_their_name(
     assert names(reader.get("/api/v1/people", params={"q": typed}).json()) == found
 
 
-def test_of_a_person_it_tells_other_names_and_who_is_seen_with_them(store: Store, reader: Browser) -> None:
-    store.rename("Ada Lovelace", "Ada King")
+def test_of_a_person_it_tells_other_names_and_who_is_seen_with_them(filled: Archive, reader: Browser) -> None:
+    filled.store.rename("Ada Lovelace", "Ada King")
     person_id = reader.get("/api/v1/people?q=ada").json()["items"][0]["person_id"]
     told = reader.get(f"/api/v1/people/{person_id}").json()
     assert (told["name"], told["aliases"], told["photographs"]) == ("Ada King", ["Ada Lovelace"], 3)
@@ -92,8 +91,8 @@ def test_confidence_time_and_model_narrow_a_search(reader: Browser) -> None:
     assert reader.get("/api/v1/appearances?person=ada+lovelace&model=other@1").status_code == 400
 
 
-def test_who_was_merged_is_found_under_either_name(store: Store, reader: Browser) -> None:
-    store.merge("Bén Brown", "Ada Lovelace")
+def test_who_was_merged_is_found_under_either_name(filled: Archive, reader: Browser) -> None:
+    filled.store.merge("Bén Brown", "Ada Lovelace")
     assert uris(reader, "person=ben+brown") == ["both.gif", "apart.gif", "ada.mp4"]
 
 
@@ -112,11 +111,11 @@ def test_of_a_media_it_tells_tracks_with_boxes(reader: Browser) -> None:
     assert reader.get(f"/api/v1/media?limit=2&cursor={'x' * 5}").status_code == 400
 
 
-def test_what_has_not_changed_is_not_sent_again(store: Store, reader: Browser) -> None:
+def test_what_has_not_changed_is_not_sent_again(filled: Archive, reader: Browser) -> None:
     first = reader.get("/api/v1/people")
     again = reader.get("/api/v1/people", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    store.rename("Ada Lovelace", "Ada King")
+    filled.store.rename("Ada Lovelace", "Ada King")
     changed = reader.get("/api/v1/people", headers={"if-none-match": first.headers["etag"]})
     assert changed.status_code == 200
 

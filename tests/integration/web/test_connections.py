@@ -20,7 +20,7 @@ from annotator.web import answering
 from annotator.web.connections import CONNECTIONS_OF_ONE, Patience, PatientConnection
 from annotator.web.serving import listen
 from tests.web_client import WebForTests
-from tests.web_process import running
+from tests.web_process import copy_database, running
 
 SOON_S = 0.3
 LONG_S = 20
@@ -146,7 +146,8 @@ def test_connections_of_a_proxy_are_not_counted() -> None:
             assert answer_of(connection).startswith(b"HTTP/1.1 200")
 
 
-def test_the_program_takes_no_crowd_from_one_address(tmp_path: Path) -> None:
+def test_the_program_takes_no_crowd_from_one_address(tmp_path: Path, sqlite_template: Path) -> None:
+    copy_database(sqlite_template, tmp_path)
     with running(tmp_path) as (_, address), contextlib.ExitStack() as stack:
         host, port = address.split("/")[2].split(":")
         crowd = [

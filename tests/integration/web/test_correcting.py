@@ -11,8 +11,9 @@ from annotator.store.corrections.listing import list_corrections
 from annotator.store.tables import overruled_labels
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
-from tests import web_archive, web_modelled
+from tests import web_modelled
 from tests.made_up_bundles import write_made_up_bundle
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 from tests.web_modelled import CLIP, OTHER
 
@@ -20,14 +21,14 @@ _SEEN = re.compile(r'name="seen" value="(\d+-\d+)"')
 
 
 @pytest.fixture
-def media(sqlite_store: Store) -> dict[str, int]:
+def media(sqlite_filled: Archive) -> dict[str, int]:
     """The numbers of the archive's media."""
-    return web_archive.fill(sqlite_store)
+    return sqlite_filled.media
 
 
 @pytest.fixture
-def web(sqlite_store: Store) -> WebForTests:
-    return WebForTests(sqlite_store)
+def web(sqlite_filled: Archive) -> WebForTests:
+    return WebForTests(sqlite_filled.store)
 
 
 def say(browser: Browser, media_id: int, track_no: int, **form: str) -> tuple[int, str]:
@@ -44,7 +45,7 @@ def found(browser: Browser, person: str) -> list[str]:
 
 
 def test_what_is_said_in_the_page_is_shown_and_found_at_once(
-    sqlite_store: Store, web: WebForTests, media: dict[str, int]
+    sqlite_filled: Archive, web: WebForTests, media: dict[str, int]
 ) -> None:
     browser = web.browser(Role.REVIEWER)
     assert found(browser, "Ben Brown") == ["apart.gif", "both.gif"]
@@ -56,7 +57,7 @@ def test_what_is_said_in_the_page_is_shown_and_found_at_once(
     assert found(browser, "Ben Brown") == ["ada.mp4", "apart.gif", "both.gif"]
     assert say(browser, media["ada"], 1, withdraw="1")[0] == 303
     assert found(browser, "Ben Brown") == ["apart.gif", "both.gif"]
-    with sqlite_store.reading() as connection:
+    with sqlite_filled.store.reading() as connection:
         assert [(one.said_by, one.verdict) for one in list_corrections(connection)] == [("reviewer-person", "is")]
         deeds = [(one.actor, one.action, one.details) for one in list_deeds(connection)]
     told = {"track": 1, "said": "is", "name": "ben brown", "before": None, "now": "Bén Brown"}
@@ -176,10 +177,10 @@ def test_what_each_model_says_does_not_change_with_what_people_say(web: WebForTe
 
 
 def test_where_the_answer_of_a_model_is_not_kept_a_name_is_told_as_that_of_a_person(
-    sqlite_store: Store, web: WebForTests, media: dict[str, int]
+    sqlite_filled: Archive, web: WebForTests, media: dict[str, int]
 ) -> None:
     browser = web.browser(Role.REVIEWER)
     say(browser, media["ada"], 1, **{"is": "ben brown"})
-    with sqlite_store.writing() as connection:
+    with sqlite_filled.store.writing() as connection:
         connection.execute(overruled_labels.delete())
     assert "Bén Brown (named by a person)" in said_by_model(browser, media["ada"])

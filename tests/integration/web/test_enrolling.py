@@ -109,9 +109,10 @@ def test_by_the_api_photographs_are_refused_as_by_the_page(sqlite_store: Store, 
 @pytest.mark.shared
 @pytest.mark.slow
 def test_photographs_are_refused_as_by_the_command_or_count(
-    make_database: Callable[..., str], shared_data: Path, tmp_path: Path
+    make_database: Callable[..., str], shared_data: Path, tmp_path: Path, with_networks: Callable[[Path], Path]
 ) -> None:
     database_file = make_database("sqlite")
+    with_networks(tmp_path / "cache")
     with Store.open(database_file) as store:
         _check_photographs(store, database_file, shared_data, tmp_path)
 

@@ -23,17 +23,18 @@ from annotator.web.exporting import made_in, shapes_offered
 from tests import web_archive
 from tests.optional import import_optional
 from tests.store_values import digest, ref
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 
 
 @pytest.fixture
-def media(sqlite_store: Store) -> dict[str, int]:
-    return web_archive.fill(sqlite_store)
+def media(sqlite_filled: Archive) -> dict[str, int]:
+    return sqlite_filled.media
 
 
 @pytest.fixture
-def browser(sqlite_store: Store) -> Browser:
-    return WebForTests(sqlite_store).browser(Role.READER)
+def browser(sqlite_filled: Archive) -> Browser:
+    return WebForTests(sqlite_filled.store).browser(Role.READER)
 
 
 def test_a_media_is_exported_in_each_shape_that_its_page_links(browser: Browser, media: dict[str, int]) -> None:
@@ -51,7 +52,6 @@ def test_a_media_is_exported_in_each_shape_that_its_page_links(browser: Browser,
     assert "Ada Lovelace" in captions.text
 
 
-@pytest.mark.usefixtures("media")
 def test_a_search_is_exported_as_it_is_shown_with_whoever_else_is_in_it(browser: Browser) -> None:
     page = browser.get("/search?person=ada+lovelace&person=ben+brown&in_one_shot=1").text
     query = "?person=ada+lovelace&amp;person=ben+brown&amp;in_one_shot=1&amp;shape=csv"
@@ -206,7 +206,6 @@ def test_what_cannot_be_exported_is_told(browser: Browser, media: dict[str, int]
     assert browser.get(path.format(**media)).status_code == status
 
 
-@pytest.mark.usefixtures("media")
 def test_more_than_one_statement_can_name_is_refused_and_never_cut_off(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

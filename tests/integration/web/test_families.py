@@ -2,18 +2,18 @@
 
 from sqlalchemy import insert, select
 
-from annotator.store import Store
 from annotator.store.tables import media
 from annotator.store.web.accounts import Role
 from tests import web_archive
+from tests.web_archive import Archive
 from tests.web_client import WebForTests
 
 
-def test_of_a_media_it_tells_the_others_that_show_the_same_clip(store: Store) -> None:
-    ids = web_archive.fill(store)
-    reader = WebForTests(store).browser(Role.READER)
+def test_of_a_media_it_tells_the_others_that_show_the_same_clip(filled: Archive) -> None:
+    ids = filled.media
+    reader = WebForTests(filled.store).browser(Role.READER)
     assert reader.get(f"/api/v1/media/{ids['ada']}").json()["family"] is None
-    number = web_archive.make_family(store, ids["both"], ids["ada"])
+    number = web_archive.make_family(filled.store, ids["both"], ids["ada"])
     assert reader.get(f"/api/v1/media/{ids['ada']}").json()["family"] == {
         "number": number,
         "size": 2,
@@ -22,12 +22,12 @@ def test_of_a_media_it_tells_the_others_that_show_the_same_clip(store: Store) ->
     }
 
 
-def test_the_page_of_a_media_says_where_else_the_clip_is_and_who_is_named_there_alone(sqlite_store: Store) -> None:
-    ids = web_archive.fill(sqlite_store)
-    reader = WebForTests(sqlite_store).browser(Role.READER)
+def test_the_page_of_a_media_says_where_else_the_clip_is_and_who_is_named_there_alone(sqlite_filled: Archive) -> None:
+    ids = sqlite_filled.media
+    reader = WebForTests(sqlite_filled.store).browser(Role.READER)
     assert "other media" not in reader.get(f"/media/{ids['ada']}").text
     assert reader.get(f"/media/{ids['ada']}/family").status_code == 404
-    web_archive.make_family(sqlite_store, ids["both"], ids["ada"])
+    web_archive.make_family(sqlite_filled.store, ids["both"], ids["ada"])
     page = reader.get(f"/media/{ids['ada']}").text
     line = page[page.index("Shown in 1 other media as well") :].partition("<div")[0]
     assert f'<a href="/media/{ids["both"]}">both.gif</a>' in line
@@ -40,13 +40,13 @@ def test_the_page_of_a_media_says_where_else_the_clip_is_and_who_is_named_there_
     assert "Named there" not in page
 
 
-def test_a_large_family_has_a_page_of_its_own(sqlite_store: Store) -> None:
-    ids = web_archive.fill(sqlite_store)
-    with sqlite_store.writing() as connection:
+def test_a_large_family_has_a_page_of_its_own(sqlite_filled: Archive) -> None:
+    ids = sqlite_filled.media
+    with sqlite_filled.store.writing() as connection:
         find = select(media.c.source_id, media.c.content_id).where(media.c.id == ids["both"])
         same = connection.execute(find).one()._mapping
         connection.execute(insert(media), [dict(same) | {"key": f"copy{number}.gif"} for number in range(101)])
-    reader = WebForTests(sqlite_store).browser(Role.READER)
+    reader = WebForTests(sqlite_filled.store).browser(Role.READER)
     line = (
         reader.get(f"/media/{ids['both']}").text.partition("Shown in 101 other media as well")[2].partition("</p>")[0]
     )

@@ -13,7 +13,7 @@ from annotator.store.tables import annotations, labelled_contents, takedowns
 from annotator.store.web import models as store_models
 from annotator.store.web.accounts import Role
 from annotator.store.web.models import count_of
-from tests import web_archive
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 from tests.web_models import add_models
 
@@ -21,10 +21,9 @@ NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def archive(store: Store) -> Store:
-    web_archive.fill(store)
-    assert add_models(store) == 2
-    return store
+def archive(filled: Archive) -> Store:
+    assert add_models(filled.store) == 2
+    return filled.store
 
 
 @pytest.fixture

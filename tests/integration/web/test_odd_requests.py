@@ -10,7 +10,7 @@ import pytest
 from annotator.store import Store
 from annotator.store.web.accounts import Role
 from annotator.web.routes import PAGES
-from tests import web_archive
+from tests.web_archive import Archive
 from tests.web_client import WebForTests
 
 
@@ -69,9 +69,8 @@ NO_FORM = {"content-type": "application/x-www-form-urlencoded", "content-length"
 
 
 @pytest.mark.parametrize("number", [2**15, 2**31, 2**63, 10**30])
-def test_a_number_that_no_column_holds_is_not_here(store: Store, number: int) -> None:
-    web_archive.fill(store)
-    web = WebForTests(store)
+def test_a_number_that_no_column_holds_is_not_here(filled: Archive, number: int) -> None:
+    web = WebForTests(filled.store)
     browser = web.browser(Role.ADMIN)
     token = {"x-csrf-token": browser.csrf()}
     for page in PAGES:
@@ -95,9 +94,8 @@ def test_a_form_with_a_character_that_no_text_has_is_refused(store: Store, field
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
 @pytest.mark.parametrize("name", ["since", "before"])
-def test_a_time_out_of_all_calendars_is_refused(sqlite_store: Store, name: str, time: str) -> None:
-    web_archive.fill(sqlite_store)
-    browser = WebForTests(sqlite_store).browser(Role.READER)
+def test_a_time_out_of_all_calendars_is_refused(sqlite_filled: Archive, name: str, time: str) -> None:
+    browser = WebForTests(sqlite_filled.store).browser(Role.READER)
     answer = browser.get(f"/api/v1/appearances?person=ada+lovelace&{name}={quote(time)}")
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(f"{name}: ")

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import func, select, update
@@ -14,18 +14,17 @@ from annotator.store.web.audit import Deed, list_deeds
 from annotator.store.web.tokens import add_token
 from annotator.types import MediaRef
 from annotator.web import failures as web_failures
-from tests import web_archive
 from tests.store_values import failure
-from tests.web_backlog import BEGAN, add_backlog, add_failures
+from tests.web_archive import Archive, copied
+from tests.web_backlog import BEGAN, add_backlog
 from tests.web_client import Browser, WebForTests
 
 
 @pytest.fixture
-def archive(store: Store) -> Store:
+def archive(dialect: str, make_filled: Callable[..., tuple[str, dict[str, int]]]) -> Iterator[Store]:
     """Three clips that went well, and seven that failed."""
-    web_archive.fill(store)
-    add_failures(store)
-    return store
+    with copied(make_filled, dialect, with_failures=True) as archive:
+        yield archive.store
 
 
 @pytest.fixture
@@ -199,11 +198,10 @@ def test_a_token_that_may_only_read_queues_nothing_again(archive: Store, web: We
     assert archive.status().failures["too_large"] == 2
 
 
-def test_files_of_this_machine_wait_until_they_are_annotated_again(sqlite_store: Store) -> None:
-    web_archive.fill(sqlite_store)
+def test_files_of_this_machine_wait_until_they_are_annotated_again(sqlite_filled: Archive) -> None:
     here = MediaRef("a.gif", "file:///srv/a.gif", None)
-    sqlite_store.save([failure(here)], network_id=1, labelling_id=1)
-    operator = WebForTests(sqlite_store).browser(Role.OPERATOR)
+    sqlite_filled.store.save([failure(here)], network_id=1, labelling_id=1)
+    operator = WebForTests(sqlite_filled.store).browser(Role.OPERATOR)
     operator.post("/operation/retry", {"reason": "undecodable"})
     page = operator.get("/operation").text
     assert "<dt>waiting</dt><dd>1</dd>" in page

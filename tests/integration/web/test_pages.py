@@ -15,13 +15,13 @@ from annotator.types import MediaRef
 from annotator.web.application import make_application
 from tests import web_archive
 from tests.media_factory import GifPart, flat, gif_bytes
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 
 
 @pytest.fixture
-def browser(sqlite_store: Store) -> Browser:
-    web_archive.fill(sqlite_store)
-    return WebForTests(sqlite_store).browser(Role.READER)
+def browser(sqlite_filled: Archive) -> Browser:
+    return WebForTests(sqlite_filled.store).browser(Role.READER)
 
 
 def test_a_search_shows_media_and_its_address_can_be_sent(browser: Browser) -> None:
@@ -33,10 +33,10 @@ def test_a_search_shows_media_and_its_address_can_be_sent(browser: Browser) -> N
     assert "apart.gif" not in browser.get("/search?person=ada+lovelace&person=ben+brown&in_one_shot=1").text
 
 
-def test_the_first_page_shows_what_came_last_and_who_is_seen_most(sqlite_store: Store, browser: Browser) -> None:
+def test_the_first_page_shows_what_came_last_and_who_is_seen_most(sqlite_filled: Archive, browser: Browser) -> None:
     page = browser.get("/").text
     assert page.index("ada.mp4") < page.index("apart.gif") < page.index("both.gif")
-    sqlite_store.merge("Bén Brown", "Ada Lovelace")
+    sqlite_filled.store.merge("Bén Brown", "Ada Lovelace")
     page = browser.get("/").text
     newest, _, most_seen = page.partition("Most seen")
     assert newest.count(">Ada Lovelace</a>") == 3, "two names of one person are one"
@@ -63,11 +63,11 @@ def test_the_list_of_people_suggests_near_names_where_none_begins_so(browser: Br
     assert "Is one of these meant?" not in browser.get("/people?q=zzyzx").text
 
 
-def test_a_media_is_shown_without_its_embeddings(sqlite_store: Store) -> None:
-    ids = web_archive.fill(sqlite_store)
-    with sqlite_store.writing() as connection:
+def test_a_media_is_shown_without_its_embeddings(sqlite_filled: Archive) -> None:
+    ids = sqlite_filled.media
+    with sqlite_filled.store.writing() as connection:
         connection.execute(delete(track_embeddings))
-    page = WebForTests(sqlite_store).browser(Role.READER).get(f"/media/{ids['ada']}")
+    page = WebForTests(sqlite_filled.store).browser(Role.READER).get(f"/media/{ids['ada']}")
     assert (page.status_code, "Ada Lovelace" in page.text) == (200, True)
 
 
@@ -80,16 +80,16 @@ def test_what_cannot_be_asked_is_told(browser: Browser, query: str) -> None:
     assert "That cannot be" in page.text
 
 
-def test_names_are_text_and_never_markup(sqlite_store: Store, browser: Browser) -> None:
-    sqlite_store.rename("Ada Lovelace", '<script src="x">Ada</script>')
+def test_names_are_text_and_never_markup(sqlite_filled: Archive, browser: Browser) -> None:
+    sqlite_filled.store.rename("Ada Lovelace", '<script src="x">Ada</script>')
     for path in ("/people", "/people/1", "/search?person=ada+lovelace"):
         assert "<script src=" not in browser.get(path).text.replace('<script src="/static/', "")
         assert "&lt;script" in browser.get(path).text
 
 
-def test_a_media_shows_who_is_in_it_when_and_what_each_model_says(sqlite_store: Store) -> None:
-    ids = web_archive.fill(sqlite_store)
-    page = WebForTests(sqlite_store).browser(Role.READER).get(f"/media/{ids['ada']}")
+def test_a_media_shows_who_is_in_it_when_and_what_each_model_says(sqlite_filled: Archive) -> None:
+    ids = sqlite_filled.media
+    page = WebForTests(sqlite_filled.store).browser(Role.READER).get(f"/media/{ids['ada']}")
     assert page.status_code == 200
     for shown in ("Ada Lovelace", "60 %", "unknown", "track 1", "test@1", "<video"):
         assert shown in page.text
@@ -112,9 +112,9 @@ def test_a_person_leads_to_clips_and_to_whom_they_are_seen_with(browser: Browser
     assert "person=Ada+Lovelace&amp;person=B%C3%A9n+Brown" in page
 
 
-def test_who_was_merged_leads_to_who_took_over(sqlite_store: Store, browser: Browser) -> None:
+def test_who_was_merged_leads_to_who_took_over(sqlite_filled: Archive, browser: Browser) -> None:
     ids = {one["name"]: one["person_id"] for one in browser.get("/api/v1/people").json()["items"]}
-    sqlite_store.merge("Bén Brown", "Ada Lovelace")
+    sqlite_filled.store.merge("Bén Brown", "Ada Lovelace")
     answer = browser.get(f"/people/{ids['Bén Brown']}")
     assert answer.headers["location"] == f"/people/{ids['Ada Lovelace']}"
 

@@ -5,18 +5,16 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from annotator.store import Store
 from annotator.store.corrections.listing import list_corrections
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
-from tests import web_archive
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 
 
 @pytest.fixture
-def web(store: Store) -> WebForTests:
-    web_archive.fill(store)
-    return WebForTests(store)
+def web(filled: Archive) -> WebForTests:
+    return WebForTests(filled.store)
 
 
 def reviewer(web: WebForTests, name: str = "eve") -> Browser:
@@ -36,7 +34,7 @@ def say(browser: Browser, what: str = "answer", **query: Any) -> Response:
     return browser.client.post(f"/api/v1/review/{what}", params=query, headers=headers)
 
 
-def test_one_after_the_other_is_answered_and_the_last_answer_taken_back(store: Store, web: WebForTests) -> None:
+def test_one_after_the_other_is_answered_and_the_last_answer_taken_back(filled: Archive, web: WebForTests) -> None:
     browser = reviewer(web)
     first = next_of(browser)
     item = first["item"]
@@ -54,7 +52,7 @@ def test_one_after_the_other_is_answered_and_the_last_answer_taken_back(store: S
     assert say(browser, item=third["item"], verdict="skip").json()["now"] is None
     assert say(browser, "undo").json() == {"item": third["item"]}
     assert say(browser, "undo").json() == {"item": second["item"]["item"]}
-    with store.reading() as connection:
+    with filled.store.reading() as connection:
         words = [(one.verdict, one.identity.name, one.withdrawn_at is None) for one in list_corrections(connection)]
         actions = [one.action for one in list_deeds(connection)[:5]]
     assert sorted(words) == [("is", "Grace Hopper", False), ("is not", "Ada Lovelace", True)]

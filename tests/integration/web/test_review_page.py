@@ -13,8 +13,9 @@ from annotator.store.review.leasing import LEASE
 from annotator.store.tables import identities, labellings, track_labels
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
-from tests import web_archive, web_modelled
+from tests import web_modelled
 from tests.store_values import ADA, BEN, CAT
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 
 # Ada at 0.6 in ada.mp4, Ben at 0.9 in both.gif, Ada at 0.95 and Ben at 0.97 in apart.gif: less uncertain each time.
@@ -22,9 +23,8 @@ IN_ORDER = [("ada.mp4", ADA.name), ("both.gif", BEN.name), ("apart.gif", ADA.nam
 
 
 @pytest.fixture
-def web(sqlite_store: Store) -> WebForTests:
-    web_archive.fill(sqlite_store)
-    return WebForTests(sqlite_store)
+def web(sqlite_filled: Archive) -> WebForTests:
+    return WebForTests(sqlite_filled.store)
 
 
 def reviewer(web: WebForTests, name: str = "eve-person") -> Browser:

@@ -1,16 +1,42 @@
 """Each route, asked by each role: the table of routes says who may, and nothing else does."""
 
 import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from starlette.routing import compile_path
 
 from annotator.store import Store
-from annotator.store.web.accounts import Role
+from annotator.store.web.accounts import Account, Role, add_account
 from annotator.web.routes import PAGES
 from annotator.web.visit import Page
 from tests import web_looks
-from tests.web_client import Browser, WebForTests
+from tests.web_client import PASSWORD, QUICK_HASHER, Browser, WebForTests
+
+Accounts = Mapping[Role, Account]
+# What these change is found by others: passwords that were wrong are counted, and sessions end.
+OF_THEIR_OWN = {"log_in", "log_out", "change_password"}
+
+
+def add_one_of_each(store: Store) -> Accounts:
+    """Add an account of each role."""
+    password_hash = QUICK_HASHER.hash(PASSWORD)
+    with store.writing() as connection:
+        return {
+            role: add_account(connection, f"{role.word}-person", password_hash=password_hash, role=role)
+            for role in Role
+        }
+
+
+@pytest.fixture(scope="module")
+def shared(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Accounts]]:
+    """A store in which nothing is, for all requests that change nothing there, and its accounts."""
+    path = tmp_path_factory.mktemp("routes") / "annotations.db"
+    shutil.copy(sqlite_template, path)
+    with Store.open(path) as opened:
+        yield opened, add_one_of_each(opened)
 
 
 def path_of(page: Page) -> str:
@@ -27,9 +53,14 @@ def body(page: Page) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
-def test_each_route_answers_whom_the_table_names_and_nobody_below(sqlite_store: Store, page: Page) -> None:
-    web = WebForTests(sqlite_store)
-    accounts = {role: web.account(role) for role in Role}
+def test_each_route_answers_whom_the_table_names_and_nobody_below(
+    request: pytest.FixtureRequest, shared: tuple[Store, Accounts], page: Page
+) -> None:
+    store, accounts = shared
+    if page.name in OF_THEIR_OWN:
+        store = request.getfixturevalue("sqlite_store")
+        accounts = add_one_of_each(store)
+    web = WebForTests(store)
     nobody = web.browser()
     token = nobody.csrf()
     if page.role is None:
@@ -49,8 +80,10 @@ def test_each_route_answers_whom_the_table_names_and_nobody_below(sqlite_store: 
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.method != "GET"], ids=lambda page: page.path)
-def test_nothing_changes_without_the_token_of_a_form(sqlite_store: Store, page: Page) -> None:
-    browser = WebForTests(sqlite_store).browser(Role.ADMIN)
+def test_nothing_changes_without_the_token_of_a_form(shared: tuple[Store, Accounts], page: Page) -> None:
+    store, accounts = shared
+    browser = WebForTests(store).browser()
+    browser.log_in_as(accounts[Role.ADMIN])
     assert ask(browser, page, "0" * 64) == 403
 
 

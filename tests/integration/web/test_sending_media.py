@@ -26,8 +26,9 @@ from annotator.types import MediaRef
 from annotator.web.application import make_application
 from tests import web_archive
 from tests.media_factory import GifPart, flat, gif_bytes
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
-from tests.web_process import running
+from tests.web_process import copy_database, running
 
 GIF = gif_bytes([GifPart(flat(1)), GifPart(flat(2))])
 # More than the threads that the pages share.
@@ -61,7 +62,7 @@ def held() -> Iterator[HeldServer]:
     """Run a host that does not answer."""
     started = HeldServer()
     with started.server:
-        thread = threading.Thread(target=started.server.serve_forever)
+        thread = threading.Thread(target=started.server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield started
         started.may_answer.set()
@@ -101,7 +102,7 @@ def counting() -> Iterator[tuple[str, Counter[str]]]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}", asked
@@ -304,15 +305,17 @@ def test_a_file_of_this_machine_is_not_read_from_end_to_end_to_send_a_part(
     assert (part.status_code, part.content) == (206, GIF[:6])
 
 
-def test_cards_fetch_no_media_before_somebody_looks_at_them(sqlite_store: Store) -> None:
-    web_archive.fill(sqlite_store)
-    browser: Browser = WebForTests(sqlite_store).browser(Role.READER)
+def test_cards_fetch_no_media_before_somebody_looks_at_them(sqlite_filled: Archive) -> None:
+    browser: Browser = WebForTests(sqlite_filled.store).browser(Role.READER)
     html = browser.get("/search?person=ada+lovelace").text
     assert html.count('preload="none"') == html.count("<video ")
     assert html.count('loading="lazy"') == html.count('src="/media/') >= 3
 
 
-def test_parts_of_a_media_from_elsewhere_are_sent_of_what_was_brought_once(tmp_path: Path) -> None:
+def test_parts_of_a_media_from_elsewhere_are_sent_of_what_was_brought_once(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    copy_database(sqlite_template, tmp_path)
     with counting() as (host, asked):
         with Store.open(tmp_path / "annotations.db") as store:
             media_id = web_archive.fill(store, media=refs_at(host))["both"]
@@ -345,7 +348,8 @@ def test_a_media_from_elsewhere_that_the_browser_has_is_not_brought(sqlite_store
         assert browser.get(file, headers={"if-none-match": '"of something else"'}).content == GIF
 
 
-def test_a_media_that_is_to_be_shown_is_given_up_soon(tmp_path: Path, held: HeldServer) -> None:
+def test_a_media_that_is_to_be_shown_is_given_up_soon(tmp_path: Path, sqlite_template: Path, held: HeldServer) -> None:
+    copy_database(sqlite_template, tmp_path)
     with Store.open(tmp_path / "annotations.db") as store:
         media_id = web_archive.fill(store, media=refs_at(f"http://127.0.0.1:{held.server.server_port}"))["both"]
     with running(tmp_path, allow_private_addresses="true", show_timeout_s="0.2") as (_, address):

@@ -9,7 +9,7 @@ from annotator.store import Store
 from tests.browsers import open_chromium, watched
 from tests.integration.web.test_space_page import build_map, register_people
 from tests.web_looks import LOOKS, insist_on_whole
-from tests.web_process import running
+from tests.web_process import copy_database, running
 
 SOFTWARE = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -17,9 +17,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def address(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Run ``annotator web`` over a map of twelve people; return the address that opens it."""
     monkeypatch.setenv("ANNOTATOR_CACHE_DIR", str(tmp_path / "cache"))
+    copy_database(sqlite_template, tmp_path)
     with Store.open(tmp_path / "annotations.db") as store:
         register_people(store)
         build_map(store)

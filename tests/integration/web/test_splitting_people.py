@@ -5,17 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from annotator.store import Store
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import list_deeds
-from tests import web_archive
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 
 
 @pytest.fixture
-def web(sqlite_store: Store) -> WebForTests:
-    web_archive.fill(sqlite_store)
-    return WebForTests(sqlite_store)
+def web(sqlite_filled: Archive) -> WebForTests:
+    return WebForTests(sqlite_filled.store)
 
 
 @pytest.fixture
@@ -36,7 +34,7 @@ def ticked(page: str) -> list[str]:
     return re.findall(r'name="(track-\d+-\d+)" value="1" checked', page)
 
 
-def test_faces_that_are_chosen_are_somebody_new_after_it_was_asked(sqlite_store: Store, reviewer: Browser) -> None:
+def test_faces_that_are_chosen_are_somebody_new_after_it_was_asked(sqlite_filled: Archive, reviewer: Browser) -> None:
     ada = id_of(reviewer, "Ada")
     assert f'href="/people/{ada}/tracks"' in reviewer.get(f"/people/{ada}").text
     page = reviewer.get(f"/people/{ada}/tracks").text
@@ -54,7 +52,7 @@ def test_faces_that_are_chosen_are_somebody_new_after_it_was_asked(sqlite_store:
     assert "2 tracks are somebody else" in reviewer.get(answer.headers["location"]).text
     assert media_of(reviewer, "Ada Lovelace") == {"both.gif"}
     assert media_of(reviewer, "Ada King") == {"apart.gif", "ada.mp4"}
-    with sqlite_store.reading() as connection:
+    with sqlite_filled.store.reading() as connection:
         deed = list_deeds(connection)[0]
     assert (deed.actor, deed.action, deed.subject) == ("reviewer-person", "split a person", "Ada Lovelace")
     assert deed.details == {"tracks": 2, "into": "Ada King"}
@@ -122,8 +120,8 @@ def test_readers_are_not_asked(web: WebForTests, reviewer: Browser) -> None:
     assert reviewer.get("/people/99/tracks").status_code == 404
 
 
-def test_who_was_merged_leads_to_the_tracks_of_who_took_over(sqlite_store: Store, reviewer: Browser) -> None:
+def test_who_was_merged_leads_to_the_tracks_of_who_took_over(sqlite_filled: Archive, reviewer: Browser) -> None:
     ada, ben = id_of(reviewer, "Ada"), id_of(reviewer, "Ben")
-    sqlite_store.merge("Bén Brown", "Ada Lovelace")
+    sqlite_filled.store.merge("Bén Brown", "Ada Lovelace")
     assert reviewer.get(f"/people/{ben}/tracks").headers["location"] == f"/people/{ada}/tracks"
     assert len(re.findall(r'name="track-', reviewer.get(f"/people/{ada}/tracks").text)) == 5

@@ -17,8 +17,8 @@ from annotator.store.strangers.decisions import members_of
 from annotator.store.web.accounts import Role
 from annotator.store.web.audit import Deed, list_deeds
 from annotator.web.errands import Errand
-from tests import web_archive
 from tests.strangers_archive import fill
+from tests.web_archive import Archive
 from tests.web_client import Browser, WebForTests
 
 # Groups of the archive: stranger 1 in three clips, 2 is known, 3 in two clips, 4 in one.
@@ -144,8 +144,7 @@ def test_a_name_that_cannot_be_one_is_refused(browser: Browser, name: str) -> No
     assert browser.post("/strangers/1/name", {"name": name}).status_code == 400
 
 
-def test_where_nothing_is_grouped_the_page_says_how_to(sqlite_store: Store) -> None:
-    web_archive.fill(sqlite_store)
-    browser = WebForTests(sqlite_store).browser(Role.REVIEWER)
+def test_where_nothing_is_grouped_the_page_says_how_to(sqlite_filled: Archive) -> None:
+    browser = WebForTests(sqlite_filled.store).browser(Role.REVIEWER)
     assert "annotator strangers group" in browser.get("/strangers").text
     assert browser.get("/strangers/1").status_code == 400

@@ -228,12 +228,13 @@ def test_one_that_was_killed_does_not_go_on_because_another_program_does_one(
 @pytest.mark.shared
 @pytest.mark.slow
 def test_a_picture_says_who_is_meant_and_a_face_without_a_name_goes(
-    make_database: Callable[..., str], shared_data: Path, tmp_path: Path
+    make_database: Callable[..., str], shared_data: Path, tmp_path: Path, with_networks: Callable[[Path], Path]
 ) -> None:
     """With the starter model: who it knows is only looked at, since its folder is not the test's."""
     known = next((shared_data / "people" / "known" / "Lin-Manuel_Miranda").iterdir()).read_bytes()
     stranger = shared_data / "people" / "strangers" / "0000.jpg"
-    url, settings = make_database("sqlite"), load_settings(env_file=None)
+    url, cache = make_database("sqlite"), with_networks(tmp_path / "cache")  # which is that of the place, too
+    settings = load_settings(env_file=None, data_dir=tmp_path / "data", cache_dir=cache)
     with Store.open(url) as store:
         face = look_at_picture(stranger, which=None, store=store, settings=settings).known
         network_id = store.register_network({"embedder": face.embedder})
@@ -299,9 +300,9 @@ def test_the_api_tells_what_would_go_and_takes_down_who_is_confirmed(place: Plac
         token = add_token(connection, "admin-person", role=Role.ADMIN, purpose="", now=place.web.clock(), lasts=None)
     client, path = place.web.browser().client, f"/api/v1/people/{place.person_id}/takedown"
     headers = {"Authorization": f"Bearer {token}"}
+    assert client.post(path, headers=headers).status_code == 202
+    place.wait()
     looking = client.post(path, headers=headers)
-    while looking.json()["state"] == "looking":
-        looking = client.post(path, headers=headers)
     assert (looking.status_code, looking.json()["state"], looking.json()["report"]["done"]) == (202, "looked", False)
     ids = looking.json()["ids"]
     assert ids == [place.person_id]

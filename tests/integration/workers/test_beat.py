@@ -44,8 +44,10 @@ JOBS = (
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    with LocalStack(load_settings(env_file=None), data_dir=tmp_path / "stack", with_worker=False) as started:
+def stack(tmp_path: Path, make_database: Callable[..., str]) -> Iterator[LocalStack]:
+    """A fresh database, and a broker of its own, which a test may change; nobody reads from the bucket."""
+    urls = {"database_url": make_database("postgres"), "s3_endpoint_url": "http://127.0.0.1:9"}
+    with LocalStack(load_settings(env_file=None, **urls), data_dir=tmp_path / "stack", with_worker=False) as started:
         yield started
 
 
@@ -304,6 +306,8 @@ def test_beat_ends_at_once_while_its_database_hangs(system: System) -> None:
 
 
 def waits_for_a_lock(system: System) -> bool:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     with system.store.reading() as connection:
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        return connection.execute(text(waiting)).scalar_one() > 0
+        return connection.execute(waiting).scalar_one() > 0

@@ -6,7 +6,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +26,10 @@ DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    with LocalStack(load_settings(env_file=None), data_dir=tmp_path / "stack", with_worker=False) as started:
+def stack(tmp_path: Path, make_database: Callable[..., str]) -> Iterator[LocalStack]:
+    """A fresh database, and a broker of its own, which a test may change; nobody reads from the bucket."""
+    urls = {"database_url": make_database("postgres"), "s3_endpoint_url": "http://127.0.0.1:9"}
+    with LocalStack(load_settings(env_file=None, **urls), data_dir=tmp_path / "stack", with_worker=False) as started:
         yield started
 
 
@@ -73,7 +75,10 @@ class Census:
         self._engine.dispose()
 
     def _run(self) -> None:
-        counted = text("SELECT application_name, count(*) FROM pg_stat_activity GROUP BY application_name")
+        counted = text(
+            "SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " GROUP BY application_name"
+        )
         while not self._is_over.wait(0.1):
             with self._engine.connect() as connection:
                 found = {f"{name} database": count for name, count in connection.execute(counted).all()}

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert, select, text, update
+from sqlalchemy import Engine, event, insert, literal, select, text, update
 
 from annotator.settings import ScalingSettings, Settings
-from annotator.store.columns import utc_now
+from annotator.store.columns import IdList, utc_now
 from annotator.store.connection import reading, writing
 from annotator.store.queue.counts import Delta, add_deltas, read_counts
 from annotator.store.queue.progress import read_points
@@ -222,10 +222,18 @@ def test_files_of_one_machine_ask_for_no_worker_until_they_travel(engine: Engine
 
 
 def test_a_lane_without_chunks_is_seen_to_be_empty_by_index(engine: Engine) -> None:
-    row = {"network_id": NETWORK, "lane": "gif", "media_ids": [1]}
+    numbers = select(literal(0).label("n")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < 20_000 - 1))
+    row = {
+        "network_id": literal(NETWORK),
+        "lane": literal("gif"),
+        "media_ids": literal([1], IdList),
+        "state": numbers.c.n % 2,
+        "created_at": utc_now(),
+        "published_at": utc_now(),
+    }
     with writing(engine) as connection:
-        rows = [{**row, "state": number % 2} for number in range(20_000)]
-        connection.execute(insert(chunks).values(created_at=utc_now(), published_at=utc_now()), rows)
+        connection.execute(insert(chunks).from_select(list(row), select(*row.values())))
     is_postgres = engine.dialect.name == "postgresql"
     with engine.connect() as connection:
         connection.execute(text("ANALYZE chunks" if is_postgres else "ANALYZE"))

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,6 +28,7 @@ from annotator.store.queue.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.queue.counts import recount
 from annotator.store.registry import register_network
 from annotator.store.tables import media, sources, work
+from tests.fixtures_database import PostgresForTests
 
 HERE = Path(__file__).parent
 MEDIA = 40
@@ -111,17 +113,25 @@ class Programs:
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+def programs(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresForTests, postgres_template: str
+) -> Iterator[Programs]:
     folder = tmp_path_factory.mktemp("observed")
+    name = f"observed_{uuid4().hex}"
+    urls = {
+        "database_url": postgres_server.create(name, template=postgres_template),
+        "s3_endpoint_url": "http://127.0.0.1:9",  # nobody reads from the bucket
+    }
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("ANNOTATOR_")]:
-            patch.delenv(name)
-        with LocalStack(load_settings(env_file=None), data_dir=folder / "stack", with_worker=False) as stack:
+        for variable in [variable for variable in os.environ if variable.startswith("ANNOTATOR_")]:
+            patch.delenv(variable)
+        with LocalStack(load_settings(env_file=None, **urls), data_dir=folder / "stack", with_worker=False) as stack:
             made = Programs(stack, folder)
             made.start("beat", "beat")
             made.start("worker", "worker", "-Q", "gpu")
             yield made
             made.end()
+    postgres_server.drop(name)
 
 
 def value(samples: Samples, series: str, /, **labels: str) -> float | None:

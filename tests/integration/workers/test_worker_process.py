@@ -12,14 +12,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
+from annotator.liveness import SignOfLife, read_sign, why_not_alive
 from annotator.settings import load_settings
 from annotator.stack.local import LocalStack
 from annotator.store.tables import WorkState, work, worker_sessions
+from tests.fixtures_database import PostgresForTests
 from tests.integration.workers.system import TIMEOUT_S, System
 
 MEDIA = 40
@@ -28,15 +31,21 @@ Program = subprocess.Popen[bytes]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    folder = tmp_path_factory.mktemp("stack")
-    with LocalStack(load_settings(env_file=None), data_dir=folder, with_worker=False) as started:
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresForTests, postgres_template: str
+) -> Iterator[LocalStack]:
+    """A broker for this module. Its database is nobody's: each test has one; and nobody reads from the bucket."""
+    name = f"stack_{uuid4().hex}"
+    url = postgres_server.create(name, template=postgres_template)
+    settings = load_settings(env_file=None, database_url=url, s3_endpoint_url="http://127.0.0.1:9")
+    with LocalStack(settings, data_dir=tmp_path_factory.mktemp("stack"), with_worker=False) as started:
         yield started
+    postgres_server.drop(name)
 
 
 @pytest.fixture
 def system(stack: LocalStack, tmp_path: Path, make_database: Callable[..., str]) -> Iterator[System]:
-    """A fresh database and an empty broker on the servers of this module."""
+    """A fresh database, and the broker of this module, emptied."""
     made = System(stack, tmp_path, media_count=MEDIA, database_url=make_database("postgres"))
     yield made
     made.end()
@@ -54,8 +63,23 @@ def all_done(states: dict[int, int]) -> bool:
     return states == {WorkState.DONE: MEDIA}
 
 
+def living(system: System) -> SignOfLife | None:
+    """Return the sign of life by which ``annotator worker`` judges, None where it says that nobody lives.
+
+    Whoever waits looks here first: the command is a process for each look.
+    """
+    sign = read_sign(Path(system.environment["ANNOTATOR_WORKER__ALIVE_FILE"]))
+    timeout_s = float(system.environment["ANNOTATOR_WORKER__SESSION_TIMEOUT_S"])
+    return sign if why_not_alive(sign, timeout_s=timeout_s) is None else None
+
+
+def is_ready(system: System) -> bool:
+    sign = living(system)
+    return sign is not None and sign.state == "ready"
+
+
 def wait_until_ready(system: System) -> None:
-    wait_until(lambda: system.ask("ready")[0] == 0, lambda: system.log("worker"))
+    wait_until(lambda: is_ready(system) and system.ask("ready")[0] == 0, lambda: system.log("worker"))
 
 
 def sessions(system: System) -> list[Any]:
@@ -75,10 +99,12 @@ def test_ready_and_alive_follow_the_life_of_a_worker(system: System) -> None:
     assert (sorted(session.queues), session.device) == (["cpu", "gpu"], "cpu")
     wait_until(lambda: sessions(system)[0].busy is not None)
     worker.send_signal(signal.SIGSTOP)
-    wait_until(lambda: system.ask("alive")[0] == 1)
-    assert "has been silent" in system.ask("alive")[1]
+    wait_until(lambda: living(system) is None)
+    code, said = system.ask("alive")
+    assert code == 1
+    assert "has been silent" in said
     worker.send_signal(signal.SIGCONT)
-    wait_until(lambda: system.ask("alive")[0] == 0)
+    wait_until(lambda: living(system) is not None and system.ask("alive")[0] == 0)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     assert system.ask("alive")[0] == system.ask("ready")[0] == 1
@@ -114,7 +140,7 @@ def test_networks_that_never_return_do_not_keep_a_worker_that_is_asked_twice(sys
     worker = system.start("worker", "-Q", "gpu", FAKE_HANGS="7.gif", ANNOTATOR_WORKER__DRAIN_S="300")
     wait_until(lambda: "at 7.gif for ever" in system.log("worker"), lambda: system.log("worker"))
     worker.send_signal(signal.SIGINT)
-    wait_until(lambda: system.ask("ready")[0] == 1)
+    wait_until(lambda: not is_ready(system) and system.ask("ready")[0] == 1)
     worker.send_signal(signal.SIGINT)
     worker.wait(TIMEOUT_S)
     assert WorkState.CLAIMED not in system.states()
@@ -255,17 +281,17 @@ def test_messages_that_are_none_of_ours_are_thrown_away_and_harm_nothing(system:
     broker.close()
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [b"hunter2", b"\xff\xfe\x00", b"[1, 2]", b"7", b'"text"', b"{}", b'{"body": "aGk=", "properties": {}}'],
-)
-def test_what_is_no_message_at_all_stops_no_worker(system: System, garbage: bytes) -> None:
+def test_what_is_no_message_at_all_stops_no_worker(system: System) -> None:
+    """Each is taken out by itself, before the messages of media; a line for each says that none took another along."""
+    garbage = [b"hunter2", b"\xff\xfe\x00", b"[1, 2]", b"7", b'"text"', b"{}", b'{"body": "aGk=", "properties": {}}']
     broker = Redis.from_url(system.environment["ANNOTATOR_BROKER_URL"])
-    broker.lpush("gpu", garbage)
+    broker.lpush("gpu", *garbage)
     system.start("beat")
     worker = system.start("worker", "-Q", "gpu")
     system.wait_until(all_done, worker)
-    assert "hunter2" not in system.log("worker")
+    log = system.log("worker")
+    assert log.count("was thrown away") == len(garbage)
+    assert "hunter2" not in log
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     broker.close()

@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,10 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
-    with LocalStack(load_settings(env_file=None), data_dir=tmp_path / "stack", with_worker=False) as stack:
+def system(tmp_path: Path, make_database: Callable[..., str]) -> Iterator[System]:
+    """A fresh database, and a broker of its own; nobody reads from the bucket."""
+    urls = {"database_url": make_database("postgres"), "s3_endpoint_url": "http://127.0.0.1:9"}
+    with LocalStack(load_settings(env_file=None, **urls), data_dir=tmp_path / "stack", with_worker=False) as stack:
         made = System(stack, tmp_path)
         yield made
         made.end()

@@ -25,7 +25,9 @@ import pytest
 from annotator import native
 native.LIBRARY = Path(sys.argv[1])
 native._library = native._loaded()
-sys.exit(pytest.main(["-qs", "-p", "no:cacheprovider", "-p", "no:xdist", *sys.argv[2:]]))
+# Neither what tests share nor plugins are for these: under the sanitizers it takes longer to load than they run.
+alone = ["--noconftest", "--disable-plugin-autoload", "-p", "no:cacheprovider"]
+sys.exit(pytest.main(["-qs", *alone, *sys.argv[2:]]))
 """
 
 

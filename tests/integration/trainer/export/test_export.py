@@ -29,7 +29,7 @@ from trainer.export.exporting import ExportParams, export_bundle
 from trainer.export.faces import crops_of, read_faces
 from trainer.fitting.places import MODEL_FOLDER, keep_crop
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.usefixtures("sface_is_built_once")]
 
 ANISTON = Identity("Jennifer Aniston", "/m/03knl")
 OTHERS = 200
@@ -149,7 +149,7 @@ def test_without_strangers_thresholds_are_wider_and_the_card_says_so(bench: Benc
 
 
 def test_the_same_fit_gives_the_same_bytes_and_what_is_there_is_left_alone(bench: Bench, tmp_path: Path) -> None:
-    bench.fit(Network("sface-head", embedding_size=16), epochs=2)
+    bench.fit(Network("sface-head", embedding_size=16), epochs=1)
     for name in ("one", "other"):
         exported(bench, tmp_path / name)
     for path in (tmp_path / "one").iterdir():

@@ -1,9 +1,7 @@
 """Drawn crops of three people, and a fit of them in this process."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from annotator.networks.sface import EMBEDDING_SIZE, build_sface
+from annotator.networks.sface import EMBEDDING_SIZE
 from annotator.types import F32, U8
-from tests.optional import import_optional
 from trainer.experiment import Augmentation, Experiment, Network, Schedule
 from trainer.fitting.fit import FitOptions, FitResult, fit
 from trainer.workdir import Experiment as Places
@@ -61,11 +58,6 @@ class Bench:
             shutil.rmtree(self.places.folder / folder)
 
 
-@cache
-def sface() -> Any:
-    return build_sface()
-
-
 def small_experiment(**changes: Any) -> Experiment:
     plain = Experiment(
         network=Network("sface-head", embedding_size=16),
@@ -91,24 +83,6 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_bench(tmp_path: Path, crops: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Bench]:
-    """Return what makes a bench.
-
-    SFace, which nothing changes, is built once: that takes longer than a small fit.
-    """
-    import_optional("tensorflow")
-    from trainer.networks import build  # noqa: PLC0415 - imports Keras
-
-    front = sface()  # before a fit, in which building it would draw random numbers
-    monkeypatch.setattr(build, "build_sface", lambda: front)
-
-    def make() -> Bench:
-        shutil.copytree(crops, tmp_path / "example")
-        return Bench(Places("example", tmp_path))
-
-    return make
-
-
-@pytest.fixture
-def bench(make_bench: Callable[[], Bench]) -> Bench:
-    return make_bench()
+def bench(tmp_path: Path, crops: Path, sface_is_built_once: None) -> Bench:  # noqa: ARG001 - whole networks have it
+    shutil.copytree(crops, tmp_path / "example")
+    return Bench(Places("example", tmp_path))

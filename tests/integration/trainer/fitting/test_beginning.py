@@ -22,7 +22,7 @@ def network() -> Any:
 
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(2, name="fc1")(inputs))
-    return BuiltNetwork(model, model)
+    return BuiltNetwork(model)
 
 
 def begin(network: Any, path: Path) -> int:

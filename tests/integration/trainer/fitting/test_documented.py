@@ -121,7 +121,10 @@ def assert_shown_by_tensorboard(user: Path) -> None:
         scalars = json.loads(fetched(f"{address}/scalars/scalars?run=.&tag=epoch/val_top1", process))
         names = fetched(f"{address}/projector/metadata?run=.&name={quote('class centres')}&num_rows=10", process)
         centres = fetched(f"{address}/projector/tensor?run=.&name={quote('class centres')}", process)
+        libraries = Path(f"/proc/{process.pid}/maps").read_text()
         process.terminate()
+        assert process.wait(timeout=60) == 0
+    assert "/tensorflow/" not in libraries, "it starts seconds earlier without"
     assert len(scalars) == 4
     assert names.decode().split() == list(PEOPLE)
     assert np.frombuffer(centres, np.float32).reshape(len(PEOPLE), -1).shape == (len(PEOPLE), 256)

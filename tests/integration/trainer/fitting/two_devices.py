@@ -12,17 +12,22 @@ from trainer.fitting.step import Learner
 
 LABELS = np.array([0, 1, 2, 0, 1, 1, 2, 2], np.int32)
 SAMPLES = np.random.default_rng(0).normal(size=(len(LABELS), 1, 1, 128)).astype(np.float32)
+FACE = np.zeros((1, 112, 112, 3), np.float32)
 
 
-def learnt(strategy: Any, loss: CentreLoss) -> tuple[list[float], list[np.ndarray]]:
-    """Take three steps, and return what each told and the weights in the end."""
+def learnt(strategy: Any, loss: CentreLoss) -> tuple[list[float], Learner]:
+    """Take three steps, and return what each told and who has learnt."""
     keras.utils.set_random_seed(0)
     experiment = Experiment(Network(embedding_size=8), loss, schedule=Schedule(batch=len(LABELS), learning_rate=0.01))
     learner = Learner(experiment, strategy, classes=3, has_xla=False)
     learner.prepare()
     batches = tf.data.Dataset.from_tensor_slices((SAMPLES, LABELS)).batch(len(LABELS), drop_remainder=True).repeat(3)
     told = [number for batch in learner.spread(batches) for number in learner.step(*batch).numpy().tolist()]
-    return told, [np.asarray(variable) for variable in learner.variables().values()]
+    return told, learner
+
+
+def weights_of(learner: Learner) -> list[np.ndarray]:
+    return [np.asarray(variable) for variable in learner.variables().values()]
 
 
 def main() -> None:
@@ -31,10 +36,14 @@ def main() -> None:
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     for centres in ("trained", "running"):
         loss = CentreLoss(weight=0.1, centres=centres)  # type: ignore[arg-type] # both are known
-        (told, weights), (told_by_two, weights_of_two) = learnt(tf.distribute.get_strategy(), loss), learnt(two, loss)
-        apart = max(float(np.abs(a - b).max()) for a, b in zip(weights, weights_of_two, strict=True))
+        (told, one), (told_by_two, other) = learnt(tf.distribute.get_strategy(), loss), learnt(two, loss)
+        pairs = zip(weights_of(one), weights_of(other), strict=True)
+        apart = max(float(np.abs(a - b).max()) for a, b in pairs)
         result = {"replicas": two.num_replicas_in_sync, "told": told, "told_by_two": told_by_two, "apart": apart}
         print("RESULT", json.dumps(result))  # noqa: T201 - the test reads it
+    # The frozen front is built last, when the steps are done, as for the file that a fit ends with.
+    shapes = {name: list(output.shape) for name, output in other.built.whole(FACE).items()}
+    print("WHOLE", json.dumps(shapes))  # noqa: T201 - as above
 
 
 if __name__ == "__main__":
