@@ -32,11 +32,11 @@ class PostgresForTests:
         # Nothing of a test outlives the machine.
         for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off", "max_wal_size = '2GB'"):
             self.run(f"ALTER SYSTEM SET {setting}")
-        # A client hashes the password 4,096 times for each connection otherwise: 5 ms, thousands of times.
-        self.run("ALTER SYSTEM SET scram_iterations = 1")
         self.run("SELECT pg_reload_conf()")
-        self._admin.dispose()
-        self.run(f"ALTER ROLE {url.username} PASSWORD '{url.password}'")
+        # A client hashes the password 4,096 times for each connection otherwise: 5 ms, thousands of times.
+        with self._admin.connect() as connection:
+            connection.execute(text("SET scram_iterations = 1"))
+            connection.execute(text(f"ALTER ROLE {url.username} PASSWORD '{url.password}'"))
 
     def run(self, statement: str) -> None:
         """Run a statement outside a transaction, as the superuser."""
@@ -116,8 +116,9 @@ def _filled(
             if dialect == "sqlite":
                 path = tmp_path_factory.mktemp(f"filled-{name}") / "template.db"
                 shutil.copy(request.getfixturevalue("sqlite_template"), path)
-                made[dialect, name] = str(path), fill(f"sqlite:///{path}")
+                value = fill(f"sqlite:///{path}")
                 assert not path.with_name(f"{path.name}-wal").exists(), "somebody is still connected to it"
+                made[dialect, name] = str(path), value
             else:
                 server = request.getfixturevalue("postgres_server")
                 template = f"filled_{uuid4().hex}"

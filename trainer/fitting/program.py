@@ -86,10 +86,14 @@ def show_board(places: Places, *, host: str, port: int) -> None:
     from tensorboard import program  # type: ignore[import-untyped] # noqa: PLC0415 - it may not be there
 
     folder = places.folder / BOARD_FOLDER
-    remark(f"TensorBoard shows {folder} on http://{host}:{port}")
+    remark(f"TensorBoard starts, with {folder}, on http://{host}:{port}")
     board = program.TensorBoard()
     board.configure(logdir=str(folder), host=host, port=port)
-    if board.main() != 0:  # it has said why
+    try:
+        code = board.main()
+    except SystemExit as left:  # so the server within it leaves where an address is not to be had
+        code = left.code
+    if code not in {0, None}:  # it has said why
         raise ConfigError(f"TensorBoard cannot listen on {host}:{port}: choose another --port, or --host")
 
 

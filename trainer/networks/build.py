@@ -1,6 +1,7 @@
 """Builds a network from its description."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -61,7 +62,7 @@ def build_network(network: Network, classes: int) -> BuiltNetwork:
 
 
 def _over_sface(network: Network, classes: int) -> BuiltNetwork:
-    checked_file()  # a fit must not end with what could be told when it began
+    checked_file()  # that it is not there, or another one, is told when a fit begins, not when it ends
     embeddings = keras.Input((1, 1, SFACE_EMBEDDING_SIZE), name="embeddings")
     learning = keras.Model(embeddings, with_heads(embeddings, network, classes), name="head")
     return BuiltNetwork(learning, _as_if_now(partial(_behind_sface, learning, network.input_side_px)))
@@ -69,13 +70,14 @@ def _over_sface(network: Network, classes: int) -> BuiltNetwork:
 
 def _as_if_now(build: Callable[[], Any]) -> Callable[[], Any]:
     """Return what builds later as it would now: in the same precision, and on the same devices."""
-    policy, strategy = keras.mixed_precision.dtype_policy(), tf.distribute.get_strategy()
+    policy = keras.mixed_precision.dtype_policy()
+    scope = tf.distribute.get_strategy().scope if tf.distribute.has_strategy() else nullcontext
 
     def build_later() -> Any:  # noqa: ANN401 - a Keras model
         before = keras.mixed_precision.dtype_policy()
         keras.mixed_precision.set_dtype_policy(policy)
         try:
-            with strategy.scope():
+            with scope():
                 return build()
         finally:
             keras.mixed_precision.set_dtype_policy(before)

@@ -20,8 +20,8 @@ from annotator.cli.entry import INTERRUPTED
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 PEOPLE, STRANGERS, CLIPS = 16, 16, 4
-CLIPS_A_PART = 2
-"""Instead of 8: two parts of each half of the people are 6 clips, not 18, and each is drawn two to three times."""
+CLIPS_A_PART = 3
+"""Instead of 8: two parts of each half of the people are 8 clips, not 18, and each is drawn two to three times."""
 START_S = 500
 """In which a process has loaded its networks and drawn a few clips."""
 

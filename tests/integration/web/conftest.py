@@ -39,9 +39,12 @@ def sqlite_filled(make_filled: MakeFilled) -> Iterator[Archive]:
 @pytest.fixture(scope="module", autouse=True)
 def _one_event_loop() -> Iterator[None]:
     """Let one event loop answer all requests of a module, as one answers all of a program."""
-    with start_blocking_portal() as Browser.portal:
-        yield
-    Browser.portal = None
+    with start_blocking_portal() as portal:
+        Browser.portal = portal
+        try:
+            yield
+        finally:
+            Browser.portal = None
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from starlette.routing import compile_path
 
 from annotator.store import Store
 from annotator.store.web.accounts import Account, Role, add_account
+from annotator.store.web.audit import list_deeds
 from annotator.web.routes import PAGES
 from annotator.web.visit import Page
 from tests import web_looks
@@ -37,6 +38,8 @@ def shared(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     shutil.copy(sqlite_template, path)
     with Store.open(path) as opened:
         yield opened, add_one_of_each(opened)
+        with opened.reading() as connection:
+            assert list_deeds(connection) == [], "whoever changes something needs a store of his own"
 
 
 def path_of(page: Page) -> str:

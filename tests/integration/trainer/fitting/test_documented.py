@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -111,6 +112,17 @@ def test_it_is_killed_and_stopped_and_ends_with_the_weights_of_an_unbroken_run_w
     assert broken.keys() == unbroken.keys()
     assert [name for name in unbroken if not np.array_equal(broken[name], unbroken[name])] == []
     assert_shown_by_tensorboard(user)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"], ids=["a port that is taken", "a host elsewhere"])
+def test_where_tensorboard_cannot_listen_is_told_in_a_sentence(user: Path, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with typed(f"{BOARD} --host {host} --port {port}", user) as process:
+            said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2, said
+    assert f"TensorBoard cannot listen on {host}:{port}: choose another --port, or --host" in said
+    assert "Traceback" not in said
 
 
 def assert_shown_by_tensorboard(user: Path) -> None:

@@ -26,4 +26,5 @@ def test_two_devices_learn_what_one_learns() -> None:
         assert result["replicas"] == 2
         assert result["told_by_two"] == pytest.approx(result["told"], abs=TOLERANCE)
         assert result["apart"] < TOLERANCE
-    assert json.loads(done.stdout.split("WHOLE ")[1]) == {"embedding": [1, 8], "logits": [1, 3]}
+    assert "WHOLE " in done.stdout, done.stderr
+    assert json.loads(done.stdout.split("WHOLE ")[1]) == {"embedding": [1, 8], "logits": [1, 3], "copies": 2}
