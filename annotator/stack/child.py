@@ -15,7 +15,7 @@ from typing import Final
 from annotator.errors import ConfigError
 
 # As a file, not as a module of the package: it needs nothing but the standard library, and is started without the
-# environment's variables and packages, which take longer than all that it does. The program then gets the variables.
+# environment's packages, and its variables for Python. The program that it becomes gets all variables.
 _LAUNCHER: Final = ("-I", "-S", str(Path(__file__).with_name("launch.py")))
 _POLL_S: Final = 0.05
 _LOG_TAIL_LINES: Final = 5

@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import func, insert, select
 
+from annotator.settings import load_settings
 from annotator.stack.local import LocalStack
 from annotator.store.queue.chunks import ChunkLimits, Piece, add_chunks, pack
 from annotator.store.store import Store
@@ -20,6 +21,12 @@ from annotator.store.tables import media, sources, work
 HERE = Path(__file__).parent
 MEDIA = 120
 TIMEOUT_S = 60.0
+
+
+def broker_beside(database_url: str, data_dir: Path) -> LocalStack:
+    """Return a stack, to be entered, that starts a broker alone: nobody here reads from the bucket."""
+    settings = load_settings(env_file=None, database_url=database_url, s3_endpoint_url="http://127.0.0.1:9")
+    return LocalStack(settings, data_dir=data_dir, with_worker=False)
 
 
 class System:

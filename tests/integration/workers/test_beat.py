@@ -29,7 +29,7 @@ from annotator.store.queue.outbox import tell_backlog
 from annotator.store.queue.sessions import open_session
 from annotator.store.tables import outbox, progress, runs, work, worker_sessions
 from annotator.store.upkeep import note_job, read_upkeep
-from tests.integration.workers.system import MEDIA, System
+from tests.integration.workers.system import MEDIA, System, broker_beside
 from workers.app import create_app
 from workers.beat.schedule import JobContext, make_jobs
 
@@ -45,9 +45,8 @@ JOBS = (
 
 @pytest.fixture
 def stack(tmp_path: Path, make_database: Callable[..., str]) -> Iterator[LocalStack]:
-    """A fresh database, and a broker of its own, which a test may change; nobody reads from the bucket."""
-    urls = {"database_url": make_database("postgres"), "s3_endpoint_url": "http://127.0.0.1:9"}
-    with LocalStack(load_settings(env_file=None, **urls), data_dir=tmp_path / "stack", with_worker=False) as started:
+    """A fresh database, and a broker of its own, which a test may change."""
+    with broker_beside(make_database("postgres"), tmp_path / "stack") as started:
         yield started
 
 

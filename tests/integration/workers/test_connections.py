@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from annotator.settings import WorkerSettings, load_settings
+from annotator.settings import WorkerSettings
 from annotator.stack.local import LocalStack
 from annotator.store.connection import open_engine
-from tests.integration.workers.system import MEDIA, System
+from tests.integration.workers.system import MEDIA, System, broker_beside
 from tests.integration.workers.test_beat import Receiver, add_backlog, wait_until
 from workers.beat.schedule import _POOL_SIZE
 from workers.boot import _SPARE_CONNECTIONS
@@ -27,9 +27,8 @@ DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read
 
 @pytest.fixture
 def stack(tmp_path: Path, make_database: Callable[..., str]) -> Iterator[LocalStack]:
-    """A fresh database, and a broker of its own, which a test may change; nobody reads from the bucket."""
-    urls = {"database_url": make_database("postgres"), "s3_endpoint_url": "http://127.0.0.1:9"}
-    with LocalStack(load_settings(env_file=None, **urls), data_dir=tmp_path / "stack", with_worker=False) as started:
+    """A fresh database, and a broker of its own, which a test may change."""
+    with broker_beside(make_database("postgres"), tmp_path / "stack") as started:
         yield started
 
 

@@ -20,7 +20,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert
 
-from annotator.settings import load_settings
 from annotator.stack.child import free_port
 from annotator.stack.local import LocalStack
 from annotator.store.connection import open_engine, writing
@@ -29,6 +28,7 @@ from annotator.store.queue.counts import recount
 from annotator.store.registry import register_network
 from annotator.store.tables import media, sources, work
 from tests.fixtures_database import PostgresForTests
+from tests.integration.workers.system import broker_beside
 
 HERE = Path(__file__).parent
 MEDIA = 40
@@ -118,14 +118,11 @@ def programs(
 ) -> Iterator[Programs]:
     folder = tmp_path_factory.mktemp("observed")
     name = f"observed_{uuid4().hex}"
-    urls = {
-        "database_url": postgres_server.create(name, template=postgres_template),
-        "s3_endpoint_url": "http://127.0.0.1:9",  # nobody reads from the bucket
-    }
+    url = postgres_server.create(name, template=postgres_template)
     with pytest.MonkeyPatch.context() as patch:
         for variable in [variable for variable in os.environ if variable.startswith("ANNOTATOR_")]:
             patch.delenv(variable)
-        with LocalStack(load_settings(env_file=None, **urls), data_dir=folder / "stack", with_worker=False) as stack:
+        with broker_beside(url, folder / "stack") as stack:
             made = Programs(stack, folder)
             made.start("beat", "beat")
             made.start("worker", "worker", "-Q", "gpu")

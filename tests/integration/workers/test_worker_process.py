@@ -19,11 +19,10 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from annotator.liveness import SignOfLife, read_sign, why_not_alive
-from annotator.settings import load_settings
 from annotator.stack.local import LocalStack
 from annotator.store.tables import WorkState, work, worker_sessions
 from tests.fixtures_database import PostgresForTests
-from tests.integration.workers.system import TIMEOUT_S, System
+from tests.integration.workers.system import TIMEOUT_S, System, broker_beside
 
 MEDIA = 40
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -34,11 +33,10 @@ Program = subprocess.Popen[bytes]
 def stack(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresForTests, postgres_template: str
 ) -> Iterator[LocalStack]:
-    """A broker for this module. Its database is nobody's: each test has one; and nobody reads from the bucket."""
+    """A broker for this module. Its database is nobody's: each test has one."""
     name = f"stack_{uuid4().hex}"
     url = postgres_server.create(name, template=postgres_template)
-    settings = load_settings(env_file=None, database_url=url, s3_endpoint_url="http://127.0.0.1:9")
-    with LocalStack(settings, data_dir=tmp_path_factory.mktemp("stack"), with_worker=False) as started:
+    with broker_beside(url, tmp_path_factory.mktemp("stack")) as started:
         yield started
     postgres_server.drop(name)
 

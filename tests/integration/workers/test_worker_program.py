@@ -9,19 +9,16 @@ import pytest
 from redis import Redis
 from sqlalchemy import func, select
 
-from annotator.settings import load_settings
-from annotator.stack.local import LocalStack
 from annotator.store.tables import WorkState, annotations, chunks, work, worker_sessions
-from tests.integration.workers.system import MEDIA, System
+from tests.integration.workers.system import MEDIA, System, broker_beside
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 
 @pytest.fixture
 def system(tmp_path: Path, make_database: Callable[..., str]) -> Iterator[System]:
-    """A fresh database, and a broker of its own; nobody reads from the bucket."""
-    urls = {"database_url": make_database("postgres"), "s3_endpoint_url": "http://127.0.0.1:9"}
-    with LocalStack(load_settings(env_file=None, **urls), data_dir=tmp_path / "stack", with_worker=False) as stack:
+    """A fresh database, and a broker of its own."""
+    with broker_beside(make_database("postgres"), tmp_path / "stack") as stack:
         made = System(stack, tmp_path)
         yield made
         made.end()
